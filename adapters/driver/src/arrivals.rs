@@ -1,0 +1,79 @@
+//! What reaches a listener, and how its page finds the way back.
+//!
+//! A listener reports each callback with a [`PageSink`]; the driver keeps the sink until the session
+//! says which page that arrival gets. A sink dropped unanswered tells the listener to close the
+//! connection without a page.
+
+use core::fmt;
+use std::sync::Arc;
+
+use mcp_authz_core::effect::Page;
+use mcp_authz_core::input::Callback;
+
+/// Where the page for one arrival goes.
+pub struct PageSink(Box<dyn FnOnce(Page) + Send>);
+
+impl PageSink {
+    /// A sink that calls a function, at most once and from any thread. It must not wait.
+    pub fn new(show: impl FnOnce(Page) + Send + 'static) -> Self {
+        Self(Box::new(show))
+    }
+
+    pub(crate) fn show(self, page: Page) {
+        (self.0)(page);
+    }
+}
+
+impl fmt::Debug for PageSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PageSink")
+    }
+}
+
+/// Where a listener reports what arrives.
+#[derive(Clone)]
+pub struct Arrivals(Arc<dyn Fn(Callback, PageSink) + Send + Sync>);
+
+impl Arrivals {
+    /// Reports go to this function.
+    pub fn new(report: impl Fn(Callback, PageSink) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(report))
+    }
+
+    /// Reports one callback. Returns at once; the page comes through the sink, or the sink is
+    /// dropped because nobody is there any more.
+    pub fn report(&self, callback: Callback, page: PageSink) {
+        (self.0)(callback, page);
+    }
+}
+
+impl fmt::Debug for Arrivals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Arrivals")
+    }
+}
+
+/// A bound port. Dropping it closes the port; arrivals that were reported still get their page.
+pub struct Listening {
+    port: u16,
+    _guard: Box<dyn Send>,
+}
+
+impl Listening {
+    /// A port that is bound, and whatever closes it when dropped.
+    pub fn new(port: u16, guard: impl Send + 'static) -> Self {
+        Self { port, _guard: Box::new(guard) }
+    }
+
+    /// Which port it is.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl fmt::Debug for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listening").field("port", &self.port).finish_non_exhaustive()
+    }
+}

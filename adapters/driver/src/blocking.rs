@@ -1,0 +1,128 @@
+//! The loop for one thread that owns its session: the smallest driver, and a model for others.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use mcp_authz_core::effect::{Settlement, Work};
+use mcp_authz_core::input::{Acquire, Callback, Challenge, Input, WaiterId};
+use mcp_authz_core::session::Session;
+use mcp_authz_core::time::Deadline;
+
+use crate::arrivals::{Arrivals, PageSink};
+use crate::desk::{Desk, Sorted};
+use crate::error::DriveError;
+use crate::ports::{Common, Http, Listener};
+use crate::publish::Published;
+use crate::work;
+
+/// The ports of one session and what arrives through them.
+pub struct Io<H, L> {
+    http: H,
+    listener: L,
+    common: Common,
+    published: Published,
+    desk: Desk,
+    arrivals: Sender<(Callback, PageSink)>,
+    arrived: Receiver<(Callback, PageSink)>,
+}
+
+impl<H: Http, L: Listener> Io<H, L> {
+    /// Brings the ports together.
+    pub fn new(http: H, listener: L, common: Common) -> Self {
+        let (arrivals, arrived) = channel();
+        let (published, desk) = (Published::default(), Desk::default());
+        Self { http, listener, common, published, desk, arrivals, arrived }
+    }
+
+    /// Where other threads may report callbacks that did not come through the listener.
+    #[must_use]
+    pub fn arrivals(&self) -> Arrivals {
+        let arrivals = self.arrivals.clone();
+        Arrivals::new(move |callback, page| {
+            let _nobody_left = arrivals.send((callback, page));
+        })
+    }
+
+    /// What the session published last.
+    #[must_use]
+    pub const fn published(&self) -> &Published {
+        &self.published
+    }
+
+    fn arrived(&mut self) -> Option<Input> {
+        let (callback, page) = self.arrived.try_recv().ok()?;
+        Some(self.desk.arrival(callback, page))
+    }
+
+    /// An arrival, or [`Input::Wake`] when the deadline has come.
+    fn wait_until(&mut self, deadline: Deadline) -> Input {
+        let left = self.common.clock.mono().until(deadline.at);
+        match self.arrived.recv_timeout(left) {
+            Ok((callback, page)) => self.desk.arrival(callback, page),
+            Err(_) => Input::Wake,
+        }
+    }
+
+    fn perform(&mut self, work: Work) -> Input {
+        let arrivals = self.arrivals();
+        let keep = |id, listening| drop(self.desk.bound(id, listening));
+        work::perform(work, &self.http, &self.listener, &self.common, arrivals, keep)
+    }
+}
+
+/// Waits for a usable grant.
+///
+/// # Errors
+/// [`DriveError`] if the loop itself could not go on; what became of the request is in the
+/// settlement.
+pub fn acquire<H: Http, L: Listener>(
+    session: &mut Session,
+    ask: Acquire,
+    io: &mut Io<H, L>,
+) -> Result<Settlement, DriveError> {
+    let me = ask.waiter;
+    settle(session, Input::Acquire(ask), me, io)
+}
+
+/// Reports a refused request and waits for a grant that may be accepted.
+///
+/// # Errors
+/// As [`acquire`].
+pub fn challenge<H: Http, L: Listener>(
+    session: &mut Session,
+    refused: Challenge,
+    io: &mut Io<H, L>,
+) -> Result<Settlement, DriveError> {
+    let me = refused.waiter;
+    settle(session, Input::Challenge(refused), me, io)
+}
+
+fn settle<H: Http, L: Listener>(
+    session: &mut Session,
+    first: Input,
+    me: WaiterId,
+    io: &mut Io<H, L>,
+) -> Result<Settlement, DriveError> {
+    let mut inbox = VecDeque::from([first]);
+    let mut settled = None;
+    loop {
+        let Some(input) = inbox.pop_front().or_else(|| io.arrived()) else {
+            if let Some(settlement) = settled {
+                return Ok(settlement);
+            }
+            let deadline = session.deadline().ok_or(DriveError::Stalled)?;
+            inbox.push_back(io.wait_until(deadline));
+            continue;
+        };
+        let effects = session.handle(input, io.common.env()?)?;
+        let Sorted { settled: all, aloud, abandoned: _, work } =
+            io.desk.sort(effects, session.deadline().is_none(), &io.published);
+        settled = all.into_iter().find(|settlement| settlement.waiter == me).or(settled);
+        for told in aloud {
+            told.say(&*io.common.observer);
+        }
+        for work in work {
+            inbox.push_back(io.perform(work));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Which addresses a host name leads to, and which of them may be dialled (SEC-05, SEC-07).
+//!
+//! The rule is asked about the very addresses that are dialled afterwards: a name is looked up once
+//! per connection, so a second answer cannot slip in between (DNS rebinding, HOST-037 to HOST-039).
+
+use core::net::IpAddr;
+use std::io;
+use std::net::ToSocketAddrs;
+
+use http::Uri;
+use mcp_authz_core::address::Addresses;
+use mcp_authz_core::effect::Why;
+
+/// Looks up names. Blocks; async adapters call it on the blocking pool.
+pub trait Lookup: Send + Sync + 'static {
+    /// The addresses of a host name, in the order in which they are to be tried.
+    ///
+    /// # Errors
+    /// Whatever the resolver says; the request is not sent then.
+    fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+}
+
+/// The system's resolver.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct System;
+
+impl Lookup for System {
+    fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+    }
+}
+
+/// The host of a URL as an IP address, if it is written as one. Resolvers never see those, so they
+/// are asked about here.
+#[must_use]
+pub fn literal(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.parse().ok()
+}
+
+/// Refuses a URL whose host is a literal that may not be dialled.
+///
+/// # Errors
+/// [`Why::AddressBlocked`], or [`Why::Resolve`] if there is no host at all; nothing is to be sent.
+pub fn check_literal(uri: &Uri, rule: Addresses) -> Result<(), Why> {
+    match literal(uri.host().ok_or(Why::Resolve)?) {
+        Some(address) if !rule.allow(address) => Err(Why::AddressBlocked),
+        _ => Ok(()),
+    }
+}
+
+/// The addresses to dial for a host: a literal itself, or what the look-up says, without those that
+/// the rule refuses.
+///
+/// # Errors
+/// [`Why::Resolve`] if there is no address, [`Why::AddressBlocked`] if none of them may be dialled.
+pub fn permitted(lookup: &dyn Lookup, host: &str, rule: Addresses) -> Result<Vec<IpAddr>, Why> {
+    let found = match literal(host) {
+        Some(address) => vec![address],
+        None => lookup.lookup(host).map_err(|_| Why::Resolve)?,
+    };
+    if found.is_empty() {
+        return Err(Why::Resolve);
+    }
+    let allowed: Vec<_> = found.into_iter().filter(|address| rule.allow(*address)).collect();
+    if allowed.is_empty() { Err(Why::AddressBlocked) } else { Ok(allowed) }
+}
+
+/// The port of a URL: as written, or its scheme's.
+#[must_use]
+pub fn port(uri: &Uri) -> u16 {
+    let default = if uri.scheme() == Some(&http::uri::Scheme::HTTP) { 80 } else { 443 };
+    uri.port_u16().unwrap_or(default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed(&'static [&'static str]);
+
+    impl Lookup for Fixed {
+        fn lookup(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+            Ok(self.0.iter().map(|text| text.parse().unwrap()).collect())
+        }
+    }
+
+    #[test]
+    fn only_permitted_addresses_are_left_host_037_host_038() {
+        let of = |found, rule| permitted(&Fixed(found), "rebind.example", rule);
+        assert_eq!(of(&["10.0.0.9"], Addresses::Public), Err(Why::AddressBlocked));
+        assert_eq!(
+            of(&["93.184.216.34", "127.0.0.1"], Addresses::Public),
+            Ok(vec!["93.184.216.34".parse().unwrap()])
+        );
+        assert_eq!(of(&["127.0.0.1"], Addresses::Any), Ok(vec!["127.0.0.1".parse().unwrap()]));
+        assert_eq!(of(&[], Addresses::Any), Err(Why::Resolve));
+    }
+
+    #[test]
+    fn literals_never_reach_the_look_up_host_035() {
+        let none = Fixed(&[]);
+        for host in ["127.0.0.1", "[::1]", "169.254.169.254", "[::ffff:127.0.0.1]"] {
+            assert_eq!(permitted(&none, host, Addresses::Public), Err(Why::AddressBlocked));
+        }
+        assert!(permitted(&none, "[2606:2800:220:1::1]", Addresses::Public).is_ok());
+    }
+}

@@ -1,0 +1,71 @@
+//! What can go wrong in driving itself, as opposed to the failures that a session settles with.
+
+use core::fmt;
+
+use mcp_authz_core::failure::{Failure, Kind, Misuse};
+use mcp_authz_core::session::RestoreError;
+
+/// The loop could not go on. A session's own failures travel in its settlements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DriveError {
+    /// The session refused an input; its state is unchanged. A bug of the program or of ours.
+    Misuse(Misuse),
+    /// The system gave no random bytes, so nothing was sent. Try again when it does.
+    EntropyUnavailable,
+    /// The session waits for nothing although a caller is unsettled. A bug of ours: report it.
+    Stalled,
+    /// The runtime that drove the session is gone. Make a new session, from a snapshot if need be.
+    Stopped,
+}
+
+impl DriveError {
+    /// The same as a failure, for callers that know only those.
+    #[must_use]
+    pub fn failure(self) -> Failure {
+        match self {
+            Self::EntropyUnavailable => Failure::new(Kind::EntropyUnavailable, "HOST-164"),
+            Self::Misuse(_) | Self::Stalled => Failure::new(Kind::ConfigInvalid, "SEC-17"),
+            Self::Stopped => Failure::new(Kind::Cancelled, "HOST-195"),
+        }
+    }
+}
+
+impl From<Misuse> for DriveError {
+    fn from(misuse: Misuse) -> Self {
+        Self::Misuse(misuse)
+    }
+}
+
+impl fmt::Display for DriveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misuse(misuse) => misuse.fmt(f),
+            Self::EntropyUnavailable => f.write_str("there is no randomness"),
+            Self::Stalled => f.write_str("the session waits for nothing"),
+            Self::Stopped => f.write_str("the runtime that drove the session is gone"),
+        }
+    }
+}
+
+impl core::error::Error for DriveError {}
+
+/// A snapshot could not be resumed.
+#[derive(Debug)]
+pub enum ResumeError {
+    /// The snapshot does not fit.
+    Restore(RestoreError),
+    /// The driver could not begin.
+    Drive(DriveError),
+}
+
+impl fmt::Display for ResumeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Restore(error) => error.fmt(f),
+            Self::Drive(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ResumeError {}

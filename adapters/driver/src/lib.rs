@@ -1,0 +1,39 @@
+//! The loops that perform a session's effects, and the ports they perform them through.
+//!
+//! A driver decides nothing: it hands inputs to [`Session::handle`], does the work that comes back
+//! and hands in the answers. Three loops do so for three kinds of program.
+//!
+//! | module | for | who does the work |
+//! | --- | --- | --- |
+//! | [`blocking`] | one thread that owns its session | the caller, one piece after the other |
+//! | [`threaded`] | a session that threads share | whichever caller is there, else a helper thread |
+//! | [`on_demand`] | async programs | a task that lives as long as there is something to do |
+//!
+//! There is no runtime here and nothing about OAuth. An adapter adds the [`ports`]: how to send,
+//! listen, spawn and sleep. What they share beside that is here too: the hot path's [`publish`]
+//! cell, the callers' own requests ([`exchange`]), look-ups that respect the address rule
+//! ([`dial`]), the checks on an answer's head ([`head`]) and the event stream decoder ([`sse`]).
+//!
+//! [`Session::handle`]: mcp_authz_core::Session::handle
+
+pub mod arrivals;
+pub mod blocking;
+pub mod clock;
+mod desk;
+pub mod dial;
+pub mod entropy;
+mod error;
+pub mod exchange;
+pub mod head;
+pub mod on_demand;
+pub mod ports;
+pub mod publish;
+pub mod sse;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod threaded;
+#[cfg(feature = "tls")]
+pub mod tls;
+mod work;
+
+pub use error::{DriveError, ResumeError};

@@ -1,0 +1,259 @@
+//! The driver for async programs.
+//!
+//! There is neither a task that always lives nor an election among callers. A caller takes its own
+//! step under the lock and starts a runner if none runs; the runner does the work, and leaves under
+//! the lock when nothing is in flight and the session has no deadline. So an idle session costs no
+//! task, and a caller that is dropped takes nothing with it but its own wait.
+
+use core::fmt;
+use core::future::Future;
+use std::sync::Arc;
+
+use futures_channel::oneshot;
+use http::response::Parts;
+use mcp_authz_core::config::Config;
+use mcp_authz_core::effect::{Page, Settlement};
+use mcp_authz_core::granted::Granted;
+use mcp_authz_core::input::{Acquire, Callback, Input};
+use mcp_authz_core::scope::ScopeSet;
+use mcp_authz_core::session::{Session, Snapshot};
+
+use crate::arrivals::{Arrivals, PageSink};
+use crate::error::{DriveError, ResumeError};
+use crate::exchange::{Attempt, Exchange, ExchangeError, Refusal, Verdict, unrefused};
+use crate::ports::{Answer, AsyncHttp, AsyncListener, Common, Runtime};
+
+mod runner;
+mod shared;
+
+use shared::{CancelOnDrop, Shared};
+
+/// Everything an async driver performs effects through.
+#[derive(Clone, Debug)]
+pub struct Ports<H, L, R> {
+    /// Sends.
+    pub http: H,
+    /// Listens on the redirect URI.
+    pub listener: L,
+    /// Spawns and sleeps.
+    pub runtime: R,
+    /// The rest.
+    pub common: Common,
+}
+
+/// A session that tasks share. Clones are handles to the same one; when the last is dropped its
+/// listener closes.
+pub struct AuthSession<H: AsyncHttp, L: AsyncListener, R: Runtime> {
+    last: Arc<Last<H, L, R>>,
+}
+
+struct Last<H: AsyncHttp, L: AsyncListener, R: Runtime>(Arc<Shared<H, L, R>>);
+
+impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Drop for Last<H, L, R> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Clone for AuthSession<H, L, R> {
+    fn clone(&self) -> Self {
+        Self { last: Arc::clone(&self.last) }
+    }
+}
+
+impl<H: AsyncHttp, L: AsyncListener, R: Runtime> fmt::Debug for AuthSession<H, L, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthSession").field("published", &self.shared().published).finish()
+    }
+}
+
+impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
+    /// A session that holds nothing yet. Nothing is read or sent before it is asked for something.
+    pub fn new(config: Arc<Config>, ports: Ports<H, L, R>) -> Self {
+        let shared = Shared::new(Session::new(config), ports);
+        Self { last: Arc::new(Last(Arc::new(shared))) }
+    }
+
+    /// Goes on where a snapshot was taken, perhaps by another process.
+    ///
+    /// # Errors
+    /// [`ResumeError`]: the snapshot is of another configuration or cannot be read, so start with
+    /// [`AuthSession::new`]; or there were no random bytes.
+    pub fn resume(
+        config: Arc<Config>,
+        from: Snapshot,
+        ports: Ports<H, L, R>,
+    ) -> Result<Self, ResumeError> {
+        let env = ports.common.env().map_err(ResumeError::Drive)?;
+        let (session, effects) =
+            Session::restore(config, from, env).map_err(ResumeError::Restore)?;
+        let shared = Arc::new(Shared::new(session, ports));
+        shared.begin(effects);
+        Ok(Self { last: Arc::new(Last(shared)) })
+    }
+
+    fn shared(&self) -> &Arc<Shared<H, L, R>> {
+        &self.last.0
+    }
+
+    /// A grant that can be used now, waiting for it if need be. With a live token this is ready at
+    /// once and takes no lock. Without `may_ask` no person is bothered and the answer may be
+    /// `reauthorization_required`.
+    ///
+    /// # Errors
+    /// [`DriveError`] if the driver could not go on; the settlement says what became of the request.
+    pub async fn acquire(
+        &self,
+        scopes: &ScopeSet,
+        may_ask: bool,
+    ) -> Result<Settlement, DriveError> {
+        let shared = self.shared();
+        let waiter = shared.waiter();
+        if let Some((granted, nudge)) = shared.published.live(scopes, shared.clock()) {
+            if nudge {
+                let (scopes, may_ask) = (ScopeSet::empty(), false);
+                shared.step(|_| Input::Acquire(Acquire { waiter, scopes, may_ask }))?;
+            }
+            return Ok(Settlement { waiter, outcome: Ok(granted), unsaved: false });
+        }
+        let scopes = scopes.clone();
+        self.wait(Input::Acquire(Acquire { waiter, scopes, may_ask })).await
+    }
+
+    /// Reports a refused request and waits for a grant that may be accepted. Then repeat the
+    /// request, with `again` set should it be refused once more.
+    ///
+    /// # Errors
+    /// As [`AuthSession::acquire`].
+    pub async fn challenge(&self, refusal: Refusal) -> Result<Settlement, DriveError> {
+        let waiter = self.shared().waiter();
+        self.wait(Input::Challenge(refusal.challenge(waiter))).await
+    }
+
+    async fn wait(&self, first: Input) -> Result<Settlement, DriveError> {
+        let waiter = match &first {
+            Input::Acquire(acquire) => acquire.waiter,
+            Input::Challenge(challenge) => challenge.waiter,
+            _ => return Err(DriveError::Stalled),
+        };
+        let (settle, settled) = oneshot::channel();
+        let cancel = CancelOnDrop::new(self.shared(), waiter, settle);
+        self.shared().step(|_| first)?;
+        let settlement = settled.await.unwrap_or(Err(DriveError::Stopped));
+        drop(cancel);
+        settlement
+    }
+
+    /// Sends a request to the MCP server with the token, and once more after a refusal that could be
+    /// healed.
+    ///
+    /// # Errors
+    /// [`ExchangeError`] says whether it may have been executed and what to do.
+    pub async fn exchange(&self, exchange: Exchange) -> Result<Answer, ExchangeError> {
+        self.exchange_until(exchange, &mut |_: &Parts, _: &[u8]| false).await
+    }
+
+    /// As [`AuthSession::exchange`], and stops reading once `enough`, which is shown each piece of
+    /// the body with its head, says yes.
+    ///
+    /// # Errors
+    /// As [`AuthSession::exchange`].
+    pub async fn exchange_until(
+        &self,
+        exchange: Exchange,
+        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
+    ) -> Result<Answer, ExchangeError> {
+        let mut attempt = Attempt::new(exchange)?;
+        let mut granted = match self.acquire(&ScopeSet::empty(), false).await?.outcome {
+            Ok(granted) => Some(granted),
+            Err(failure) => Attempt::without(failure).map(|()| None)?,
+        };
+        loop {
+            let request = attempt.request(granted.as_deref())?;
+            let limits = attempt.limits();
+            let mut watch = unrefused(enough);
+            let reply = self.shared().http().exchange(request, &limits, &mut watch).await;
+            match attempt.read(reply)? {
+                Verdict::Done(answer) => return Ok(answer),
+                Verdict::Refused(answer, refusal) => {
+                    match self.challenge(refusal).await?.outcome {
+                        Ok(healed) => granted = Some(healed),
+                        Err(failure) => {
+                            let answer = Box::new(answer);
+                            return Err(ExchangeError::Refused { failure, answer });
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands in what reached a redirect URI that somebody else serves, or what a person pasted, and
+    /// waits for the page to show for it. It is handed in at once, whether or not the future is
+    /// polled.
+    ///
+    /// # Errors
+    /// [`DriveError::Stalled`] if no page is to be shown because no login waits any more.
+    pub fn deliver(
+        &self,
+        callback: Callback,
+    ) -> impl Future<Output = Result<Page, DriveError>> + Send + use<H, L, R> {
+        let (sender, page) = oneshot::channel();
+        let sink = PageSink::new(move |page| {
+            let _nobody_left = sender.send(page);
+        });
+        let handed_in = self.shared().step(|desk| desk.arrival(callback, sink));
+        // Held, since the answer is to be had only while the session lives.
+        let session = self.clone();
+        async move {
+            handed_in?;
+            let page = page.await.map_err(|_| DriveError::Stalled);
+            drop(session);
+            page
+        }
+    }
+
+    /// Where a listener of the program's own may report what arrives.
+    #[must_use]
+    pub fn arrivals(&self) -> Arrivals {
+        Shared::arrivals(self.shared())
+    }
+
+    /// Settles every caller that waits now with `cancelled`.
+    ///
+    /// # Errors
+    /// As [`AuthSession::acquire`].
+    pub fn cancel(&self) -> Result<(), DriveError> {
+        self.shared().cancel_all()
+    }
+
+    /// Logs out: what is held is dropped at once, and marked so in the store when the future is
+    /// ready.
+    ///
+    /// # Errors
+    /// As [`AuthSession::acquire`].
+    pub async fn forget(&self) -> Result<(), DriveError> {
+        self.shared().step(|_| Input::Forget)?;
+        self.quiet().await;
+        Ok(())
+    }
+
+    /// Waits until no work is in flight: what was granted is saved then. Before the runtime ends.
+    pub async fn quiet(&self) {
+        if let Some(quiet) = self.shared().quiet() {
+            let _or_the_runner_is_gone = quiet.await;
+        }
+    }
+
+    /// The grant that is published now, live or not.
+    #[must_use]
+    pub fn granted(&self) -> Option<Arc<Granted>> {
+        self.shared().published.granted()
+    }
+
+    /// The session as it stands, to be resumed later or elsewhere.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared().snapshot()
+    }
+}

@@ -1,0 +1,119 @@
+//! The task that does the work, for as long as there is any.
+
+use core::pin::pin;
+use std::sync::Arc;
+
+use futures_channel::mpsc;
+use futures_util::future::{Either, FutureExt, pending};
+use futures_util::select_biased;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use mcp_authz_core::effect::{Bound, Signature, Stored, Work};
+use mcp_authz_core::failure::Kind;
+use mcp_authz_core::input::Input;
+
+use super::shared::Shared;
+use crate::error::DriveError;
+use crate::ports::{AsyncHttp, AsyncListener, Runtime};
+
+/// Says that a runner runs. However it ends, even unpolled with its runtime, the next step may start
+/// another, and whoever waits is told unless the runner left in order.
+pub(super) struct Running<H: AsyncHttp, L: AsyncListener, R: Runtime> {
+    shared: Arc<Shared<H, L, R>>,
+    why: Option<DriveError>,
+}
+
+impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Running<H, L, R> {
+    pub(super) const fn new(shared: Arc<Shared<H, L, R>>) -> Self {
+        Self { shared, why: Some(DriveError::Stopped) }
+    }
+}
+
+impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Drop for Running<H, L, R> {
+    fn drop(&mut self) {
+        if let Some(why) = self.why {
+            let mut state = self.shared.lock();
+            state.runner = None;
+            state.give_up(why);
+        }
+    }
+}
+
+pub(super) async fn run<H: AsyncHttp, L: AsyncListener, R: Runtime>(
+    mut running: Running<H, L, R>,
+    mut kicks: mpsc::Receiver<()>,
+) {
+    let shared = Arc::clone(&running.shared);
+    let mut doing = FuturesUnordered::new();
+    loop {
+        let deadline = {
+            let mut state = shared.lock();
+            for work in state.queue.drain(..) {
+                doing.push(perform(Arc::clone(&shared), work));
+            }
+            if doing.is_empty() {
+                for quiet in state.quiet.drain(..) {
+                    let _nobody_left = quiet.send(());
+                }
+                if !state.restless() {
+                    // Under the lock: a step that comes after this starts a runner of its own.
+                    state.runner = None;
+                    running.why = None;
+                    return;
+                }
+            }
+            state.session.deadline()
+        };
+        let sleep = match deadline {
+            Some(deadline) => {
+                let left = shared.clock().mono().until(deadline.at);
+                Either::Left(shared.ports.runtime.sleep(left))
+            }
+            None => Either::Right(pending()),
+        };
+        let mut sleep = pin!(sleep.fuse());
+        let input = select_biased! {
+            input = doing.select_next_some() => input,
+            () = kicks.select_next_some() => continue,
+            () = sleep => Input::Wake,
+        };
+        if let Err(error) = shared.step(|_| input) {
+            running.why = Some(error);
+            return;
+        }
+    }
+}
+
+async fn perform<H: AsyncHttp, L: AsyncListener, R: Runtime>(
+    shared: Arc<Shared<H, L, R>>,
+    work: Work,
+) -> Input {
+    let ports = &shared.ports;
+    match work {
+        Work::Call(call) => {
+            let (request, limits, ticket) = call.split();
+            ticket.answer(ports.http.send(request, &limits).await)
+        }
+        Work::Listen(listen) => {
+            let (on, ticket) = listen.split();
+            let bound = ports.listener.bind(&on, Shared::arrivals(&shared)).await;
+            let bound = bound.map_or(Bound::Failed, |listening| {
+                let port = listening.port();
+                shared.bound(ticket.id(), listening);
+                Bound::Port(port)
+            });
+            ticket.answer(bound)
+        }
+        Work::Store(op) => {
+            let (request, ticket) = op.split();
+            let store = Arc::clone(&ports.common.store);
+            let stored = ports.runtime.blocking(move || store.perform(request)).await;
+            ticket.answer(stored.unwrap_or(Stored::Failed(Kind::StoreUnavailable)))
+        }
+        Work::Sign(sign) => {
+            let (request, ticket) = sign.split();
+            let signer = Arc::clone(&ports.common.signer);
+            let signed = ports.runtime.blocking(move || signer.sign(request)).await;
+            ticket.answer(signed.unwrap_or(Signature::Unavailable))
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What callers and the runner share, and the one step all of them take.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use futures_channel::{mpsc, oneshot};
+use mcp_authz_core::effect::{Effects, Settlement, TicketId, Work};
+use mcp_authz_core::failure::{Failure, Kind};
+use mcp_authz_core::input::{Input, WaiterId};
+use mcp_authz_core::session::{Session, Snapshot};
+
+use super::Ports;
+use super::runner::{self, Running};
+use crate::arrivals::{Arrivals, Listening};
+use crate::clock::Clock;
+use crate::desk::{Aloud, Desk};
+use crate::error::DriveError;
+use crate::ports::{AsyncHttp, AsyncListener, Runtime};
+use crate::publish::Published;
+
+/// What a waiter's mailbox takes.
+pub(super) type Settle = oneshot::Sender<Result<Settlement, DriveError>>;
+
+pub(super) struct Shared<H: AsyncHttp, L: AsyncListener, R: Runtime> {
+    pub(super) published: Published,
+    pub(super) ports: Ports<H, L, R>,
+    state: Mutex<State>,
+    waiters: AtomicU64,
+}
+
+pub(super) struct State {
+    pub(super) session: Session,
+    pub(super) desk: Desk,
+    pub(super) queue: VecDeque<Work>,
+    pub(super) mail: HashMap<WaiterId, Settle>,
+    /// Told when no work is in flight.
+    pub(super) quiet: Vec<oneshot::Sender<()>>,
+    /// Wakes the runner, if one runs.
+    pub(super) runner: Option<mpsc::Sender<()>>,
+    pub(super) closed: bool,
+}
+
+impl State {
+    /// Whether there is anything to run for.
+    pub(super) fn restless(&self) -> bool {
+        !self.queue.is_empty() || (!self.closed && self.session.deadline().is_some())
+    }
+
+    /// Settles everybody with what stopped the driver: nobody is left to settle them otherwise.
+    pub(super) fn give_up(&mut self, error: DriveError) {
+        for (_, settle) in self.mail.drain() {
+            let _nobody_left = settle.send(Err(error));
+        }
+        self.quiet.clear();
+    }
+}
+
+impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
+    pub(super) fn new(session: Session, ports: Ports<H, L, R>) -> Self {
+        let state = State {
+            session,
+            desk: Desk::default(),
+            queue: VecDeque::new(),
+            mail: HashMap::new(),
+            quiet: Vec::new(),
+            runner: None,
+            closed: false,
+        };
+        let (published, waiters) = (Published::default(), AtomicU64::new(0));
+        Self { published, ports, state: Mutex::new(state), waiters }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn waiter(&self) -> WaiterId {
+        WaiterId(self.waiters.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.ports.common.clock
+    }
+
+    pub(super) const fn http(&self) -> &H {
+        &self.ports.http
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.lock().session.snapshot()
+    }
+
+    pub(super) fn arrivals(this: &Arc<Self>) -> Arrivals {
+        // Weak: a listener must not keep alive the session whose end closes it.
+        let weak: Weak<Self> = Arc::downgrade(this);
+        Arrivals::new(move |callback, page| {
+            if let Some(shared) = weak.upgrade() {
+                let _dropped_with_its_page = shared.step(|desk| desk.arrival(callback, page));
+            }
+        })
+    }
+
+    /// Something to wait for until no work is in flight, unless that is so now.
+    pub(super) fn quiet(&self) -> Option<oneshot::Receiver<()>> {
+        let mut state = self.lock();
+        state.runner.as_ref()?;
+        let (sender, receiver) = oneshot::channel();
+        state.quiet.push(sender);
+        // The runner may be asleep with nothing in flight.
+        kick(&mut state);
+        Some(receiver)
+    }
+
+    pub(super) fn bound(&self, id: TicketId, listening: Listening) {
+        let superfluous = self.lock().desk.bound(id, listening);
+        drop(superfluous);
+    }
+
+    pub(super) fn cancel_all(self: &Arc<Self>) -> Result<(), DriveError> {
+        let waiting: Vec<_> = self.lock().mail.keys().copied().collect();
+        for waiter in waiting {
+            self.step(|_| Input::Cancel(waiter))?;
+            let mail = self.lock().mail.remove(&waiter);
+            if let Some(settle) = mail {
+                let outcome = Err(Arc::new(Failure::new(Kind::Cancelled, "HOST-195")));
+                let _nobody_left = settle.send(Ok(Settlement { waiter, outcome, unsaved: false }));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let open = state.desk.clear();
+        kick(&mut state);
+        drop(state);
+        drop(open);
+    }
+
+    /// One input under the lock; whoever takes it need not be the runner.
+    pub(super) fn step(
+        self: &Arc<Self>,
+        input: impl FnOnce(&mut Desk) -> Input,
+    ) -> Result<(), DriveError> {
+        let mut state = self.lock();
+        let env = self.ports.common.env()?;
+        let input = input(&mut state.desk);
+        let effects = state.session.handle(input, env)?;
+        self.turn(state, effects);
+        Ok(())
+    }
+
+    /// Performs the effects of a restored session.
+    pub(super) fn begin(self: &Arc<Self>, effects: Effects) {
+        self.turn(self.lock(), effects);
+    }
+
+    fn turn(self: &Arc<Self>, mut state: MutexGuard<'_, State>, effects: Effects) {
+        let at = &mut *state;
+        let idle = at.session.deadline().is_none() && at.queue.is_empty();
+        let sorted = at.desk.sort(effects, idle, &self.published);
+        for settlement in sorted.settled {
+            if let Some(settle) = at.mail.remove(&settlement.waiter) {
+                let _nobody_left = settle.send(Ok(settlement));
+            }
+        }
+        at.queue.retain(|work| !sorted.abandoned.contains(&work.id()));
+        at.queue.extend(sorted.work);
+        let kicks = if at.runner.is_some() {
+            kick(at);
+            None
+        } else if at.restless() {
+            let (sender, kicks) = mpsc::channel(1);
+            at.runner = Some(sender);
+            Some(kicks)
+        } else {
+            None
+        };
+        drop(state);
+        sorted.aloud.into_iter().for_each(|told| Aloud::say(told, &*self.ports.common.observer));
+        if let Some(kicks) = kicks {
+            // Made here: a runtime that is gone drops the task unpolled, and the guard with it.
+            let running = Running::new(Arc::clone(self));
+            self.ports.runtime.spawn(runner::run(running, kicks));
+        }
+    }
+}
+
+fn kick(state: &mut State) {
+    if let Some(runner) = &mut state.runner {
+        let _kicked_already = runner.try_send(());
+    }
+}
+
+/// A waiter's mailbox. Dropped unsettled, it cancels that one wait; a refresh or a login that others
+/// share goes on.
+pub(super) struct CancelOnDrop<H: AsyncHttp, L: AsyncListener, R: Runtime> {
+    shared: Arc<Shared<H, L, R>>,
+    waiter: WaiterId,
+}
+
+impl<H: AsyncHttp, L: AsyncListener, R: Runtime> CancelOnDrop<H, L, R> {
+    pub(super) fn new(shared: &Arc<Shared<H, L, R>>, waiter: WaiterId, settle: Settle) -> Self {
+        shared.lock().mail.insert(waiter, settle);
+        Self { shared: Arc::clone(shared), waiter }
+    }
+}
+
+impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Drop for CancelOnDrop<H, L, R> {
+    fn drop(&mut self) {
+        let unsettled = self.shared.lock().mail.remove(&self.waiter).is_some();
+        if unsettled {
+            let _without_random_bytes_it_times_out =
+                self.shared.step(|_| Input::Cancel(self.waiter));
+        }
+    }
+}

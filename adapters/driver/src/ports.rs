@@ -1,0 +1,202 @@
+//! What a driver needs from the outside: one small trait for each kind of work.
+//!
+//! The store and the signer block in every driver; async ones call them on the runtime's blocking
+//! pool. Sending, listening and spawning come in a blocking and an async form.
+
+use core::fmt;
+use core::future::Future;
+use core::time::Duration;
+use std::sync::Arc;
+
+use http::response::Parts;
+use http::{Request, Response};
+use mcp_authz_core::effect::{
+    Limits, ListenOn, Reply, SignRequest, Signature, StoreRequest, Stored, Told,
+};
+use mcp_authz_core::failure::Kind;
+use mcp_authz_core::session::Env;
+
+use crate::arrivals::{Arrivals, Listening};
+use crate::clock::{self, Clock};
+use crate::entropy::{self, Random};
+use crate::error::DriveError;
+
+/// Sends requests, on the calling thread.
+///
+/// For both methods: no redirect is followed, no cookie kept, nothing decompressed, no proxy taken
+/// from the environment, the limits are enforced, and each address is asked about before it is
+/// dialled. Whatever is not certainly unsent is [`Reply::MaybeSent`].
+pub trait Http: Send + Sync + 'static {
+    /// Sends a request on a connection of its own, which no earlier answer can have spoilt and
+    /// whose idle death can make no one-time request uncertain.
+    fn send(&self, request: Request<Vec<u8>>, limits: &Limits) -> Reply;
+
+    /// Sends a caller's own request; connections may be reused. Each piece of the body is shown to
+    /// `enough` as it comes, with its head, and once that says yes the answer is what was read so
+    /// far: an event stream that stays open is left when the awaited event is in.
+    fn exchange(
+        &self,
+        request: Request<Vec<u8>>,
+        limits: &Limits,
+        enough: &mut dyn FnMut(&Parts, &[u8]) -> bool,
+    ) -> Reply;
+}
+
+/// [`Http`] for async programs. Dropping a future drops its connection.
+pub trait AsyncHttp: Send + Sync + 'static {
+    /// As [`Http::send`].
+    fn send(
+        &self,
+        request: Request<Vec<u8>>,
+        limits: &Limits,
+    ) -> impl Future<Output = Reply> + Send;
+
+    /// As [`Http::exchange`].
+    fn exchange(
+        &self,
+        request: Request<Vec<u8>>,
+        limits: &Limits,
+        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
+    ) -> impl Future<Output = Reply> + Send;
+}
+
+/// Listens on the redirect URI.
+pub trait Listener: Send + Sync + 'static {
+    /// Binds loopback, returns at once and reports every callback from then on, until the value is
+    /// dropped. `None` if nothing could be bound.
+    fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> Option<Listening>;
+}
+
+/// [`Listener`] for async programs.
+pub trait AsyncListener: Send + Sync + 'static {
+    /// As [`Listener::bind`].
+    fn bind(
+        &self,
+        on: &ListenOn,
+        arrivals: Arrivals,
+    ) -> impl Future<Output = Option<Listening>> + Send;
+}
+
+/// Spawns and sleeps, through a handle kept from the start: it is also called where no runtime is
+/// entered, as in a destructor.
+pub trait Runtime: Send + Sync + 'static {
+    /// Runs a task to its end. If the runtime is gone the task is dropped.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+
+    /// Is ready after this time. Polled on the runtime.
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Runs a function that blocks where blocking harms nobody; `None` if it could not be run to
+    /// its end.
+    fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Option<T>> + Send;
+}
+
+/// Keeps credentials: opaque bytes under a key with a generation.
+pub trait Store: Send + Sync + 'static {
+    /// Performs one operation. A swap is durable before it is answered, and compares the generation
+    /// in one step with replacing it, so that of two processes only one succeeds.
+    fn perform(&self, request: StoreRequest) -> Stored;
+}
+
+/// Signs with keys the host owns.
+pub trait Signer: Send + Sync + 'static {
+    /// Makes one signature, in JWS form.
+    fn sign(&self, request: SignRequest) -> Signature;
+}
+
+/// Is told what the session does: notes, and pages to show to the person.
+pub trait Observer: Send + Sync + 'static {
+    /// One thing told. Called without any lock, on whichever thread took the step; must not wait.
+    fn told(&self, told: &Told);
+}
+
+/// The ports that are alike in every driver.
+#[derive(Clone)]
+pub struct Common {
+    /// Keeps credentials.
+    pub store: Arc<dyn Store>,
+    /// Signs.
+    pub signer: Arc<dyn Signer>,
+    /// Is told what happens.
+    pub observer: Arc<dyn Observer>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives random bytes.
+    pub random: Arc<dyn Random>,
+}
+
+impl Common {
+    /// The surroundings of one step.
+    pub(crate) fn env(&self) -> Result<Env, DriveError> {
+        let entropy = self.random.draw().ok_or(DriveError::EntropyUnavailable)?;
+        Ok(Env { wall: self.clock.wall(), mono: self.clock.mono(), entropy })
+    }
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Self {
+            store: Arc::new(NoStore),
+            signer: Arc::new(NoSigner),
+            observer: Arc::new(Silent),
+            clock: Arc::new(clock::System::new()),
+            random: Arc::new(entropy::System),
+        }
+    }
+}
+
+impl fmt::Debug for Common {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Common")
+    }
+}
+
+/// No store: every operation is answered `store_unavailable`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoStore;
+
+impl Store for NoStore {
+    fn perform(&self, _: StoreRequest) -> Stored {
+        Stored::Failed(Kind::StoreUnavailable)
+    }
+}
+
+/// No keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSigner;
+
+impl Signer for NoSigner {
+    fn sign(&self, _: SignRequest) -> Signature {
+        Signature::Unavailable
+    }
+}
+
+/// Hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn told(&self, _: &Told) {}
+}
+
+/// No listener, for programs whose redirect URI somebody else serves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoListener;
+
+impl Listener for NoListener {
+    fn bind(&self, _: &ListenOn, _: Arrivals) -> Option<Listening> {
+        None
+    }
+}
+
+impl AsyncListener for NoListener {
+    async fn bind(&self, _: &ListenOn, _: Arrivals) -> Option<Listening> {
+        None
+    }
+}
+
+/// The body of an answer that was read to its end, or as far as the caller wanted.
+pub type Answer = Response<Vec<u8>>;

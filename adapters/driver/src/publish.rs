@@ -1,0 +1,68 @@
+//! The hot path: the grant that callers use, read without a lock.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use mcp_authz_core::granted::Granted;
+use mcp_authz_core::scope::ScopeSet;
+use mcp_authz_core::time::Monotonic;
+
+use crate::clock::Clock;
+
+/// Holds the current grant. Readers take no lock and allocate nothing; the session's publications
+/// replace it whole.
+#[derive(Default)]
+pub struct Published {
+    granted: ArcSwapOption<Granted>,
+    nudged: AtomicU64,
+}
+
+/// A session that is told more than once a second that its token ages learns nothing new.
+const BETWEEN_NUDGES: u64 = 1_000;
+
+impl Published {
+    /// Replaces what is published.
+    pub fn publish(&self, granted: Option<Arc<Granted>>) {
+        self.granted.store(granted);
+    }
+
+    /// The current grant, live or not.
+    #[must_use]
+    pub fn granted(&self) -> Option<Arc<Granted>> {
+        self.granted.load_full()
+    }
+
+    /// The current grant if it can be used as it is, and whether the session should be told, by
+    /// an [`Acquire`](mcp_authz_core::input::Acquire) that nobody waits for, that the token ages.
+    /// Nothing if the session has to be asked.
+    #[must_use]
+    pub fn live(&self, scopes: &ScopeSet, clock: &dyn Clock) -> Option<(Arc<Granted>, bool)> {
+        let granted = self.granted()?;
+        let (wall, mono) = (clock.wall(), clock.mono());
+        let life = granted.life();
+        let serves =
+            scopes.is_empty() || granted.scopes().is_some_and(|held| held.covers(scopes));
+        if life.over(wall, mono) || !serves {
+            return None;
+        }
+        let nudge = life.ageing(wall, mono) && self.nudge(mono);
+        Some((granted, nudge))
+    }
+
+    /// Whether it is this caller who tells the session.
+    fn nudge(&self, now: Monotonic) -> bool {
+        let last = self.nudged.load(Ordering::Relaxed);
+        // One more than the clock, so that zero means never.
+        let now = now.millis().saturating_add(1);
+        (last == 0 || now.saturating_sub(last) >= BETWEEN_NUDGES)
+            && self.nudged.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Published").field(&self.granted()).finish()
+    }
+}

@@ -1,0 +1,294 @@
+//! What the threads share: the session, the mailboxes, the work, and the rule who does it.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+
+use mcp_authz_core::effect::{Effects, Settlement, Work};
+use mcp_authz_core::failure::{Failure, Kind};
+use mcp_authz_core::input::{Input, WaiterId};
+use mcp_authz_core::session::{Session, Snapshot};
+
+use crate::arrivals::Arrivals;
+use crate::desk::{Aloud, Desk};
+use crate::error::DriveError;
+use crate::ports::{Common, Http, Listener};
+use crate::publish::Published;
+use crate::work;
+
+/// How long a thread sleeps at most while others work and the session has no deadline.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+pub(super) struct Shared<H: Http, L: Listener> {
+    pub(super) published: Published,
+    pub(super) http: H,
+    pub(super) common: Common,
+    listener: L,
+    state: Mutex<State>,
+    /// Notified after every step: a new deadline concerns sleepers too.
+    turned: Condvar,
+    waiters: AtomicU64,
+}
+
+struct State {
+    session: Session,
+    desk: Desk,
+    queue: VecDeque<Work>,
+    mail: HashMap<WaiterId, Option<Settlement>>,
+    /// Threads in the loop, and how many of them sleep.
+    attending: usize,
+    idle: usize,
+    closed: bool,
+}
+
+impl State {
+    /// What nobody is free to attend to.
+    fn unattended(&self) -> usize {
+        let forsaken = self.attending == 0 && !self.closed && self.session.deadline().is_some();
+        self.queue.len().saturating_sub(self.idle).max(usize::from(forsaken))
+    }
+}
+
+/// Why a thread is in the loop, and so when it leaves.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Wait(WaiterId),
+    Help,
+    Quiet,
+}
+
+enum Next {
+    Do(Work),
+    Wake,
+    Leave(Option<Settlement>),
+}
+
+impl<H: Http, L: Listener> Shared<H, L> {
+    pub(super) fn new(session: Session, http: H, listener: L, common: Common) -> Self {
+        let state = State {
+            session,
+            desk: Desk::default(),
+            queue: VecDeque::new(),
+            mail: HashMap::new(),
+            attending: 0,
+            idle: 0,
+            closed: false,
+        };
+        let (published, turned) = (Published::default(), Condvar::new());
+        let (state, waiters) = (Mutex::new(state), AtomicU64::new(0));
+        Self { published, http, common, listener, state, turned, waiters }
+    }
+
+    pub(super) fn waiter(&self) -> WaiterId {
+        WaiterId(self.waiters.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.lock().session.snapshot()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn arrivals(this: &Arc<Self>) -> Arrivals {
+        // Weak: a listener must not keep alive the session whose end closes it.
+        let weak: Weak<Self> = Arc::downgrade(this);
+        Arrivals::new(move |callback, page| {
+            if let Some(shared) = weak.upgrade() {
+                let _dropped_with_its_page = shared.offer(|desk| desk.arrival(callback, page));
+            }
+        })
+    }
+
+    /// Hands in an input and waits for a waiter's settlement.
+    pub(super) fn wait(
+        self: &Arc<Self>,
+        me: WaiterId,
+        first: Input,
+    ) -> Result<Settlement, DriveError> {
+        self.lock().mail.insert(me, None);
+        let seat = self.seat(Some(me));
+        self.step(|_| first, false)?;
+        seat.attend(Purpose::Wait(me))?.ok_or(DriveError::Stalled)
+    }
+
+    /// Hands in an input for which nobody on this thread waits.
+    pub(super) fn offer(
+        self: &Arc<Self>,
+        input: impl FnOnce(&mut Desk) -> Input,
+    ) -> Result<(), DriveError> {
+        self.step(input, true)
+    }
+
+    /// Performs the effects of a restored session.
+    pub(super) fn begin(self: &Arc<Self>, effects: Effects) {
+        self.turn(self.lock(), effects, true);
+    }
+
+    pub(super) fn quiet(self: &Arc<Self>) -> Result<(), DriveError> {
+        self.seat(None).attend(Purpose::Quiet).map(|_| ())
+    }
+
+    pub(super) fn cancel(self: &Arc<Self>) -> Result<(), DriveError> {
+        let waiting: Vec<_> = self.lock().mail.keys().copied().collect();
+        for waiter in waiting {
+            self.step(|_| Input::Cancel(waiter), true)?;
+            let failure = Failure::new(Kind::Cancelled, "HOST-195");
+            let outcome = Err(Arc::new(failure));
+            if let Some(mail @ None) = self.lock().mail.get_mut(&waiter) {
+                *mail = Some(Settlement { waiter, outcome, unsaved: false });
+            }
+            self.turned.notify_all();
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let open = state.desk.clear();
+        drop(state);
+        self.turned.notify_all();
+        drop(open);
+    }
+
+    /// One input under the lock. With `call_help`, work that no thread is free for gets one.
+    fn step(
+        self: &Arc<Self>,
+        input: impl FnOnce(&mut Desk) -> Input,
+        call_help: bool,
+    ) -> Result<(), DriveError> {
+        let mut state = self.lock();
+        let env = self.common.env()?;
+        let input = input(&mut state.desk);
+        let effects = state.session.handle(input, env)?;
+        self.turn(state, effects, call_help);
+        Ok(())
+    }
+
+    fn turn(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        effects: Effects,
+        call_help: bool,
+    ) {
+        let at = &mut *state;
+        let idle = at.session.deadline().is_none() && at.queue.is_empty();
+        let sorted = at.desk.sort(effects, idle, &self.published);
+        for settlement in sorted.settled {
+            if let Some(mail) = at.mail.get_mut(&settlement.waiter) {
+                *mail = Some(settlement);
+            }
+        }
+        at.queue.retain(|work| !sorted.abandoned.contains(&work.id()));
+        at.queue.extend(sorted.work);
+        // A thread that goes on to attend takes one piece itself.
+        let spare = if call_help { at.unattended() } else { at.unattended().saturating_sub(1) };
+        at.attending = at.attending.saturating_add(spare);
+        drop(state);
+        self.turned.notify_all();
+        sorted.aloud.into_iter().for_each(|told| Aloud::say(told, &*self.common.observer));
+        (0..spare).for_each(|_| self.help());
+    }
+
+    /// A helper thread, already counted as attending.
+    fn help(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        let attend = move || {
+            // Without random bytes a ticket is dropped, and its wait's deadline heals it.
+            let _healed = Seat { shared, waiter: None }.attend(Purpose::Help);
+        };
+        if thread::Builder::new().name("mcp-authz".to_owned()).spawn(attend).is_err() {
+            // The work stays in the queue for whoever attends next.
+            let mut state = self.lock();
+            state.attending = state.attending.saturating_sub(1);
+        }
+    }
+
+    fn seat(self: &Arc<Self>, waiter: Option<WaiterId>) -> Seat<H, L> {
+        let mut state = self.lock();
+        state.attending = state.attending.saturating_add(1);
+        Seat { shared: Arc::clone(self), waiter }
+    }
+
+    fn perform(self: &Arc<Self>, work: Work) -> Input {
+        let keep = |id, listening| {
+            let superfluous = self.lock().desk.bound(id, listening);
+            drop(superfluous);
+        };
+        work::perform(work, &self.http, &self.listener, &self.common, Self::arrivals(self), keep)
+    }
+
+    /// What a thread in the loop does next, asleep until there is something.
+    fn next(&self, purpose: Purpose) -> Result<Next, DriveError> {
+        let mut state = self.lock();
+        loop {
+            if let Purpose::Wait(me) = purpose
+                && let Some(mail) = state.mail.get_mut(&me)
+                && let Some(settlement) = mail.take()
+            {
+                return Ok(Next::Leave(Some(settlement)));
+            }
+            if let Some(work) = state.queue.pop_front() {
+                return Ok(Next::Do(work));
+            }
+            let deadline = state.session.deadline();
+            let others_busy = state.attending > state.idle.saturating_add(1);
+            match purpose {
+                Purpose::Quiet if !others_busy => return Ok(Next::Leave(None)),
+                Purpose::Help if state.closed || state.idle > 0 || deadline.is_none() => {
+                    return Ok(Next::Leave(None));
+                }
+                Purpose::Wait(_) if deadline.is_none() && !others_busy => {
+                    return Err(DriveError::Stalled);
+                }
+                _ => {}
+            }
+            let now = self.common.clock.mono();
+            let left = deadline.map_or(LONGEST_SLEEP, |deadline| now.until(deadline.at));
+            if left.is_zero() {
+                return Ok(Next::Wake);
+            }
+            state.idle = state.idle.saturating_add(1);
+            let slept = self.turned.wait_timeout(state, left);
+            state = slept.unwrap_or_else(PoisonError::into_inner).0;
+            state.idle = state.idle.saturating_sub(1);
+        }
+    }
+}
+
+/// A place in the loop. Leaving it, for whatever reason, hands what is unattended to a helper.
+struct Seat<H: Http, L: Listener> {
+    shared: Arc<Shared<H, L>>,
+    waiter: Option<WaiterId>,
+}
+
+impl<H: Http, L: Listener> Seat<H, L> {
+    fn attend(self, purpose: Purpose) -> Result<Option<Settlement>, DriveError> {
+        loop {
+            let input = match self.shared.next(purpose)? {
+                Next::Leave(settlement) => return Ok(settlement),
+                Next::Do(work) => self.shared.perform(work),
+                Next::Wake => Input::Wake,
+            };
+            self.shared.step(|_| input, false)?;
+        }
+    }
+}
+
+impl<H: Http, L: Listener> Drop for Seat<H, L> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if let Some(me) = self.waiter {
+            state.mail.remove(&me);
+        }
+        state.attending = state.attending.saturating_sub(1);
+        let helpers = state.unattended();
+        state.attending = state.attending.saturating_add(helpers);
+        drop(state);
+        (0..helpers).for_each(|_| self.shared.help());
+    }
+}

@@ -1,0 +1,18 @@
+//! What a program on a person's machine adds to `mcp-authz`: the callback listener, the browser and
+//! the stores. No runtime.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`conversation`] | what a listener says to a browser: bytes in, bytes out |
+//! | [`listener`] | the same on threads |
+//! | `listen_async` | the same on any async runtime (feature `async`) |
+//! | [`browser`] | showing the authorization page |
+//! | [`store`] | where credentials are kept |
+
+pub mod browser;
+pub mod conversation;
+#[cfg(feature = "async")]
+pub mod listen_async;
+pub mod listener;
+mod loopback;
+pub mod store;

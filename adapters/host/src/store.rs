@@ -1,0 +1,5 @@
+//! Where credentials are kept.
+
+mod memory;
+
+pub use memory::Memory;

@@ -1,0 +1,113 @@
+//! How ureq gets its connections: names are looked up under the address rule, and whatever fails
+//! before there is a connection is marked as certainly unsent.
+
+use core::fmt;
+use core::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use mcp_authz_core::address::Addresses;
+use mcp_authz_core::effect::Why;
+use mcp_authz_driver::dial::{self, Lookup};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
+};
+
+/// What ureq keeps of a look-up.
+const MOST_ADDRESSES: usize = 16;
+
+/// The request certainly did not leave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsent(pub(crate) Why);
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.kind().code())
+    }
+}
+
+impl core::error::Error for Unsent {}
+
+impl From<Unsent> for ureq::Error {
+    fn from(unsent: Unsent) -> Self {
+        Self::Other(Box::new(unsent))
+    }
+}
+
+/// Looks names up and lets through what may be dialled. ureq asks for IP literals too.
+pub(crate) struct Guarded {
+    pub(crate) lookup: Arc<dyn Lookup>,
+    pub(crate) rule: Addresses,
+    /// The proxy is the person's own choice, wherever it is; servers are what the rule is about.
+    pub(crate) proxy: Option<(String, u16)>,
+}
+
+impl fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded").field("rule", &self.rule).finish_non_exhaustive()
+    }
+}
+
+impl Resolver for Guarded {
+    fn resolve(
+        &self,
+        uri: &ureq::http::Uri,
+        _: &ureq::config::Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = uri.host().ok_or(Unsent(Why::Resolve))?.to_owned();
+        let port = dial::port(uri);
+        let is_proxy = self.proxy.as_ref().is_some_and(|proxy| *proxy == (host.clone(), port));
+        let rule = if is_proxy { Addresses::Any } else { self.rule };
+        let lookup = Arc::clone(&self.lookup);
+        let (found, result) = mpsc::sync_channel(1);
+        // The system's resolver cannot be interrupted; its thread is left behind when time is up.
+        thread::Builder::new()
+            .name("mcp-authz-lookup".to_owned())
+            .spawn(move || found.send(dial::permitted(&*lookup, &host, rule)))
+            .map_err(|_| Unsent(Why::Resolve))?;
+        let addresses = result
+            .recv_timeout(*timeout.after)
+            .map_err(|_| Unsent(Why::Timeout))?
+            .map_err(Unsent)?;
+        let mut resolved = self.empty();
+        for address in addresses.into_iter().take(MOST_ADDRESSES) {
+            resolved.push(SocketAddr::new(address, port));
+        }
+        Ok(resolved)
+    }
+}
+
+/// ureq's own connector; what it fails with is certainly unsent.
+#[derive(Debug, Default)]
+pub(crate) struct Dialer(DefaultConnector);
+
+impl Connector<()> for Dialer {
+    type Out = Box<dyn Transport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<()>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        self.0.connect(details, chained).map_err(|error| Unsent(why(&error)).into())
+    }
+}
+
+/// Why there is no connection.
+fn why(error: &ureq::Error) -> Why {
+    match error {
+        ureq::Error::Other(other) => {
+            other.downcast_ref::<Unsent>().map_or(Why::Connect, |unsent| unsent.0)
+        }
+        ureq::Error::Timeout(_) => Why::Timeout,
+        ureq::Error::HostNotFound => Why::Resolve,
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::TlsRequired => Why::Tls,
+        ureq::Error::Io(error) => match error.get_ref() {
+            Some(inner) if inner.is::<rustls::Error>() => Why::Tls,
+            _ => Why::Connect,
+        },
+        _ => Why::Connect,
+    }
+}

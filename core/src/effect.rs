@@ -1,0 +1,564 @@
+//! Everything a session wants done, as values.
+//!
+//! [`Told`] needs no answer and is performed first; [`Work`] carries a [`Ticket`] that turns its
+//! outcome into the next input. A ticket is spent by its answer, so nothing is answered twice.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Addresses;
+use crate::failure::{Failure, Kind};
+use crate::granted::Granted;
+use crate::input::{Answer, ArrivalId, Input, Value, WaiterId};
+use crate::note::Note;
+use crate::scope::ScopeSet;
+use crate::secret::Secret;
+
+/// All effects of one step.
+#[must_use]
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Performed first and in order; waits for nothing.
+    pub told: Vec<Told>,
+    /// Performed after everything told; each is answered through its ticket.
+    pub work: Vec<Work>,
+}
+
+/// Something the outside is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Told {
+    /// The grant that callers may use from now on, or that there is none.
+    Publish(Option<Arc<Granted>>),
+    /// One caller's answer.
+    Settle(Settlement),
+    /// Show this page to the person.
+    Open(Visit),
+    /// What the listener answers to that arrival.
+    Page {
+        /// Which arrival.
+        arrival: ArrivalId,
+        /// What its browser shows.
+        page: Page,
+    },
+    /// Stop this work: close the port, drop the request if it is not sent.
+    Abandon(TicketId),
+    /// What the session did and why: the log line, the trace, the proof of the table.
+    Note(Note),
+}
+
+/// One caller's answer.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// Whose.
+    pub waiter: WaiterId,
+    /// The grant to use, or why there is none.
+    pub outcome: Result<Arc<Granted>, Arc<Failure>>,
+    /// The store refused the record: the grant lives in memory only (HOST-229).
+    pub unsaved: bool,
+}
+
+/// A page for the person, and what to show beside it before it is opened (AUTHZ-14).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Visit {
+    pub(crate) url: Secret,
+    /// The authorization server.
+    pub issuer: String,
+    /// The authorization server of the record so far, if it was another (BIND-03).
+    pub previous_issuer: Option<String>,
+    /// The resource the token is for.
+    pub resource: String,
+    /// Host of the authorization endpoint, in punycode.
+    pub authorization_host: String,
+    /// Host of the token endpoint, in punycode.
+    pub token_host: String,
+    /// The scopes that are asked for.
+    pub scopes: ScopeSet,
+    /// Our client identifier there.
+    pub client_id: String,
+    /// Where the answer will arrive.
+    pub redirect_uri: String,
+    /// Shown before, by this process or the one before it: do not open it a second time.
+    pub reissued: bool,
+}
+
+impl Visit {
+    /// The authorization URL, for the person's browser and nothing else: it holds `state`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.url.expose()
+    }
+}
+
+impl fmt::Debug for Visit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visit")
+            .field("issuer", &self.issuer)
+            .field("resource", &self.resource)
+            .field("scopes", &self.scopes.as_str())
+            .field("reissued", &self.reissued)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the listener answers to one arrival. Never a byte of the request is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// The login is complete.
+    Authorized,
+    /// The person, or the server, said no.
+    Denied,
+    /// The login ended with this failure.
+    Failed(Kind),
+    /// This arrival belongs to no waiting login; the waiting one, if any, goes on.
+    Refused(Kind),
+}
+
+impl Page {
+    /// The HTTP status for it.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Authorized | Self::Denied | Self::Failed(_) => 200,
+            Self::Refused(_) => 400,
+        }
+    }
+}
+
+/// Something to be done and answered. Exhaustive on purpose: a driver must meet each.
+#[expect(clippy::large_enum_variant, reason = "most work is a call")]
+#[derive(Debug)]
+pub enum Work {
+    /// Send one HTTP request.
+    Call(Call),
+    /// Listen on the redirect URI.
+    Listen(Listen),
+    /// Read or write the credential store.
+    Store(StoreOp),
+    /// Sign with a key the host owns.
+    Sign(Sign),
+}
+
+impl Work {
+    /// The id of this work's ticket, by which [`Told::Abandon`] names it.
+    #[must_use]
+    pub fn id(&self) -> TicketId {
+        match self {
+            Self::Call(call) => call.ticket.id,
+            Self::Listen(listen) => listen.ticket.id,
+            Self::Store(op) => op.ticket.id,
+            Self::Sign(sign) => sign.ticket.id,
+        }
+    }
+}
+
+/// Names one piece of work. Random, since a counter would collide between a session and its
+/// restored copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TicketId(pub(crate) u64);
+
+/// The right to answer one piece of work, once.
+#[derive(Debug)]
+#[must_use]
+pub struct Ticket<T> {
+    id: TicketId,
+    answered_with: PhantomData<fn(T)>,
+}
+
+impl<T> Ticket<T> {
+    pub(crate) const fn new(id: TicketId) -> Self {
+        Self { id, answered_with: PhantomData }
+    }
+
+    /// The id by which [`Told::Abandon`] names this work.
+    #[must_use]
+    pub const fn id(&self) -> TicketId {
+        self.id
+    }
+}
+
+macro_rules! answered {
+    ($($type:ty => $variant:ident;)*) => {$(
+        impl Ticket<$type> {
+            /// Turns the outcome into the session's next input.
+            #[must_use]
+            pub fn answer(self, value: $type) -> Input {
+                Input::Answer(Answer { ticket: self.id, value: Value::$variant(value) })
+            }
+        }
+    )*};
+}
+
+answered! {
+    Reply => Reply;
+    Bound => Bound;
+    Stored => Stored;
+    Signature => Signed;
+}
+
+/// Why a request is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// RFC 9728 protected resource metadata.
+    ResourceMetadata,
+    /// RFC 8414 or OpenID Connect metadata of an authorization server.
+    ServerMetadata,
+    /// RFC 7591 dynamic client registration.
+    Registration,
+    /// The person's visit to the authorization endpoint.
+    Authorization,
+    /// The code for a token.
+    CodeExchange,
+    /// The refresh token for a token.
+    Refresh,
+}
+
+impl Purpose {
+    /// A stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ResourceMetadata => "resource_metadata",
+            Self::ServerMetadata => "server_metadata",
+            Self::Registration => "registration",
+            Self::Authorization => "authorization",
+            Self::CodeExchange => "code_exchange",
+            Self::Refresh => "refresh",
+        }
+    }
+}
+
+/// Send one HTTP request: no redirects followed, no cookies, no cache, no compression.
+pub struct Call {
+    pub(crate) request: http::Request<Vec<u8>>,
+    pub(crate) limits: Limits,
+    pub(crate) purpose: Purpose,
+    pub(crate) ticket: Ticket<Reply>,
+}
+
+impl Call {
+    /// The request, how far its answer may go, and the right to answer.
+    pub fn split(self) -> (http::Request<Vec<u8>>, Limits, Ticket<Reply>) {
+        (self.request, self.limits, self.ticket)
+    }
+
+    /// Why it is sent.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// The request, to look at.
+    #[must_use]
+    pub const fn request(&self) -> &http::Request<Vec<u8>> {
+        &self.request
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let uri = self.request.uri();
+        f.debug_struct("Call")
+            .field("purpose", &self.purpose)
+            .field("method", self.request.method())
+            .field("origin", &uri.authority().map(http::uri::Authority::as_str))
+            .field("path", &uri.path())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far one request may go. An adapter enforces all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Time to connect, TLS included.
+    pub connect: Duration,
+    /// Time for the whole request, from the first look-up to the last byte.
+    pub total: Duration,
+    /// Bytes of the answer's head.
+    pub head: usize,
+    /// Fields in the answer's head.
+    pub fields: usize,
+    /// Bytes of the answer's body.
+    pub body: usize,
+    /// Which addresses may be dialled; asked about each address at the moment of connecting,
+    /// IP literals included (SEC-07).
+    pub addresses: Addresses,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub enum Reply {
+    /// A whole answer within the limits; the body is unparsed.
+    Answered(http::Response<Vec<u8>>),
+    /// Certainly no byte of the request left this machine's side of the connection.
+    NotSent(Why),
+    /// Anything else: the server may have acted on it.
+    MaybeSent(Why),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Why {
+    /// The name did not resolve.
+    Resolve,
+    /// Every address that may be dialled refused or did not answer.
+    Connect,
+    /// Every address of the name is one that may not be dialled.
+    AddressBlocked,
+    /// The certificate or the handshake failed.
+    Tls,
+    /// [`Limits::connect`] or [`Limits::total`] ran out.
+    Timeout,
+    /// The connection broke, or what came is no HTTP.
+    Broken,
+    /// The head is over [`Limits::head`] or [`Limits::fields`].
+    HeadTooLarge,
+    /// The head cannot be read.
+    HeadMalformed,
+    /// The body is over [`Limits::body`].
+    BodyTooLarge,
+    /// The body is encoded although identity was asked for.
+    Encoded,
+    /// The client followed a redirect on its own, so the answer is another URL's.
+    Redirected,
+    /// The work was abandoned.
+    Abandoned,
+}
+
+impl Why {
+    /// The kind a failure has for this reason.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Resolve | Self::Connect | Self::Broken => Kind::Transient,
+            Self::AddressBlocked => Kind::AddressBlocked,
+            Self::Tls => Kind::Tls,
+            Self::Timeout => Kind::Timeout,
+            Self::HeadTooLarge => Kind::HeaderTooLarge,
+            Self::HeadMalformed => Kind::HeaderMalformed,
+            Self::BodyTooLarge => Kind::BodyTooLarge,
+            Self::Encoded => Kind::EncodingRefused,
+            Self::Redirected => Kind::RedirectRefused,
+            Self::Abandoned => Kind::Cancelled,
+        }
+    }
+}
+
+/// Listen on the redirect URI until abandoned; every request to it becomes
+/// [`Input::Callback`].
+#[derive(Debug)]
+pub struct Listen {
+    pub(crate) on: ListenOn,
+    pub(crate) ticket: Ticket<Bound>,
+}
+
+impl Listen {
+    /// Where to listen, and the right to say on which port. The ticket is answered once, when the
+    /// port is bound or could not be.
+    pub fn split(self) -> (ListenOn, Ticket<Bound>) {
+        (self.on, self.ticket)
+    }
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenOn {
+    /// The host as the redirect URI writes it: `127.0.0.1`, `[::1]` or `localhost`. Bind the
+    /// loopback addresses it means, never an unspecified one.
+    pub host: LoopbackHost,
+    /// The port; `None` for any free one.
+    pub port: Option<u16>,
+    /// The only path that is a callback.
+    pub path: String,
+}
+
+/// The loopback host of a redirect URI.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LoopbackHost {
+    /// `127.0.0.1`.
+    #[default]
+    V4,
+    /// `[::1]`.
+    V6,
+    /// `localhost`, for servers that want it registered so (NAT-03).
+    Localhost,
+}
+
+impl LoopbackHost {
+    /// As a URL writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V4 => "127.0.0.1",
+            Self::V6 => "[::1]",
+            Self::Localhost => "localhost",
+        }
+    }
+}
+
+/// Whether something listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// On this port.
+    Port(u16),
+    /// Nothing could be bound.
+    Failed,
+}
+
+/// Read or write one record of the credential store.
+#[derive(Debug)]
+pub struct StoreOp {
+    pub(crate) request: StoreRequest,
+    pub(crate) ticket: Ticket<Stored>,
+}
+
+impl StoreOp {
+    /// What to do, and the right to say how it went.
+    pub fn split(self) -> (StoreRequest, Ticket<Stored>) {
+        (self.request, self.ticket)
+    }
+}
+
+/// One operation of the credential store. A store sees opaque bytes under a key with a generation.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoreRequest {
+    /// Read the record under a key.
+    Load {
+        /// Which record.
+        key: Key,
+    },
+    /// Replace the record if its generation is still `expected`; `None` if there must be none.
+    /// Durable before it is answered.
+    Swap {
+        /// Which record.
+        key: Key,
+        /// The generation that is to be replaced.
+        expected: Option<u64>,
+        /// The new record, whose generation is one higher (or 1).
+        record: Bytes,
+    },
+}
+
+impl StoreRequest {
+    /// Which record.
+    #[must_use]
+    pub const fn key(&self) -> &Key {
+        match self {
+            Self::Load { key } | Self::Swap { key, .. } => key,
+        }
+    }
+}
+
+impl fmt::Debug for StoreRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Load { key } => f.debug_struct("Load").field("key", key).finish(),
+            Self::Swap { key, expected, .. } => f
+                .debug_struct("Swap")
+                .field("key", key)
+                .field("expected", expected)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+/// Names one record: its kind and the strings it belongs to, joined so that no two tuples of
+/// strings give one key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// `binding`, `client` or `grant`.
+    pub kind: RecordKind,
+    /// A JSON array of the strings. Not secret, not fit for a file name as it is.
+    pub name: String,
+}
+
+/// The kinds of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RecordKind {
+    /// What an MCP URL and account led to: issuer, resource, client.
+    Binding,
+    /// Credentials of a client at an issuer.
+    Client,
+    /// Tokens.
+    Grant,
+}
+
+/// The bytes of a record; secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bytes(pub Vec<u8>);
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bytes({})", self.0.len())
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.0);
+    }
+}
+
+/// A record as the store holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Grows by one with every swap.
+    pub generation: u64,
+    /// Opaque to the store.
+    pub bytes: Bytes,
+}
+
+/// How a store operation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// What is under the key.
+    Loaded(Option<Record>),
+    /// The swap is durable; the record's new generation.
+    Swapped(u64),
+    /// The generation was another; this is what is there now.
+    Conflict(Option<Record>),
+    /// The store cannot; the kind is one of the `store_…` codes.
+    Failed(Kind),
+}
+
+/// Sign with a key the host owns.
+#[derive(Debug)]
+pub struct Sign {
+    pub(crate) request: SignRequest,
+    pub(crate) ticket: Ticket<Signature>,
+}
+
+impl Sign {
+    /// What to sign, and the right to answer.
+    pub fn split(self) -> (SignRequest, Ticket<Signature>) {
+        (self.request, self.ticket)
+    }
+}
+
+/// What to sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignRequest {
+    /// The host's own name of the key.
+    pub key: String,
+    /// A JWS algorithm name.
+    pub algorithm: String,
+    /// The bytes to sign.
+    pub message: Vec<u8>,
+}
+
+/// How signing ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// The raw signature in JWS form.
+    Made(Vec<u8>),
+    /// The key is not there, or may not be used.
+    Unavailable,
+}

@@ -1,0 +1,524 @@
+//! What can go wrong, by whose fault, and what to do about it.
+//!
+//! [`Misuse`] is our caller's, [`Failure`] the world's, [`Fault`] ours. A failure has a closed
+//! [`Kind`] with a stable code, the requirement that was broken, what each URL answered, and a
+//! [`Remedy`]. No raw body and no secret is ever kept in one.
+
+use core::fmt;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::Purpose;
+
+macro_rules! kinds {
+    ($($name:ident $code:literal $remedy:ident $text:literal;)*) => {
+        /// What happened, as a closed list. [`Kind::code`] is stable and machine-readable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum Kind { $(#[doc = $text] $name,)* }
+
+        impl Kind {
+            /// Every kind there is.
+            pub const ALL: &'static [Kind] = &[$(Kind::$name,)*];
+
+            /// The stable code, in `snake_case`.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Kind::$name => $code,)* }
+            }
+
+            /// One sentence for people, without its full stop.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Kind::$name => $text,)* }
+            }
+
+            /// The remedy unless the circumstances call for another.
+            #[must_use]
+            pub const fn remedy(self) -> Remedy {
+                match self { $(Kind::$name => remedy!($remedy),)* }
+            }
+        }
+    };
+}
+
+macro_rules! remedy {
+    (Retry) => {
+        Remedy::Retry { after: None }
+    };
+    ($other:ident) => {
+        Remedy::$other
+    };
+}
+
+kinds! {
+    UrlMalformed "url_malformed" Report "a URL is not written as a URL must be";
+    UrlScheme "url_scheme" Report "a URL has a scheme other than https";
+    UrlUserinfo "url_userinfo" Report "a URL carries a user name or password";
+    UrlFragment "url_fragment" Report "a URL carries a fragment";
+    UrlHost "url_host" Report "a URL names a host that no certificate could name";
+    UrlPort "url_port" Report "a URL names an impossible port";
+    UrlNotCanonical "url_not_canonical" Report "a URL changes when it is parsed and written again";
+    UrlTooLong "url_too_long" Report "a URL is longer than the limit";
+    UrlReservedQuery "url_reserved_query" Report "an endpoint's query already holds a parameter of the protocol";
+    InsecureTransport "insecure_transport" Configure "plain http is allowed on loopback only";
+    AddressBlocked "address_blocked" Configure "a private or special address was named by a server";
+    RedirectRefused "redirect_refused" Report "a redirect was answered where none may be followed";
+    CrossOriginRedirect "cross_origin_redirect" Report "a redirect leads to another origin";
+    TooManyRedirects "too_many_redirects" Report "a metadata request was redirected too often";
+    BodyTooLarge "body_too_large" Report "an answer's body is over its limit";
+    HeaderTooLarge "header_too_large" Report "an answer's head is over its limit";
+    HeaderMalformed "header_malformed" Report "an answer's head cannot be read";
+    EncodingRefused "encoding_refused" Report "an answer is compressed although identity was asked for";
+    Timeout "timeout" Retry "no whole answer came in time";
+    Tls "tls" Report "the TLS connection could not be trusted";
+    Transient "transient" Retry "the server cannot answer now";
+    RequestBudget "request_budget" Report "the flow has used up its requests";
+    JsonMalformed "json_malformed" Report "an answer is not well-formed JSON";
+    JsonTooDeep "json_too_deep" Report "an answer's JSON is nested too deeply";
+    JsonDuplicateKey "json_duplicate_key" Report "an answer names a member twice";
+    LimitExceeded "limit_exceeded" Report "a value is over its limit";
+    PrmInvalid "prm_invalid" Report "the protected resource metadata is invalid";
+    ResourceMismatch "resource_mismatch" Report "the protected resource metadata describes another resource";
+    NoAuthorizationServer "no_authorization_server" Configure "the protected resource metadata names no usable authorization server";
+    AsMetadataInvalid "as_metadata_invalid" Report "the authorization server metadata is invalid";
+    IssuerMismatch "issuer_mismatch" Configure "the authorization server metadata names another issuer";
+    PkceUnsupported "pkce_unsupported" Configure "the authorization server does not announce PKCE with S256";
+    ResponseTypeUnsupported "response_type_unsupported" Report "the authorization server does not offer the code flow";
+    ClientAuthUnsupported "client_auth_unsupported" Configure "no client authentication method is supported by both sides";
+    ParRequired "par_required" Configure "the authorization server wants pushed authorization requests";
+    DpopRequired "dpop_required" Configure "the resource wants DPoP-bound tokens";
+    DiscoveryFailed "discovery_failed" Configure "no metadata was found";
+    IssuerChanged "issuer_changed" AskUser "the resource now names another authorization server";
+    EndpointsIncoherent "endpoints_incoherent" Configure "the endpoints belong to unrelated hosts";
+    RegistrationFailed "registration_failed" Register "the authorization server refused the registration";
+    RegistrationUnusable "registration_unusable" Register "the registration that came back cannot be used";
+    NoRegistrationMethod "no_registration_method" Register "there is no way to become a client of the authorization server";
+    StateMismatch "state_mismatch" AskUser "a callback belongs to no waiting login";
+    IssMissing "iss_missing" AskUser "a callback lacks the issuer that the server promised to send";
+    IssMismatch "iss_mismatch" AskUser "a callback names another issuer";
+    CallbackMalformed "callback_malformed" AskUser "a callback cannot be read";
+    CallbackDuplicateParam "callback_duplicate_param" AskUser "a callback names a parameter twice";
+    CallbackUsed "callback_used" AskUser "a callback was used already";
+    CallbackTimeout "callback_timeout" AskUser "no callback came in time";
+    AuthorizationDenied "authorization_denied" AskUser "the authorization was refused";
+    ListenerUnavailable "listener_unavailable" Configure "nothing could listen on the redirect URI";
+    BrowserRefused "browser_refused" AskUser "the browser could not be opened";
+    TokenResponseInvalid "token_response_invalid" Report "the token answer cannot be used";
+    TokenMalformed "token_malformed" Report "a token holds characters that no token may hold";
+    TokenTypeUnsupported "token_type_unsupported" Report "the token is of a type that was not asked for";
+    GrantRejected "grant_rejected" AskUser "the authorization server refused the grant";
+    ClientRejected "client_rejected" Register "the authorization server refused the client";
+    ServerError "server_error" Report "the authorization server answered with an error";
+    OutcomeUnknown "outcome_unknown" AskUser "a one-time request was sent and its outcome is unknown";
+    ReauthorizationRequired "reauthorization_required" AskUser "a person has to log in";
+    UnauthorizedAfterRefresh "unauthorized_after_refresh" AskUser "a fresh token was refused";
+    Forbidden "forbidden" Report "the server forbids the request whatever the scope";
+    StepUpLimit "step_up_limit" AskUser "more scope was asked for too often";
+    StepUpDeclined "step_up_declined" AskUser "more scope was refused a moment ago";
+    StepUpIneffective "step_up_ineffective" Report "more scope was granted and did not help";
+    OriginMismatch "origin_mismatch" Configure "the token may not go to that URL";
+    StoreUnavailable "store_unavailable" Configure "the credential store does not answer";
+    StoreCorrupt "store_corrupt" Report "a stored record cannot be read";
+    StoreVersion "store_version" Report "a stored record is of a newer format";
+    StorePermissions "store_permissions" Configure "the credential store is open to others";
+    StoreSymlink "store_symlink" Configure "the credential store is a symbolic link";
+    StoreKind "store_kind" Configure "the credential store is no plain file";
+    StoreLocked "store_locked" Retry "the credential store is locked by another process";
+    StoreLockUnsupported "store_lock_unsupported" Configure "the credential store cannot be locked";
+    StoreConflict "store_conflict" Retry "a stored record changed underneath";
+    StoreTooLarge "store_too_large" Report "a record is too large for the credential store";
+    ConfigInvalid "config_invalid" Configure "the configuration is invalid";
+    EntropyUnavailable "entropy_unavailable" Report "there is no randomness";
+    Cancelled "cancelled" AskUser "the request was cancelled";
+}
+
+/// What a caller should do about a [`Failure`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Remedy {
+    /// The same request may succeed later; `after` is the server's own wish, if it named one.
+    Retry {
+        /// How long to wait at least.
+        after: Option<Duration>,
+    },
+    /// Ask the person: a new login, or a decision, is needed.
+    AskUser,
+    /// Give the program credentials for this issuer, or repair its registration.
+    Register,
+    /// Change the configuration; the failure names the switch, if there is one.
+    Configure,
+    /// Nothing on this side helps; report it to whoever runs the server.
+    Report,
+}
+
+impl Remedy {
+    /// A stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Retry { .. } => "retry",
+            Self::AskUser => "ask_user",
+            Self::Register => "register",
+            Self::Configure => "configure",
+            Self::Report => "report",
+        }
+    }
+
+    /// Whether the same request may succeed without anybody changing anything.
+    #[must_use]
+    pub const fn retryable(self) -> bool {
+        matches!(self, Self::Retry { .. })
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Retry { after: Some(wait) } => write!(f, "try again in {} s", wait.as_secs()),
+            Self::Retry { after: None } => f.write_str("try again later"),
+            Self::AskUser => f.write_str("log in again"),
+            Self::Register => f.write_str("configure client credentials for this issuer"),
+            Self::Configure => f.write_str("change the configuration"),
+            Self::Report => f.write_str("report it to the people who run the server"),
+        }
+    }
+}
+
+/// A named leniency that would have avoided a failure, off unless switched on for one issuer,
+/// resource or host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Switch {
+    /// D1: the issuer need not list PKCE methods; S256 is sent all the same.
+    PkceUnlisted,
+    /// D2: servers of revision 2025-03-26 may be used with default endpoints.
+    LegacyServers,
+    /// D3: a document issuer that differs from the listed one by a slash after a bare origin.
+    IssuerSlash,
+    /// D4: protected resource metadata of a parent path.
+    ParentResource,
+    /// D5: endpoints on unrelated hosts.
+    SplitEndpoints,
+    /// D6: a private address for one host.
+    PrivateAddress,
+    /// D6: plain http for one host.
+    PlainHttp,
+    /// D7: a token answer without `token_type`.
+    MissingTokenType,
+    /// D8: the `resource` parameter is left out or replaced.
+    ResourceParameter,
+    /// D11: a code pasted without its URL.
+    BareCode,
+    /// D13 and BIND-12: one exact pair of listed and document issuer.
+    IssuerPin,
+    /// D15: authentication method `none` that the issuer does not list.
+    UnlistedNone,
+}
+
+impl Switch {
+    /// The stable name, as it is written in configurations and shown in errors.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PkceUnlisted => "pkce_unlisted",
+            Self::LegacyServers => "legacy_servers",
+            Self::IssuerSlash => "issuer_slash",
+            Self::ParentResource => "parent_resource",
+            Self::SplitEndpoints => "split_endpoints",
+            Self::PrivateAddress => "private_address",
+            Self::PlainHttp => "plain_http",
+            Self::MissingTokenType => "missing_token_type",
+            Self::ResourceParameter => "resource_parameter",
+            Self::BareCode => "bare_code",
+            Self::IssuerPin => "issuer_pin",
+            Self::UnlistedNone => "unlisted_none",
+        }
+    }
+}
+
+/// The world's fault: ends a flow and is delivered to every caller that waited for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure(Box<Details>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Details {
+    kind: Kind,
+    remedy: Remedy,
+    rule: &'static str,
+    purpose: Option<Purpose>,
+    subject: Option<String>,
+    said: Option<Said>,
+    switches: Vec<Switch>,
+    evidence: Vec<Evidence>,
+}
+
+/// What a server said of its refusal: escaped and cut, never to be trusted or acted on (WWW-15).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The `error` code, `other` if it is not a registered one.
+    pub error: String,
+    /// The `error_description`, escaped and at most 512 characters.
+    pub description: Option<String>,
+    /// The HTTP status that carried it, if any.
+    pub status: Option<u16>,
+}
+
+/// What one URL answered on the way to a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Why it was asked.
+    pub purpose: Purpose,
+    /// Scheme, host and path; never the query (HOST-304).
+    pub url: String,
+    /// What came back.
+    pub outcome: Outcome,
+}
+
+/// How one request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// An HTTP status.
+    Status(u16),
+    /// An answer that broke a rule.
+    Refused(Kind),
+    /// No answer.
+    Lost(Kind),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "{status}"),
+            Self::Refused(kind) | Self::Lost(kind) => f.write_str(kind.code()),
+        }
+    }
+}
+
+impl Failure {
+    /// A failure of a kind, with the id of the requirement that demands it.
+    #[must_use]
+    pub fn new(kind: Kind, rule: &'static str) -> Self {
+        Self(Box::new(Details {
+            kind,
+            remedy: kind.remedy(),
+            rule,
+            purpose: None,
+            subject: None,
+            said: None,
+            switches: Vec::new(),
+            evidence: Vec::new(),
+        }))
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        self.0.remedy
+    }
+
+    /// The id of the requirement, decision or hostile case that this failure upholds.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        self.0.rule
+    }
+
+    /// The purpose of the call that led here, if it was a call.
+    #[must_use]
+    pub fn purpose(&self) -> Option<Purpose> {
+        self.0.purpose
+    }
+
+    /// The URL (without its query), field or limit at fault.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.0.subject.as_deref()
+    }
+
+    /// What the server said of it. Untrusted.
+    #[must_use]
+    pub fn said(&self) -> Option<&Said> {
+        self.0.said.as_ref()
+    }
+
+    /// Switches that would have avoided it.
+    #[must_use]
+    pub fn switches(&self) -> &[Switch] {
+        &self.0.switches
+    }
+
+    /// What each URL answered on the way.
+    #[must_use]
+    pub fn evidence(&self) -> &[Evidence] {
+        &self.0.evidence
+    }
+
+    /// Replaces the remedy where the circumstances call for another.
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: Remedy) -> Self {
+        self.0.remedy = remedy;
+        self
+    }
+
+    /// Names the call's purpose, unless one is named already.
+    #[must_use]
+    pub fn with_purpose(mut self, purpose: Purpose) -> Self {
+        self.0.purpose.get_or_insert(purpose);
+        self
+    }
+
+    /// Names the URL, field or limit at fault. The text is escaped and cut here.
+    #[must_use]
+    pub fn with_subject(mut self, subject: &str) -> Self {
+        self.0.subject = Some(escaped(subject));
+        self
+    }
+
+    /// Adds what the server said.
+    #[must_use]
+    pub fn with_said(mut self, said: Said) -> Self {
+        self.0.said = Some(said);
+        self
+    }
+
+    /// Names a switch that would have avoided it.
+    #[must_use]
+    pub fn with_switch(mut self, switch: Switch) -> Self {
+        self.0.switches.push(switch);
+        self
+    }
+
+    /// Adds what the URLs answered.
+    #[must_use]
+    pub fn with_evidence(mut self, evidence: Vec<Evidence>) -> Self {
+        self.0.evidence = evidence;
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.kind.code(), self.0.kind.sentence())?;
+        if let Some(subject) = &self.0.subject {
+            write!(f, " ({subject})")?;
+        }
+        if let Some(said) = &self.0.said {
+            write!(f, "; the server said {}", said.error)?;
+            if let Some(description) = &said.description {
+                write!(f, " \"{description}\"")?;
+            }
+        }
+        for evidence in &self.0.evidence {
+            write!(f, "; {} answered {}", evidence.url, evidence.outcome)?;
+        }
+        write!(f, " [{}]; {}", self.0.rule, self.0.remedy)?;
+        for switch in &self.0.switches {
+            write!(f, "; switch: {}", switch.name())?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for Failure {}
+
+/// Our caller's fault: the input was not one that may be given now. The state is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// The step's random bytes were seen before, or are all alike. Draw fresh ones.
+    EntropyRepeated,
+    /// The waiter's id belongs to another request that is still unsettled. Use a fresh id.
+    WaiterInUse,
+    /// The status is not one that refuses a request (400, 401, 403). Deliver the answer instead.
+    NotARefusal,
+    /// The monotonic clock went back.
+    ClockWentBack,
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EntropyRepeated => "the random bytes of this step were used before",
+            Self::WaiterInUse => "this waiter is still unsettled",
+            Self::NotARefusal => "only 400, 401 and 403 answers are challenges",
+            Self::ClockWentBack => "the monotonic clock went back",
+        })
+    }
+}
+
+impl core::error::Error for Misuse {}
+
+/// Our own fault: a rule of the machine that did not hold. Reported as a note, never a panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A stage met a signal that its table has no row for.
+    UnexpectedSignal,
+    /// A flow asked for a step whose ground it had not laid.
+    MissingGround,
+}
+
+/// Longest text of a server that is kept or shown, in characters after escaping.
+pub const LONGEST_SHOWN: usize = 512;
+
+/// Makes text of a server fit to show: one line, printable ASCII, everything else escaped, at most
+/// [`LONGEST_SHOWN`] characters (HOST-305).
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(LONGEST_SHOWN));
+    let mut length = 0usize;
+    for character in text.chars() {
+        let plain = matches!(character, ' '..='~') && character != '\\';
+        let more = if plain { 1 } else { character.escape_default().count() };
+        if length.saturating_add(more) > LONGEST_SHOWN {
+            break;
+        }
+        length = length.saturating_add(more);
+        if plain {
+            out.push(character);
+        } else {
+            out.extend(character.escape_default());
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct() {
+        let codes: HashSet<_> = Kind::ALL.iter().map(|kind| kind.code()).collect();
+        assert_eq!(codes.len(), Kind::ALL.len());
+    }
+
+    #[test]
+    fn shown_text_is_one_short_line_of_ascii_host_305() {
+        let evil = "ok\n2026-01-01 INFO granted\u{1b}[31m\u{202e}".repeat(100);
+        let shown = escaped(&evil);
+        assert!(shown.len() <= LONGEST_SHOWN);
+        assert!(shown.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+        assert!(shown.starts_with("ok\\n2026"));
+    }
+
+    #[test]
+    fn a_failure_says_what_where_which_rule_and_what_next() {
+        let failure = Failure::new(Kind::PkceUnsupported, "ASM-12")
+            .with_subject("https://as.example")
+            .with_switch(Switch::PkceUnlisted);
+        assert_eq!(
+            failure.to_string(),
+            "pkce_unsupported: the authorization server does not announce PKCE with S256 \
+             (https://as.example) [ASM-12]; change the configuration; switch: pkce_unlisted"
+        );
+    }
+}

@@ -1,0 +1,242 @@
+//! The published truth: an access token, what it is for, and how long it is believed.
+
+use core::fmt;
+use core::time::Duration;
+
+use http::HeaderValue;
+use serde::{Deserialize, Serialize};
+
+use crate::input::Epoch;
+use crate::scope::ScopeSet;
+use crate::secret::Secret;
+use crate::time::{Monotonic, Timestamp};
+
+/// A grant that callers may use. Immutable; a newer one replaces it whole.
+#[derive(Clone)]
+pub struct Granted {
+    pub(crate) epoch: Epoch,
+    pub(crate) header: HeaderValue,
+    pub(crate) token: Secret,
+    pub(crate) issuer: Box<str>,
+    pub(crate) resource: Option<Box<str>>,
+    pub(crate) scopes: Option<ScopeSet>,
+    pub(crate) life: Life,
+    pub(crate) area: Area,
+}
+
+/// How long an access token is believed. Whichever clock says first decides (HOST-313, HOST-314).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// The server named no lifetime: used until it is refused (HOST-205).
+    Unknown,
+    /// The server named one.
+    Until {
+        /// By the wall clock; `None` if that clock was broken when the token came.
+        wall: Option<Timestamp>,
+        /// By the monotonic clock of this process.
+        mono: Monotonic,
+        /// From when on a new token is fetched while this one stays in use.
+        ahead: Duration,
+    },
+}
+
+impl Life {
+    /// Whether the lifetime is over.
+    #[must_use]
+    pub fn over(&self, wall: Timestamp, mono: Monotonic) -> bool {
+        self.within(Duration::ZERO, wall, mono)
+    }
+
+    /// Whether a refresh ahead of expiry is due; also true when the lifetime is over.
+    #[must_use]
+    pub fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::Until { ahead, .. } => self.within(*ahead, wall, mono),
+        }
+    }
+
+    fn within(&self, margin: Duration, now: Timestamp, mono_now: Monotonic) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::Until { wall, mono, .. } => {
+                mono_now.until(*mono) <= margin
+                    || wall.is_some_and(|wall| now.plausible() && now.until(wall) <= margin)
+            }
+        }
+    }
+}
+
+impl Granted {
+    /// Counts access tokens; name it in the challenge when a request with this token is refused.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The value of the `Authorization` header, marked sensitive (RFC 6750 §2.1).
+    #[must_use]
+    pub const fn authorization(&self) -> &HeaderValue {
+        &self.header
+    }
+
+    /// The access token alone.
+    #[must_use]
+    pub const fn access_token(&self) -> &Secret {
+        &self.token
+    }
+
+    /// The issuer, as its own metadata document writes it.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The resource the token was asked for, exactly as it was sent; `None` if it was left out.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        self.resource.as_deref()
+    }
+
+    /// The scopes granted; `None` if nobody named any (SCOPE-12).
+    #[must_use]
+    pub const fn scopes(&self) -> Option<&ScopeSet> {
+        self.scopes.as_ref()
+    }
+
+    /// How long the token is believed.
+    #[must_use]
+    pub const fn life(&self) -> Life {
+        self.life
+    }
+
+    /// Where the token may be sent.
+    #[must_use]
+    pub const fn area(&self) -> &Area {
+        &self.area
+    }
+}
+
+impl fmt::Debug for Granted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Granted")
+            .field("epoch", &self.epoch)
+            .field("issuer", &self.issuer)
+            .field("resource", &self.resource)
+            .field("scopes", &self.scopes)
+            .field("life", &self.life)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The token area: the only URLs that ever see the token (USE-07, D4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Area {
+    /// Scheme and authority, lower case, without a default port.
+    pub(crate) origin: Box<str>,
+    /// Path prefixes; each covers itself and what lies below it.
+    pub(crate) prefixes: Vec<Box<str>>,
+}
+
+impl Area {
+    /// Whether a request to this absolute URL may carry the token: same origin, under a prefix at a
+    /// segment boundary, and no path that a server could read in two ways (HOST-257, HOST-258).
+    #[must_use]
+    pub fn covers(&self, url: &str) -> bool {
+        let Ok(parsed) = url::Url::parse(url) else {
+            return false;
+        };
+        let path = parsed.path();
+        parsed.username().is_empty()
+            && parsed.password().is_none()
+            && parsed.origin().ascii_serialization() == *self.origin
+            && plain(url, path)
+            && self.prefixes.iter().any(|prefix| below(path, prefix))
+    }
+}
+
+/// No dot segments in the raw text, and no escaped slash, backslash or dot: two servers could
+/// disagree about which resource such a path names.
+fn plain(url: &str, path: &str) -> bool {
+    let raw = url.split(['?', '#']).next().unwrap_or(url);
+    let escaped = |text: &str| {
+        let lower = text.to_ascii_lowercase();
+        ["%2f", "%5c", "%2e"].iter().any(|escape| lower.contains(escape))
+    };
+    !escaped(path)
+        && !raw.contains('\\')
+        && !raw.split('/').any(|segment| segment == "." || segment == "..")
+}
+
+/// Whether `path` is `prefix` or lies below it. A trailing slash of the prefix does not matter.
+fn below(path: &str, prefix: &str) -> bool {
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn area(prefix: &str) -> Area {
+        Area { origin: "https://mcp.example".into(), prefixes: vec![prefix.into()] }
+    }
+
+    #[test]
+    fn other_origins_never_match_host_257() {
+        for url in [
+            "https://evil.example/",
+            "https://mcp.example:444/mcp",
+            "http://mcp.example/mcp",
+            "https://mcp.example.evil.example/mcp",
+            "https://user@mcp.example/mcp",
+            "/mcp",
+        ] {
+            assert!(!area("/").covers(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn segment_boundaries_and_two_faced_paths_host_258_use_07() {
+        let tenant = area("/tenant-a/mcp");
+        for url in [
+            "https://mcp.example/tenant-b/mcp",
+            "https://mcp.example/tenant-a/mcp2",
+            "https://mcp.example/tenant-a/mcp/../../tenant-b/mcp",
+            "https://mcp.example/tenant-a/mcp%2f..%2f..%2ftenant-b",
+            "https://mcp.example/tenant-a/mcp/%2E%2e/x",
+            "https://mcp.example/tenant-a",
+        ] {
+            assert!(!tenant.covers(url), "{url}");
+        }
+        for url in [
+            "https://mcp.example/tenant-a/mcp",
+            "https://MCP.example:443/tenant-a/mcp?x=%2f",
+            "https://mcp.example/tenant-a/mcp/messages",
+        ] {
+            assert!(tenant.covers(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn whichever_clock_says_first_host_313_host_314() {
+        let life = Life::Until {
+            wall: Some(Timestamp::from_unix(1_000)),
+            mono: Monotonic::from_millis(60_000),
+            ahead: Duration::from_secs(10),
+        };
+        let at = |wall, mono| (Timestamp::from_unix(wall), Monotonic::from_millis(mono));
+        for (wall, mono, ageing, over) in [
+            (900, 10_000, false, false),
+            (995, 10_000, true, false),
+            (900, 55_000, true, false),
+            (1_000, 10_000, true, true),
+            (0, 60_000, true, true),
+            (i64::MAX, 10_000, false, false),
+        ] {
+            let (wall, mono) = at(wall, mono);
+            assert_eq!(life.ageing(wall, mono), ageing, "{wall:?} {mono:?}");
+            assert_eq!(life.over(wall, mono), over, "{wall:?} {mono:?}");
+        }
+    }
+}

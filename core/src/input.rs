@@ -1,0 +1,142 @@
+//! Everything that can happen to a session.
+
+use core::fmt;
+
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Bound, Reply, Signature, Stored, TicketId};
+use crate::scope::ScopeSet;
+use crate::secret::Secret;
+
+/// Names one caller that waits for a settlement; chosen by the driver, unique among the unsettled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WaiterId(pub u64);
+
+/// Names one request that reached the redirect URI, so that its page can be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ArrivalId(pub u64);
+
+/// Counts access tokens: each new one has a higher epoch than those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A caller wants a usable grant.
+    Acquire(Acquire),
+    /// A caller's request was refused by the MCP server.
+    Challenge(Challenge),
+    /// Something reached the redirect URI, or a person pasted it. May come any number of times;
+    /// it is matched to its login by `state` (AUTHZ-12).
+    Callback {
+        /// Whom to answer with a page.
+        arrival: ArrivalId,
+        /// What arrived.
+        callback: Callback,
+    },
+    /// Work was done; only its [`Ticket`](crate::effect::Ticket) makes one.
+    Answer(Answer),
+    /// A caller no longer waits. Work it shares with others, and a refresh, go on.
+    Cancel(WaiterId),
+    /// Log out: what is held is dropped and marked so in the store.
+    Forget,
+    /// A deadline has come, or time has passed; always allowed.
+    Wake,
+}
+
+/// A caller wants a usable grant.
+#[derive(Clone, Debug)]
+pub struct Acquire {
+    /// Who waits.
+    pub waiter: WaiterId,
+    /// Scopes the grant must have been asked for; empty for none by name.
+    pub scopes: ScopeSet,
+    /// Whether a person may be bothered. If not, the answer without a usable grant is
+    /// `reauthorization_required`.
+    pub may_ask: bool,
+}
+
+/// A caller's request was refused by the MCP server.
+#[derive(Clone)]
+pub struct Challenge {
+    /// Who waits.
+    pub waiter: WaiterId,
+    /// The epoch of the token that the refused request carried; `None` if it carried none.
+    pub epoch: Option<Epoch>,
+    /// 401, 403 or 400.
+    pub status: StatusCode,
+    /// All headers of the answer; `WWW-Authenticate` is read from them.
+    pub headers: HeaderMap,
+    /// What was attempted, for the retry limits: method plus tool, prompt or resource (STEP-10).
+    pub operation: String,
+    /// Whether this request was already repeated after a settlement of an earlier refusal.
+    pub again: bool,
+    /// Whether a person may be bothered.
+    pub may_ask: bool,
+}
+
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Challenge")
+            .field("waiter", &self.waiter)
+            .field("epoch", &self.epoch)
+            .field("status", &self.status)
+            .field("operation", &self.operation)
+            .field("again", &self.again)
+            .field("may_ask", &self.may_ask)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What reached the redirect URI.
+#[derive(Clone, Debug)]
+pub struct Callback(pub(crate) Arrived);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Arrived {
+    /// A URL or a raw query; it holds a code and is as secret as one.
+    Query(Secret),
+    /// D11: a code without its URL.
+    BareCode(Secret),
+}
+
+impl Callback {
+    /// The whole redirected URL, or just its raw query with or without the question mark.
+    #[must_use]
+    pub fn url(url: impl Into<Box<str>>) -> Self {
+        Self(Arrived::Query(Secret::new(url)))
+    }
+
+    /// Only a code, without `state` and `iss`. Weaker: nothing ties it to this login but PKCE.
+    /// Refused in `Strict`, when the server promised `iss`, and when several logins wait (D11).
+    #[must_use]
+    pub fn bare_code(code: impl Into<Box<str>>) -> Self {
+        Self(Arrived::BareCode(Secret::new(code)))
+    }
+}
+
+/// The outcome of one piece of work.
+#[derive(Debug)]
+pub struct Answer {
+    pub(crate) ticket: TicketId,
+    pub(crate) value: Value,
+}
+
+/// What a piece of work brought back.
+#[derive(Debug)]
+pub(crate) enum Value {
+    Reply(Reply),
+    Bound(Bound),
+    Stored(Stored),
+    Signed(Signature),
+}
+
+/// Whether an HTTP status is a refusal that belongs in [`Input::Challenge`] when it comes with a
+/// token, or for want of one.
+#[must_use]
+pub fn is_refusal(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}

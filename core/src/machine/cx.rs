@@ -1,0 +1,201 @@
+//! What a stage may use while it moves: the configuration, the time, this step's randomness, and
+//! the one way to wait.
+
+use core::time::Duration;
+
+use crate::address::Addresses;
+use crate::config::Config;
+use crate::effect::{
+    Call, Limits, Listen, ListenOn, Page, Purpose, StoreOp, StoreRequest, Ticket, TicketId, Told, Visit,
+    Work,
+};
+use crate::entropy::Draw;
+use crate::failure::{Evidence, Failure, Kind, Outcome, Switch, escaped};
+use crate::note::{Note, Shown};
+use crate::time::{Awaited, Monotonic, Timestamp};
+
+/// Bytes of an answer's head, and fields in it.
+const HEAD: (usize, usize) = (64 * 1024, 128);
+/// Bytes of a metadata document.
+const METADATA_BODY: usize = 256 * 1024;
+/// Bytes of every other answer.
+const ANSWER_BODY: usize = 128 * 1024;
+/// How long the host may take to bind a port.
+const BIND: Duration = Duration::from_secs(10);
+/// How long a store may take, a lock included.
+const STORE: Duration = Duration::from_secs(30);
+/// How long one whole discovery may take.
+const DISCOVERY: Duration = Duration::from_secs(60);
+
+/// How many requests a flow may still send. Success does not refill it (STEP-16).
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Budget {
+    discovery: u8,
+    requests: u8,
+    discovery_ends: Option<Monotonic>,
+}
+
+impl Budget {
+    pub(crate) const fn new() -> Self {
+        Self { discovery: 12, requests: 24, discovery_ends: None }
+    }
+
+    pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
+        if let Some(end) = &mut self.discovery_ends {
+            shift(end);
+        }
+    }
+
+    /// Takes one request out, or says that none is left.
+    fn take(&mut self, purpose: Purpose) -> Option<()> {
+        let metadata = matches!(purpose, Purpose::ResourceMetadata | Purpose::ServerMetadata);
+        if metadata {
+            self.discovery = self.discovery.checked_sub(1)?;
+        }
+        self.requests = self.requests.checked_sub(1)?;
+        Some(())
+    }
+}
+
+/// What a stage may use while it moves.
+pub(crate) struct Cx<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) wall: Timestamp,
+    pub(crate) mono: Monotonic,
+    pub(crate) draw: &'a mut Draw,
+    pub(crate) told: &'a mut Vec<Told>,
+    pub(crate) budget: &'a mut Budget,
+    pub(crate) evidence: &'a mut Vec<Evidence>,
+    /// What the arrival that caused this step is answered; `None` to answer it when the flow ends.
+    pub(crate) page: Option<Page>,
+}
+
+/// The one effect a stage waits for, with its deadline. Only [`Cx`] makes one.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Parked {
+    pub(crate) awaited: Awaited,
+    pub(crate) ticket: Option<TicketId>,
+    pub(crate) until: Monotonic,
+    pub(crate) work: Option<Work>,
+}
+
+impl Cx<'_> {
+    pub(crate) fn note(&mut self, note: Note) {
+        self.told.push(Told::Note(note));
+    }
+
+    /// Notes that something a server named is not used.
+    pub(crate) fn dropped(&mut self, failure: &Failure) {
+        let subject = failure.subject().unwrap_or_default().to_owned();
+        self.note(Note::Dropped { kind: failure.kind(), rule: failure.rule(), subject });
+    }
+
+    /// Notes a leniency that was used.
+    pub(crate) fn lenient(&mut self, switch: Switch, subject: &str) {
+        self.note(Note::Lenient { switch, subject: escaped(subject) });
+    }
+
+    /// Remembers what a URL answered, for the error a flow may end in.
+    pub(crate) fn evidence(&mut self, purpose: Purpose, url: &str, outcome: Outcome) {
+        self.evidence.push(Evidence { purpose, url: url.to_owned(), outcome });
+    }
+
+    fn ticket(&mut self) -> TicketId {
+        TicketId(self.draw.number())
+    }
+
+    /// Waits for the answer to a request.
+    ///
+    /// # Errors
+    /// `request_budget` when the flow has sent its share.
+    pub(crate) fn call(
+        &mut self,
+        request: http::Request<Vec<u8>>,
+        purpose: Purpose,
+        addresses: Addresses,
+    ) -> Result<Parked, Failure> {
+        if self.budget.take(purpose).is_none() {
+            return Err(Failure::new(Kind::RequestBudget, "STEP-16").with_purpose(purpose));
+        }
+        let metadata = matches!(purpose, Purpose::ResourceMetadata | Purpose::ServerMetadata);
+        let mut total = self.config.times.request;
+        if metadata {
+            let ends = *self
+                .budget
+                .discovery_ends
+                .get_or_insert(self.mono.after(DISCOVERY));
+            total = total.min(self.mono.until(ends));
+        }
+        let limits = Limits {
+            connect: self.config.times.connect.min(total),
+            total,
+            head: HEAD.0,
+            fields: HEAD.1,
+            body: if metadata { METADATA_BODY } else { ANSWER_BODY },
+            addresses,
+        };
+        self.note(Note::Asked {
+            purpose,
+            method: request.method().clone(),
+            url: Shown(request.uri().clone()),
+        });
+        let id = self.ticket();
+        let call = Call { request, limits, purpose, ticket: Ticket::new(id) };
+        Ok(self.park(Awaited::Call, Some(id), total, Some(Work::Call(call))))
+    }
+
+    /// Waits for a port to be bound.
+    pub(crate) fn listen(&mut self, on: ListenOn) -> Parked {
+        let (id, work) = self.listener(on);
+        self.park(Awaited::Listen, Some(id), BIND, Some(work))
+    }
+
+    fn listener(&mut self, on: ListenOn) -> (TicketId, Work) {
+        let id = self.ticket();
+        (id, Work::Listen(Listen { on, ticket: Ticket::new(id) }))
+    }
+
+    /// Waits for the store.
+    pub(crate) fn store(&mut self, request: StoreRequest) -> Parked {
+        let id = self.ticket();
+        let op = StoreOp { request, ticket: Ticket::new(id) };
+        self.park(Awaited::Store, Some(id), STORE, Some(Work::Store(op)))
+    }
+
+    /// Waits for time to pass.
+    pub(crate) fn backoff(&mut self, pause: Duration) -> Parked {
+        self.park(Awaited::Backoff, None, pause, None)
+    }
+
+    /// Shows a page and waits for the person. `listen` binds the redirect URI again after a
+    /// restart; before one, the listener of [`Cx::listen`] still runs.
+    pub(crate) fn person(
+        &mut self,
+        visit: Visit,
+        patience: Duration,
+        listen: Option<ListenOn>,
+    ) -> Parked {
+        self.told.push(Told::Open(visit));
+        let (ticket, work) = match listen.map(|on| self.listener(on)) {
+            Some((id, work)) => (Some(id), Some(work)),
+            None => (None, None),
+        };
+        self.park(Awaited::Person, ticket, patience, work)
+    }
+
+    /// Goes on waiting for what was awaited already.
+    pub(crate) fn still(&self, awaited: Awaited, until: Monotonic) -> Parked {
+        Parked { awaited, ticket: None, until, work: None }
+    }
+
+    fn park(
+        &self,
+        awaited: Awaited,
+        ticket: Option<TicketId>,
+        wait: Duration,
+        work: Option<Work>,
+    ) -> Parked {
+        Parked { awaited, ticket, until: self.mono.after(wait), work }
+    }
+}

@@ -1,0 +1,99 @@
+//! The form every stage has: a state is spent by a signal and becomes a turn.
+//!
+//! What moves a state stands in that stage's module and in its [`Table`], and nowhere else. Only
+//! [`Cx`] makes a [`Parked`], so a stage that waits has exactly one effect and one deadline.
+
+mod cx;
+pub mod diagram;
+mod table;
+
+use crate::effect::{Bound, Reply, Signature, Stored};
+use crate::failure::{Failure, Fault};
+use crate::note::{Edge, Note};
+
+pub(crate) use cx::{Budget, Cx, Parked};
+pub use table::{MachineName, Row, SignalName, State, StateName, Table};
+
+/// A stage: a small machine for one exchange, its retries included.
+pub(crate) trait Machine: Sized {
+    /// What it brings home.
+    type Output;
+    /// Its states and edges.
+    const TABLE: &'static Table;
+    /// Where it is.
+    fn state(&self) -> StateName;
+    /// Spends the state.
+    ///
+    /// # Errors
+    /// The failure that ends the stage, and with it the flow.
+    fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure>;
+}
+
+/// What became of a state.
+#[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
+pub(crate) enum Turn<M: Machine> {
+    /// It waits for its one effect.
+    Wait(M, Parked),
+    /// The stage is over.
+    Done(M::Output),
+}
+
+/// What can happen to a stage.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// It starts.
+    Begin,
+    /// An HTTP request ended.
+    Reply(Reply),
+    /// A listener is bound, or could not be.
+    Bound(Bound),
+    /// A callback with this stage's `state` arrived.
+    Callback(crate::wire::authorize::CallbackParams),
+    /// The store answered.
+    Stored(Stored),
+    /// A signature was made, or not.
+    #[cfg_attr(not(test), allow(dead_code, reason = "no stage signs yet; the effect is public"))]
+    Signed(Signature),
+    /// The deadline came first.
+    Expired,
+    /// The session was restored, perhaps in another process; the effect it waited for is gone.
+    Resumed,
+}
+
+impl Signal {
+    pub(crate) const fn name(&self) -> SignalName {
+        match self {
+            Self::Begin => SignalName::Begin,
+            Self::Reply(_) => SignalName::Reply,
+            Self::Bound(_) => SignalName::Bound,
+            Self::Callback(_) => SignalName::Callback,
+            Self::Stored(_) => SignalName::Stored,
+            Self::Signed(_) => SignalName::Signed,
+            Self::Expired => SignalName::Expired,
+            Self::Resumed => SignalName::Resumed,
+        }
+    }
+}
+
+/// Gives a signal to a stage and notes the edge it took. A signal without a row is a bug of ours:
+/// it is noted, and the stage sees it all the same, since every stage answers what it does not
+/// expect with a failure.
+pub(crate) fn step<M: Machine>(
+    machine: M,
+    signal: Signal,
+    cx: &mut Cx<'_>,
+) -> Result<Turn<M>, Failure> {
+    let from = machine.state();
+    let on = signal.name();
+    if M::TABLE.row(from, on).is_none() {
+        cx.note(Note::Fault(Fault::UnexpectedSignal));
+    }
+    let turn = machine.on(signal, cx);
+    let to = match &turn {
+        Ok(Turn::Wait(next, _)) => next.state(),
+        Ok(Turn::Done(_)) => StateName::Done,
+        Err(_) => StateName::Failed,
+    };
+    cx.note(Note::Step(Edge { machine: M::TABLE.machine, from, on, to }));
+    turn
+}

@@ -1,0 +1,156 @@
+//! Transition tables: what each state awaits and where each signal may lead.
+
+use core::fmt;
+
+use crate::stage;
+use crate::time::Awaited;
+
+/// One stage's states and edges.
+#[derive(Debug)]
+pub struct Table {
+    /// Whose.
+    pub machine: MachineName,
+    /// What it is for, in a few words.
+    pub purpose: &'static str,
+    /// Every state but `Start`, `Done` and `Failed`, and what it awaits.
+    pub states: &'static [State],
+    /// Every edge, grouped by where it starts.
+    pub rows: &'static [Row],
+}
+
+/// A waiting state.
+#[derive(Clone, Copy, Debug)]
+pub struct State {
+    /// Its name: a noun for what is awaited.
+    pub name: StateName,
+    /// The kind of effect it waits for.
+    pub awaits: Awaited,
+}
+
+/// The edges of one state on one signal.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// From here.
+    pub from: StateName,
+    /// On this.
+    pub on: SignalName,
+    /// To one of these.
+    pub targets: &'static [StateName],
+}
+
+impl Table {
+    /// Every table of the machine, in the order a login goes through them.
+    pub const ALL: &'static [&'static Self] = stage::TABLES;
+
+    /// The row for a state and a signal.
+    #[must_use]
+    pub fn row(&self, from: StateName, on: SignalName) -> Option<&'static Row> {
+        self.rows.iter().find(|row| row.from == from && row.on == on)
+    }
+}
+
+impl SignalName {
+    /// The signals a state can meet, by what it awaits: its effect's answer, the deadline, and a
+    /// restart.
+    #[must_use]
+    pub const fn met_while(awaited: Awaited) -> &'static [Self] {
+        match awaited {
+            Awaited::Call => &[Self::Reply, Self::Expired, Self::Resumed],
+            Awaited::Listen => &[Self::Bound, Self::Expired, Self::Resumed],
+            Awaited::Store => &[Self::Stored, Self::Expired, Self::Resumed],
+            Awaited::Sign => &[Self::Signed, Self::Expired, Self::Resumed],
+            // The answer to an attempt that was given up may still come during the pause.
+            Awaited::Backoff => &[Self::Reply, Self::Expired, Self::Resumed],
+            // After a restart the listener is bound anew while the person is still away.
+            Awaited::Person => &[Self::Callback, Self::Bound, Self::Expired, Self::Resumed],
+        }
+    }
+}
+
+macro_rules! names {
+    ($(#[$doc:meta])* $type:ident { $($(#[$each:meta])* $name:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $type { $($(#[$each])* $name,)* }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$name => stringify!($name),)* })
+            }
+        }
+    };
+}
+
+names! {
+    /// The stages.
+    MachineName {
+        /// Reads the records of an MCP URL and account.
+        Recall,
+        /// Finds the authorization server.
+        Discovery,
+        /// Becomes a client of it, with a redirect URI.
+        Registration,
+        /// Sends the person there and waits for the callback.
+        Authorization,
+        /// Exchanges a code or a refresh token.
+        Token,
+        /// Writes records.
+        Save,
+    }
+}
+
+names! {
+    /// The states of all stages: nouns for what is awaited.
+    StateName {
+        /// Nothing has happened yet.
+        Start,
+        /// The binding's record.
+        Binding,
+        /// The client's record.
+        Client,
+        /// The grant's record.
+        Grant,
+        /// Protected resource metadata.
+        Resource,
+        /// Authorization server metadata.
+        Server,
+        /// A port for the redirect URI.
+        Redirect,
+        /// The answer of the registration endpoint.
+        Registered,
+        /// The person, then the callback.
+        Callback,
+        /// The answer of the token endpoint.
+        Tokens,
+        /// The end of a pause before the next attempt.
+        Backoff,
+        /// The store's word that a record is durable.
+        Durable,
+        /// The stage is over.
+        Done,
+        /// The stage, and its flow, failed.
+        Failed,
+    }
+}
+
+names! {
+    /// What can happen to a stage.
+    SignalName {
+        /// It starts.
+        Begin,
+        /// An HTTP request ended.
+        Reply,
+        /// A listener is bound, or could not be.
+        Bound,
+        /// A callback arrived.
+        Callback,
+        /// The store answered.
+        Stored,
+        /// A signature was made, or not.
+        Signed,
+        /// The deadline came first.
+        Expired,
+        /// The session was restored.
+        Resumed,
+    }
+}

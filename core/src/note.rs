@@ -1,0 +1,287 @@
+//! What the session did and why, step by step: the log line, the trace, and the proof that the
+//! transition tables are true. No note holds a secret, a query or a body.
+
+use core::fmt;
+
+use http::Method;
+
+use crate::effect::{Purpose, Why};
+use crate::failure::{Fault, Kind, Switch};
+use crate::machine::{MachineName, SignalName, StateName};
+use crate::scope::ScopeSet;
+
+/// One thing the session did, decided or noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// A stage moved: an edge of its table was taken.
+    Step(Edge),
+    /// A request leaves.
+    Asked {
+        /// Why.
+        purpose: Purpose,
+        /// How.
+        method: Method,
+        /// Where to.
+        url: Shown,
+    },
+    /// A request came back.
+    Answered {
+        /// Why it was sent.
+        purpose: Purpose,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// A request did not come back.
+    Lost {
+        /// Why it was sent.
+        purpose: Purpose,
+        /// What happened.
+        why: Why,
+    },
+    /// Something a server named was not used.
+    Dropped {
+        /// The code of the rule it broke.
+        kind: Kind,
+        /// The rule.
+        rule: &'static str,
+        /// The field or URL, escaped.
+        subject: String,
+    },
+    /// A leniency was used that Strict does not know.
+    Lenient {
+        /// Which.
+        switch: Switch,
+        /// For whom: an issuer, a resource or a host.
+        subject: String,
+    },
+    /// A choice among what was on offer.
+    Chose(Choice),
+    /// The old access token was replaced.
+    Renewed {
+        /// Scopes that were asked for and are missing by name from the answer (SCOPE-13).
+        missing: ScopeSet,
+        /// Scopes that came without being asked for (HOST-211).
+        unasked: ScopeSet,
+    },
+    /// A newer record of another process was taken over (REF-06).
+    Adopted,
+    /// A refresh token was refused; its record is kept and never used again (D10).
+    Rejected,
+    /// The store did not give or keep a record; the session goes on from memory.
+    Store {
+        /// Its reason.
+        kind: Kind,
+    },
+    /// A callback was refused, and the login goes on waiting (ISS-05).
+    Stray {
+        /// The code of the rule it broke.
+        kind: Kind,
+        /// The rule.
+        rule: &'static str,
+    },
+    /// An answer came after its work had been given up.
+    Late {
+        /// Whether tokens were in it, which are saved all the same (HOST-241).
+        kept: bool,
+    },
+    /// A flow ended without success; its callers are settled with the same failure.
+    Failed {
+        /// The failure's code.
+        kind: Kind,
+        /// The failure's rule.
+        rule: &'static str,
+    },
+    /// A rule of the machine did not hold. A bug of ours: please report it.
+    Fault(Fault),
+}
+
+/// One edge of a transition table, as it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Edge {
+    /// Whose table.
+    pub machine: MachineName,
+    /// From this state.
+    pub from: StateName,
+    /// On this signal.
+    pub on: SignalName,
+    /// To this state, `Done` or `Failed`.
+    pub to: StateName,
+}
+
+/// A choice among what was on offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Choice {
+    /// Found at this URL: the resource names its authorization servers.
+    Resource {
+        /// The raw resource identifier.
+        resource: String,
+    },
+    /// This authorization server, from this document.
+    Server {
+        /// The issuer as the resource lists it.
+        issuer: String,
+        /// Where its metadata came from; `None` for the default endpoints of 2025-03-26.
+        document: Option<Shown>,
+    },
+    /// This way to be a client there (REG-01).
+    Client(ClientWay),
+    /// These scopes, for this reason (SCOPE-02 to 08).
+    Scopes {
+        /// What is asked for; empty for nothing by name.
+        scopes: ScopeSet,
+        /// Who named them.
+        source: ScopeSource,
+    },
+    /// The bound issuer is no longer listed (BIND-03).
+    IssuerChanged {
+        /// The issuer of the record so far.
+        from: String,
+        /// The one that is listed now.
+        to: String,
+    },
+}
+
+/// The ways to be a client of an authorization server, in order of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientWay {
+    /// Credentials agreed upon beforehand.
+    PreRegistered,
+    /// A Client ID Metadata Document.
+    Document,
+    /// A registration made earlier at this issuer.
+    Stored,
+    /// Dynamic registration, now.
+    Dynamic,
+}
+
+impl ClientWay {
+    /// A stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PreRegistered => "pre_registered",
+            Self::Document => "client_document",
+            Self::Stored => "stored_registration",
+            Self::Dynamic => "dynamic_registration",
+        }
+    }
+}
+
+/// Who named the scopes of an authorization request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ScopeSource {
+    /// The caller, or the configuration, ahead of everything else.
+    Host,
+    /// The challenge of the refused request.
+    Challenge,
+    /// The protected resource metadata.
+    Resource,
+    /// The configuration's default.
+    Default,
+    /// Nobody: the parameter is left out.
+    Nobody,
+}
+
+impl ScopeSource {
+    /// A stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Challenge => "challenge",
+            Self::Resource => "resource_metadata",
+            Self::Default => "default",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
+/// A URL that may be shown: scheme, authority and path, never a query (HOST-304).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Shown(pub(crate) http::Uri);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let uri = &self.0;
+        match (uri.scheme_str(), uri.authority()) {
+            (Some(scheme), Some(authority)) => {
+                write!(f, "{scheme}://{authority}{}", uri.path())
+            }
+            _ => f.write_str(uri.path()),
+        }
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(edge) => write!(
+                f,
+                "{}: {} -{}-> {}",
+                edge.machine, edge.from, edge.on, edge.to
+            ),
+            Self::Asked { purpose, method, url } => {
+                write!(f, "{method} {url} ({})", purpose.name())
+            }
+            Self::Answered { purpose, status } => write!(f, "{status} ({})", purpose.name()),
+            Self::Lost { purpose, why } => {
+                write!(f, "no answer: {} ({})", why.kind().code(), purpose.name())
+            }
+            Self::Dropped { kind, rule, subject } => {
+                write!(f, "not used: {subject}, {} [{rule}]", kind.code())
+            }
+            Self::Lenient { switch, subject } => {
+                write!(f, "lenient: {} for {subject}", switch.name())
+            }
+            Self::Chose(choice) => choice.fmt(f),
+            Self::Renewed { missing, unasked } => {
+                f.write_str("new access token")?;
+                if !missing.is_empty() {
+                    write!(f, ", without {missing}")?;
+                }
+                if !unasked.is_empty() {
+                    write!(f, ", also with {unasked}")?;
+                }
+                Ok(())
+            }
+            Self::Adopted => f.write_str("took over a newer record of another process"),
+            Self::Rejected => f.write_str("the refresh token was refused; kept, not used again"),
+            Self::Store { kind } => write!(f, "store: {}; going on from memory", kind.code()),
+            Self::Stray { kind, rule } => {
+                write!(f, "callback refused: {} [{rule}]; still waiting", kind.code())
+            }
+            Self::Late { kept: true } => f.write_str("a late answer brought tokens; saved"),
+            Self::Late { kept: false } => f.write_str("a late answer was dropped"),
+            Self::Failed { kind, rule } => write!(f, "failed: {} [{rule}]", kind.code()),
+            Self::Fault(fault) => write!(f, "bug: {fault:?}"),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resource { resource } => write!(f, "resource {resource}"),
+            Self::Server { issuer, document: Some(document) } => {
+                write!(f, "authorization server {issuer}, from {document}")
+            }
+            Self::Server { issuer, document: None } => {
+                write!(f, "authorization server {issuer}, default endpoints of 2025-03-26")
+            }
+            Self::Client(way) => write!(f, "client by {}", way.name()),
+            Self::Scopes { scopes, source } if scopes.is_empty() => {
+                write!(f, "no scope by name ({})", source.name())
+            }
+            Self::Scopes { scopes, source } => write!(f, "scope {scopes} ({})", source.name()),
+            Self::IssuerChanged { from, to } => write!(f, "issuer changed from {from} to {to}"),
+        }
+    }
+}

@@ -1,0 +1,784 @@
+//! Running a flow: stage after stage, until one waits or the goal is reached.
+
+use std::sync::Arc;
+
+use crate::effect::{Page, Reply, Settlement, Told};
+use crate::failure::{Failure, Fault, Kind, Remedy};
+use crate::machine::{Cx, Signal};
+use crate::note::{Choice, Note};
+use crate::record::{Binding, Class, FORMAT, Grant, Held, Way};
+use crate::scope::ScopeSet;
+use crate::session::lanes::{
+    Brought, Cause, Flow, Goal, Lane, Late, LoginGoal, Moved, Parking, Stage,
+};
+use crate::session::memory::fill;
+use crate::session::plan::{Step, next_step};
+use crate::session::scopes::{self, Named};
+use crate::session::{Now, Session};
+use crate::stage::authorization::{self, Authorization};
+use crate::stage::discovery::{self, Discovery, Found, Looked};
+use crate::stage::registration::{self, Enrolled, Registration};
+use crate::stage::token::{self, Minted, Spend, Token};
+use crate::stage::vault::{Recall, Recalled, Save, Saved, Write};
+use crate::wire::token::{ErrorCode, TokenRefusal, TokenRules, Tokens, read_tokens};
+
+impl Session {
+    /// Starts a flow in a free lane. Answers whether it has ended already.
+    pub(super) fn start(&mut self, lane: Lane, goal: Goal, now: &mut Now) -> bool {
+        let mut flow = Flow::new(goal);
+        match self.prepare(&mut flow, now) {
+            Ok(Some(stage)) => {
+                flow.stage = Some(stage);
+                self.run(lane, flow, Signal::Begin, now);
+            }
+            Ok(None) => self.end(lane, flow, Ok(()), now),
+            Err(failure) => self.end(lane, flow, Err(failure), now),
+        }
+        self.lane(lane).is_none()
+    }
+
+    /// Gives a flow's stage a signal, and goes on from stage to stage until one waits.
+    pub(super) fn run(&mut self, lane: Lane, mut flow: Flow, signal: Signal, now: &mut Now) {
+        let mut signal = signal;
+        loop {
+            let Some(stage) = flow.stage.take() else {
+                return self.end(lane, flow, Err(fault(now)), now);
+            };
+            let moved = self.step(stage, signal, &mut flow, now);
+            let brought = match moved {
+                Ok(Moved::Wait(stage, parked)) => {
+                    flow.stage = Some(stage);
+                    // A stage that goes on waiting keeps the ticket it had.
+                    let kept = flow.parking.take().and_then(|parking| parking.ticket);
+                    flow.parking = Some(Parking {
+                        awaited: parked.awaited,
+                        until: parked.until,
+                        ticket: parked.ticket.or(kept),
+                    });
+                    if let Some(work) = parked.work {
+                        if matches!(work, crate::effect::Work::Listen(_)) {
+                            flow.listener = Some(work.id());
+                        }
+                        now.out.work.push(work);
+                    }
+                    *self.lane(lane) = Some(flow);
+                    return;
+                }
+                Ok(Moved::Done(brought)) => brought,
+                Err(failure) => return self.end(lane, flow, Err(failure), now),
+            };
+            flow.parking = None;
+            let prepared = match self.absorb(&mut flow, brought, now) {
+                Ok(()) => self.prepare(&mut flow, now),
+                Err(failure) => Err(failure),
+            };
+            match prepared {
+                Ok(Some(stage)) => flow.stage = Some(stage),
+                Ok(None) => return self.end(lane, flow, Ok(()), now),
+                Err(failure) => return self.end(lane, flow, Err(failure), now),
+            }
+            signal = Signal::Begin;
+        }
+    }
+
+    fn step(
+        &self,
+        stage: Stage,
+        signal: Signal,
+        flow: &mut Flow,
+        now: &mut Now,
+    ) -> Result<Moved, Failure> {
+        let callback = matches!(signal, Signal::Callback(_));
+        let mut cx = Cx {
+            config: &self.config,
+            wall: now.wall,
+            mono: now.mono,
+            draw: &mut now.draw,
+            told: &mut now.out.told,
+            budget: &mut flow.budget,
+            evidence: &mut flow.evidence,
+            page: None,
+        };
+        let moved = stage.step(signal, &mut cx);
+        if callback
+            && let Some(page) = cx.page
+            && let Some(arrival) = flow.arrivals.pop()
+        {
+            now.out.told.push(Told::Page { arrival, page });
+        }
+        moved
+    }
+
+    /// The next stage of a flow, made of what is known; `None` when the goal is reached.
+    fn prepare(&mut self, flow: &mut Flow, now: &mut Now) -> Result<Option<Stage>, Failure> {
+        let config = Arc::clone(&self.config);
+        let memory = &self.body.memory;
+        let held = || memory.grant.as_ref().ok_or_else(missing);
+        Ok(Some(match next_step(&flow.goal, &flow.ground, config.persistent) {
+            Step::End => return Ok(None),
+            Step::Recall => Stage::Recall(Recall::all(config.mcp_url(), config.account())),
+            Step::Look => Stage::Recall(Recall::again(&held()?.value)),
+            Step::Relist => {
+                let Goal::Refresh(goal) = &flow.goal else { return Err(fault(now)) };
+                let pointer = goal.pointer.clone();
+                Stage::Discovery(Discovery::new(self.discovery(pointer, true)))
+            }
+            Step::Discover => {
+                let Goal::Login(goal) = &flow.goal else { return Err(fault(now)) };
+                let pointer = goal.pointer.clone();
+                Stage::Discovery(Discovery::new(self.discovery(pointer, false)))
+            }
+            Step::Enroll => Stage::Registration(Registration::new(self.enrolment(flow)?)),
+            Step::KeepClient => {
+                let enrolled = flow.ground.enrolled.as_ref().ok_or_else(missing)?;
+                let client = enrolled.client.clone().ok_or_else(missing)?;
+                Stage::Save(Save::new(vec![Write::Client(client)]))
+            }
+            Step::Authorize => {
+                let visit = self.visit(flow)?;
+                self.count_visit(flow, &visit, now);
+                Stage::Authorization(Authorization::new(visit))
+            }
+            Step::Exchange => {
+                let found = flow.ground.found.as_ref().ok_or_else(missing)?;
+                let enrolled = flow.ground.enrolled.as_ref().ok_or_else(missing)?;
+                let approved = flow.ground.approved.take().ok_or_else(missing)?;
+                Stage::Token(Token::new(token::Ask {
+                    spend: Spend::Code { approved, redirect_uri: enrolled.redirect.uri.clone() },
+                    endpoint: found.server.token_endpoint.clone(),
+                    credentials: enrolled.credentials.clone(),
+                    resource_parameter: self.resource_parameter(found),
+                }))
+            }
+            Step::Refresh => {
+                let grant = &held()?.value;
+                let credentials = memory.credentials(&config, now.wall).ok_or_else(missing)?;
+                let refresh_token = grant.refresh_token.clone().ok_or_else(missing)?;
+                Stage::Token(Token::new(token::Ask::refresh(grant, refresh_token, credentials)))
+            }
+            Step::Keep => Stage::Save(Save::new(self.writes(flow))),
+        }))
+    }
+
+    fn discovery(
+        &self,
+        pointer: Option<crate::wire::url::ServerUrl>,
+        listing_only: bool,
+    ) -> discovery::Ask {
+        let binding = self.body.memory.binding.as_ref().map(|held| &held.value);
+        discovery::Ask {
+            pointer,
+            bound: binding.map(|binding| binding.listed.clone()),
+            pinned: binding.is_some_and(|binding| binding.class == Class::Resource),
+            listing_only,
+        }
+    }
+
+    fn enrolment(&self, flow: &Flow) -> Result<registration::Ask, Failure> {
+        let found = flow.ground.found.as_ref().ok_or_else(missing)?;
+        let server = &found.server;
+        Ok(registration::Ask {
+            issuer: server.issuer.clone(),
+            endpoint: server.registration_endpoint.clone(),
+            methods: server.methods,
+            client_documents: server.client_documents,
+            legacy: found.class == Class::Legacy,
+            held: self.body.memory.clients.clone(),
+            anew: flow.ground.reregistered,
+            redirect: flow.ground.redirect.clone(),
+        })
+    }
+
+    fn visit(&self, flow: &Flow) -> Result<authorization::Ask, Failure> {
+        let ground = &flow.ground;
+        let found = ground.found.as_ref().ok_or_else(missing)?;
+        let enrolled = ground.enrolled.as_ref().ok_or_else(missing)?;
+        let server = &found.server;
+        Ok(authorization::Ask {
+            endpoint: server.authorization_endpoint.clone(),
+            token_host: server.token_endpoint.host_str().into(),
+            issuer: server.issuer.clone(),
+            previous_issuer: ground.previous_issuer.clone(),
+            iss_promised: server.iss_promised,
+            legacy: found.class == Class::Legacy,
+            client_id: enrolled.credentials.client_id.clone(),
+            redirect_uri: enrolled.redirect.uri.clone(),
+            listen: enrolled.redirect.listen.clone(),
+            resource: self.resource(found),
+            resource_parameter: self.resource_parameter(found),
+            scopes: ground.scopes.clone(),
+        })
+    }
+
+    /// The resource of keys and records: the metadata's own string, or the canonical MCP URL.
+    fn resource(&self, found: &Found) -> Box<str> {
+        found.resource.clone().unwrap_or_else(|| self.config.mcp_url().into())
+    }
+
+    /// The resource as it is sent (RES-03, D8).
+    fn resource_parameter(&self, found: &Found) -> Option<Box<str>> {
+        use crate::config::ResourceParameter::{Omitted, Replaced};
+        let settings = self.config.issuer(&found.server.issuer);
+        match settings.and_then(|settings| settings.resource.as_ref()) {
+            Some(Omitted) => None,
+            Some(Replaced(other)) => Some(other.clone()),
+            None => Some(self.resource(found)),
+        }
+    }
+
+    /// Takes in what a stage brought home.
+    fn absorb(&mut self, flow: &mut Flow, brought: Brought, now: &mut Now) -> Result<(), Failure> {
+        match brought {
+            Brought::Recalled(found) => self.recalled(flow, found, now),
+            Brought::Looked(Looked::StillListed) => flow.ground.relisted = true,
+            Brought::Looked(Looked::Moved { to }) => {
+                return Err(Failure::new(Kind::IssuerChanged, "BIND-05").with_subject(&to));
+            }
+            Brought::Looked(Looked::Found(found)) => return self.found(flow, found, now),
+            Brought::Enrolled(enrolled) => self.enrolled(flow, enrolled),
+            Brought::Approved(approved) => flow.ground.approved = Some(approved),
+            Brought::Minted(Minted::Tokens(tokens)) => return self.minted(flow, &tokens, now),
+            Brought::Minted(Minted::Refused(refusal)) => return self.refused(flow, *refusal, now),
+            Brought::Saved(saved) => self.saved(flow, saved),
+        }
+        Ok(())
+    }
+
+    fn recalled(&mut self, flow: &mut Flow, found: Recalled, now: &mut Now) {
+        flow.ground.looked = true;
+        if matches!(flow.goal, Goal::Recall) {
+            self.body.memory.recall(found);
+            return;
+        }
+        // A look before a refresh: only a record that is newer than ours is taken over (REF-06).
+        let Some(theirs) = found.grant else { return };
+        let Some(ours) = &self.body.memory.grant else { return };
+        if theirs.generation <= ours.generation || theirs.value.rejected {
+            return;
+        }
+        let renewed = theirs.value.access_token != ours.value.access_token;
+        let alive = theirs.value.expires.is_none_or(|end| now.wall < end);
+        flow.ground.adopted = renewed && alive && theirs.value.access_token.is_some();
+        if flow.ground.adopted {
+            now.note(Note::Adopted);
+            flow.ground.verdict = None;
+        }
+        self.body.memory.grant = Some(theirs);
+    }
+
+    /// The authorization server is known: whether it may be used at all, and what to ask it for.
+    fn found(&mut self, flow: &mut Flow, found: Box<Found>, now: &mut Now) -> Result<(), Failure> {
+        let Goal::Login(goal) = &flow.goal else { return Err(fault(now)) };
+        if let Some(binding) = self.body.memory.binding.as_ref().map(|held| &held.value)
+            && binding.listed != found.listed
+        {
+            self.moved(goal, binding, &found)?;
+            now.note(Note::Chose(Choice::IssuerChanged {
+                from: binding.listed.clone().into(),
+                to: found.listed.clone().into(),
+            }));
+            flow.ground.previous_issuer = Some(binding.listed.clone());
+        }
+        let issuer = found.server.issuer.clone();
+        if goal.cause == Cause::Refused {
+            self.body.history.may_open(&issuer, now.mono)?;
+        }
+        let scopes = self.scopes(goal, &found, now)?;
+        if goal.cause == Cause::StepUp {
+            // The resource's own list was the last place where more scope could be named.
+            let asked = self.body.memory.requested();
+            if asked.is_some_and(|asked| asked.covers(&scopes)) {
+                return Err(Failure::new(Kind::Forbidden, "STEP-07"));
+            }
+        }
+        flow.ground.scopes = scopes;
+        flow.ground.found = Some(found);
+        Ok(())
+    }
+
+    /// The resource names another authorization server than the record (BIND-03, D14).
+    fn moved(&self, goal: &LoginGoal, binding: &Binding, found: &Found) -> Result<(), Failure> {
+        let changed = |rule| {
+            Err(Failure::new(Kind::IssuerChanged, rule)
+                .with_subject(&found.listed)
+                .with_remedy(Remedy::AskUser))
+        };
+        if goal.cause == Cause::StepUp {
+            return changed("HOST-251");
+        }
+        if self.config.strict() {
+            return changed("D14");
+        }
+        let elsewhere = self.config.client_for(&found.server.issuer).is_none();
+        if binding.way == Way::PreRegistered && elsewhere {
+            return changed("BIND-04");
+        }
+        Ok(())
+    }
+
+    fn scopes(
+        &self,
+        goal: &LoginGoal,
+        found: &Found,
+        now: &mut Now,
+    ) -> Result<ScopeSet, Failure> {
+        let config = &self.config;
+        let grant = self.body.memory.grant.as_ref().map(|held| &held.value);
+        let same = grant.filter(|grant| grant.issuer == found.server.issuer);
+        let named = Named {
+            wanted: &goal.wanted,
+            configured: config.scopes.as_ref(),
+            challenged: goal.challenged.as_ref(),
+            resource: found.scopes_supported.as_ref(),
+            default: config.default_scopes.as_ref(),
+            before: [
+                same.map(|grant| &grant.requested),
+                same.and_then(|grant| grant.granted.as_ref()),
+            ],
+            step_up: goal.cause == Cause::StepUp,
+            offline_listed: found.server.scopes_offline_access,
+            offline_wanted: config.refresh_tokens,
+        };
+        let (scopes, source, dropped) = scopes::choose(&named)?;
+        if dropped {
+            let (kind, subject) = (Kind::LimitExceeded, "offline_access".to_owned());
+            now.note(Note::Dropped { kind, rule: "SCOPE-10", subject });
+        }
+        now.note(Note::Chose(Choice::Scopes { scopes: scopes.clone(), source }));
+        Ok(scopes)
+    }
+
+    fn enrolled(&mut self, flow: &mut Flow, enrolled: Enrolled) {
+        if let Some(client) = &enrolled.client {
+            self.body.memory.remember_client(client.clone());
+        }
+        flow.ground.client_kept = false;
+        flow.ground.redirect = Some(enrolled.redirect.clone());
+        flow.ground.enrolled = Some(enrolled);
+    }
+
+    /// The grant of a login, but for the tokens (BIND-08).
+    pub(super) fn login_template(&self, flow: &Flow) -> Option<Grant> {
+        let ground = &flow.ground;
+        let found = ground.found.as_ref()?;
+        let enrolled = ground.enrolled.as_ref()?;
+        Some(Grant {
+            format: FORMAT,
+            issuer: found.server.issuer.clone(),
+            resource: self.resource(found),
+            client_id: enrolled.credentials.client_id.clone(),
+            account: self.config.account().into(),
+            access_token: None,
+            refresh_token: None,
+            expires: None,
+            lifetime: None,
+            requested: ground.scopes.clone(),
+            granted: None,
+            resource_parameter: self.resource_parameter(found),
+            token_endpoint: found.server.token_endpoint.clone(),
+            revocation_endpoint: found.server.revocation_endpoint.clone(),
+            rejected: false,
+            untyped: false,
+            unknown: serde_json::Map::new(),
+        })
+    }
+
+    /// Tokens came. They are saved before anybody hears of them (REF-04).
+    fn minted(&mut self, flow: &mut Flow, tokens: &Tokens, now: &mut Now) -> Result<(), Failure> {
+        for note in &tokens.notes {
+            let subject = note.subject().unwrap_or_default().to_owned();
+            now.note(Note::Dropped { kind: note.kind(), rule: note.rule(), subject });
+        }
+        let login = matches!(flow.goal, Goal::Login(_));
+        let (template, generation) = if login {
+            let template = self.login_template(flow).ok_or_else(missing)?;
+            // A login for the grant that is held replaces its record.
+            let held = self.body.memory.grant.as_ref();
+            let same = held.filter(|held| {
+                held.value.issuer == template.issuer
+                    && held.value.resource == template.resource
+                    && held.value.client_id == template.client_id
+            });
+            (template, same.and_then(|held| held.generation))
+        } else {
+            let held = self.body.memory.grant.as_ref().ok_or_else(missing)?;
+            (held.value.clone(), held.generation)
+        };
+        let grant = fill(template, tokens, login, now.wall);
+        let named = grant.granted.clone().unwrap_or_else(|| grant.requested.clone());
+        now.note(Note::Renewed {
+            missing: grant.requested.without(&named),
+            unasked: named.without(&grant.requested),
+        });
+        if !tokens.type_named {
+            let issuer = grant.issuer.to_string();
+            if !self.config.strict() {
+                let switch = crate::failure::Switch::MissingTokenType;
+                now.note(Note::Lenient { switch, subject: issuer });
+            }
+        }
+        flow.ground.minted = Some(Held { value: grant, generation });
+        Ok(())
+    }
+
+    /// The token endpoint refused. What that does to what is held (TOK-15, REF-08, REG-21).
+    fn refused(
+        &mut self,
+        flow: &mut Flow,
+        refusal: TokenRefusal,
+        now: &mut Now,
+    ) -> Result<(), Failure> {
+        let TokenRefusal { failure, rescued, granted, error } = refusal;
+        if let Some(tokens) = granted {
+            // Strict will not use it, and nobody can ask for it again (D7).
+            self.minted(flow, &tokens, now)?;
+            flow.ground.verdict = Some(failure);
+            return Ok(());
+        }
+        if matches!(flow.goal, Goal::Login(_)) {
+            return self.exchange_refused(flow, failure, error, now);
+        }
+        let Some(held) = &mut self.body.memory.grant else { return Err(failure) };
+        if let Some(rescued) = rescued {
+            // The old refresh token is spent, and this one is all there will ever be (HOST-232).
+            let mut saved = held.clone();
+            saved.value.refresh_token = Some(rescued);
+            saved.value.access_token = None;
+            flow.ground.minted = Some(saved);
+            flow.ground.verdict = Some(failure);
+            return Ok(());
+        }
+        let client = matches!(
+            error,
+            Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient)
+        );
+        if client {
+            let (issuer, id) = (held.value.issuer.clone(), held.value.client_id.clone());
+            self.body.memory.forget_client(&issuer, &id);
+            return Err(failure);
+        }
+        let rejected =
+            matches!(failure.kind(), Kind::GrantRejected | Kind::ReauthorizationRequired);
+        if !rejected {
+            return Err(failure);
+        }
+        if self.config.persistent && !flow.ground.looked_again {
+            // Another process may have spent it, and saved what it got (HOST-224).
+            flow.ground.looked_again = true;
+            flow.ground.looked = false;
+            flow.ground.refused = true;
+            flow.ground.verdict = Some(failure);
+            return Ok(());
+        }
+        held.value.rejected = true;
+        now.note(Note::Rejected);
+        flow.ground.verdict = Some(failure);
+        flow.ground.refused = true;
+        Ok(())
+    }
+
+    fn exchange_refused(
+        &mut self,
+        flow: &mut Flow,
+        failure: Failure,
+        error: Option<ErrorCode>,
+        now: &mut Now,
+    ) -> Result<(), Failure> {
+        let client = matches!(
+            error,
+            Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient)
+        );
+        let Some(enrolled) = &flow.ground.enrolled else { return Err(failure) };
+        if !client || enrolled.way != Way::Dynamic {
+            return Err(failure);
+        }
+        let issuer = flow.ground.found.as_ref().map(|found| found.server.issuer.clone());
+        let id = enrolled.credentials.client_id.clone();
+        if let Some(issuer) = issuer {
+            self.body.memory.forget_client(&issuer, &id);
+        }
+        if flow.ground.reregistered {
+            return Err(failure);
+        }
+        // The server has forgotten the registration: one new one, and the person once more.
+        now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
+        flow.ground.reregistered = true;
+        flow.ground.enrolled = None;
+        flow.ground.approved = None;
+        Ok(())
+    }
+
+    /// What a flow writes: what came, and the binding that leads to it.
+    fn writes(&self, flow: &Flow) -> Vec<Write> {
+        if let Goal::Keep(writes) = &flow.goal {
+            return writes.clone();
+        }
+        let mut writes = Vec::with_capacity(2);
+        match (&flow.ground.minted, &self.body.memory.grant) {
+            (Some(minted), _) => writes.push(Write::Grant(minted.clone())),
+            (None, Some(held)) => writes.push(Write::Grant(held.clone())),
+            (None, None) => {}
+        }
+        if matches!(flow.goal, Goal::Login(_)) {
+            writes.extend(self.binding(flow).map(Write::Binding));
+        }
+        writes
+    }
+
+    /// The binding that a login makes.
+    fn binding(&self, flow: &Flow) -> Option<Held<Binding>> {
+        let ground = &flow.ground;
+        let found = ground.found.as_ref()?;
+        let enrolled = ground.enrolled.as_ref()?;
+        let before = self.body.memory.binding.as_ref();
+        Some(Held {
+            generation: before.and_then(|held| held.generation),
+            value: Binding {
+                format: FORMAT,
+                mcp_url: self.config.mcp_url().into(),
+                account: self.config.account().into(),
+                class: found.class,
+                listed: found.listed.clone(),
+                issuer: found.server.issuer.clone(),
+                resource: self.resource(found),
+                client_id: enrolled.credentials.client_id.clone(),
+                way: enrolled.way,
+                method: enrolled.credentials.method,
+                redirect_set: enrolled.redirect.uri.set_key().into(),
+                unknown: before.map(|held| held.value.unknown.clone()).unwrap_or_default(),
+            },
+        })
+    }
+
+    fn saved(&mut self, flow: &mut Flow, saved: Saved) {
+        if saved.refused.is_some() {
+            flow.ground.unsaved = true;
+        }
+        for write in saved.written {
+            match write {
+                Write::Client(client) => {
+                    self.body.memory.remember_client(client);
+                    flow.ground.client_kept = true;
+                }
+                Write::Grant(held) => {
+                    flow.ground.kept = true;
+                    match &mut flow.ground.minted {
+                        Some(minted) => *minted = held,
+                        None if matches!(flow.goal, Goal::Keep(_)) => {}
+                        None => self.body.memory.grant = Some(held),
+                    }
+                }
+                Write::Binding(held) => self.body.memory.binding = Some(held),
+            }
+        }
+    }
+
+    /// A flow is over. What it brought is published, its callers hear of it, its work is given up.
+    pub(super) fn end(
+        &mut self,
+        lane: Lane,
+        mut flow: Flow,
+        result: Result<(), Failure>,
+        now: &mut Now,
+    ) {
+        if let Some(listener) = flow.listener.take() {
+            now.out.told.push(Told::Abandon(listener));
+        }
+        if result.is_err() {
+            self.give_up_unfinished(&mut flow, now);
+        }
+        let result = result.and_then(|()| {
+            self.install(&mut flow, now);
+            flow.ground.verdict.take().map_or(Ok(()), Err)
+        });
+        let page = match &result {
+            Ok(()) => Page::Authorized,
+            Err(failure) if failure.kind() == Kind::AuthorizationDenied => Page::Denied,
+            Err(failure) => Page::Failed(failure.kind()),
+        };
+        for arrival in flow.arrivals.drain(..) {
+            now.out.told.push(Told::Page { arrival, page });
+        }
+        self.remember_visit(&flow, &result);
+        if let Err(failure) = result {
+            now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
+            let failure = failure.with_evidence(core::mem::take(&mut flow.evidence));
+            self.fail(lane, &flow, failure, now);
+        }
+    }
+
+    /// Work that is still out when a flow ends is nobody's any more.
+    fn give_up_unfinished(&mut self, flow: &mut Flow, now: &mut Now) {
+        if let Some(parking) = flow.parking.take()
+            && let Some(ticket) = parking.ticket
+        {
+            now.out.told.push(Told::Abandon(ticket));
+        }
+    }
+
+    /// Publishes what a flow brought.
+    fn install(&mut self, flow: &mut Flow, now: &mut Now) {
+        let config = Arc::clone(&self.config);
+        if matches!(flow.goal, Goal::Recall) {
+            let usable = self.body.memory.grant.as_ref().is_some_and(|held| {
+                held.value.access_token.is_some() && !held.value.rejected
+            });
+            if usable && self.body.memory.credentials(&config, now.wall).is_some() {
+                self.publish(now);
+            }
+            return;
+        }
+        let refreshed = matches!(flow.goal, Goal::Refresh(_));
+        let Some(minted) = flow.ground.minted.take() else {
+            if flow.ground.adopted {
+                self.publish(now);
+            }
+            return;
+        };
+        if matches!(flow.goal, Goal::Login(_)) && !config.persistent {
+            self.body.memory.binding = self.binding(flow);
+        }
+        let has_token = minted.value.access_token.is_some();
+        self.body.memory.grant = Some(minted);
+        self.body.memory.unsaved = flow.ground.unsaved;
+        if refreshed {
+            self.body.memory.refreshed = Some(now.mono);
+        }
+        if has_token {
+            self.publish(now);
+        }
+    }
+
+    fn publish(&mut self, now: &mut Now) {
+        self.body.memory.publish(&self.config, now.wall, now.mono);
+        self.body.memory.ahead_after = None;
+        let published = self.body.memory.published.clone();
+        now.out.told.push(Told::Publish(published));
+    }
+
+    /// Counts a page that is about to be shown, for the limits.
+    fn count_visit(&mut self, flow: &Flow, visit: &authorization::Ask, now: &Now) {
+        let Goal::Login(goal) = &flow.goal else { return };
+        let history = &mut self.body.history;
+        match goal.cause {
+            Cause::Asked => {}
+            Cause::Refused => history.opened(&visit.issuer, now.mono),
+            Cause::StepUp => history.step_up_begins(&goal.operation, &visit.scopes, now.mono),
+        }
+    }
+
+    /// Writes down how a visit to the person has ended.
+    fn remember_visit(&mut self, flow: &Flow, result: &Result<(), Failure>) {
+        if let Goal::Login(LoginGoal { cause: Cause::StepUp, operation, .. }) = &flow.goal {
+            let declined = result
+                .as_ref()
+                .is_err_and(|failure| failure.kind() == Kind::AuthorizationDenied);
+            self.body.history.step_up_ends(operation, result.is_ok(), declined);
+        }
+    }
+
+    /// Settles those who waited for a flow that failed.
+    fn fail(&mut self, lane: Lane, flow: &Flow, failure: Failure, now: &mut Now) {
+        let refresh = matches!(flow.goal, Goal::Refresh(_));
+        if refresh {
+            self.body.memory.refreshed = Some(now.mono);
+            self.body.memory.postpone_ahead(now.mono);
+        }
+        // What a person can mend is put to those who may ask one; nobody else gets a page for a
+        // network that is down (REF-09).
+        let mendable = refresh
+            && matches!(
+                failure.kind(),
+                Kind::GrantRejected
+                    | Kind::ReauthorizationRequired
+                    | Kind::ClientRejected
+                    | Kind::IssuerChanged
+            );
+        let failure = step_up_declined(flow, failure);
+        let failure = Arc::new(failure);
+        let memory = &self.body.memory;
+        let live = memory.published.as_ref().filter(|granted| {
+            refresh && !granted.life().over(now.wall, now.mono)
+        });
+        let mut rest = Vec::with_capacity(self.waiters.len());
+        for waiting in self.waiters.drain(..) {
+            if waiting.lane != Some(lane) || (mendable && waiting.want.may_ask) {
+                rest.push(waiting);
+                continue;
+            }
+            let over = waiting.want.over;
+            let outcome = match live {
+                Some(granted) if over.is_none_or(|over| granted.epoch() > over) => {
+                    Ok(Arc::clone(granted))
+                }
+                _ if mendable && failure.kind() != Kind::IssuerChanged => {
+                    Err(Arc::new(reauthorize(&failure)))
+                }
+                _ => Err(Arc::clone(&failure)),
+            };
+            let unsaved = memory.unsaved;
+            now.out.told.push(Told::Settle(Settlement { waiter: waiting.id, outcome, unsaved }));
+        }
+        self.waiters = rest;
+    }
+
+    /// A late answer to a token request that was given up: its tokens are the newest there are.
+    pub(super) fn adopt_late(&mut self, late: Late, signal: Signal, now: &mut Now) -> bool {
+        let Signal::Reply(Reply::Answered(response)) = signal else {
+            return false;
+        };
+        let login = late.purpose == crate::effect::Purpose::CodeExchange;
+        let rules =
+            TokenRules { strict: self.config.strict(), code: login, now: now.wall, sent: &[] };
+        let Ok(tokens) = read_tokens(&response, &rules) else {
+            return false;
+        };
+        let current = self.body.memory.grant.as_ref();
+        // A grant that came since is newer than the answer to an older request.
+        let overtaken = current.is_some_and(|held| {
+            held.value.access_token.is_some()
+                && held.value.refresh_token != late.template.refresh_token
+        });
+        if overtaken {
+            return false;
+        }
+        let generation = current.and_then(|held| held.generation);
+        let grant = fill(late.template, &tokens, login, now.wall);
+        let held = Held { value: grant, generation };
+        self.body.memory.grant = Some(held.clone());
+        self.publish(now);
+        if self.config.persistent && self.body.machine.is_none() {
+            self.start(Lane::Machine, Goal::Keep(vec![Write::Grant(held)]), now);
+        }
+        true
+    }
+}
+
+/// A refused refresh, as a caller hears it who may not ask a person.
+fn reauthorize(failure: &Failure) -> Failure {
+    if failure.kind() == Kind::ClientRejected {
+        return failure.clone();
+    }
+    Failure::new(Kind::ReauthorizationRequired, "REF-08")
+        .with_evidence(failure.evidence().to_vec())
+}
+
+/// A step-up that a person refused is the refusal of that request only (HOST-249).
+fn step_up_declined(flow: &Flow, failure: Failure) -> Failure {
+    let step_up = matches!(&flow.goal, Goal::Login(goal) if goal.cause == Cause::StepUp);
+    if step_up && failure.kind() == Kind::AuthorizationDenied {
+        return Failure::new(Kind::StepUpDeclined, "STEP-06")
+            .with_evidence(failure.evidence().to_vec());
+    }
+    failure
+}
+
+/// A flow came to a step whose ground it had not laid: a bug of ours.
+fn fault(now: &mut Now) -> Failure {
+    now.note(Note::Fault(Fault::MissingGround));
+    missing()
+}
+
+fn missing() -> Failure {
+    Failure::new(Kind::Transient, "STEP-16")
+}

@@ -1,0 +1,129 @@
+//! What was asked of the person lately. Success does not wipe it out, so that no server can keep a
+//! person clicking (STEP-09, STEP-10, HOST-245, HOST-247, HOST-249).
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Kind};
+use crate::scope::ScopeSet;
+use crate::time::Monotonic;
+
+/// How long a page that was shown counts.
+const MEMORY: Duration = Duration::from_secs(600);
+/// Step-ups for one operation.
+const MOST_FOR_OPERATION: usize = 2;
+/// Step-ups for the resource.
+const MOST_FOR_RESOURCE: usize = 3;
+/// Entries kept; the oldest gives way.
+const MOST_ENTRIES: usize = 64;
+
+/// The pages shown in the last ten minutes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct History {
+    step_ups: Vec<StepUp>,
+    refusals: Vec<Login>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct StepUp {
+    operation: Box<str>,
+    scopes: ScopeSet,
+    at: Monotonic,
+    declined: bool,
+    granted: bool,
+}
+
+/// A login that a refusal had started, not a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Login {
+    issuer: Box<str>,
+    at: Monotonic,
+}
+
+impl History {
+    pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
+        self.step_ups.iter_mut().for_each(|step_up| shift(&mut step_up.at));
+        self.refusals.iter_mut().for_each(|login| shift(&mut login.at));
+    }
+
+    fn prune(&mut self, now: Monotonic) {
+        self.step_ups.retain(|step_up| step_up.at.until(now) < MEMORY);
+        self.refusals.retain(|login| login.at.until(now) < MEMORY);
+    }
+
+    /// Whether a page may be opened for a step-up.
+    ///
+    /// # Errors
+    /// `step_up_declined` for what was declined, `step_up_limit` when it is too often.
+    pub(crate) fn may_step_up(
+        &mut self,
+        operation: &str,
+        scopes: &ScopeSet,
+        now: Monotonic,
+    ) -> Result<(), Failure> {
+        self.prune(now);
+        let this = |step_up: &&StepUp| *step_up.operation == *operation;
+        if self.step_ups.iter().filter(this).any(|old| old.declined && old.scopes.covers(scopes)) {
+            return Err(Failure::new(Kind::StepUpDeclined, "STEP-10"));
+        }
+        if self.step_ups.iter().filter(this).count() >= MOST_FOR_OPERATION
+            || self.step_ups.len() >= MOST_FOR_RESOURCE
+        {
+            return Err(Failure::new(Kind::StepUpLimit, "STEP-09"));
+        }
+        Ok(())
+    }
+
+    /// Whether a step-up for this operation succeeded with these scopes, which then did not help.
+    pub(crate) fn stepped_up(&self, operation: &str, scopes: &ScopeSet, now: Monotonic) -> bool {
+        self.step_ups.iter().any(|old| {
+            old.granted
+                && *old.operation == *operation
+                && old.at.until(now) < MEMORY
+                && old.scopes.covers(scopes)
+        })
+    }
+
+    pub(crate) fn step_up_begins(&mut self, operation: &str, scopes: &ScopeSet, now: Monotonic) {
+        if self.step_ups.len() >= MOST_ENTRIES {
+            self.step_ups.remove(0);
+        }
+        self.step_ups.push(StepUp {
+            operation: operation.into(),
+            scopes: scopes.clone(),
+            at: now,
+            declined: false,
+            granted: false,
+        });
+    }
+
+    /// How the step-up that began last has ended.
+    pub(crate) fn step_up_ends(&mut self, operation: &str, granted: bool, declined: bool) {
+        let last = self.step_ups.iter_mut().rev().find(|old| *old.operation == *operation);
+        if let Some(step_up) = last {
+            step_up.granted = granted;
+            step_up.declined = declined;
+        }
+    }
+
+    /// Whether a page of this issuer may be opened because the server refused a request.
+    ///
+    /// # Errors
+    /// `reauthorization_required` when one was opened less than ten minutes ago: only a caller who
+    /// asks for a login gets the next one.
+    pub(crate) fn may_open(&mut self, issuer: &str, now: Monotonic) -> Result<(), Failure> {
+        self.prune(now);
+        if self.refusals.iter().any(|login| *login.issuer == *issuer) {
+            return Err(Failure::new(Kind::ReauthorizationRequired, "STEP-12").with_subject(issuer));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn opened(&mut self, issuer: &str, now: Monotonic) {
+        if self.refusals.len() >= MOST_ENTRIES {
+            self.refusals.remove(0);
+        }
+        self.refusals.push(Login { issuer: issuer.into(), at: now });
+    }
+}

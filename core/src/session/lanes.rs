@@ -1,0 +1,214 @@
+//! The two lanes and what runs in them.
+//!
+//! One lane is for what needs only machines, the other for what waits for a person, so that a
+//! refresh never waits behind a login (style: two lanes from the start). A lane runs one flow, a
+//! flow one stage at a time.
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Purpose, TicketId};
+use crate::failure::{Evidence, Failure};
+use crate::input::ArrivalId;
+use crate::machine::{Budget, Cx, Parked, Signal, Turn, step};
+use crate::record::{Grant, Held};
+use crate::scope::ScopeSet;
+use crate::stage::authorization::{Approved, Authorization};
+use crate::stage::discovery::{Discovery, Found, Looked};
+use crate::stage::registration::{Enrolled, Redirected, Registration};
+use crate::stage::token::{Minted, Token};
+use crate::stage::vault::{Recall, Recalled, Save, Saved, Write};
+use crate::time::{Awaited, Monotonic};
+use crate::wire::url::ServerUrl;
+
+/// The lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Lane {
+    /// Needs only machines.
+    Machine,
+    /// Waits for a person.
+    Person,
+}
+
+/// One flow: a goal, the ground covered, and the stage it is in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Flow {
+    pub(crate) goal: Goal,
+    pub(crate) ground: Ground,
+    pub(crate) stage: Option<Stage>,
+    pub(crate) parking: Option<Parking>,
+    pub(crate) budget: Budget,
+    #[serde(skip)]
+    pub(crate) evidence: Vec<Evidence>,
+    /// Browsers that wait for the page that tells how it ended.
+    #[serde(skip)]
+    pub(crate) arrivals: Vec<ArrivalId>,
+    /// The listener behind the redirect URI.
+    #[serde(skip)]
+    pub(crate) listener: Option<TicketId>,
+}
+
+impl Flow {
+    pub(crate) fn new(goal: Goal) -> Self {
+        Self {
+            goal,
+            ground: Ground::default(),
+            stage: None,
+            parking: None,
+            budget: Budget::new(),
+            evidence: Vec::new(),
+            arrivals: Vec::new(),
+            listener: None,
+        }
+    }
+
+    /// Moves every deadline by what `shift` does to it.
+    pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic) + Copy) {
+        if let Some(parking) = &mut self.parking {
+            shift(&mut parking.until);
+        }
+        self.budget.shift(shift);
+        if let Some(Stage::Authorization(authorization)) = &mut self.stage {
+            authorization.shift(shift);
+        }
+    }
+
+    /// Whether the answer to this work is what the flow waits for.
+    pub(crate) fn awaits(&self, ticket: TicketId) -> bool {
+        self.parking.as_ref().is_some_and(|parking| parking.ticket == Some(ticket))
+    }
+
+    /// Whether the flow has sent something that cannot be had again if its answer is not heard.
+    pub(crate) fn spending(&self) -> bool {
+        matches!(self.stage, Some(Stage::Token(_) | Stage::Save(_)))
+    }
+}
+
+/// What a flow is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Goal {
+    /// To know what the store knows.
+    Recall,
+    /// A new access token for the refresh token.
+    Refresh(RefreshGoal),
+    /// A grant from a person.
+    Login(LoginGoal),
+    /// Records written, for what happened outside a flow.
+    Keep(Vec<Write>),
+}
+
+/// What a refresh knows of its cause.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct RefreshGoal {
+    /// A challenge named metadata, so the issuer may have changed (BIND-05).
+    pub(crate) pointer: Option<ServerUrl>,
+}
+
+/// What a login knows of its cause.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LoginGoal {
+    pub(crate) cause: Cause,
+    pub(crate) pointer: Option<ServerUrl>,
+    /// Scopes the caller named.
+    pub(crate) wanted: ScopeSet,
+    /// Scopes the challenge named.
+    pub(crate) challenged: Option<ScopeSet>,
+    /// The operation that was refused, for the limits of step-up.
+    pub(crate) operation: Box<str>,
+}
+
+/// Why a person is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Cause {
+    /// A caller asked for it.
+    Asked,
+    /// The server refused a request for want of a good token.
+    Refused,
+    /// The server refused a request for want of scope.
+    StepUp,
+}
+
+/// What a flow has covered.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Ground {
+    pub(crate) looked: bool,
+    /// The grant was looked at once more after it had been refused.
+    pub(crate) looked_again: bool,
+    pub(crate) relisted: bool,
+    pub(crate) adopted: bool,
+    pub(crate) refused: bool,
+    pub(crate) client_kept: bool,
+    pub(crate) kept: bool,
+    pub(crate) reregistered: bool,
+    pub(crate) unsaved: bool,
+    pub(crate) found: Option<Box<Found>>,
+    pub(crate) previous_issuer: Option<Box<str>>,
+    pub(crate) scopes: ScopeSet,
+    pub(crate) enrolled: Option<Enrolled>,
+    /// The redirect URI of this flow, which a second registration keeps.
+    pub(crate) redirect: Option<Redirected>,
+    pub(crate) approved: Option<Approved>,
+    /// The grant that came, not yet published.
+    pub(crate) minted: Option<Held<Grant>>,
+    /// What the flow ends in once its records are written.
+    #[serde(skip)]
+    pub(crate) verdict: Option<Failure>,
+}
+
+/// A stage that waits, and what it brings home.
+macro_rules! stages {
+    ($($name:ident brings $output:ty as $brought:ident;)*) => {
+        /// The stage a flow is in.
+        #[expect(clippy::large_enum_variant, reason = "two exist at most; a box costs each step")]
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        pub(crate) enum Stage { $($name($name),)* }
+
+        /// What a stage brought home.
+        #[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
+        #[derive(Debug)]
+        pub(crate) enum Brought { $($brought($output),)* }
+
+        /// What became of a stage.
+        #[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
+        pub(crate) enum Moved {
+            Wait(Stage, Parked),
+            Done(Brought),
+        }
+
+        impl Stage {
+            pub(crate) fn step(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Moved, Failure> {
+                Ok(match self {
+                    $(Self::$name(stage) => match step(stage, signal, cx)? {
+                        Turn::Wait(stage, parked) => Moved::Wait(Self::$name(stage), parked),
+                        Turn::Done(output) => Moved::Done(Brought::$brought(output)),
+                    },)*
+                })
+            }
+        }
+    };
+}
+
+stages! {
+    Recall brings Recalled as Recalled;
+    Discovery brings Looked as Looked;
+    Registration brings Enrolled as Enrolled;
+    Authorization brings Approved as Approved;
+    Token brings Minted as Minted;
+    Save brings Saved as Saved;
+}
+
+/// What a flow waits for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Parking {
+    pub(crate) awaited: Awaited,
+    pub(crate) until: Monotonic,
+    #[serde(skip)]
+    pub(crate) ticket: Option<TicketId>,
+}
+
+/// A token request that was given up: its answer is read and saved all the same (TOK-04).
+#[derive(Clone, Debug)]
+pub(crate) struct Late {
+    pub(crate) ticket: TicketId,
+    pub(crate) purpose: Purpose,
+    pub(crate) template: Grant,
+}

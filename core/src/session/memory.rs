@@ -1,0 +1,232 @@
+//! What the session holds: the records, and the one grant that is published.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::granted::{Area, Granted, Life};
+use crate::input::Epoch;
+use crate::record::{Binding, Class, Client, Grant, Held, Way};
+use crate::scope::ScopeSet;
+use crate::stage::vault::Recalled;
+use crate::time::{Monotonic, Timestamp};
+use crate::wire::client_auth::{Credentials, Method};
+use crate::wire::token::Tokens;
+
+/// How long before its end a token is renewed, at most (REF-07).
+const AHEAD: Duration = Duration::from_secs(30);
+/// Two refreshes of one credential are at least this far apart, unless the server has refused the
+/// newest token (HOST-233).
+const REST: Duration = Duration::from_secs(10);
+/// After a refresh ahead of time has failed, the next one waits this long.
+const AHEAD_PAUSE: Duration = Duration::from_secs(30);
+
+/// What the session holds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    /// The store has been read.
+    pub(crate) recalled: bool,
+    pub(crate) binding: Option<Held<Binding>>,
+    /// Dynamic registrations, one for each issuer and redirect set.
+    pub(crate) clients: Vec<Held<Client>>,
+    pub(crate) grant: Option<Held<Grant>>,
+    /// Counts access tokens.
+    pub(crate) epoch: u64,
+    /// When the published token ends by the monotonic clock.
+    pub(crate) ends: Option<Monotonic>,
+    /// When the last refresh ended.
+    pub(crate) refreshed: Option<Monotonic>,
+    /// No refresh ahead of time before this.
+    pub(crate) ahead_after: Option<Monotonic>,
+    /// The store refused the newest record.
+    pub(crate) unsaved: bool,
+    #[serde(skip)]
+    pub(crate) published: Option<Arc<Granted>>,
+}
+
+impl Memory {
+    pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
+        let Self { ends, refreshed, ahead_after, .. } = self;
+        for at in [ends, refreshed, ahead_after].into_iter().flatten() {
+            shift(at);
+        }
+    }
+
+    /// The newest epoch that can be used.
+    pub(crate) fn current(&self) -> Option<Epoch> {
+        self.published.as_ref().map(|granted| granted.epoch())
+    }
+
+    /// Everything asked for in the grant that is held.
+    pub(crate) fn requested(&self) -> Option<&ScopeSet> {
+        self.grant.as_ref().map(|held| &held.value.requested)
+    }
+
+    /// Whether a refresh token may be sent, and a client is there to send it.
+    pub(crate) fn refreshable(&self, config: &Config, now: Timestamp) -> bool {
+        self.grant.as_ref().is_some_and(|held| {
+            held.value.refresh_token.is_some() && !held.value.rejected
+        }) && self.credentials(config, now).is_some()
+    }
+
+    /// Whether enough time has passed since the last refresh.
+    pub(crate) fn rested(&self, now: Monotonic) -> bool {
+        self.refreshed.is_none_or(|at| at.until(now) >= REST)
+    }
+
+    /// Whether a refresh ahead of time is due.
+    pub(crate) fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
+        self.published.as_ref().is_some_and(|granted| granted.life().ageing(wall, mono))
+            && self.ahead_after.is_none_or(|after| after <= mono)
+    }
+
+    pub(crate) fn postpone_ahead(&mut self, now: Monotonic) {
+        self.ahead_after = Some(now.after(AHEAD_PAUSE));
+    }
+
+    /// The client of the held grant: from the configuration, or from its registration.
+    pub(crate) fn credentials(&self, config: &Config, now: Timestamp) -> Option<Credentials> {
+        let binding = &self.binding.as_ref()?.value;
+        let grant = &self.grant.as_ref()?.value;
+        if grant.client_id != binding.client_id || grant.issuer != binding.issuer {
+            return None;
+        }
+        match binding.way {
+            Way::Dynamic => {
+                let client = self.clients.iter().map(|held| &held.value).find(|client| {
+                    client.issuer == grant.issuer
+                        && client.credentials.client_id == grant.client_id
+                        && !client.stale
+                        && client.expires.is_none_or(|end| now < end)
+                })?;
+                Some(client.credentials.clone())
+            }
+            Way::PreRegistered => {
+                let client = config.client_for(&grant.issuer)?;
+                (client.client_id == *grant.client_id).then(|| Credentials {
+                    client_id: grant.client_id.clone(),
+                    secret: client.secret.clone(),
+                    method: binding.method,
+                })
+            }
+            Way::Document => Some(Credentials {
+                client_id: grant.client_id.clone(),
+                secret: None,
+                method: Method::None,
+            }),
+        }
+    }
+
+    /// Takes over what the store knew.
+    pub(crate) fn recall(&mut self, found: Recalled) {
+        self.recalled = true;
+        let Recalled { binding, client, grant } = found;
+        self.binding = binding;
+        self.clients.extend(client);
+        self.grant = grant;
+    }
+
+    /// Puts a registration in the place of an older one for the same issuer and redirect set.
+    pub(crate) fn remember_client(&mut self, client: Held<Client>) {
+        let same = |held: &Held<Client>| {
+            held.value.issuer == client.value.issuer
+                && held.value.redirect_set == client.value.redirect_set
+        };
+        match self.clients.iter_mut().find(|held| same(held)) {
+            Some(held) => *held = client,
+            None => self.clients.push(client),
+        }
+    }
+
+    /// Marks the registration that a grant or login used as one the server does not know.
+    pub(crate) fn forget_client(&mut self, issuer: &str, client_id: &str) -> Option<Held<Client>> {
+        let held = self.clients.iter_mut().find(|held| {
+            *held.value.issuer == *issuer && *held.value.credentials.client_id == *client_id
+        })?;
+        held.value.stale = true;
+        Some(held.clone())
+    }
+
+    /// Publishes the held grant's access token under a new epoch.
+    pub(crate) fn publish(&mut self, config: &Config, wall: Timestamp, mono: Monotonic) {
+        self.epoch = self.epoch.saturating_add(1);
+        self.ends = self.grant.as_ref().and_then(|held| end(&held.value, wall, mono));
+        self.republish(config);
+    }
+
+    /// Publishes it under the epoch it has, as after a restart.
+    pub(crate) fn republish(&mut self, config: &Config) {
+        self.published = self.granted(config).map(Arc::new);
+    }
+
+    fn granted(&self, config: &Config) -> Option<Granted> {
+        let grant = &self.grant.as_ref()?.value;
+        let class = self.binding.as_ref()?.value.class;
+        let token = grant.access_token.clone().filter(|_| !(grant.untyped && config.strict()))?;
+        let mut text = String::with_capacity(token.expose().len().saturating_add(7));
+        text.push_str("Bearer ");
+        text.push_str(token.expose());
+        let mut header = HeaderValue::try_from(text).ok()?;
+        header.set_sensitive(true);
+        let life = match (self.ends, grant.lifetime) {
+            (Some(mono), Some(lifetime)) => Life::Until {
+                wall: grant.expires,
+                mono,
+                ahead: AHEAD.min(Duration::from_secs(lifetime) / 4),
+            },
+            _ => Life::Unknown,
+        };
+        Some(Granted {
+            epoch: Epoch(self.epoch),
+            header,
+            token,
+            issuer: grant.issuer.clone(),
+            resource: grant.resource_parameter.clone(),
+            scopes: grant.granted.clone(),
+            life,
+            area: area(config, class),
+        })
+    }
+}
+
+/// When a grant's token ends by the monotonic clock, judged now by the wall clock.
+fn end(grant: &Grant, wall: Timestamp, mono: Monotonic) -> Option<Monotonic> {
+    let lifetime = Duration::from_secs(grant.lifetime?);
+    let left = match grant.expires {
+        Some(expires) if wall.plausible() => wall.until(expires).min(lifetime),
+        _ => lifetime,
+    };
+    Some(mono.after(left))
+}
+
+/// The token area (USE-07, D4).
+fn area(config: &Config, class: Class) -> Area {
+    let whole = class == Class::Legacy && !config.strict();
+    let mut prefixes = Vec::with_capacity(config.prefixes.len().saturating_add(1));
+    prefixes.push(if whole { "/".into() } else { config.mcp.path().into() });
+    prefixes.extend(config.prefixes.iter().cloned());
+    Area { origin: config.mcp.origin().into(), prefixes }
+}
+
+/// Fills a grant with the tokens that came for it (TOK-08, SCOPE-12, REF-03, REF-14).
+pub(crate) fn fill(template: Grant, tokens: &Tokens, login: bool, wall: Timestamp) -> Grant {
+    let lifetime = tokens.lifetime;
+    let granted = match (&tokens.scope, login) {
+        (Some(scope), _) => Some(scope.clone()),
+        (None, false) => template.granted,
+        (None, true) => Some(template.requested.clone()).filter(|scopes| !scopes.is_empty()),
+    };
+    Grant {
+        access_token: Some(tokens.access_token.clone()),
+        refresh_token: tokens.refresh_token.clone().or(template.refresh_token),
+        expires: lifetime.filter(|_| wall.plausible()).map(|life| wall.after(life)),
+        lifetime: lifetime.map(|life| life.as_secs()),
+        granted,
+        rejected: false,
+        untyped: !tokens.type_named,
+        ..template
+    }
+}

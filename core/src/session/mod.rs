@@ -1,0 +1,525 @@
+//! The only public machine: who waits, what runs for them, what is held and published.
+//!
+//! Decides the order of stages, who is settled with what, and what a refusal by the MCP server
+//! means; refuses to decide anything about a document, a request or a store, which the stages do.
+
+mod flow;
+mod history;
+pub(crate) mod lanes;
+mod memory;
+pub(crate) mod plan;
+mod scopes;
+mod snapshot;
+mod waiters;
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::effect::{Effects, Page, Purpose, Settlement, TicketId, Told};
+use crate::entropy::{Draw, Entropy};
+use crate::failure::{Failure, Kind, Misuse};
+use crate::granted::Granted;
+use crate::input::{Acquire, Answer, ArrivalId, Arrived, Callback, Challenge, Input};
+use crate::input::{Value, WaiterId, is_refusal};
+use crate::machine::Signal;
+use crate::note::Note;
+use crate::scope::ScopeSet;
+use crate::session::lanes::{Cause, Flow, Goal, Lane, Stage};
+use crate::session::plan::{Standing, Start, Verdict, verdict};
+use crate::session::snapshot::Body;
+use crate::session::waiters::{Waiting, Want};
+use crate::time::{Deadline, Monotonic, Timestamp};
+use crate::wire::authorize::{self, CallbackParams};
+use crate::wire::challenge::read_challenge;
+use crate::wire::url::ServerUrl;
+
+pub use snapshot::{RestoreError, Snapshot};
+
+/// The time and the randomness of one step.
+#[derive(Debug)]
+pub struct Env {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// A clock that never goes back.
+    pub mono: Monotonic,
+    /// Fresh random bytes.
+    pub entropy: Entropy,
+}
+
+/// One MCP URL and account: everything that is known, held and under way for it.
+///
+/// A pure value: [`Session::handle`] takes what happened and gives back what is to be done. It
+/// never blocks, never fails for the world's sake and never panics.
+#[derive(Debug)]
+pub struct Session {
+    config: Arc<Config>,
+    body: Body,
+    waiters: Vec<Waiting>,
+    late: Vec<lanes::Late>,
+}
+
+/// The step under way: its time, its randomness, and what it has brought about so far.
+pub(crate) struct Now {
+    pub(crate) wall: Timestamp,
+    pub(crate) mono: Monotonic,
+    pub(crate) draw: Draw,
+    pub(crate) out: Effects,
+}
+
+impl Now {
+    fn note(&mut self, note: Note) {
+        self.out.told.push(Told::Note(note));
+    }
+}
+
+impl Session {
+    /// A session that knows nothing yet. With a persistent configuration the first input makes it
+    /// read the store.
+    #[must_use]
+    pub fn new(config: Arc<Config>) -> Self {
+        let body = Body::new(&config);
+        Self { config, body, waiters: Vec::new(), late: Vec::new() }
+    }
+
+    /// Takes one input and gives back everything to be done about it, in order.
+    ///
+    /// # Errors
+    /// [`Misuse`] if this input may not be given now; the state is unchanged. Correct the caller.
+    pub fn handle(&mut self, input: Input, env: Env) -> Result<Effects, Misuse> {
+        self.check(&input, &env)?;
+        let mut now = self.enter(env);
+        match input {
+            Input::Acquire(acquire) => self.acquire(acquire),
+            Input::Challenge(challenge) => self.challenge(challenge, &mut now),
+            Input::Callback { arrival, callback } => self.callback(arrival, callback, &mut now),
+            Input::Answer(answer) => self.answer(answer, &mut now),
+            Input::Cancel(waiter) => self.cancel(waiter, &mut now),
+            Input::Forget => self.forget(&mut now),
+            Input::Wake => {}
+        }
+        self.expire(&mut now);
+        self.settle(&mut now);
+        Ok(now.out)
+    }
+
+    /// When to send [`Input::Wake`] if nothing else happens, and what is waited for; `None` if
+    /// nothing is under way.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline> {
+        [&self.body.machine, &self.body.person]
+            .into_iter()
+            .flatten()
+            .filter_map(|flow| flow.parking.as_ref())
+            .map(|parking| Deadline { at: parking.until, reason: parking.awaited })
+            .min_by_key(|deadline| deadline.at)
+    }
+
+    /// The grant that is published now.
+    #[must_use]
+    pub fn granted(&self) -> Option<&Arc<Granted>> {
+        self.body.memory.published.as_ref()
+    }
+
+    /// The configuration this session was made with.
+    #[must_use]
+    pub const fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// How many callers are not settled yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiters.len()
+    }
+
+    fn check(&self, input: &Input, env: &Env) -> Result<(), Misuse> {
+        if env.entropy.broken() || self.body.marks.contains(&env.entropy.mark()) {
+            return Err(Misuse::EntropyRepeated);
+        }
+        if env.mono < self.body.mono {
+            return Err(Misuse::ClockWentBack);
+        }
+        let waiter = match input {
+            Input::Acquire(acquire) => Some(acquire.waiter),
+            Input::Challenge(challenge) => {
+                if !is_refusal(challenge.status) {
+                    return Err(Misuse::NotARefusal);
+                }
+                Some(challenge.waiter)
+            }
+            _ => None,
+        };
+        if waiter.is_some_and(|id| self.waiters.iter().any(|waiting| waiting.id == id)) {
+            return Err(Misuse::WaiterInUse);
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, env: Env) -> Now {
+        self.body.enter(&env);
+        Now {
+            wall: env.wall,
+            mono: env.mono,
+            draw: Draw::new(env.entropy),
+            out: Effects { told: Vec::with_capacity(8), work: Vec::new() },
+        }
+    }
+
+    fn acquire(&mut self, acquire: Acquire) {
+        let want = Want {
+            cause: Cause::Asked,
+            may_ask: acquire.may_ask,
+            scopes: acquire.scopes.clone(),
+            wanted: acquire.scopes,
+            over: None,
+            since: self.body.memory.current(),
+            pointer: None,
+            challenged: None,
+            operation: "".into(),
+        };
+        self.park(acquire.waiter, want);
+    }
+
+    fn park(&mut self, id: WaiterId, want: Want) {
+        self.waiters.push(Waiting { id, want, lane: None });
+    }
+
+    /// A refusal by the MCP server: what kind of want it makes, or that nothing helps.
+    fn challenge(&mut self, challenge: Challenge, now: &mut Now) {
+        let current = self.body.memory.current();
+        let read = read_challenge(&challenge.headers, false);
+        if let Some(read) = &read {
+            for (kind, rule) in read.faults() {
+                let subject = "WWW-Authenticate".to_owned();
+                now.note(Note::Dropped { kind, rule, subject });
+            }
+        }
+        let insufficient = read.as_ref().is_some_and(|read| read.error_is("insufficient_scope"));
+        let challenged = read.as_ref().and_then(|read| read.scopes()?.ok());
+        let pointer = read.as_ref().and_then(|read| {
+            let text = read.resource_metadata.as_ref()?.to_string();
+            match ServerUrl::read(&text, "resource_metadata", &self.config.reach) {
+                Ok(url) => Some(url),
+                Err(failure) => {
+                    let subject = failure.subject().unwrap_or_default().to_owned();
+                    let (kind, rule) = (failure.kind(), failure.rule());
+                    now.note(Note::Dropped { kind, rule, subject });
+                    None
+                }
+            }
+        });
+        let outdated = challenge.epoch < current;
+        let cause = match challenge.status.as_u16() {
+            401 => Cause::Refused,
+            403 if insufficient => Cause::StepUp,
+            _ => {
+                let rule = if challenge.status == 403 { "STEP-11" } else { "STEP-14" };
+                return self.refuse(challenge.waiter, Failure::new(Kind::Forbidden, rule), now);
+            }
+        };
+        // The caller has had a fresh token for this very request, and it did not help (STEP-12).
+        if cause == Cause::Refused && challenge.again && !outdated {
+            let failure = Failure::new(Kind::UnauthorizedAfterRefresh, "STEP-12");
+            return self.refuse(challenge.waiter, failure, now);
+        }
+        let mut want = Want {
+            cause,
+            may_ask: challenge.may_ask,
+            scopes: ScopeSet::empty(),
+            wanted: ScopeSet::empty(),
+            over: challenge.epoch,
+            since: challenge.epoch,
+            pointer,
+            challenged,
+            operation: challenge.operation.into(),
+        };
+        if cause == Cause::StepUp && !outdated {
+            match self.step_up(&want, now.mono) {
+                Ok(scopes) => want.scopes = scopes,
+                Err(failure) => return self.refuse(challenge.waiter, failure, now),
+            }
+        }
+        self.park(challenge.waiter, want);
+    }
+
+    /// What a step-up must have asked for, or why there is none (STEP-07, STEP-08).
+    fn step_up(&self, want: &Want, mono: Monotonic) -> Result<ScopeSet, Failure> {
+        let scopes = want.challenged.clone().unwrap_or_default();
+        let asked = self.body.memory.requested();
+        let adds = match &want.challenged {
+            Some(scopes) => asked.is_none_or(|asked| !asked.covers(scopes)),
+            // The resource's own list may add something; that is known after discovery.
+            None => true,
+        };
+        if !adds {
+            let ineffective = self.body.history.stepped_up(&want.operation, &scopes, mono);
+            let kind = if ineffective { Kind::StepUpIneffective } else { Kind::Forbidden };
+            return Err(Failure::new(kind, "STEP-08"));
+        }
+        Ok(scopes)
+    }
+
+    fn refuse(&mut self, waiter: WaiterId, failure: Failure, now: &mut Now) {
+        now.out.told.push(Told::Settle(Settlement {
+            waiter,
+            outcome: Err(Arc::new(failure)),
+            unsaved: false,
+        }));
+    }
+
+    /// Something reached the redirect URI. It is matched by `state` alone; what matches nothing is
+    /// refused politely and changes nothing (ISS-04, ISS-05).
+    fn callback(&mut self, arrival: ArrivalId, callback: Callback, now: &mut Now) {
+        let (params, bare) = match callback.0 {
+            Arrived::Query(text) => (authorize::read_callback(text.expose()), false),
+            Arrived::BareCode(_) if self.config.strict() => {
+                return stray(arrival, Kind::CallbackMalformed, "D11", now);
+            }
+            Arrived::BareCode(code) => (CallbackParams::bare_code(code), true),
+        };
+        let Some(Stage::Authorization(waiting)) =
+            self.body.person.as_ref().and_then(|flow| flow.stage.as_ref())
+        else {
+            let (kind, rule) = self.unmatched(&params);
+            return stray(arrival, kind, rule, now);
+        };
+        let ours = match &params.state {
+            Some(state) => waiting.awaits(state),
+            None if bare && !waiting.takes_bare_code() => {
+                return stray(arrival, Kind::IssMissing, "D11", now);
+            }
+            None => bare,
+        };
+        if !ours {
+            let (kind, rule) = self.unmatched(&params);
+            return stray(arrival, kind, rule, now);
+        }
+        let state = params.state.clone();
+        if let Some(mut flow) = self.body.person.take() {
+            flow.arrivals.push(arrival);
+            self.run(Lane::Person, flow, Signal::Callback(params), now);
+        }
+        let waits = |flow: &Flow| matches!(flow.stage, Some(Stage::Authorization(_)));
+        if !self.body.person.as_ref().is_some_and(waits) {
+            self.body.spend(state);
+        }
+    }
+
+    fn unmatched(&self, params: &CallbackParams) -> (Kind, &'static str) {
+        let spent = params.state.as_ref().is_some_and(|state| self.body.spent.contains(state));
+        if spent { (Kind::CallbackUsed, "ISS-05") } else { (Kind::StateMismatch, "ISS-04") }
+    }
+
+    fn answer(&mut self, answer: Answer, now: &mut Now) {
+        let Answer { ticket, value } = answer;
+        let signal = match value {
+            Value::Reply(reply) => Signal::Reply(reply),
+            Value::Bound(bound) => Signal::Bound(bound),
+            Value::Stored(stored) => Signal::Stored(stored),
+            Value::Signed(signature) => Signal::Signed(signature),
+        };
+        for lane in [Lane::Machine, Lane::Person] {
+            if self.lane(lane).as_ref().is_some_and(|flow| flow.awaits(ticket))
+                && let Some(flow) = self.lane(lane).take()
+            {
+                return self.run(lane, flow, signal, now);
+            }
+        }
+        self.late(ticket, signal, now);
+    }
+
+    /// A caller no longer waits. A login nobody waits for any more is ended, unless it has sent
+    /// something that cannot be had again; a refresh goes on in any case.
+    fn cancel(&mut self, waiter: WaiterId, now: &mut Now) {
+        let Some(at) = self.waiters.iter().position(|waiting| waiting.id == waiter) else {
+            return;
+        };
+        self.waiters.remove(at);
+        self.refuse(waiter, Failure::new(Kind::Cancelled, "HOST-195"), now);
+        let awaited = self.waiters.iter().any(|waiting| waiting.lane == Some(Lane::Person));
+        if !awaited
+            && let Some(flow) = self.body.person.take_if(|flow| !flow.spending())
+        {
+            let failure = Failure::new(Kind::Cancelled, "HOST-195");
+            self.end(Lane::Person, flow, Err(failure), now);
+        }
+    }
+
+    /// Log-out: nothing that is still out can bring the grant back (HOST-242).
+    fn forget(&mut self, now: &mut Now) {
+        for lane in [Lane::Person, Lane::Machine] {
+            if let Some(flow) = self.lane(lane).take() {
+                let failure = Failure::new(Kind::Cancelled, "HOST-242");
+                self.end(lane, flow, Err(failure), now);
+            }
+        }
+        self.late.clear();
+        let memory = &mut self.body.memory;
+        let had = memory.published.take().is_some();
+        let held = memory.grant.take();
+        memory.unsaved = false;
+        if had {
+            now.out.told.push(Told::Publish(None));
+        }
+        if let Some(mut held) = held
+            && self.config.persistent
+        {
+            held.value.access_token = None;
+            held.value.refresh_token = None;
+            held.value.rejected = true;
+            let writes = vec![crate::stage::vault::Write::Grant(held)];
+            self.start(Lane::Machine, Goal::Keep(writes), now);
+        }
+    }
+
+    /// Gives every flow whose deadline has come its signal.
+    fn expire(&mut self, now: &mut Now) {
+        for lane in [Lane::Machine, Lane::Person] {
+            let due = |flow: &mut Flow| {
+                flow.parking.as_ref().is_some_and(|parking| parking.until <= now.mono)
+            };
+            if let Some(flow) = self.lane(lane).take_if(due) {
+                self.give_up(&flow, now);
+                self.run(lane, flow, Signal::Expired, now);
+            }
+        }
+    }
+
+    /// Settles whom it can and starts what the others need, until nothing changes.
+    fn settle(&mut self, now: &mut Now) {
+        let mut at = 0;
+        while let Some(waiting) = self.waiters.get(at) {
+            match verdict(waiting.want.wish(), self.standing(&waiting.want, now)) {
+                Verdict::Use => {
+                    let id = waiting.id;
+                    self.waiters.remove(at);
+                    self.grant(id, now);
+                }
+                Verdict::Fail(kind, rule) => {
+                    let id = waiting.id;
+                    self.waiters.remove(at);
+                    self.refuse(id, Failure::new(kind, rule), now);
+                }
+                Verdict::Await(lane, start) => {
+                    let id = waiting.id;
+                    let goal = match start {
+                        Start::Recall => Goal::Recall,
+                        Start::Refresh => Goal::Refresh(waiting.want.refresh()),
+                        Start::Login => Goal::Login(waiting.want.login()),
+                    };
+                    if self.lane(lane).is_none()
+                        && let Err(failure) = self.may_start(&goal, now.mono)
+                    {
+                        self.waiters.remove(at);
+                        self.refuse(id, failure, now);
+                        continue;
+                    }
+                    if let Some(waiting) = self.waiters.get_mut(at) {
+                        waiting.lane = Some(lane);
+                    }
+                    if self.lane(lane).is_none() && self.start(lane, goal, now) {
+                        // A flow that ends at once changes everybody's verdict.
+                        at = 0;
+                    } else {
+                        at = at.saturating_add(1);
+                    }
+                }
+            }
+        }
+        self.refresh_ahead(now);
+    }
+
+    /// A step-up is counted when it starts, and not again for those who join it.
+    fn may_start(&mut self, goal: &Goal, mono: Monotonic) -> Result<(), Failure> {
+        match goal {
+            Goal::Login(login) if login.cause == Cause::StepUp => {
+                let scopes = login.challenged.clone().unwrap_or_default();
+                self.body.history.may_step_up(&login.operation, &scopes, mono)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn grant(&mut self, waiter: WaiterId, now: &mut Now) {
+        let memory = &self.body.memory;
+        let outcome = match &memory.published {
+            Some(granted) => Ok(Arc::clone(granted)),
+            None => Err(Arc::new(Failure::new(Kind::ReauthorizationRequired, "STEP-12"))),
+        };
+        let unsaved = memory.unsaved;
+        now.out.told.push(Told::Settle(Settlement { waiter, outcome, unsaved }));
+    }
+
+    fn standing(&self, want: &Want, now: &Now) -> Standing {
+        let memory = &self.body.memory;
+        let granted = memory.published.as_ref();
+        Standing {
+            recalled: memory.recalled || !self.config.persistent,
+            current: memory.current(),
+            live: granted.is_some_and(|granted| !granted.life().over(now.wall, now.mono)),
+            covers: memory.requested().is_some_and(|asked| asked.covers(&want.scopes))
+                || want.scopes.is_empty(),
+            refreshable: memory.refreshable(&self.config, now.wall),
+            rested: memory.rested(now.mono),
+        }
+    }
+
+    /// Starts a refresh ahead of time; callers keep using the live token meanwhile.
+    fn refresh_ahead(&mut self, now: &mut Now) {
+        let memory = &self.body.memory;
+        if self.body.machine.is_none()
+            && memory.ageing(now.wall, now.mono)
+            && memory.rested(now.mono)
+            && memory.refreshable(&self.config, now.wall)
+        {
+            self.start(Lane::Machine, Goal::Refresh(lanes::RefreshGoal::default()), now);
+        }
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut Option<Flow> {
+        match lane {
+            Lane::Machine => &mut self.body.machine,
+            Lane::Person => &mut self.body.person,
+        }
+    }
+
+    /// Remembers a token request that is given up, so that its late answer is not lost (TOK-04).
+    fn give_up(&mut self, flow: &Flow, now: &mut Now) {
+        let Some(ticket) = flow.parking.as_ref().and_then(|parking| parking.ticket) else {
+            return;
+        };
+        now.out.told.push(Told::Abandon(ticket));
+        if let Some(Stage::Token(_)) = &flow.stage
+            && let Some(template) = self.template(flow)
+        {
+            let login = matches!(flow.goal, Goal::Login(_));
+            let purpose = if login { Purpose::CodeExchange } else { Purpose::Refresh };
+            const MOST_LATE: usize = 4;
+            if self.late.len() >= MOST_LATE {
+                self.late.remove(0);
+            }
+            self.late.push(lanes::Late { ticket, purpose, template });
+        }
+    }
+
+    fn template(&self, flow: &Flow) -> Option<crate::record::Grant> {
+        match flow.goal {
+            Goal::Login(_) => self.login_template(flow),
+            _ => self.body.memory.grant.as_ref().map(|held| held.value.clone()),
+        }
+    }
+
+    fn late(&mut self, ticket: TicketId, signal: Signal, now: &mut Now) {
+        let at = self.late.iter().position(|late| late.ticket == ticket);
+        let Some(late) = at.map(|at| self.late.remove(at)) else {
+            return now.note(Note::Late { kept: false });
+        };
+        let kept = self.adopt_late(late, signal, now);
+        now.note(Note::Late { kept });
+    }
+}
+
+fn stray(arrival: ArrivalId, kind: Kind, rule: &'static str, now: &mut Now) {
+    now.note(Note::Stray { kind, rule });
+    now.out.told.push(Told::Page { arrival, page: Page::Refused(kind) });
+}

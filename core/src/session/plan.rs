@@ -1,0 +1,192 @@
+//! What follows what: two pure choices, and nothing else.
+//!
+//! [`next_step`] orders the stages of a flow by what is known; [`verdict`] decides what one caller
+//! gets now. Neither looks at a clock, a store or a message.
+
+use crate::failure::Kind;
+use crate::input::Epoch;
+use crate::session::lanes::{Goal, Ground, Lane};
+
+/// What a flow does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Read everything the store knows.
+    Recall,
+    /// See whether the bound issuer is still listed.
+    Relist,
+    /// Load the grant once more before it is spent, or after it was refused.
+    Look,
+    /// Find the authorization server.
+    Discover,
+    /// Become its client.
+    Enroll,
+    /// Save a registration before the person is sent away with it.
+    KeepClient,
+    /// Send the person there.
+    Authorize,
+    /// Spend the code.
+    Exchange,
+    /// Spend the refresh token.
+    Refresh,
+    /// Save what has come.
+    Keep,
+    /// The flow is over.
+    End,
+}
+
+/// The next step of a flow, by its goal and the ground it has covered.
+pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool) -> Step {
+    match goal {
+        Goal::Recall if !ground.looked => Step::Recall,
+        Goal::Keep(_) if !ground.kept => Step::Keep,
+        Goal::Recall | Goal::Keep(_) => Step::End,
+        Goal::Refresh(refresh) => match () {
+            () if refresh.pointer.is_some() && !ground.relisted => Step::Relist,
+            () if persistent && !ground.looked => Step::Look,
+            () if ground.adopted => Step::End,
+            () if ground.minted.is_none() && !ground.refused => Step::Refresh,
+            () if persistent && !ground.kept => Step::Keep,
+            () => Step::End,
+        },
+        Goal::Login(_) => match (&ground.found, &ground.enrolled) {
+            (None, _) => Step::Discover,
+            (Some(_), None) => Step::Enroll,
+            (_, Some(enrolled)) if persistent && enrolled.fresh && !ground.client_kept => {
+                Step::KeepClient
+            }
+            _ if ground.minted.is_some() && persistent && !ground.kept => Step::Keep,
+            _ if ground.minted.is_some() => Step::End,
+            _ if ground.approved.is_some() => Step::Exchange,
+            _ => Step::Authorize,
+        },
+    }
+}
+
+/// What one caller wants, as far as the verdict needs it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    /// The grant must be newer than this one, which was refused.
+    pub(crate) over: Option<Epoch>,
+    /// The newest grant when the caller began to wait.
+    pub(crate) since: Option<Epoch>,
+    /// The request failed for want of scope, which a refresh cannot widen (REF-13).
+    pub(crate) step_up: bool,
+    /// Whether a person may be bothered.
+    pub(crate) may_ask: bool,
+}
+
+/// How things stand, as far as the verdict needs it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// The store has been read, or there is none.
+    pub(crate) recalled: bool,
+    /// The newest grant, if there is one with an access token.
+    pub(crate) current: Option<Epoch>,
+    /// Its lifetime is not over.
+    pub(crate) live: bool,
+    /// It was asked for with every scope the caller needs.
+    pub(crate) covers: bool,
+    /// There is a refresh token that may be sent, and a client to send it.
+    pub(crate) refreshable: bool,
+    /// Enough time has passed since the last refresh (HOST-233).
+    pub(crate) rested: bool,
+}
+
+/// What one caller gets now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The current grant.
+    Use,
+    /// A lane's flow; `start` is what to start if the lane is free.
+    Await(Lane, Start),
+    /// Nothing.
+    Fail(Kind, &'static str),
+}
+
+/// What to start in a free lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Read the store.
+    Recall,
+    /// Refresh.
+    Refresh,
+    /// Ask the person.
+    Login,
+}
+
+/// What one caller gets now. A refresh is tried before a person is bothered, and a caller who may
+/// not bother anyone is never made to wait for one.
+pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
+    let Standing { recalled, current, live, covers, refreshable, rested } = standing;
+    if !recalled {
+        return Verdict::Await(Lane::Machine, Start::Recall);
+    }
+    let newer = current.is_some() && wish.over.is_none_or(|over| current > Some(over));
+    let renewed = current > wish.since;
+    if newer && covers {
+        // A token that is over is attached all the same while no refresh may run: the server
+        // decides. So is one that came for this very caller with no lifetime at all (HOST-203).
+        let stuck = refreshable && !rested && !wish.step_up;
+        if live || renewed || stuck {
+            return Verdict::Use;
+        }
+    }
+    if refreshable && !wish.step_up && (covers || current.is_none()) {
+        return Verdict::Await(Lane::Machine, Start::Refresh);
+    }
+    if wish.may_ask {
+        return Verdict::Await(Lane::Person, Start::Login);
+    }
+    Verdict::Fail(Kind::ReauthorizationRequired, "STEP-12")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIVE: Standing = Standing {
+        recalled: true,
+        current: Some(Epoch(2)),
+        live: true,
+        covers: true,
+        refreshable: true,
+        rested: true,
+    };
+    const ASKS: Wish = Wish { over: None, since: Some(Epoch(2)), step_up: false, may_ask: true };
+    const REFRESH: Verdict = Verdict::Await(Lane::Machine, Start::Refresh);
+    const LOGIN: Verdict = Verdict::Await(Lane::Person, Start::Login);
+
+    #[test]
+    fn the_whole_table_of_verdicts_step_12() {
+        let gone = Standing { current: None, live: false, ..LIVE };
+        let over = Standing { live: false, ..LIVE };
+        let refused = Wish { over: Some(Epoch(2)), ..ASKS };
+        let fail = Verdict::Fail(Kind::ReauthorizationRequired, "STEP-12");
+        for (case, wish, standing, expected) in [
+            ("unread store", ASKS, Standing { recalled: false, ..LIVE },
+                Verdict::Await(Lane::Machine, Start::Recall)),
+            ("live", ASKS, LIVE, Verdict::Use),
+            ("over", ASKS, over, REFRESH),
+            ("over, refreshed a moment ago", ASKS, Standing { rested: false, ..over },
+                Verdict::Use),
+            ("over, came for this caller", Wish { since: Some(Epoch(1)), ..ASKS }, over,
+                Verdict::Use),
+            ("over, no refresh token", ASKS, Standing { refreshable: false, ..over }, LOGIN),
+            ("refused", refused, LIVE, REFRESH),
+            ("refused, rate limit does not count", refused, Standing { rested: false, ..LIVE },
+                REFRESH),
+            ("refused an old epoch", Wish { over: Some(Epoch(1)), ..ASKS }, LIVE, Verdict::Use),
+            ("refused, no refresh token", refused, Standing { refreshable: false, ..LIVE }, LOGIN),
+            ("nothing", ASKS, Standing { refreshable: false, ..gone }, LOGIN),
+            ("only a refresh token", ASKS, gone, REFRESH),
+            ("nobody may be asked", Wish { may_ask: false, ..refused },
+                Standing { refreshable: false, ..LIVE }, fail),
+            ("more scope", ASKS, Standing { covers: false, ..LIVE }, LOGIN),
+            ("step-up", Wish { step_up: true, ..refused }, LIVE, LOGIN),
+            ("step-up that another caller had done", Wish { step_up: true, over: Some(Epoch(1)),
+                ..ASKS }, LIVE, Verdict::Use),
+        ] {
+            assert_eq!(verdict(wish, standing), expected, "{case}");
+        }
+    }
+}

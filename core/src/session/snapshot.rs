@@ -1,0 +1,192 @@
+//! Stopping and going on: everything but the callers, as one versioned document.
+//!
+//! A snapshot holds secrets. Deadlines are kept as the time that remains, since another process
+//! has another monotonic clock.
+
+use core::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::effect::{Effects, Told};
+use crate::failure::Misuse;
+use crate::machine::Signal;
+use crate::secret::Secret;
+use crate::session::history::History;
+use crate::session::lanes::{Flow, Lane};
+use crate::session::memory::Memory;
+use crate::session::{Env, Session};
+use crate::time::{Monotonic, Timestamp};
+
+/// The newest format this version writes, and the only one it reads.
+const FORMAT: u32 = 1;
+/// How many steps back a repeat of random bytes is recognised.
+const MOST_MARKS: usize = 16;
+/// How many spent `state` values are remembered, to tell a repeat from a stranger.
+const MOST_SPENT: usize = 4;
+
+/// Everything but the callers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Body {
+    pub(crate) mcp_url: Box<str>,
+    pub(crate) account: Box<str>,
+    pub(crate) wall: Timestamp,
+    pub(crate) mono: Monotonic,
+    pub(crate) marks: Vec<u64>,
+    pub(crate) memory: Memory,
+    pub(crate) history: History,
+    pub(crate) machine: Option<Flow>,
+    pub(crate) person: Option<Flow>,
+    #[serde(with = "spent_states")]
+    pub(crate) spent: Vec<Secret>,
+}
+
+impl Body {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            mcp_url: config.mcp_url().into(),
+            account: config.account().into(),
+            wall: Timestamp::from_unix(0),
+            mono: Monotonic::from_millis(0),
+            marks: Vec::with_capacity(MOST_MARKS),
+            memory: Memory::default(),
+            history: History::default(),
+            machine: None,
+            person: None,
+            spent: Vec::new(),
+        }
+    }
+
+    pub(crate) fn enter(&mut self, env: &Env) {
+        self.wall = env.wall;
+        self.mono = env.mono;
+        if self.marks.len() >= MOST_MARKS {
+            self.marks.remove(0);
+        }
+        self.marks.push(env.entropy.mark());
+    }
+
+    pub(crate) fn spend(&mut self, state: Option<Secret>) {
+        if self.spent.len() >= MOST_SPENT {
+            self.spent.remove(0);
+        }
+        self.spent.extend(state);
+    }
+
+    /// Moves every reading of the old monotonic clock to the new one.
+    fn shift(&mut self, to: Monotonic) {
+        let from = self.mono;
+        let shift = |at: &mut Monotonic| {
+            // A moment in the past is kept as far in the past as the new clock reaches.
+            let moved = i128::from(at.millis()) - i128::from(from.millis())
+                + i128::from(to.millis());
+            *at = Monotonic::from_millis(u64::try_from(moved.max(0)).unwrap_or(u64::MAX));
+        };
+        self.memory.shift(shift);
+        self.history.shift(shift);
+        for flow in [&mut self.machine, &mut self.person].into_iter().flatten() {
+            flow.shift(shift);
+        }
+        self.mono = to;
+    }
+}
+
+mod spent_states {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::secret::Secret;
+
+    pub(super) fn serialize<S: Serializer>(states: &[Secret], to: S) -> Result<S::Ok, S::Error> {
+        states.iter().map(Secret::expose).collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Secret>, D::Error> {
+        Ok(Vec::<Box<str>>::deserialize(from)?.into_iter().map(Secret::new).collect())
+    }
+}
+
+/// A session at rest, callers apart. It holds tokens and verifiers: store it as you would store
+/// those.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Snapshot {
+    format: u32,
+    body: Body,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("format", &self.format)
+            .field("mcp_url", &self.body.mcp_url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a snapshot could not be taken up again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreError {
+    /// It is of another format. Start afresh; the store still has the grant.
+    Format,
+    /// It belongs to another MCP URL or account than the configuration.
+    OtherSession,
+    /// The step's random bytes were seen before. Draw fresh ones.
+    Misuse(Misuse),
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Format => f.write_str("the snapshot is of another format"),
+            Self::OtherSession => f.write_str("the snapshot is of another MCP URL or account"),
+            Self::Misuse(misuse) => misuse.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for RestoreError {}
+
+impl Session {
+    /// Everything but the callers, at any moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { format: FORMAT, body: self.body.clone() }
+    }
+
+    /// Takes a snapshot up again, in this process or another. Whatever a stage waited for is asked
+    /// for again, except a code exchange, whose outcome is unknown. Callers ask anew.
+    ///
+    /// # Errors
+    /// [`RestoreError`]; nothing has happened then.
+    pub fn restore(
+        config: Arc<Config>,
+        from: Snapshot,
+        env: Env,
+    ) -> Result<(Self, Effects), RestoreError> {
+        if from.format != FORMAT {
+            return Err(RestoreError::Format);
+        }
+        let mut body = from.body;
+        if *body.mcp_url != *config.mcp_url() || *body.account != *config.account() {
+            return Err(RestoreError::OtherSession);
+        }
+        if env.entropy.broken() || body.marks.contains(&env.entropy.mark()) {
+            return Err(RestoreError::Misuse(Misuse::EntropyRepeated));
+        }
+        body.shift(env.mono);
+        let mut session = Self { config, body, waiters: Vec::new(), late: Vec::new() };
+        let mut now = session.enter(env);
+        session.body.memory.republish(&session.config);
+        if let Some(granted) = &session.body.memory.published {
+            now.out.told.push(Told::Publish(Some(Arc::clone(granted))));
+        }
+        for lane in [Lane::Machine, Lane::Person] {
+            if let Some(flow) = session.lane(lane).take() {
+                session.run(lane, flow, Signal::Resumed, &mut now);
+            }
+        }
+        Ok((session, now.out))
+    }
+}

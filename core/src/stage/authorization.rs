@@ -1,0 +1,217 @@
+//! The person's visit: from the authorization URL to a code that belongs to it (AUTHZ, PKCE, ISS).
+//!
+//! Decides what a callback with this stage's `state` means; refuses to decide which stage a
+//! callback belongs to. A callback that breaks a rule is refused and the login goes on waiting,
+//! since otherwise any web page could end it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Bound, ListenOn, Page, Purpose, Visit};
+use crate::failure::{Failure, Kind};
+use crate::machine::{
+    Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+};
+use crate::note::Note;
+use crate::scope::ScopeSet;
+use crate::secret::{Secret, same};
+use crate::stage::vault::confused;
+use crate::time::{Awaited, Monotonic};
+use crate::wire::authorize::{self, AuthorizationRequest, CallbackParams};
+use crate::wire::pkce;
+use crate::wire::redirect::RedirectUri;
+use crate::wire::url::ServerUrl;
+
+/// Everything the request is made of, recorded before its URL leaves (BIND-08).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Ask {
+    pub(crate) endpoint: ServerUrl,
+    pub(crate) token_host: Box<str>,
+    pub(crate) issuer: Box<str>,
+    pub(crate) previous_issuer: Option<Box<str>>,
+    pub(crate) iss_promised: bool,
+    pub(crate) legacy: bool,
+    pub(crate) client_id: Box<str>,
+    pub(crate) redirect_uri: RedirectUri,
+    pub(crate) listen: Option<ListenOn>,
+    pub(crate) resource: Box<str>,
+    pub(crate) resource_parameter: Option<Box<str>>,
+    pub(crate) scopes: ScopeSet,
+}
+
+/// A code and what it takes to spend it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Approved {
+    #[serde(with = "crate::secret::written")]
+    pub(crate) code: Secret,
+    #[serde(with = "crate::secret::written")]
+    pub(crate) verifier: Secret,
+}
+
+/// The visit itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Authorization {
+    ask: Ask,
+    sent: Option<Sent>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Sent {
+    #[serde(with = "crate::secret::written")]
+    state: Secret,
+    #[serde(with = "crate::secret::written")]
+    verifier: Secret,
+    until: Monotonic,
+}
+
+impl Authorization {
+    pub(crate) const fn new(ask: Ask) -> Self {
+        Self { ask, sent: None }
+    }
+
+    /// Whether a callback with this `state` is this visit's (ISS-03, ISS-04).
+    pub(crate) fn awaits(&self, state: &Secret) -> bool {
+        self.sent
+            .as_ref()
+            .is_some_and(|sent| same(sent.state.expose().as_bytes(), state.expose().as_bytes()))
+    }
+
+    /// Whether a bare code may be taken for this visit's (D11).
+    pub(crate) fn takes_bare_code(&self) -> bool {
+        self.sent.is_some() && !self.ask.iss_promised
+    }
+
+    /// Moves the deadline into another process's clock.
+    pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
+        if let Some(sent) = &mut self.sent {
+            shift(&mut sent.until);
+        }
+    }
+
+    fn begin(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let until = cx.mono.after(cx.config.times.callback);
+        let sent = Sent {
+            state: authorize::state(cx.draw.bytes()),
+            verifier: pkce::verifier(cx.draw.bytes()),
+            until,
+        };
+        let visit = self.visit(&sent, false, cx)?;
+        self.sent = Some(sent);
+        let parked = cx.person(visit, cx.config.times.callback, None);
+        Ok(Turn::Wait(self, parked))
+    }
+
+    fn resume(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let Some(sent) = &self.sent else {
+            return Err(confused(cx));
+        };
+        let visit = self.visit(sent, true, cx)?;
+        let parked = cx.person(visit, cx.mono.until(sent.until), self.ask.listen.clone());
+        Ok(Turn::Wait(self, parked))
+    }
+
+    fn visit(&self, sent: &Sent, reissued: bool, cx: &Cx<'_>) -> Result<Visit, Failure> {
+        let Ask { endpoint, issuer, client_id, redirect_uri, resource, scopes, .. } = &self.ask;
+        let settings = cx.config.issuer(issuer);
+        let consent = settings.is_some_and(|at| at.consent_for_offline)
+            && scopes.contains("offline_access");
+        let mut extra = settings.map(|at| at.parameters.clone()).unwrap_or_default();
+        if consent {
+            extra.push(("prompt".into(), "consent".into()));
+        }
+        let url = AuthorizationRequest {
+            endpoint,
+            client_id,
+            redirect_uri: redirect_uri.as_str(),
+            code_challenge: &pkce::challenge(&sent.verifier),
+            state: sent.state.expose(),
+            resource: self.ask.resource_parameter.as_deref(),
+            scopes,
+            extra: &extra,
+        }
+        .url()?;
+        Ok(Visit {
+            url: Secret::new(url),
+            issuer: issuer.to_string(),
+            previous_issuer: self.ask.previous_issuer.as_deref().map(str::to_owned),
+            resource: resource.to_string(),
+            authorization_host: endpoint.host_str().to_owned(),
+            token_host: self.ask.token_host.to_string(),
+            scopes: scopes.clone(),
+            client_id: client_id.to_string(),
+            redirect_uri: redirect_uri.as_str().to_owned(),
+            reissued,
+        })
+    }
+
+    /// The issuer is checked before anything else of the answer is looked at (ISS-03, ISS-13).
+    fn callback(self, callback: CallbackParams, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let Some(sent) = &self.sent else {
+            return Err(confused(cx));
+        };
+        let until = sent.until;
+        let Ask { issuer, iss_promised, legacy, .. } = &self.ask;
+        match callback.rest.and_then(|params| params.checked(issuer, *iss_promised, *legacy)) {
+            Ok(authorize::Outcome::Code(code)) => {
+                Ok(Turn::Done(Approved { code, verifier: sent.verifier.clone() }))
+            }
+            Ok(authorize::Outcome::Error(said)) => {
+                Err(authorize::refusal(said).with_purpose(Purpose::Authorization))
+            }
+            Err(failure) => {
+                cx.note(Note::Stray { kind: failure.kind(), rule: failure.rule() });
+                cx.page = Some(Page::Refused(failure.kind()));
+                Ok(Turn::Wait(self, cx.still(Awaited::Person, until)))
+            }
+        }
+    }
+
+    fn bound(self, bound: Bound, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match (bound, &self.sent) {
+            (Bound::Port(_), Some(sent)) => {
+                let parked = cx.still(Awaited::Person, sent.until);
+                Ok(Turn::Wait(self, parked))
+            }
+            (Bound::Port(_), None) => Err(confused(cx)),
+            (Bound::Failed, _) => Err(Failure::new(Kind::ListenerUnavailable, "NAT-08")),
+        }
+    }
+}
+
+impl Machine for Authorization {
+    type Output = Approved;
+
+    const TABLE: &'static Table = &Table {
+        machine: MachineName::Authorization,
+        purpose: "sends the person to the server and waits for the callback",
+        states: &[State { name: At::Callback, awaits: Awaited::Person }],
+        rows: &[
+            Row { from: At::Start, on: On::Begin, targets: &[At::Callback, At::Failed] },
+            Row {
+                from: At::Callback,
+                on: On::Callback,
+                targets: &[At::Callback, At::Done, At::Failed],
+            },
+            Row { from: At::Callback, on: On::Bound, targets: &[At::Callback, At::Failed] },
+            Row { from: At::Callback, on: On::Expired, targets: &[At::Failed] },
+            Row { from: At::Callback, on: On::Resumed, targets: &[At::Callback] },
+        ],
+    };
+
+    fn state(&self) -> At {
+        if self.sent.is_some() { At::Callback } else { At::Start }
+    }
+
+    fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match signal {
+            Signal::Begin => self.begin(cx),
+            Signal::Resumed => self.resume(cx),
+            Signal::Callback(callback) => self.callback(callback, cx),
+            Signal::Bound(bound) => self.bound(bound, cx),
+            Signal::Expired => {
+                Err(Failure::new(Kind::CallbackTimeout, "AUTHZ-11")
+                    .with_purpose(Purpose::Authorization))
+            }
+            _ => Err(confused(cx)),
+        }
+    }
+}

@@ -1,0 +1,527 @@
+//! From an MCP URL to one authorization server's validated metadata (DISC, PRM, ASM, LEG).
+//!
+//! Decides which URL is asked next and when a search has definitely found nothing; refuses to
+//! decide what a change of issuer means. A broken or unreachable document never counts as absent.
+
+use http::Response;
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Purpose, Reply, Why};
+use crate::failure::{Failure, Kind, Outcome, Remedy, Switch};
+use crate::machine::{
+    Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+};
+use crate::note::{Choice, Note, Shown};
+use crate::record::Class;
+use crate::scope::ScopeSet;
+use crate::stage::vault::confused;
+use crate::time::Awaited;
+use crate::wire::metadata::{self, Finding, Match, ServerMetadata, ServerRules};
+use crate::wire::url::{self, ServerUrl};
+use crate::wire::well_known::{self, Place};
+
+/// Redirects followed for one document (SEC-09).
+const MOST_HOPS: u8 = 3;
+/// Authorization servers tried from one document (D12).
+const MOST_ISSUERS: usize = 4;
+
+/// What is known before the search.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Ask {
+    /// The challenge's `resource_metadata`, if it passed the URL rules.
+    pub(crate) pointer: Option<ServerUrl>,
+    /// The listed issuer of the record so far.
+    pub(crate) bound: Option<Box<str>>,
+    /// The resource has shown metadata before: never a legacy server again (LEG-05).
+    pub(crate) pinned: bool,
+    /// Only look whether the bound issuer is still listed (BIND-05).
+    pub(crate) listing_only: bool,
+}
+
+/// What the search found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Looked {
+    /// The bound issuer is still listed.
+    StillListed,
+    /// It is not; this one stands first now.
+    Moved { to: Box<str> },
+    /// An authorization server.
+    Found(Box<Found>),
+}
+
+/// An authorization server and what led to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Found {
+    pub(crate) class: Class,
+    /// The raw `resource` of the metadata; `None` without metadata (RES-03).
+    pub(crate) resource: Option<Box<str>>,
+    pub(crate) scopes_supported: Option<ScopeSet>,
+    /// The issuer as it was listed, byte for byte.
+    pub(crate) listed: Box<str>,
+    pub(crate) server: ServerMetadata,
+}
+
+/// The search itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Discovery {
+    ask: Ask,
+    looking: Looking,
+    resource: Option<Listing>,
+}
+
+/// What protected resource metadata said.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Listing {
+    resource: Box<str>,
+    scopes_supported: Option<ScopeSet>,
+    /// Issuers worth asking, best first.
+    issuers: Vec<ServerUrl>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Looking {
+    Nowhere,
+    Resource {
+        url: ServerUrl,
+        /// Which guess this is; `None` for the challenge's pointer.
+        guess: Option<u8>,
+        hops: u8,
+    },
+    Server {
+        url: ServerUrl,
+        /// Which of the listing's issuers; `None` for a legacy server's own origin.
+        issuer: Option<u8>,
+        candidate: u8,
+        hops: u8,
+        /// An earlier candidate could not answer, so absence is not definite (ASM-06).
+        unsure: bool,
+    },
+}
+
+impl Discovery {
+    pub(crate) const fn new(ask: Ask) -> Self {
+        Self { ask, looking: Looking::Nowhere, resource: None }
+    }
+
+    /// Asks for the document that `looking` names.
+    fn fetch(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let (url, purpose) = match &self.looking {
+            Looking::Nowhere => return Err(confused(cx)),
+            Looking::Resource { url, .. } => (url, Purpose::ResourceMetadata),
+            Looking::Server { url, .. } => (url, Purpose::ServerMetadata),
+        };
+        let request = metadata::metadata_request(url, &cx.config.protocol_version)?;
+        let addresses = cx.config.reach.addresses(url);
+        let parked = cx.call(request, purpose, addresses)?;
+        Ok(Turn::Wait(self, parked))
+    }
+
+    fn begin(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match self.ask.pointer.clone() {
+            Some(url) => {
+                self.looking = Looking::Resource { url, guess: None, hops: 0 };
+                self.fetch(cx)
+            }
+            None => self.guess(0, cx),
+        }
+    }
+
+    /// Asks at the well-known places, in order (DISC-04).
+    fn guess(mut self, number: u8, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let mut candidates = well_known::resource_candidates(&cx.config.mcp);
+        let Some((_, text)) = candidates.nth(usize::from(number)) else {
+            return self.no_listing(cx);
+        };
+        let url = ServerUrl::read(&text, "resource_metadata", &cx.config.reach)?;
+        self.looking = Looking::Resource { url, guess: Some(number), hops: 0 };
+        self.fetch(cx)
+    }
+
+    /// Every place has definitely nothing.
+    fn no_listing(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        if self.ask.pinned {
+            return Err(Failure::new(Kind::DiscoveryFailed, "LEG-05")
+                .with_purpose(Purpose::ResourceMetadata)
+                .with_remedy(Remedy::Report));
+        }
+        if !cx.config.legacy {
+            return Err(Failure::new(Kind::DiscoveryFailed, "DISC-11")
+                .with_purpose(Purpose::ResourceMetadata)
+                .with_switch(Switch::LegacyServers));
+        }
+        let text = well_known::legacy_metadata(&cx.config.mcp);
+        let url = ServerUrl::read(&text, "issuer", &cx.config.reach)?;
+        self.looking =
+            Looking::Server { url, issuer: None, candidate: 0, hops: 0, unsure: false };
+        self.fetch(cx)
+    }
+
+    fn answered(
+        self,
+        response: &Response<Vec<u8>>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Turn<Self>, Failure> {
+        let (url, purpose) = match &self.looking {
+            Looking::Nowhere => return Err(confused(cx)),
+            Looking::Resource { url, .. } => (url, Purpose::ResourceMetadata),
+            Looking::Server { url, .. } => (url, Purpose::ServerMetadata),
+        };
+        let status = response.status().as_u16();
+        cx.note(Note::Answered { purpose, status });
+        let finding = metadata::classify(response, cx.wall);
+        if !matches!(finding, Finding::Document(_)) {
+        cx.evidence(purpose, url.shown(), Outcome::Status(status));
+        }
+        match finding {
+            Finding::Document(body) => self.document(body, cx),
+            Finding::Redirect => self.redirected(response, cx),
+            Finding::Absent(_) => self.absent(cx),
+            Finding::Unrelated(_) => self.unrelated(cx),
+            Finding::Refused(failure) => Err(self.about(failure)),
+            Finding::Transient { retry_after, .. } => {
+                self.unavailable(Kind::Transient, Remedy::Retry { after: retry_after }, cx)
+            }
+        }
+    }
+
+    /// A failure about the URL that is being asked.
+    fn about(&self, failure: Failure) -> Failure {
+        match &self.looking {
+            Looking::Server { url, .. } => {
+                failure.with_purpose(Purpose::ServerMetadata).with_subject(url.shown())
+            }
+            Looking::Resource { url, .. } => {
+                failure.with_purpose(Purpose::ResourceMetadata).with_subject(url.shown())
+            }
+            Looking::Nowhere => failure,
+        }
+    }
+
+    /// A page that is no document. The server itself named the pointer, so there it is a broken
+    /// document; at a guess it is a site that answers everything (HOST-059, HOST-117).
+    fn unrelated(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        if matches!(self.looking, Looking::Resource { guess: None, .. }) {
+            return Err(self.about(Failure::new(Kind::PrmInvalid, "PRM-03")));
+        }
+        self.absent(cx)
+    }
+
+    fn redirected(
+        mut self,
+        response: &Response<Vec<u8>>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Turn<Self>, Failure> {
+        if let Looking::Resource { url, hops, .. } | Looking::Server { url, hops, .. } =
+            &mut self.looking
+        {
+            if *hops >= MOST_HOPS {
+                return Err(Failure::new(Kind::TooManyRedirects, "SEC-09")
+                    .with_subject(url.shown()));
+            }
+            *url = url::resolve_redirect(url, response.headers(), &cx.config.reach)?;
+            *hops = hops.saturating_add(1);
+        }
+        self.fetch(cx)
+    }
+
+    /// This URL definitely has no document.
+    fn absent(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match self.looking {
+            Looking::Resource { guess: None, ref url, .. } => {
+                let gone = Failure::new(Kind::DiscoveryFailed, "AMB-06").with_subject(url.shown());
+                cx.dropped(&gone);
+                self.guess(0, cx)
+            }
+            Looking::Resource { guess: Some(number), .. } => {
+                self.guess(number.saturating_add(1), cx)
+            }
+            Looking::Server { issuer, candidate, unsure, .. } => {
+                self.candidate(issuer, candidate.saturating_add(1), unsure, cx)
+            }
+            Looking::Nowhere => Err(confused(cx)),
+        }
+    }
+
+    /// This URL could not answer. For the resource that ends the search: what is not known to be
+    /// absent must not lead to a weaker discovery (DISC-09). For a server the next candidate is
+    /// still asked (ASM-06).
+    fn unavailable(
+        self,
+        kind: Kind,
+        remedy: Remedy,
+        cx: &mut Cx<'_>,
+    ) -> Result<Turn<Self>, Failure> {
+        match self.looking {
+            Looking::Server { issuer, candidate, .. } if retryable(kind) => {
+                self.candidate(issuer, candidate.saturating_add(1), true, cx)
+            }
+            _ => {
+                let failure = Failure::new(kind, "DISC-09").with_remedy(remedy);
+                Err(self.about(failure))
+            }
+        }
+    }
+
+    /// Asks for an issuer's next document, then for the next issuer's first (PRM-10).
+    fn candidate(
+        mut self,
+        issuer: Option<u8>,
+        candidate: u8,
+        unsure: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<Turn<Self>, Failure> {
+        let Some(number) = issuer else {
+            return if unsure { Err(transient()) } else { self.default_endpoints(cx) };
+        };
+        let Some(listing) = &self.resource else {
+            return Err(confused(cx));
+        };
+        let Some(listed) = listing.issuers.get(usize::from(number)) else {
+            return Err(Failure::new(Kind::DiscoveryFailed, "ASM-06")
+                .with_purpose(Purpose::ServerMetadata)
+                .with_remedy(Remedy::Report));
+        };
+        let next = well_known::server_candidates(listed).nth(usize::from(candidate));
+        match next {
+            Some((_, text)) => {
+                let url = ServerUrl::read(&text, "issuer", &cx.config.reach)?;
+                self.looking =
+                    Looking::Server { url, issuer: Some(number), candidate, hops: 0, unsure };
+                self.fetch(cx)
+            }
+            None if unsure => Err(transient()),
+            None => self.candidate(Some(number.saturating_add(1)), 0, false, cx),
+        }
+    }
+
+    /// No document of a legacy server: its endpoints are where 2025-03-26 puts them (LEG-03).
+    fn default_endpoints(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let server = well_known::legacy_server(&cx.config.mcp, &cx.config.reach)?;
+        let issuer = server.issuer.clone();
+        cx.lenient(Switch::LegacyServers, &issuer);
+        cx.note(Note::Chose(Choice::Server { issuer: issuer.clone().into(), document: None }));
+        Ok(Turn::Done(Looked::Found(Box::new(Found {
+            class: Class::Legacy,
+            resource: None,
+            scopes_supported: None,
+            listed: issuer,
+            server,
+        }))))
+    }
+
+    fn document(self, body: &[u8], cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match self.looking {
+            Looking::Resource { guess, ref url, .. } => {
+                let at = url.shown().to_owned();
+                self.listing(body, guess, cx).map_err(|failure| {
+                    cx.evidence(Purpose::ResourceMetadata, &at, Outcome::Refused(failure.kind()));
+                    failure.with_purpose(Purpose::ResourceMetadata)
+                })
+            }
+            Looking::Server { issuer, ref url, .. } => {
+                let url = url.clone();
+                self.server(body, issuer, &url, cx).map_err(|failure| {
+                    let outcome = Outcome::Refused(failure.kind());
+                    cx.evidence(Purpose::ServerMetadata, url.shown(), outcome);
+                    failure.with_purpose(Purpose::ServerMetadata)
+                })
+            }
+            Looking::Nowhere => Err(confused(cx)),
+        }
+    }
+
+    /// Protected resource metadata came back.
+    fn listing(
+        mut self,
+        body: &[u8],
+        guess: Option<u8>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Turn<Self>, Failure> {
+        let config = cx.config;
+        let read = metadata::read_resource_metadata(body)?;
+        let place = guess.and_then(|number| {
+            let mut candidates = well_known::resource_candidates(&config.mcp);
+            candidates.nth(usize::from(number)).map(|(place, _)| place)
+        });
+        let place = place.unwrap_or(Place::Pointer);
+        let matched =
+            metadata::check_resource(&read.resource, &config.mcp, place, config.strict())?;
+        if matched == Match::Parent {
+            cx.lenient(Switch::ParentResource, &read.resource);
+        }
+        for failure in &read.dropped {
+            cx.dropped(failure);
+        }
+        if read.dpop_required {
+            return Err(Failure::new(Kind::DpopRequired, "PRM-14"));
+        }
+        if read.mtls_bound {
+            return Err(Failure::new(Kind::ClientAuthUnsupported, "PRM-14")
+                .with_subject("tls_client_certificate_bound_access_tokens"));
+        }
+        if !read.lists_header_method {
+            let odd = Failure::new(Kind::PrmInvalid, "PRM-13");
+            cx.dropped(&odd.with_subject("bearer_methods_supported"));
+        }
+        let mut skipped = Vec::new();
+        let usable = read.usable_servers(&config.reach, &mut skipped);
+        for failure in &skipped {
+            cx.dropped(failure);
+        }
+        let issuers = self.ranked(usable?, cx);
+        let Some(first) = issuers.first() else {
+            return Err(Failure::new(Kind::NoAuthorizationServer, "PRM-08"));
+        };
+        let resource = read.resource;
+        cx.note(Note::Chose(Choice::Resource { resource: resource.clone().into() }));
+        if self.ask.listing_only {
+            let bound = self.ask.bound.as_deref();
+            let listed = issuers.iter().any(|issuer| Some(issuer.as_str()) == bound);
+            let to = first.as_str().into();
+            let looked = if listed { Looked::StillListed } else { Looked::Moved { to } };
+            return Ok(Turn::Done(looked));
+        }
+        self.resource =
+            Some(Listing { resource, scopes_supported: read.scopes_supported, issuers });
+        self.candidate(Some(0), 0, false, cx)
+    }
+
+    /// The issuers worth asking, best first (PRM-10).
+    fn ranked(&self, mut issuers: Vec<ServerUrl>, cx: &Cx<'_>) -> Vec<ServerUrl> {
+        if issuers.len() > 1 {
+            let config = cx.config;
+            let rank = |issuer: &ServerUrl| {
+                let text = Some(issuer.as_str());
+                if text == self.ask.bound.as_deref() {
+                    0
+                } else if config.clients.iter().any(|client| client.issuer.as_deref() == text) {
+                    1
+                } else if text == config.preferred_issuer.as_deref() {
+                    2
+                } else {
+                    3
+                }
+            };
+            issuers.sort_by_key(rank);
+            issuers.truncate(MOST_ISSUERS);
+        }
+        issuers
+    }
+
+    /// Authorization server metadata came back.
+    fn server(
+        self,
+        body: &[u8],
+        issuer: Option<u8>,
+        url: &ServerUrl,
+        cx: &mut Cx<'_>,
+    ) -> Result<Turn<Self>, Failure> {
+        let config = cx.config;
+        let listed: Box<str> = match (&self.resource, issuer) {
+            (Some(listing), Some(number)) => match listing.issuers.get(usize::from(number)) {
+                Some(listed) => listed.as_str().into(),
+                None => return Err(confused(cx)),
+            },
+            _ => well_known::legacy_base(&config.mcp).into(),
+        };
+        let (server, dropped) = metadata::read_server_metadata(body, &config.reach)?;
+        for failure in &dropped {
+            cx.dropped(failure);
+        }
+        let settings = config.issuer(&listed);
+        let rules = ServerRules {
+            expected_issuer: &listed,
+            strict: config.strict(),
+            legacy: issuer.is_none(),
+            pin: settings.and_then(|settings| settings.pin.as_deref()),
+            pkce_unlisted: settings.is_some_and(|settings| settings.pkce_unlisted),
+            split_endpoints: settings.is_some_and(|settings| settings.split_endpoints),
+            par_supported: false,
+            resource: self.resource.as_ref().map(|listing| &*listing.resource),
+        };
+        for switch in metadata::check_server_metadata(&server, &rules)? {
+            cx.lenient(switch, &listed);
+        }
+        cx.note(Note::Chose(Choice::Server {
+            issuer: listed.clone().into(),
+            document: Some(Shown(url.uri()?)),
+        }));
+        let class = if issuer.is_some() { Class::Resource } else { Class::Legacy };
+        let (resource, scopes_supported) = match self.resource {
+            Some(listing) => (Some(listing.resource), listing.scopes_supported),
+            None => (None, None),
+        };
+        let found = Found { class, resource, scopes_supported, listed, server };
+        Ok(Turn::Done(Looked::Found(Box::new(found))))
+    }
+
+    fn lost(self, why: Why, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let (url, purpose) = match &self.looking {
+            Looking::Nowhere => return Err(confused(cx)),
+            Looking::Resource { url, .. } => (url, Purpose::ResourceMetadata),
+            Looking::Server { url, .. } => (url, Purpose::ServerMetadata),
+        };
+        cx.note(Note::Lost { purpose, why });
+        cx.evidence(purpose, url.shown(), Outcome::Lost(why.kind()));
+        let kind = if why == Why::Timeout { Kind::Transient } else { why.kind() };
+        self.unavailable(kind, kind.remedy(), cx)
+    }
+}
+
+/// Whether the URL might answer later, so that nothing is known about its document now.
+fn retryable(kind: Kind) -> bool {
+    kind.remedy().retryable() || kind == Kind::Tls
+}
+
+fn transient() -> Failure {
+    Failure::new(Kind::Transient, "ASM-06").with_purpose(Purpose::ServerMetadata)
+}
+
+impl Machine for Discovery {
+    type Output = Looked;
+
+    const TABLE: &'static Table = &Table {
+        machine: MachineName::Discovery,
+        purpose: "finds the authorization server of a resource",
+        states: &[
+            State { name: At::Resource, awaits: Awaited::Call },
+            State { name: At::Server, awaits: Awaited::Call },
+        ],
+        rows: &[
+            Row { from: At::Start, on: On::Begin, targets: &[At::Resource] },
+            Row {
+                from: At::Resource,
+                on: On::Reply,
+                targets: &[At::Resource, At::Server, At::Done, At::Failed],
+            },
+            Row { from: At::Resource, on: On::Expired, targets: &[At::Failed] },
+            Row { from: At::Resource, on: On::Resumed, targets: &[At::Resource, At::Failed] },
+            Row {
+                from: At::Server,
+                on: On::Reply,
+                targets: &[At::Server, At::Done, At::Failed],
+            },
+            Row { from: At::Server, on: On::Expired, targets: &[At::Server, At::Failed] },
+            Row { from: At::Server, on: On::Resumed, targets: &[At::Server, At::Failed] },
+        ],
+    };
+
+    fn state(&self) -> At {
+        match self.looking {
+            Looking::Nowhere => At::Start,
+            Looking::Resource { .. } => At::Resource,
+            Looking::Server { .. } => At::Server,
+        }
+    }
+
+    fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match signal {
+            Signal::Begin => self.begin(cx),
+            Signal::Resumed => self.fetch(cx),
+            Signal::Reply(Reply::Answered(response)) => self.answered(&response, cx),
+            Signal::Reply(Reply::NotSent(why) | Reply::MaybeSent(why)) => self.lost(why, cx),
+            Signal::Expired => self.lost(Why::Timeout, cx),
+            _ => Err(confused(cx)),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The stages: small machines, one exchange each, retries included.
+//!
+//! A stage knows the wire and its own states; it refuses to know what comes before or after it,
+//! who waits, or what is held.
+
+pub(crate) mod authorization;
+pub(crate) mod discovery;
+pub(crate) mod registration;
+pub(crate) mod token;
+pub(crate) mod vault;
+
+use crate::machine::{Machine, Table};
+
+/// Every table, in the order a login goes through them.
+pub(crate) const TABLES: &[&Table] = &[
+    vault::Recall::TABLE,
+    discovery::Discovery::TABLE,
+    registration::Registration::TABLE,
+    authorization::Authorization::TABLE,
+    token::Token::TABLE,
+    vault::Save::TABLE,
+];

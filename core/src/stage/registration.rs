@@ -1,0 +1,423 @@
+//! Becoming a client of an authorization server, with a redirect URI (REG, CIMD, CAUTH-02, NAT).
+//!
+//! Decides which of the ways is open and what the server's registration answer is worth; refuses
+//! to decide what happens to an older registration. The port is bound before anything is
+//! registered, so that the URI that is registered is one that works.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, PreRegistered, Redirect};
+use crate::effect::{Bound, ListenOn, Purpose, Reply, StoreRequest, Stored};
+use crate::failure::{Failure, Kind, Outcome};
+use crate::machine::{
+    Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+};
+use crate::note::{Choice, ClientWay, Note};
+use crate::record::{self, Client, FORMAT, Held, Way};
+use crate::secret::Secret;
+use crate::stage::vault::{self, confused};
+use crate::time::{Awaited, Timestamp};
+use crate::wire::client_auth::{
+    Credentials, Means, Method, Methods, choose_method, registration_method,
+};
+use crate::wire::redirect::RedirectUri;
+use crate::wire::registration::{self, Asked, RegistrationRequest};
+use crate::wire::url::ServerUrl;
+
+/// What is known of the server and of earlier registrations there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Ask {
+    pub(crate) issuer: Box<str>,
+    pub(crate) endpoint: Option<ServerUrl>,
+    pub(crate) methods: Option<Methods>,
+    pub(crate) client_documents: bool,
+    pub(crate) legacy: bool,
+    /// Registrations held in memory.
+    pub(crate) held: Vec<Held<Client>>,
+    /// The registration in use was refused: make a new one (REG-21).
+    pub(crate) anew: bool,
+    /// The listener of an earlier attempt in this flow still runs.
+    pub(crate) redirect: Option<Redirected>,
+}
+
+/// A redirect URI and the listener behind it, if it is ours.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Redirected {
+    pub(crate) uri: RedirectUri,
+    pub(crate) listen: Option<ListenOn>,
+}
+
+/// A client of the server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Enrolled {
+    pub(crate) credentials: Credentials,
+    pub(crate) way: Way,
+    pub(crate) redirect: Redirected,
+    /// The record, if the registration was dynamic; without a generation if it is new.
+    pub(crate) client: Option<Held<Client>>,
+    /// The registration was made just now and is not in the store.
+    pub(crate) fresh: bool,
+}
+
+/// The way to a client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Registration {
+    ask: Ask,
+    plan: Option<Plan>,
+    waiting: Waiting,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Plan {
+    /// Credentials are at hand.
+    Given { credentials: Credentials, way: Way },
+    /// They have to be registered, with this method.
+    Register { endpoint: ServerUrl, method: Method },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Waiting {
+    Nothing,
+    Redirect { on: ListenOn },
+    Client { redirect: Redirected },
+    Registered { redirect: Redirected },
+}
+
+impl Registration {
+    pub(crate) const fn new(ask: Ask) -> Self {
+        Self { ask, plan: None, waiting: Waiting::Nothing }
+    }
+
+    fn begin(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        self.plan = Some(plan(&self.ask, cx)?);
+        if let Some(redirect) = self.ask.redirect.clone() {
+            return self.redirected(redirect, cx);
+        }
+        match &cx.config.redirect {
+            Redirect::Fixed(uri) => {
+                let redirect = Redirected { uri: uri.clone(), listen: None };
+                self.redirected(redirect, cx)
+            }
+            Redirect::Loopback { host, port, path } => {
+                let on = ListenOn { host: *host, port: *port, path: path.clone() };
+                Ok(self.listen(on, cx))
+            }
+        }
+    }
+
+    fn listen(mut self, on: ListenOn, cx: &mut Cx<'_>) -> Turn<Self> {
+        let parked = cx.listen(on.clone());
+        self.waiting = Waiting::Redirect { on };
+        Turn::Wait(self, parked)
+    }
+
+    fn bound(self, port: u16, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let Waiting::Redirect { on } = &self.waiting else {
+            return Err(confused(cx));
+        };
+        let uri = RedirectUri::loopback(on.host, port, &on.path)?;
+        let listen = Some(ListenOn { port: Some(port), ..on.clone() });
+        let redirect = Redirected { uri, listen };
+        self.redirected(redirect, cx)
+    }
+
+    /// The redirect URI is certain; now the client.
+    fn redirected(
+        mut self,
+        redirect: Redirected,
+        cx: &mut Cx<'_>,
+    ) -> Result<Turn<Self>, Failure> {
+        match &self.plan {
+            Some(Plan::Given { credentials, way }) => {
+                if *way == Way::Document {
+                    listed_by_document(cx.config, &redirect.uri)?;
+                }
+                let credentials = credentials.clone();
+                Ok(Turn::Done(Enrolled {
+                    credentials,
+                    way: *way,
+                    redirect,
+                    client: None,
+                    fresh: false,
+                }))
+            }
+            Some(Plan::Register { .. }) => {
+                let set = redirect.uri.set_key();
+                let held = self.ask.held.iter().find(|held| {
+                    held.value.issuer == self.ask.issuer
+                        && *held.value.redirect_set == *set
+                        && usable(&held.value, cx.wall)
+                });
+                if let Some(held) = held.filter(|_| !self.ask.anew) {
+                    let held = held.clone();
+                    return Ok(stored(held, redirect, cx));
+                }
+                if cx.config.persistent && !self.ask.anew {
+                    self.waiting = Waiting::Client { redirect };
+                    return self.look(cx);
+                }
+                self.register(redirect, cx)
+            }
+            None => Err(confused(cx)),
+        }
+    }
+
+    /// Looks for a registration that an earlier run left in the store (REG-02).
+    fn look(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let Waiting::Client { redirect } = &self.waiting else {
+            return Err(confused(cx));
+        };
+        let key = record::client_key(&self.ask.issuer, &redirect.uri.set_key());
+        let parked = cx.store(StoreRequest::Load { key });
+        Ok(Turn::Wait(self, parked))
+    }
+
+    fn looked(mut self, stored: Stored, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let Waiting::Client { redirect } = self.waiting else {
+            return Err(confused(cx));
+        };
+        self.waiting = Waiting::Nothing;
+        let record = match stored {
+            Stored::Loaded(record) => record,
+            Stored::Failed(kind) => {
+                cx.note(Note::Store { kind });
+                None
+            }
+            Stored::Swapped(_) | Stored::Conflict(_) => return Err(confused(cx)),
+        };
+        let key = record::client_key(&self.ask.issuer, &redirect.uri.set_key());
+        match vault::read::<Client>(record, &key, cx)? {
+            Some(held) if usable(&held.value, cx.wall) => Ok(self::stored(held, redirect, cx)),
+            _ => self.register(redirect, cx),
+        }
+    }
+
+    fn register(mut self, redirect: Redirected, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let Some(Plan::Register { endpoint, method }) = &self.plan else {
+            return Err(confused(cx));
+        };
+        cx.note(Note::Chose(Choice::Client(ClientWay::Dynamic)));
+        let config = cx.config;
+        let uris = core::slice::from_ref(&redirect.uri);
+        let request = registration::registration_request(RegistrationRequest {
+            endpoint,
+            metadata: &config.metadata,
+            redirect_uris: &[redirect.uri.as_str()],
+            application_type: registration::application_type(uris)?,
+            method: *method,
+            refresh: config.refresh_tokens,
+            initial_access_token: config.initial_access_token.as_ref(),
+        })?;
+        let addresses = config.reach.addresses(endpoint);
+        let parked = cx.call(request, Purpose::Registration, addresses)?;
+        self.waiting = Waiting::Registered { redirect };
+        Ok(Turn::Wait(self, parked))
+    }
+
+    fn registered(self, reply: Reply, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let (Waiting::Registered { redirect }, Some(Plan::Register { endpoint, method })) =
+            (self.waiting, &self.plan)
+        else {
+            return Err(confused(cx));
+        };
+        let response = match reply {
+            Reply::Answered(response) => response,
+            Reply::NotSent(why) | Reply::MaybeSent(why) => {
+                cx.note(Note::Lost { purpose: Purpose::Registration, why });
+                cx.evidence(Purpose::Registration, endpoint.shown(), Outcome::Lost(why.kind()));
+                return Err(Failure::new(why.kind(), "REG-17")
+                    .with_purpose(Purpose::Registration));
+            }
+        };
+        let status = response.status().as_u16();
+        cx.note(Note::Answered { purpose: Purpose::Registration, status });
+        let legacy = self.ask.legacy;
+        let asked = Asked { method: *method, redirect_uri: &redirect.uri, legacy };
+        let read = registration::read_registration(&response, &asked, cx.wall).map_err(|failure| {
+            cx.evidence(Purpose::Registration, endpoint.shown(), Outcome::Status(status));
+            failure.with_purpose(Purpose::Registration)
+        })?;
+        for note in &read.notes {
+            cx.dropped(note);
+        }
+        let client = Client {
+            format: FORMAT,
+            issuer: self.ask.issuer,
+            redirect_set: redirect.uri.set_key().into(),
+            credentials: read.credentials.clone(),
+            expires: read.secret_expires,
+            stale: false,
+            management: read.management,
+            unknown: serde_json::Map::new(),
+        };
+        Ok(Turn::Done(Enrolled {
+            credentials: read.credentials,
+            way: Way::Dynamic,
+            redirect,
+            client: Some(Held::new(client)),
+            fresh: true,
+        }))
+    }
+
+    /// A restart: a listener is gone with its process and is bound again, on the same port where a
+    /// port was fixed; a registration that may have been made is an orphan, and another is made.
+    fn resume(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match core::mem::replace(&mut self.waiting, Waiting::Nothing) {
+            Waiting::Nothing => Err(confused(cx)),
+            Waiting::Redirect { on } => Ok(self.listen(on, cx)),
+            Waiting::Client { redirect } | Waiting::Registered { redirect } => {
+                match redirect.listen.clone() {
+                    Some(on) => Ok(self.listen(on, cx)),
+                    None => self.redirected(redirect, cx),
+                }
+            }
+        }
+    }
+}
+
+fn stored(held: Held<Client>, redirect: Redirected, cx: &mut Cx<'_>) -> Turn<Registration> {
+    cx.note(Note::Chose(Choice::Client(ClientWay::Stored)));
+    Turn::Done(Enrolled {
+        credentials: held.value.credentials.clone(),
+        way: Way::Dynamic,
+        redirect,
+        client: Some(held),
+        fresh: false,
+    })
+}
+
+/// Whether a registration may still be used: its secret has not ended, and the server has not
+/// said that it does not know it (REG-14, REG-21).
+fn usable(client: &Client, now: Timestamp) -> bool {
+    !client.stale && client.expires.is_none_or(|end| now < end)
+}
+
+/// Chooses the way, in order (REG-01).
+fn plan(ask: &Ask, cx: &mut Cx<'_>) -> Result<Plan, Failure> {
+    let config = cx.config;
+    if let Some(client) = config.client_for(&ask.issuer) {
+        let PreRegistered { client_id, secret, method, .. } = client;
+        let credentials = settled(client_id, secret.as_ref(), *method, ask, cx)?;
+        cx.note(Note::Chose(Choice::Client(ClientWay::PreRegistered)));
+        return Ok(Plan::Given { credentials, way: Way::PreRegistered });
+    }
+    // Credentials of another issuer must neither be tried here nor silently left aside (BIND-04).
+    if config.clients.iter().any(|client| client.issuer.is_some()) {
+        return Err(Failure::new(Kind::IssuerChanged, "BIND-04").with_subject(&ask.issuer));
+    }
+    if let Some(document) = &config.document
+        && (ask.client_documents || document.forced)
+    {
+        let credentials = settled(document.url.as_str(), None, None, ask, cx)?;
+        cx.note(Note::Chose(Choice::Client(ClientWay::Document)));
+        return Ok(Plan::Given { credentials, way: Way::Document });
+    }
+    match &ask.endpoint {
+        Some(endpoint) if config.registration => {
+            let method = registration_method(ask.methods, false)?;
+            Ok(Plan::Register { endpoint: endpoint.clone(), method })
+        }
+        _ => Err(Failure::new(Kind::NoRegistrationMethod, "REG-20").with_subject(&ask.issuer)),
+    }
+}
+
+/// The credentials of a client that is never registered by us (CAUTH-02, D15).
+fn settled(
+    client_id: &str,
+    secret: Option<&Secret>,
+    bound: Option<Method>,
+    ask: &Ask,
+    cx: &mut Cx<'_>,
+) -> Result<Credentials, Failure> {
+    let means = Means { bound, secret: secret.is_some(), key: false, settled: true };
+    let chosen = choose_method(means, ask.methods)?;
+    if let Some(switch) = chosen.switch {
+        cx.lenient(switch, &ask.issuer);
+    }
+    let secret = secret.cloned();
+    Ok(Credentials { client_id: client_id.into(), secret, method: chosen.method })
+}
+
+/// The redirect URI must be one of the document's (CIMD-10); where the configuration does not say
+/// which those are, the server decides.
+fn listed_by_document(config: &Config, uri: &RedirectUri) -> Result<(), Failure> {
+    let listed = config.document.as_ref().map_or(&[][..], |document| &document.redirect_uris);
+    if listed.is_empty() || listed.iter().any(|one| uri.matches_registered(one.as_str())) {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::ConfigInvalid, "CIMD-10").with_subject(uri.as_str()))
+}
+
+impl Machine for Registration {
+    type Output = Enrolled;
+
+    const TABLE: &'static Table = &Table {
+        machine: MachineName::Registration,
+        purpose: "becomes a client of the server, with a redirect URI",
+        states: &[
+            State { name: At::Redirect, awaits: Awaited::Listen },
+            State { name: At::Client, awaits: Awaited::Store },
+            State { name: At::Registered, awaits: Awaited::Call },
+        ],
+        rows: &[
+            Row {
+                from: At::Start,
+                on: On::Begin,
+                targets: &[At::Redirect, At::Client, At::Registered, At::Done, At::Failed],
+            },
+            Row {
+                from: At::Redirect,
+                on: On::Bound,
+                targets: &[At::Client, At::Registered, At::Done, At::Failed],
+            },
+            Row { from: At::Redirect, on: On::Expired, targets: &[At::Failed] },
+            Row { from: At::Redirect, on: On::Resumed, targets: &[At::Redirect] },
+            Row {
+                from: At::Client,
+                on: On::Stored,
+                targets: &[At::Registered, At::Done, At::Failed],
+            },
+            Row { from: At::Client, on: On::Expired, targets: &[At::Registered] },
+            Row { from: At::Client, on: On::Resumed, targets: &[At::Redirect, At::Client] },
+            Row { from: At::Registered, on: On::Reply, targets: &[At::Done, At::Failed] },
+            Row { from: At::Registered, on: On::Expired, targets: &[At::Failed] },
+            Row {
+                from: At::Registered,
+                on: On::Resumed,
+                targets: &[At::Redirect, At::Client, At::Registered],
+            },
+        ],
+    };
+
+    fn state(&self) -> At {
+        match self.waiting {
+            Waiting::Nothing => At::Start,
+            Waiting::Redirect { .. } => At::Redirect,
+            Waiting::Client { .. } => At::Client,
+            Waiting::Registered { .. } => At::Registered,
+        }
+    }
+
+    fn on(mut self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match (signal, &self.waiting) {
+            (Signal::Begin, _) => self.begin(cx),
+            (Signal::Resumed, _) => self.resume(cx),
+            (Signal::Bound(Bound::Port(port)), _) => self.bound(port, cx),
+            (Signal::Bound(Bound::Failed), _) | (Signal::Expired, Waiting::Redirect { .. }) => {
+                Err(Failure::new(Kind::ListenerUnavailable, "NAT-08"))
+            }
+            (Signal::Stored(stored), _) => self.looked(stored, cx),
+            (Signal::Expired, Waiting::Client { .. }) => {
+                self.looked(Stored::Failed(Kind::StoreUnavailable), cx)
+            }
+            (Signal::Reply(reply), _) => self.registered(reply, cx),
+            (Signal::Expired, Waiting::Registered { .. }) => {
+                self.registered(Reply::MaybeSent(crate::effect::Why::Timeout), cx)
+            }
+            _ => {
+                self.waiting = Waiting::Nothing;
+                Err(confused(cx))
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! One request to the token endpoint: a code, or a refresh token, for tokens (TOK, REF).
+//!
+//! Decides what may be sent again and when; refuses to decide what a refusal does to what is held.
+//! A code is sent once. A refresh token is sent again only where the server cannot have seen it,
+//! or, after an unknown outcome, once more with a pause between (HOST-227).
+
+use core::time::Duration;
+
+use http::Response;
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Purpose, Reply, Why};
+use crate::failure::{Failure, Kind, Outcome, Remedy};
+use crate::machine::{
+    Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+};
+use crate::note::Note;
+use crate::record::Grant;
+use crate::secret::Secret;
+use crate::stage::authorization::Approved;
+use crate::stage::vault::confused;
+use crate::time::Awaited;
+use crate::wire::client_auth::Credentials;
+use crate::wire::redirect::RedirectUri;
+use crate::wire::token::{self, GrantRequest, TokenRefusal, TokenRules, Tokens};
+use crate::wire::url::ServerUrl;
+
+/// Attempts of one refresh within one flow (HOST-074).
+const MOST_ATTEMPTS: u8 = 3;
+/// Attempts once the outcome of one is unknown (HOST-227).
+const MOST_UNCERTAIN: u8 = 2;
+/// The first pause; each further one is four times as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause a server can ask for within a flow; a longer one ends the flow instead.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// What is exchanged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Spend {
+    Code { approved: Approved, redirect_uri: RedirectUri },
+    Refresh {
+        #[serde(with = "crate::secret::written")]
+        refresh_token: Secret,
+    },
+}
+
+/// What the request is made of; all of it recorded when the login began (BIND-08).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Ask {
+    pub(crate) spend: Spend,
+    pub(crate) endpoint: ServerUrl,
+    pub(crate) credentials: Credentials,
+    pub(crate) resource_parameter: Option<Box<str>>,
+}
+
+impl Ask {
+    /// The refresh of a grant.
+    pub(crate) fn refresh(grant: &Grant, refresh_token: Secret, credentials: Credentials) -> Self {
+        Self {
+            spend: Spend::Refresh { refresh_token },
+            endpoint: grant.token_endpoint.clone(),
+            credentials,
+            resource_parameter: grant.resource_parameter.clone(),
+        }
+    }
+
+    /// What a server could echo into an error (HOST-303).
+    fn secrets(&self) -> Vec<&Secret> {
+        let client = self.credentials.secret.as_ref();
+        let spent = match &self.spend {
+            Spend::Code { approved, .. } => [Some(&approved.code), Some(&approved.verifier)],
+            Spend::Refresh { refresh_token } => [Some(refresh_token), None],
+        };
+        spent.into_iter().chain([client]).flatten().collect()
+    }
+
+    const fn purpose(&self) -> Purpose {
+        match self.spend {
+            Spend::Code { .. } => Purpose::CodeExchange,
+            Spend::Refresh { .. } => Purpose::Refresh,
+        }
+    }
+}
+
+/// How the exchange ended.
+#[derive(Debug)]
+pub(crate) enum Minted {
+    Tokens(Box<Tokens>),
+    Refused(Box<TokenRefusal>),
+}
+
+/// The exchange.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Token {
+    ask: Ask,
+    phase: Phase,
+    attempts: u8,
+    /// An attempt is out whose outcome nobody knows; a refusal after it proves nothing.
+    uncertain: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    Start,
+    Tokens,
+    Backoff,
+}
+
+impl Token {
+    pub(crate) const fn new(ask: Ask) -> Self {
+        Self { ask, phase: Phase::Start, attempts: 0, uncertain: false }
+    }
+
+    fn send(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let grant = match &self.ask.spend {
+            Spend::Code { approved, redirect_uri } => GrantRequest::Code {
+                code: &approved.code,
+                verifier: &approved.verifier,
+                redirect_uri: redirect_uri.as_str(),
+            },
+            Spend::Refresh { refresh_token } => {
+                GrantRequest::Refresh { refresh_token, scope: None }
+            }
+        };
+        let resource = self.ask.resource_parameter.as_deref();
+        let endpoint = &self.ask.endpoint;
+        let request = token::token_request(endpoint, grant, resource, &self.ask.credentials)?;
+        let addresses = cx.config.reach.addresses(endpoint);
+        let parked = cx.call(request, self.ask.purpose(), addresses)?;
+        self.attempts = self.attempts.saturating_add(1);
+        self.phase = Phase::Tokens;
+        Ok(Turn::Wait(self, parked))
+    }
+
+    fn answered(mut self, response: &Response<Vec<u8>>, cx: &mut Cx<'_>) -> Turn<Self> {
+        let purpose = self.ask.purpose();
+        let status = response.status().as_u16();
+        cx.note(Note::Answered { purpose, status });
+        let rules = TokenRules {
+            strict: cx.config.strict(),
+            code: purpose == Purpose::CodeExchange,
+            now: cx.wall,
+            sent: &self.ask.secrets(),
+        };
+        let refusal = match token::read_tokens(response, &rules) {
+            Ok(tokens) => return Turn::Done(Minted::Tokens(Box::new(tokens))),
+            Err(refusal) => refusal,
+        };
+        cx.evidence(purpose, self.ask.endpoint.shown(), Outcome::Status(status));
+        let Remedy::Retry { after } = refusal.failure.remedy() else {
+            return self.refused(refusal);
+        };
+        if purpose == Purpose::CodeExchange {
+            return self.refused(refusal);
+        }
+        if status >= 500 {
+            self.uncertain = true;
+        }
+        self.again(after, MOST_ATTEMPTS, refusal, cx)
+    }
+
+    fn lost(mut self, why: Why, sent: bool, cx: &mut Cx<'_>) -> Turn<Self> {
+        let purpose = self.ask.purpose();
+        cx.note(Note::Lost { purpose, why });
+        cx.evidence(purpose, self.ask.endpoint.shown(), Outcome::Lost(why.kind()));
+        if sent && purpose == Purpose::CodeExchange {
+            return self.unknown();
+        }
+        self.uncertain |= sent;
+        let unknown = sent && why != Why::Timeout;
+        let kind = if unknown { Kind::OutcomeUnknown } else { why.kind() };
+        let retry = why.kind().remedy().retryable();
+        let failure = Failure::new(kind, "REF-09").with_remedy(if retry {
+            Remedy::Retry { after: None }
+        } else {
+            why.kind().remedy()
+        });
+        let refusal = TokenRefusal::from(failure);
+        if retry && purpose == Purpose::Refresh {
+            let most = if sent { MOST_UNCERTAIN } else { MOST_ATTEMPTS };
+            self.again(None, most, refusal, cx)
+        } else {
+            self.refused(refusal)
+        }
+    }
+
+    /// The next attempt, unless there were enough or the server wants a longer pause than a caller
+    /// would wait.
+    fn again(
+        mut self,
+        after: Option<Duration>,
+        most: u8,
+        refusal: TokenRefusal,
+        cx: &mut Cx<'_>,
+    ) -> Turn<Self> {
+        let growth = 4u32.saturating_pow(u32::from(self.attempts.saturating_sub(1)));
+        let pause = after.unwrap_or_default().max(FIRST_PAUSE.saturating_mul(growth));
+        if self.attempts >= most || pause > LONGEST_PAUSE {
+            return self.refused(refusal);
+        }
+        self.phase = Phase::Backoff;
+        let parked = cx.backoff(pause);
+        Turn::Wait(self, parked)
+    }
+
+    fn unknown(self) -> Turn<Self> {
+        let failure = Failure::new(Kind::OutcomeUnknown, "TOK-04");
+        self.refused(TokenRefusal::from(failure))
+    }
+
+    fn refused(self, mut refusal: TokenRefusal) -> Turn<Self> {
+        refusal.failure = refusal.failure.with_purpose(self.ask.purpose());
+        if self.uncertain && refusal.failure.kind() == Kind::GrantRejected {
+            // The refused token may be the one an unanswered attempt has already replaced.
+            refusal.failure = Failure::new(Kind::ReauthorizationRequired, "REF-08")
+                .with_purpose(self.ask.purpose());
+        }
+        Turn::Done(Minted::Refused(Box::new(refusal)))
+    }
+
+    /// A restart in mid-exchange: the process that sent it is gone, and with it the answer.
+    fn resume(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
+        match self.ask.purpose() {
+            Purpose::CodeExchange => self.unknown(),
+            _ => {
+                self.uncertain |= self.phase == Phase::Tokens;
+                self.phase = Phase::Backoff;
+                let parked = cx.backoff(FIRST_PAUSE);
+                Turn::Wait(self, parked)
+            }
+        }
+    }
+}
+
+impl Machine for Token {
+    type Output = Minted;
+
+    const TABLE: &'static Table = &Table {
+        machine: MachineName::Token,
+        purpose: "exchanges a code or a refresh token for tokens",
+        states: &[
+            State { name: At::Tokens, awaits: Awaited::Call },
+            State { name: At::Backoff, awaits: Awaited::Backoff },
+        ],
+        rows: &[
+            Row { from: At::Start, on: On::Begin, targets: &[At::Tokens, At::Failed] },
+            Row { from: At::Tokens, on: On::Reply, targets: &[At::Backoff, At::Done] },
+            Row { from: At::Tokens, on: On::Expired, targets: &[At::Backoff, At::Done] },
+            Row { from: At::Tokens, on: On::Resumed, targets: &[At::Backoff, At::Done] },
+            Row { from: At::Backoff, on: On::Reply, targets: &[At::Backoff, At::Done] },
+            Row { from: At::Backoff, on: On::Expired, targets: &[At::Tokens, At::Failed] },
+            Row { from: At::Backoff, on: On::Resumed, targets: &[At::Backoff] },
+        ],
+    };
+
+    fn state(&self) -> At {
+        match self.phase {
+            Phase::Start => At::Start,
+            Phase::Tokens => At::Tokens,
+            Phase::Backoff => At::Backoff,
+        }
+    }
+
+    fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match (signal, self.phase) {
+            (Signal::Begin, _) | (Signal::Expired, Phase::Backoff) => self.send(cx),
+            (Signal::Reply(Reply::Answered(response)), _) => Ok(self.answered(&response, cx)),
+            (Signal::Reply(Reply::NotSent(why)), _) => Ok(self.lost(why, false, cx)),
+            (Signal::Reply(Reply::MaybeSent(why)), _) => Ok(self.lost(why, true, cx)),
+            (Signal::Expired, _) => Ok(self.lost(Why::Timeout, true, cx)),
+            (Signal::Resumed, _) => Ok(self.resume(cx)),
+            _ => Err(confused(cx)),
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Reading and writing records through the store.
+//!
+//! Decides what to load after what, and what a refusal of the store means; refuses to decide
+//! whether a record is to be used.
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Key, Record, StoreRequest, Stored};
+use crate::failure::{Failure, Fault, Kind};
+use crate::machine::{
+    Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+};
+use crate::note::Note;
+use crate::record::{self, Binding, Client, Document, Grant, Held, Way};
+use crate::time::Awaited;
+
+/// What a restart finds, or a look before a refresh.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Recalled {
+    pub(crate) binding: Option<Held<Binding>>,
+    pub(crate) client: Option<Held<Client>>,
+    pub(crate) grant: Option<Held<Grant>>,
+}
+
+/// Reads the records of an MCP URL and account, or one grant again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Recall {
+    started: bool,
+    reading: Reading,
+    found: Recalled,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Reading {
+    Binding(Key),
+    Client(Key),
+    Grant(Key),
+}
+
+impl Recall {
+    /// Everything that is known of an MCP URL and account.
+    pub(crate) fn all(mcp_url: &str, account: &str) -> Self {
+        Self::start(Reading::Binding(record::binding_key(mcp_url, account)))
+    }
+
+    /// A grant once more, to see whether another process has renewed it (REF-06).
+    pub(crate) fn again(grant: &Grant) -> Self {
+        Self::start(Reading::Grant(grant.key()))
+    }
+
+    fn start(reading: Reading) -> Self {
+        Self { started: false, reading, found: Recalled::default() }
+    }
+
+    fn load(self, cx: &mut Cx<'_>) -> Turn<Self> {
+        let (Reading::Binding(key) | Reading::Client(key) | Reading::Grant(key)) = &self.reading;
+        let parked = cx.store(StoreRequest::Load { key: key.clone() });
+        Turn::Wait(Self { started: true, ..self }, parked)
+    }
+
+    /// Takes in one record and loads the next one, if there is one.
+    fn take(mut self, stored: Stored, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let record = match stored {
+            Stored::Loaded(record) => record,
+            Stored::Failed(kind) => return Err(Failure::new(kind, "BIND-09")),
+            Stored::Swapped(_) | Stored::Conflict(_) => return Err(confused(cx)),
+        };
+        let next = match &self.reading {
+            Reading::Binding(key) => {
+                self.found.binding = read(record, key, cx)?;
+                self.found.binding.as_ref().map(|binding| after_binding(&binding.value))
+            }
+            Reading::Client(key) => {
+                self.found.client = read(record, key, cx)?;
+                self.found.binding.as_ref().map(|binding| grant_of(&binding.value))
+            }
+            Reading::Grant(key) => {
+                self.found.grant = read(record, key, cx)?;
+                None
+            }
+        };
+        Ok(match next {
+            Some(reading) => Self { reading, ..self }.load(cx),
+            None => Turn::Done(self.found),
+        })
+    }
+}
+
+fn after_binding(binding: &Binding) -> Reading {
+    if binding.way == Way::Dynamic {
+        return Reading::Client(record::client_key(&binding.issuer, &binding.redirect_set));
+    }
+    grant_of(binding)
+}
+
+fn grant_of(binding: &Binding) -> Reading {
+    Reading::Grant(record::grant_key(
+        &binding.issuer,
+        &binding.resource,
+        &binding.client_id,
+        &binding.account,
+    ))
+}
+
+/// A damaged record is as good as none, with a note; one of a newer format ends the flow, since a
+/// login would overwrite what the newer version wrote.
+pub(crate) fn read<T: Document>(
+    record: Option<Record>,
+    key: &Key,
+    cx: &mut Cx<'_>,
+) -> Result<Option<Held<T>>, Failure> {
+    let Some(record) = record else {
+        return Ok(None);
+    };
+    match record::read(&record.bytes, key) {
+        Ok(value) => Ok(Some(Held { value, generation: Some(record.generation) })),
+        Err(Kind::StoreVersion) => Err(Failure::new(Kind::StoreVersion, "BIND-10")),
+        Err(kind) => {
+            cx.note(Note::Store { kind });
+            Ok(None)
+        }
+    }
+}
+
+/// A signal that the table has no row for. The flow fails; the note asks for a report.
+pub(crate) fn confused(cx: &mut Cx<'_>) -> Failure {
+    cx.note(Note::Fault(Fault::UnexpectedSignal));
+    Failure::new(Kind::Transient, "STEP-16")
+}
+
+impl Machine for Recall {
+    type Output = Recalled;
+
+    const TABLE: &'static Table = &Table {
+        machine: MachineName::Recall,
+        purpose: "reads the records of an MCP URL and account",
+        states: &[
+            State { name: At::Binding, awaits: Awaited::Store },
+            State { name: At::Client, awaits: Awaited::Store },
+            State { name: At::Grant, awaits: Awaited::Store },
+        ],
+        rows: &[
+            Row { from: At::Start, on: On::Begin, targets: &[At::Binding, At::Grant] },
+            Row {
+                from: At::Binding,
+                on: On::Stored,
+                targets: &[At::Client, At::Grant, At::Done, At::Failed],
+            },
+            Row { from: At::Binding, on: On::Expired, targets: &[At::Failed] },
+            Row { from: At::Binding, on: On::Resumed, targets: &[At::Binding] },
+            Row { from: At::Client, on: On::Stored, targets: &[At::Grant, At::Failed] },
+            Row { from: At::Client, on: On::Expired, targets: &[At::Failed] },
+            Row { from: At::Client, on: On::Resumed, targets: &[At::Client] },
+            Row { from: At::Grant, on: On::Stored, targets: &[At::Done, At::Failed] },
+            Row { from: At::Grant, on: On::Expired, targets: &[At::Failed] },
+            Row { from: At::Grant, on: On::Resumed, targets: &[At::Grant] },
+        ],
+    };
+
+    fn state(&self) -> At {
+        match self.reading {
+            _ if !self.started => At::Start,
+            Reading::Binding(_) => At::Binding,
+            Reading::Client(_) => At::Client,
+            Reading::Grant(_) => At::Grant,
+        }
+    }
+
+    fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match signal {
+            Signal::Begin | Signal::Resumed => Ok(self.load(cx)),
+            Signal::Stored(stored) => self.take(stored, cx),
+            Signal::Expired => Err(Failure::new(Kind::StoreUnavailable, "BIND-09")),
+            _ => Err(confused(cx)),
+        }
+    }
+}
+
+/// A record to be written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Write {
+    Binding(Held<Binding>),
+    Client(Held<Client>),
+    Grant(Held<Grant>),
+}
+
+impl Write {
+    fn swap(&self) -> StoreRequest {
+        match self {
+            Self::Binding(held) => held.value.swap(held.generation),
+            Self::Client(held) => held.value.swap(held.generation),
+            Self::Grant(held) => held.value.swap(held.generation),
+        }
+    }
+
+    fn generation(&mut self) -> &mut Option<u64> {
+        match self {
+            Self::Binding(held) => &mut held.generation,
+            Self::Client(held) => &mut held.generation,
+            Self::Grant(held) => &mut held.generation,
+        }
+    }
+}
+
+/// What was written: the records with their new generations, and whether all are durable.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Saved {
+    pub(crate) written: Vec<Write>,
+    /// The store's reason, if it refused one.
+    pub(crate) refused: Option<Kind>,
+}
+
+/// Writes records, one after the other, in the order given.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Save {
+    started: bool,
+    /// The last one is written next.
+    waiting: Vec<Write>,
+    conflicts: u8,
+    saved: Saved,
+}
+
+/// How often a record is written again because another process was faster.
+const MOST_CONFLICTS: u8 = 3;
+
+impl Save {
+    pub(crate) fn new(mut writes: Vec<Write>) -> Self {
+        writes.reverse();
+        let saved = Saved { written: Vec::with_capacity(writes.len()), refused: None };
+        Self { started: false, waiting: writes, conflicts: 0, saved }
+    }
+
+    fn write(self, cx: &mut Cx<'_>) -> Turn<Self> {
+        match self.waiting.last() {
+            Some(write) => {
+                let parked = cx.store(write.swap());
+                Turn::Wait(Self { started: true, ..self }, parked)
+            }
+            None => Turn::Done(self.saved),
+        }
+    }
+
+    fn durable(mut self, generation: Option<u64>, cx: &mut Cx<'_>) -> Turn<Self> {
+        if let Some(mut write) = self.waiting.pop() {
+            if generation.is_some() {
+                *write.generation() = generation;
+            }
+            self.saved.written.push(write);
+        }
+        self.conflicts = 0;
+        self.write(cx)
+    }
+
+    /// A record that the store will not keep lives on in memory (HOST-229).
+    fn refused(mut self, kind: Kind, cx: &mut Cx<'_>) -> Turn<Self> {
+        cx.note(Note::Store { kind });
+        self.saved.refused = Some(kind);
+        self.durable(None, cx)
+    }
+
+    /// What the server has just given is newer than whatever another process wrote meanwhile, so
+    /// it is written over that: a received rotation is never thrown away (HOST-241).
+    fn conflict(mut self, found: Option<Record>, cx: &mut Cx<'_>) -> Turn<Self> {
+        self.conflicts = self.conflicts.saturating_add(1);
+        if self.conflicts > MOST_CONFLICTS {
+            return self.refused(Kind::StoreConflict, cx);
+        }
+        if let Some(write) = self.waiting.last_mut() {
+            *write.generation() = found.map(|record| record.generation);
+        }
+        self.write(cx)
+    }
+}
+
+impl Machine for Save {
+    type Output = Saved;
+
+    const TABLE: &'static Table = &Table {
+        machine: MachineName::Save,
+        purpose: "writes records before anybody hears of them",
+        states: &[State { name: At::Durable, awaits: Awaited::Store }],
+        rows: &[
+            Row { from: At::Start, on: On::Begin, targets: &[At::Durable] },
+            Row { from: At::Durable, on: On::Stored, targets: &[At::Durable, At::Done] },
+            Row { from: At::Durable, on: On::Expired, targets: &[At::Durable, At::Done] },
+            Row { from: At::Durable, on: On::Resumed, targets: &[At::Durable] },
+        ],
+    };
+
+    fn state(&self) -> At {
+        if self.started { At::Durable } else { At::Start }
+    }
+
+    fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        Ok(match signal {
+            Signal::Begin | Signal::Resumed => self.write(cx),
+            Signal::Stored(Stored::Swapped(generation)) => self.durable(Some(generation), cx),
+            Signal::Stored(Stored::Conflict(found)) => self.conflict(found, cx),
+            Signal::Stored(Stored::Failed(kind)) => self.refused(kind, cx),
+            Signal::Expired => self.refused(Kind::StoreUnavailable, cx),
+            _ => return Err(confused(cx)),
+        })
+    }
+}

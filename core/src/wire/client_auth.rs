@@ -1,0 +1,242 @@
+//! How this client proves who it is at the authorization server (RFC 6749 §2.3, CAUTH rows, D15).
+//!
+//! Decides the one method of a request and writes it down; refuses to try another one after a
+//! refusal (CAUTH-13). The form with a signed assertion is chosen here and written elsewhere,
+//! because the key is the host's.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::form;
+use super::json::List;
+use crate::failure::{Failure, Kind, Switch};
+use crate::secret::{Secret, written_option};
+
+/// A client authentication method, named as on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Method {
+    /// A public client: `client_id` in the body and no more (CAUTH-03).
+    #[serde(rename = "none")]
+    None,
+    /// HTTP Basic (CAUTH-05).
+    #[serde(rename = "client_secret_basic")]
+    SecretBasic,
+    /// Id and secret in the body (CAUTH-04).
+    #[serde(rename = "client_secret_post")]
+    SecretPost,
+    /// A signed assertion (CAUTH-07).
+    #[serde(rename = "private_key_jwt")]
+    PrivateKeyJwt,
+}
+
+impl Method {
+    /// Every method of this client.
+    pub const ALL: [Self; 4] =
+        [Self::None, Self::SecretBasic, Self::SecretPost, Self::PrivateKeyJwt];
+
+    /// The registered name (RFC 7591 §2).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::SecretBasic => "client_secret_basic",
+            Self::SecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
+        }
+    }
+
+    /// The method of a registered name, `None` for one that this client does not have.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == name)
+    }
+
+    /// Whether it needs a shared secret.
+    #[must_use]
+    pub const fn needs_secret(self) -> bool {
+        matches!(self, Self::SecretBasic | Self::SecretPost)
+    }
+
+    const fn bit(self) -> u8 {
+        match self {
+            Self::None => 1,
+            Self::SecretBasic => 2,
+            Self::SecretPost => 4,
+            Self::PrivateKeyJwt => 8,
+        }
+    }
+}
+
+/// A set of methods, as a server lists them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Methods(u8);
+
+impl Methods {
+    /// Stands for every method that this client does not have.
+    const UNKNOWN: u8 = 16;
+
+    /// The set of some methods.
+    #[must_use]
+    pub fn of(methods: &[Method]) -> Self {
+        Self(methods.iter().fold(0, |bits, method| bits | method.bit()))
+    }
+
+    /// Reads a list of names; what is no text counts as an unknown method.
+    pub(super) fn read(list: List<'_>) -> Self {
+        let bit = |name: Option<&str>| {
+            name.and_then(Method::from_name).map_or(Self::UNKNOWN, Method::bit)
+        };
+        Self(list.iter().fold(0, |bits, value| bits | bit(value.text().as_deref())))
+    }
+
+    /// Whether a method is listed.
+    #[must_use]
+    pub const fn has(self, method: Method) -> bool {
+        self.0 & method.bit() != 0
+    }
+
+    /// Whether nothing is listed, not even an unknown method.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Who we are at one issuer, and how we prove it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// The identifier, sent as it was given (CIMD-04).
+    pub client_id: Box<str>,
+    /// The shared secret, if there is one.
+    #[serde(with = "written_option")]
+    pub secret: Option<Secret>,
+    /// The method bound to the credentials.
+    pub method: Method,
+}
+
+/// What a client has to prove itself with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Means {
+    /// The method bound to the credentials: by the registration's answer, the client document or
+    /// the host.
+    pub bound: Option<Method>,
+    /// A shared secret.
+    pub secret: bool,
+    /// A private key.
+    pub key: bool,
+    /// Pre-registered, or identified by a document: never to be registered by us.
+    pub settled: bool,
+}
+
+/// The method to use, and the leniency it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The one method.
+    pub method: Method,
+    /// D15: `none` is not listed and used all the same; to be noted.
+    pub switch: Option<Switch>,
+}
+
+/// Chooses the method for requests to one server, whose list is `listed` if it has one
+/// (CAUTH-02, D15).
+///
+/// # Errors
+/// `client_auth_unsupported` if no method suits both sides: other credentials are needed. Raised
+/// before any request and before the person is asked (HOST-138).
+pub fn choose_method(means: Means, listed: Option<Methods>) -> Result<Chosen, Failure> {
+    let listed = listed.filter(|listed| !listed.is_empty());
+    let chosen = |method| Ok(Chosen { method, switch: None });
+    if means.settled && !means.secret && !means.key {
+        let unlisted = listed.is_some_and(|listed| !listed.has(Method::None));
+        return Ok(Chosen {
+            method: Method::None,
+            switch: unlisted.then_some(Switch::UnlistedNone),
+        });
+    }
+    let able = |method: Method| match method {
+        Method::None => true,
+        Method::SecretBasic | Method::SecretPost => means.secret,
+        Method::PrivateKeyJwt => means.key,
+    };
+    let lists = |method| listed.is_none_or(|listed| listed.has(method));
+    if let Some(bound) = means.bound.filter(|bound| able(*bound) && lists(*bound)) {
+        return chosen(bound);
+    }
+    let Some(listed) = listed else {
+        return chosen(if means.secret { Method::SecretBasic } else { Method::None });
+    };
+    [Method::PrivateKeyJwt, Method::SecretBasic, Method::SecretPost, Method::None]
+        .into_iter()
+        .find(|method| able(*method) && listed.has(*method))
+        .map_or_else(|| Err(unsupported()), chosen)
+}
+
+/// Chooses the method to register with: `none` if the server lists it or lists nothing, a shared
+/// secret only if it does not (REG-18, NAT-11).
+///
+/// # Errors
+/// `client_auth_unsupported` if the server lists no method of this client (HOST-138): configure
+/// credentials for it.
+pub fn registration_method(listed: Option<Methods>, key: bool) -> Result<Method, Failure> {
+    let listed = listed.filter(|listed| !listed.is_empty());
+    let lists = |method| listed.is_none_or(|listed| listed.has(method));
+    if key && lists(Method::PrivateKeyJwt) {
+        return Ok(Method::PrivateKeyJwt);
+    }
+    [Method::None, Method::SecretBasic, Method::SecretPost]
+        .into_iter()
+        .find(|method| lists(*method))
+        .ok_or_else(unsupported)
+}
+
+fn unsupported() -> Failure {
+    Failure::new(Kind::ClientAuthUnsupported, "CAUTH-02")
+        .with_subject("token_endpoint_auth_methods_supported")
+}
+
+/// Writes the credentials into a request: into its form or into its header, never into both
+/// (CAUTH-01).
+///
+/// # Errors
+/// `client_auth_unsupported` if the method needs a secret that is not there, or a signature, which
+/// is not made here.
+pub fn authenticate(
+    credentials: &Credentials,
+    form: &mut String,
+    headers: &mut HeaderMap,
+) -> Result<(), Failure> {
+    let secret = || credentials.secret.as_ref().ok_or_else(unsupported);
+    match credentials.method {
+        Method::None => form::append(form, "client_id", &credentials.client_id),
+        Method::SecretPost => {
+            form::append(form, "client_id", &credentials.client_id);
+            form::append(form, "client_secret", secret()?.expose());
+        }
+        Method::SecretBasic => {
+            headers.insert(AUTHORIZATION, basic(&credentials.client_id, secret()?)?);
+        }
+        Method::PrivateKeyJwt => return Err(unsupported()),
+    }
+    Ok(())
+}
+
+/// Both parts are form-encoded before they are joined, so that a colon in the id cannot move the
+/// boundary.
+fn basic(client_id: &str, secret: &Secret) -> Result<HeaderValue, Failure> {
+    let room = client_id.len().saturating_add(secret.expose().len()).saturating_mul(3);
+    let mut pair = Zeroizing::new(String::with_capacity(room.saturating_add(1)));
+    form::encode(&mut pair, client_id);
+    pair.push(':');
+    form::encode(&mut pair, secret.expose());
+    let mut field = Zeroizing::new(String::with_capacity(pair.len().saturating_mul(2)));
+    field.push_str("Basic ");
+    STANDARD.encode_string(pair.as_bytes(), &mut field);
+    let mut value = HeaderValue::from_str(&field).map_err(|_| unsupported())?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,522 @@
+//! Reads the members it is asked for out of one JSON object (RFC 8259, DISC-19, SEC-19).
+//!
+//! Decides only whether the bytes are one well-formed, flat enough object, and whether a named
+//! member comes twice; what a member must be is its reader's business. One pass, a flat stack, no
+//! allocation: unknown members are skipped, strings and numbers stay where they are. Numbers keep
+//! their text, because a lifetime of 400 digits is an answer to be cut, not a broken document.
+
+use std::borrow::Cow;
+
+use crate::failure::{Failure, Kind};
+
+/// Deepest nesting of a document that is read.
+pub(super) const DEEPEST: u32 = 32;
+/// Most elements of an array that is read.
+pub(super) const MOST_ELEMENTS: usize = 256;
+
+/// Why a body is no object that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum JsonFault {
+    Malformed,
+    TooDeep,
+    Repeated,
+    /// Well-formed, but something else than an object.
+    NotAnObject,
+}
+
+impl JsonFault {
+    /// The failure; `other` is the kind for a document that is no object.
+    pub(super) fn failure(self, other: Kind, subject: &str) -> Failure {
+        let (kind, rule) = match self {
+            Self::Malformed => (Kind::JsonMalformed, "DISC-19"),
+            Self::TooDeep => (Kind::JsonTooDeep, "SEC-19"),
+            Self::Repeated => (Kind::JsonDuplicateKey, "DISC-19"),
+            Self::NotAnObject => (other, "DISC-19"),
+        };
+        Failure::new(kind, rule).with_subject(subject)
+    }
+}
+
+/// One value, still in place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Value<'a> {
+    Bool(bool),
+    /// The text of the number.
+    Number(&'a str),
+    Text(Text<'a>),
+    List(List<'a>),
+    Object,
+    Null,
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Text(text) => Some(text.read()),
+            _ => None,
+        }
+    }
+}
+
+/// A string between its quotes, known to be well-formed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Text<'a> {
+    raw: &'a str,
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn read(self) -> Cow<'a, str> {
+        if self.escaped { Cow::Owned(unescaped(self.raw)) } else { Cow::Borrowed(self.raw) }
+    }
+
+    fn is(self, other: &str) -> bool {
+        if self.escaped { unescaped(self.raw) == other } else { self.raw == other }
+    }
+}
+
+/// An array, known to be well-formed; read element by element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct List<'a> {
+    /// From bracket to bracket.
+    raw: &'a str,
+}
+
+impl<'a> List<'a> {
+    /// The first [`MOST_ELEMENTS`] elements.
+    pub(super) fn iter(self) -> impl Iterator<Item = Value<'a>> {
+        self.all().take(MOST_ELEMENTS)
+    }
+
+    pub(super) fn over_limit(self) -> bool {
+        self.all().nth(MOST_ELEMENTS).is_some()
+    }
+
+    pub(super) fn has_text(self, wanted: &str) -> bool {
+        self.iter().any(|value| matches!(value, Value::Text(text) if text.is(wanted)))
+    }
+
+    fn all(self) -> impl Iterator<Item = Value<'a>> {
+        let mut scanner = Scanner::new(self.raw);
+        scanner.at = 1;
+        core::iter::from_fn(move || {
+            scanner.space();
+            scanner.eat(b',');
+            scanner.space();
+            // At the closing bracket this is an error, which ends the list.
+            scanner.value(0).ok()
+        })
+    }
+}
+
+/// The members asked for, `None` for those that are absent or `null`.
+#[derive(Debug)]
+pub(super) struct Members<'a, const N: usize> {
+    values: [Option<Value<'a>>; N],
+    repeated: u64,
+}
+
+impl<'a, const N: usize> Members<'a, N> {
+    /// The values, if no member that was asked for came twice.
+    pub(super) fn unique(self) -> Result<[Option<Value<'a>>; N], JsonFault> {
+        if self.repeated == 0 { Ok(self.values) } else { Err(JsonFault::Repeated) }
+    }
+
+    /// The value at an index of the names, if it came once.
+    pub(super) fn once(&self, index: usize) -> Option<Value<'a>> {
+        let repeated = self.repeated.checked_shr(u32::try_from(index).ok()?)? & 1 == 1;
+        if repeated { None } else { self.values.get(index).copied().flatten() }
+    }
+}
+
+/// Reads one object and picks the members named, at most 64 of them.
+pub(super) fn read_members<'a, const N: usize>(
+    body: &'a [u8],
+    names: &[&'static str; N],
+) -> Result<Members<'a, N>, JsonFault> {
+    const { assert!(N <= 64) }
+    let text = core::str::from_utf8(body).map_err(|_| JsonFault::Malformed)?;
+    let mut scanner = Scanner::new(text);
+    let mut members = Members { values: [None; N], repeated: 0 };
+    scanner.space();
+    if scanner.peek() != Some(b'{') {
+        scanner.value(0)?;
+        scanner.end()?;
+        return Err(JsonFault::NotAnObject);
+    }
+    scanner.at = scanner.at.saturating_add(1);
+    scanner.space();
+    let mut seen = 0u64;
+    if !scanner.eat(b'}') {
+        loop {
+            let name = scanner.key()?;
+            let value = scanner.value(1)?;
+            let slots = names.iter().zip(&mut members.values).enumerate();
+            if let Some((index, (_, slot))) = slots.into_iter().find(|(_, (n, _))| name.is(n)) {
+                let bit = 1u64 << index;
+                members.repeated |= seen & bit;
+                seen |= bit;
+                *slot = Some(value).filter(|value| *value != Value::Null);
+            }
+            scanner.space();
+            if scanner.eat(b'}') {
+                break;
+            }
+            if !scanner.eat(b',') {
+                return Err(JsonFault::Malformed);
+            }
+            scanner.space();
+        }
+    }
+    scanner.end()?;
+    Ok(members)
+}
+
+/// Whether the bytes are one JSON object.
+pub(super) fn is_object(body: &[u8]) -> bool {
+    read_members(body, &[]).is_ok()
+}
+
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    const fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at = self.at.saturating_add(usize::from(found));
+        found
+    }
+
+    fn skip_while(&mut self, inside: impl Fn(&u8) -> bool) -> usize {
+        let length = self.rest().iter().take_while(|byte| inside(byte)).count();
+        self.at = self.at.saturating_add(length);
+        length
+    }
+
+    fn space(&mut self) {
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.skip_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+        }
+    }
+
+    fn end(&mut self) -> Result<(), JsonFault> {
+        self.space();
+        if self.peek().is_none() { Ok(()) } else { Err(JsonFault::Malformed) }
+    }
+
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// A member's name and the colon after it.
+    fn key(&mut self) -> Result<Text<'a>, JsonFault> {
+        let name = self.string()?;
+        self.space();
+        if !self.eat(b':') {
+            return Err(JsonFault::Malformed);
+        }
+        self.space();
+        Ok(name)
+    }
+
+    /// One value inside `outer` open containers.
+    fn value(&mut self, outer: u32) -> Result<Value<'a>, JsonFault> {
+        let start = self.at;
+        match self.peek() {
+            Some(b'"') => self.string().map(Value::Text),
+            Some(b'{') => self.container(outer).map(|()| Value::Object),
+            Some(b'[') => {
+                self.container(outer)?;
+                Ok(Value::List(List { raw: self.since(start) }))
+            }
+            Some(b't') => self.literal("true", Value::Bool(true)),
+            Some(b'f') => self.literal("false", Value::Bool(false)),
+            Some(b'n') => self.literal("null", Value::Null),
+            _ => {
+                self.number()?;
+                Ok(Value::Number(self.since(start)))
+            }
+        }
+    }
+
+    fn literal(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>, JsonFault> {
+        if !self.rest().starts_with(word.as_bytes()) {
+            return Err(JsonFault::Malformed);
+        }
+        self.at = self.at.saturating_add(word.len());
+        Ok(value)
+    }
+
+    fn number(&mut self) -> Result<(), JsonFault> {
+        self.eat(b'-');
+        if !self.eat(b'0') && self.skip_while(u8::is_ascii_digit) == 0 {
+            return Err(JsonFault::Malformed);
+        }
+        if self.eat(b'.') && self.skip_while(u8::is_ascii_digit) == 0 {
+            return Err(JsonFault::Malformed);
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            if !self.eat(b'+') {
+                self.eat(b'-');
+            }
+            if self.skip_while(u8::is_ascii_digit) == 0 {
+                return Err(JsonFault::Malformed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Skips one array or object. Open containers are bits of a word, so no nesting can exhaust
+    /// the stack (HOST-076).
+    fn container(&mut self, outer: u32) -> Result<(), JsonFault> {
+        let mut depth = outer;
+        let mut objects = 0u64;
+        loop {
+            let opens_object = self.peek() == Some(b'{');
+            if opens_object || self.peek() == Some(b'[') {
+                depth = depth.saturating_add(1);
+                if depth > DEEPEST {
+                    return Err(JsonFault::TooDeep);
+                }
+                objects = objects << 1 | u64::from(opens_object);
+                self.at = self.at.saturating_add(1);
+                self.space();
+                if self.peek() != Some(if opens_object { b'}' } else { b']' }) {
+                    if opens_object {
+                        self.key()?;
+                    }
+                    continue;
+                }
+            } else {
+                self.value(depth)?;
+            }
+            // A value has ended, or an empty container is about to.
+            loop {
+                if depth == outer {
+                    return Ok(());
+                }
+                self.space();
+                let in_object = objects & 1 == 1;
+                if self.eat(if in_object { b'}' } else { b']' }) {
+                    depth = depth.saturating_sub(1);
+                    objects >>= 1;
+                } else if self.eat(b',') {
+                    self.space();
+                    if in_object {
+                        self.key()?;
+                    }
+                    break;
+                } else {
+                    return Err(JsonFault::Malformed);
+                }
+            }
+        }
+    }
+
+    /// A string; its escapes are judged here, so that reading it later cannot fail.
+    fn string(&mut self) -> Result<Text<'a>, JsonFault> {
+        if !self.eat(b'"') {
+            return Err(JsonFault::Malformed);
+        }
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.skip_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1F));
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    let (_, length) = escape(self.rest()).ok_or(JsonFault::Malformed)?;
+                    self.at = self.at.saturating_add(length);
+                }
+                _ => return Err(JsonFault::Malformed),
+            }
+        }
+        let raw = self.since(start);
+        self.at = self.at.saturating_add(1);
+        Ok(Text { raw, escaped })
+    }
+}
+
+/// The character an escape stands for and how many bytes it takes. Half a surrogate pair is
+/// no character (HOST-081).
+fn escape(text: &[u8]) -> Option<(char, usize)> {
+    fn unit(text: &[u8]) -> Option<u32> {
+        let [b'\\', b'u', digits @ ..] = text else { return None };
+        digits.get(..4)?.iter().try_fold(0, |unit, digit| {
+            Some(unit << 4 | char::from(*digit).to_digit(16)?)
+        })
+    }
+    let plain = match text.get(1)? {
+        b'"' => '"',
+        b'\\' => '\\',
+        b'/' => '/',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => {
+            let high = unit(text)?;
+            if !(0xD800..0xDC00).contains(&high) {
+                return Some((char::from_u32(high)?, 6));
+            }
+            let low = unit(text.get(6..)?)?.checked_sub(0xDC00).filter(|low| *low < 0x400)?;
+            let high = high.checked_sub(0xD800)?;
+            return Some((char::from_u32(0x1_0000 + (high << 10 | low))?, 12));
+        }
+        _ => return None,
+    };
+    Some((plain, 2))
+}
+
+fn unescaped(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        let (plain, coded) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.push_str(plain);
+        let Some((character, length)) = escape(coded.as_bytes()) else { break };
+        out.push(character);
+        rest = coded.get(length..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(body: &[u8]) -> Option<JsonFault> {
+        read_members(body, &["a", "b"]).and_then(|members| members.unique()).err()
+    }
+
+    #[test]
+    fn only_one_whole_object_is_read_disc_19_host_076_to_host_087() {
+        let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        let inside = |levels: usize| format!("{{\"x\":{}}}", deep(levels));
+        for (body, expected) in [
+            ("{}", None),
+            (" {\"a\" : 1 , \"b\":null}\r\n", None),
+            ("{\"x\":1e999,\"y\":-0,\"z\":0.5E-7}", None),
+            (&format!("{{\"x\":{}}}", "9".repeat(400)), None),
+            (&inside(31), None),
+            (&inside(32), Some(JsonFault::TooDeep)),
+            (&deep(32), Some(JsonFault::NotAnObject)),
+            (&deep(33), Some(JsonFault::TooDeep)),
+            (&deep(100_000), Some(JsonFault::TooDeep)),
+            (&"{\"a\":".repeat(100_000), Some(JsonFault::TooDeep)),
+            ("[]", Some(JsonFault::NotAnObject)),
+            ("\"x\"", Some(JsonFault::NotAnObject)),
+            ("null", Some(JsonFault::NotAnObject)),
+            ("1", Some(JsonFault::NotAnObject)),
+            ("{\"a\":1,\"a\":1}", Some(JsonFault::Repeated)),
+            ("{\"a\":null,\"\\u0061\":1}", Some(JsonFault::Repeated)),
+            ("{\"x\":1,\"x\":2}", None),
+            ("{\"a\":1,\"x\":{\"a\":2}}", None),
+            ("", Some(JsonFault::Malformed)),
+            ("{}x", Some(JsonFault::Malformed)),
+            ("{}{}", Some(JsonFault::Malformed)),
+            ("cb({})", Some(JsonFault::Malformed)),
+            (")]}'{}", Some(JsonFault::Malformed)),
+            ("{/**/}", Some(JsonFault::Malformed)),
+            ("{\"a\":1,}", Some(JsonFault::Malformed)),
+            ("{'a':1}", Some(JsonFault::Malformed)),
+            ("{\"a\":\"\\ud800\"}", Some(JsonFault::Malformed)),
+            ("{\"x\":\"\\udc00\\ud800\"}", Some(JsonFault::Malformed)),
+            ("{\"a\":\"\n\"}", Some(JsonFault::Malformed)),
+            ("{\"a\":\"\\x\"}", Some(JsonFault::Malformed)),
+            ("{\"a\":01}", Some(JsonFault::Malformed)),
+            ("{\"a\":[1 2]}", Some(JsonFault::Malformed)),
+            ("{\"a\":[1,]}", Some(JsonFault::Malformed)),
+            ("{\"x\":[{]}", Some(JsonFault::Malformed)),
+            ("{\"x\":{\"y\":[}]}", Some(JsonFault::Malformed)),
+            ("{\"a\":NaN}", Some(JsonFault::Malformed)),
+        ] {
+            let shown = body.get(..40).unwrap_or(body);
+            assert_eq!(fault(body.as_bytes()), expected, "{shown}");
+        }
+        assert_eq!(fault(b"{\"x\":\"\xff\"}"), Some(JsonFault::Malformed));
+    }
+
+    #[test]
+    fn values_stay_in_place_and_null_is_absent_disc_19_host_079() {
+        let body = br#"{"a":"x","b":["p","q\/\u00e9\ud83d\ude00",1,null,["r"],{"s":1}],"c":null,"d":-1.5e3,
+            "e":true,"f":{"g":[{}]}}"#;
+        let [a, b, c, d, e, f, g] = read_members(body, &["a", "b", "c", "d", "e", "f", "g"])
+            .and_then(Members::unique)
+            .unwrap();
+        assert!(matches!(a.and_then(Value::text), Some(Cow::Borrowed("x"))));
+        let Some(Value::List(list)) = b else { panic!("{b:?}") };
+        assert_eq!(list.iter().count(), 6);
+        assert!(list.has_text("p") && list.has_text("q/é😀") && !list.has_text("r"));
+        assert_eq!((c, g), (None, None));
+        assert_eq!(d, Some(Value::Number("-1.5e3")));
+        assert_eq!((e, f), (Some(Value::Bool(true)), Some(Value::Object)));
+    }
+
+    #[test]
+    fn long_lists_are_flagged_and_cut_host_084() {
+        let list = |length: usize| format!("{{\"a\":[{}]}}", vec!["1"; length].join(","));
+        for (length, over) in [(0, false), (256, false), (257, true), (5000, true)] {
+            let body = list(length);
+            let [value] = read_members(body.as_bytes(), &["a"]).and_then(Members::unique).unwrap();
+            let Some(Value::List(found)) = value else { panic!("{value:?}") };
+            assert_eq!((found.over_limit(), found.iter().count()), (over, length.min(256)));
+        }
+    }
+
+    /// The same verdict as the ordinary parser on random documents, but for the depth.
+    #[test]
+    fn agrees_with_the_ordinary_parser_sec_19() {
+        const PIECES: [&str; 34] = [
+            "{", "}", "[", "]", ",", ":", "\"a\"", "\"b\"", "\"\\n\"", "\"\\u0041\"", "\"\\ud800\"",
+            "\"\\ud83d\\ude00\"", "\"", "1", "-", "0", ".", "e", "E+1", "1.5", "true", "false", "null",
+            " ", "\n", "x", "é", "\\", "{\"a\":", "\"b\":1", "[1,", "]}", "{}", "[]",
+        ];
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut whole = 0;
+        for _ in 0..200_000 {
+            let mut text = String::from("{\"a\":");
+            for _ in 0..1 + (seed >> 40) % 6 {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                text.push_str(PIECES[(seed >> 20) as usize % PIECES.len()]);
+            }
+            if seed % 3 != 0 {
+                text.push('}');
+            }
+            let theirs = serde_json::from_str::<serde_json::Value>(&text);
+            let ours = read_members(text.as_bytes(), &["a"]);
+            whole += usize::from(theirs.is_ok());
+            assert_eq!(ours.is_ok(), theirs.is_ok(), "{text}");
+        }
+        assert!(whole > 1000, "{whole}");
+    }
+
+    #[test]
+    fn text_reads_as_the_ordinary_parser_does() {
+        for text in [r#""a\"b\\c\/d\b\f\n\r\t""#, r#""\u00e9\u0000\uffff\ud83d\ude00x""#] {
+            let body = format!("{{\"a\":{text}}}");
+            let [value] = read_members(body.as_bytes(), &["a"]).and_then(Members::unique).unwrap();
+            let theirs: String = serde_json::from_str(text).unwrap();
+            assert_eq!(value.and_then(Value::text).as_deref(), Some(theirs.as_str()));
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The URL of the MCP endpoint as the person gave it.
+//!
+//! Decides its canonical form (RES-04) and whether it is on this machine (SEC-03). The person is
+//! trusted: private addresses and any spelling of a host are fine here and nowhere else.
+
+use core::fmt;
+
+use url::{Host, Url};
+
+use super::reach::lists_host;
+use super::url::default_port;
+use crate::failure::{Failure, Kind, Switch};
+
+/// The MCP URL: parsed, without user name, password and fragment, beside its canonical form.
+#[derive(Clone, PartialEq, Eq)]
+pub struct McpUrl {
+    url: Url,
+    canonical: Box<str>,
+    origin: usize,
+    loopback: bool,
+}
+
+impl McpUrl {
+    /// Reads the URL a person gave. Scheme and host may be in any case; user name, password and
+    /// fragment are dropped (RES-04, RES-05). `plain_http_hosts` are the hosts for which the
+    /// caller switched plain http on (D6), ignored if `strict`.
+    ///
+    /// # Errors
+    /// `config_invalid` if it is no http or https URL, `insecure_transport` for http to a host
+    /// that is neither loopback nor switched on. Correct the configuration.
+    pub fn parse(
+        text: &str,
+        plain_http_hosts: &[Box<str>],
+        strict: bool,
+    ) -> Result<Self, Failure> {
+        let invalid = || Failure::new(Kind::ConfigInvalid, "RES-06").with_subject("MCP URL");
+        let mut url = Url::parse(text).map_err(|_| invalid())?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(invalid());
+        }
+        // Only cannot-be-a-base URLs refuse these, and http URLs never are.
+        url.set_username("").map_err(|()| invalid())?;
+        url.set_password(None).map_err(|()| invalid())?;
+        url.set_fragment(None);
+        let loopback = match url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => {
+                address.is_loopback()
+                    || address.to_ipv4_mapped().is_some_and(|inner| inner.is_loopback())
+            }
+            Some(Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
+            None => return Err(invalid()),
+        };
+        let host = url.host_str().ok_or_else(invalid)?;
+        let switched_on = !strict && lists_host(plain_http_hosts, host);
+        if url.scheme() == "http" && !loopback && !switched_on {
+            let failure = Failure::new(Kind::InsecureTransport, "SEC-01")
+                .with_subject(&format!("MCP URL http://{host}"));
+            return Err(if strict { failure } else { failure.with_switch(Switch::PlainHttp) });
+        }
+        let (canonical, origin) = canonical(&url);
+        Ok(Self { canonical, origin, loopback, url })
+    }
+
+    /// The canonical form: the `resource` of a server without metadata, the name of its records.
+    #[must_use]
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+
+    /// The parsed URL, without user name, password and fragment.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Scheme, host and port if it is not the scheme's own; no slash at the end (LEG-01).
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.canonical.get(..self.origin).unwrap_or_default()
+    }
+
+    /// The path, at least `/`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.url.path()
+    }
+
+    /// The query without its question mark.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.url.query()
+    }
+
+    /// The host in lower case; IPv6 in brackets.
+    #[must_use]
+    pub fn host_str(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The port, the scheme's own if none is written.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.url.port().unwrap_or(default_port(self.is_https()))
+    }
+
+    /// Whether the scheme is https.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// Whether the host means this machine, in whatever spelling (SEC-03).
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    /// What a note or an error may show: no query (HOST-304).
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.canonical.split('?').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for McpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "McpUrl({})", self.shown())
+    }
+}
+
+/// The canonical form and the length of its origin. The parser has lowered scheme and host and
+/// dropped a default port.
+fn canonical(url: &Url) -> (Box<str>, usize) {
+    let host = url.host_str().unwrap_or_default();
+    let mut text = String::with_capacity(url.as_str().len());
+    text.push_str(url.scheme());
+    text.push_str("://");
+    text.push_str(host);
+    if let Some(port) = url.port() {
+        text.push(':');
+        text.push_str(&port.to_string());
+    }
+    let origin = text.len();
+    if url.path() != "/" {
+        text.push_str(url.path());
+    }
+    if let Some(query) = url.query() {
+        text.push('?');
+        text.push_str(query);
+    }
+    (text.into_boxed_str(), origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_form_res_03_to_res_06_leg_01() {
+        for (given, canonical, origin) in [
+            ("HTTPS://MCP.Example.com:443/", "https://mcp.example.com", "https://mcp.example.com"),
+            ("https://mcp.example", "https://mcp.example", "https://mcp.example"),
+            ("https://mcp.example/mcp", "https://mcp.example/mcp", "https://mcp.example"),
+            ("https://mcp.example/mcp/", "https://mcp.example/mcp/", "https://mcp.example"),
+            ("https://mcp.example:8443/a", "https://mcp.example:8443/a", "https://mcp.example:8443"),
+            ("https://mcp.example/mcp#x", "https://mcp.example/mcp", "https://mcp.example"),
+            ("https://u:p@mcp.example/mcp", "https://mcp.example/mcp", "https://mcp.example"),
+            ("https://mcp.example/mcp?t=1", "https://mcp.example/mcp?t=1", "https://mcp.example"),
+            ("https://10.0.0.4/mcp", "https://10.0.0.4/mcp", "https://10.0.0.4"),
+            ("http://[::1]:80/mcp", "http://[::1]/mcp", "http://[::1]"),
+        ] {
+            let url = McpUrl::parse(given, &[], false).unwrap();
+            assert_eq!((url.canonical(), url.origin()), (canonical, origin), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_http_url_is_refused_res_06() {
+        for bad in ["mcp.example.com", "", "/mcp", "file:///x", "ftp://h/", "https://", "mailto:x"] {
+            let failure = McpUrl::parse(bad, &[], false).unwrap_err();
+            assert_eq!(failure.kind(), Kind::ConfigInvalid, "{bad}");
+        }
+    }
+
+    #[test]
+    fn plain_http_needs_loopback_or_a_switch_sec_01_use_06() {
+        let switched = ["lan.example".into()];
+        for (given, hosts, strict, fine) in [
+            ("http://remote.example/mcp", &[][..], false, false),
+            ("http://lan.example/mcp", &switched[..], false, true),
+            ("http://lan.example/mcp", &switched[..], true, false),
+            ("http://127.0.0.1:8080/mcp", &[][..], true, true),
+            ("https://remote.example/mcp", &[][..], true, true),
+        ] {
+            let parsed = McpUrl::parse(given, hosts, strict);
+            assert_eq!(parsed.is_ok(), fine, "{given}");
+            if let Err(failure) = parsed {
+                assert_eq!(failure.kind(), Kind::InsecureTransport);
+                assert_eq!(failure.switches().is_empty(), strict);
+            }
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_loopback_is_recognised_sec_03() {
+        for (host, loopback) in [
+            ("127.0.0.1", true),
+            ("127.1", true),
+            ("0x7f000001", true),
+            ("2130706433", true),
+            ("[::1]", true),
+            ("[::ffff:127.0.0.1]", true),
+            ("localhost", true),
+            ("localhost.", true),
+            ("LOCALHOST", true),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("10.0.0.1", false),
+            ("[::2]", false),
+        ] {
+            let url = McpUrl::parse(&format!("https://{host}/mcp"), &[], false).unwrap();
+            assert_eq!(url.is_loopback(), loopback, "{host}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_query_host_304() {
+        let url = McpUrl::parse("https://mcp.example/mcp?key=SECRET-CANARY", &[], false).unwrap();
+        assert_eq!(format!("{url:?}"), "McpUrl(https://mcp.example/mcp)");
+    }
+}

@@ -1,0 +1,172 @@
+//! Metadata requests, and what their answers are before anything in them is believed
+//! (RFC 9728 §3, RFC 8414 §3, DISC-09, DISC-12).
+//!
+//! Decides whether an answer is a document, an absence or a refusal. What the documents must hold
+//! is in [`resource_metadata`](super::resource_metadata) and
+//! [`server_metadata`](super::server_metadata).
+
+use core::time::Duration;
+use std::borrow::Cow;
+
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+
+use super::json::{self, List, Value};
+pub use super::resource_metadata::{
+    Match, ResourceMetadata, check_resource, read_resource_metadata,
+};
+use super::retry_after::read_retry_after;
+pub use super::server_metadata::{
+    GrantTypes, Pkce, ServerMetadata, ServerRules, check_server_metadata, read_server_metadata,
+};
+use super::url::ServerUrl;
+use crate::failure::{Failure, Kind};
+use crate::time::Timestamp;
+
+/// Carries the protocol version on metadata requests too (DISC-13).
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+/// A request for a metadata document: GET, no credentials of any kind (DISC-12), no compression
+/// (HOST-066).
+///
+/// # Errors
+/// `url_malformed` if the HTTP library refuses the URL; end the flow.
+pub fn metadata_request(
+    url: &ServerUrl,
+    protocol_version: &HeaderValue,
+) -> Result<Request<Vec<u8>>, Failure> {
+    let mut headers = HeaderMap::with_capacity(3);
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(PROTOCOL_VERSION, protocol_version.clone());
+    request(url, Method::GET, headers, Vec::new())
+}
+
+/// Puts a request together.
+pub(super) fn request(
+    url: &ServerUrl,
+    method: Method,
+    headers: HeaderMap,
+    body: Vec<u8>,
+) -> Result<Request<Vec<u8>>, Failure> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = url.uri()?;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// What the answer to a metadata request is.
+#[derive(Debug)]
+pub enum Finding<'a> {
+    /// A body that claims to be a document; the two readers judge it.
+    Document(&'a [u8]),
+    /// Definitely no document: a 4xx but 408 and 429. Go on to the next candidate (DISC-09).
+    Absent(u16),
+    /// A success that is no document, as sites give it that answer everything. Go on at a guessed
+    /// address; at an advertised one it is an invalid document (HOST-059).
+    Unrelated(u16),
+    /// A redirect; [`resolve_redirect`](super::url::resolve_redirect) says where to.
+    Redirect,
+    /// The server cannot answer now (DISC-09, ASM-06).
+    Transient {
+        /// 408, 429 or 5xx.
+        status: u16,
+        /// The wait it asks for.
+        retry_after: Option<Duration>,
+    },
+    /// An answer that breaks a rule of HTTP or of ours; end the attempt.
+    Refused(Failure),
+}
+
+/// Sorts the answer to a metadata request (DISC-09, PRM-03, ASM-06). `now` reads dates in
+/// `Retry-After`.
+#[must_use]
+pub fn classify(response: &Response<Vec<u8>>, now: Timestamp) -> Finding<'_> {
+    let status = response.status().as_u16();
+    match status {
+        300..=399 => Finding::Redirect,
+        408 | 429 | 500..=599 => {
+            Finding::Transient { status, retry_after: read_retry_after(response.headers(), now) }
+        }
+        400..=499 => Finding::Absent(status),
+        200 if is_encoded(response.headers()) => {
+            Finding::Refused(Failure::new(Kind::EncodingRefused, "HOST-066"))
+        }
+        200 if is_json(response.headers()) || json::is_object(response.body()) => {
+            Finding::Document(response.body())
+        }
+        200..=299 => Finding::Unrelated(status),
+        _ => Finding::Refused(Failure::new(Kind::HeaderMalformed, "HOST-058")),
+    }
+}
+
+/// Whether the body is compressed although identity was asked for; nothing is ever inflated.
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
+/// `application/json` or anything `+json`, with or without parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return false };
+    let media = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    let media = media.trim_ascii();
+    let ends = |end: &[u8]| {
+        media.len().checked_sub(end.len()).and_then(|at| media.get(at..)).is_some_and(
+            |tail| tail.eq_ignore_ascii_case(end),
+        )
+    };
+    media.eq_ignore_ascii_case(b"application/json") || ends(b"+json")
+}
+
+/// Reads members of the types a document must have. A wrong type is never read as absent
+/// (HOST-086).
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) kind: Kind,
+    pub(super) rule: &'static str,
+}
+
+impl Shape {
+    pub(super) fn invalid(self, field: &str) -> Failure {
+        Failure::new(self.kind, self.rule).with_subject(field)
+    }
+
+    pub(super) fn text<'a>(
+        self,
+        value: Option<Value<'a>>,
+        field: &str,
+    ) -> Result<Option<Cow<'a, str>>, Failure> {
+        value.map(|value| value.text().ok_or_else(|| self.invalid(field))).transpose()
+    }
+
+    pub(super) fn flag(self, value: Option<Value<'_>>, field: &str) -> Result<bool, Failure> {
+        match value {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(flag),
+            Some(_) => Err(self.invalid(field)),
+        }
+    }
+
+    /// A list; one over the limit is a failure of its own.
+    pub(super) fn list<'a>(
+        self,
+        value: Option<Value<'a>>,
+        field: &str,
+    ) -> Result<Option<List<'a>>, Failure> {
+        match value {
+            None => Ok(None),
+            Some(Value::List(list)) if list.over_limit() => Err(over_limit(field)),
+            Some(Value::List(list)) => Ok(Some(list)),
+            Some(_) => Err(self.invalid(field)),
+        }
+    }
+}
+
+/// A list of more elements than are read.
+pub(super) fn over_limit(field: &str) -> Failure {
+    Failure::new(Kind::LimitExceeded, "HOST-084").with_subject(field)
+}

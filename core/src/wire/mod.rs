@@ -1,0 +1,39 @@
+//! The wire layer: pure pairs that build a request or read an answer. No state, no clock, no
+//! randomness; what a reader needs beside the bytes is an argument.
+//!
+//! Every byte that enters here is hostile until its reader has passed it; every reader says with
+//! which code and rule it did not. Text that is compared or sent on is kept as it was received
+//! (issuers, resources, client identifiers), because two spellings of one URL are two names.
+//!
+//! | module | request | reader |
+//! | --- | --- | --- |
+//! | [`challenge`] | | `WWW-Authenticate` |
+//! | [`well_known`] | addresses of metadata | |
+//! | [`metadata`] | metadata | RFC 9728 and RFC 8414 documents |
+//! | [`registration`] | RFC 7591 | the registration |
+//! | [`client_document`] | a client document | the same, checked |
+//! | [`authorize`], [`pkce`] | the authorization URL | the callback |
+//! | [`token`], [`client_auth`] | token requests | tokens or the refusal |
+//! | [`url`], [`redirect`] | | URLs of servers, of the person, of redirects |
+
+pub mod authorize;
+pub mod challenge;
+pub mod client_auth;
+pub mod client_document;
+mod form;
+mod json;
+mod mcp_url;
+pub mod metadata;
+pub mod pkce;
+mod reach;
+pub mod redirect;
+pub mod registration;
+mod resource_metadata;
+pub mod retry_after;
+mod server_metadata;
+pub mod token;
+pub mod url;
+pub mod well_known;
+
+pub use self::redirect::RedirectUri;
+pub use self::url::{McpUrl, Reach, ServerUrl};

@@ -1,0 +1,208 @@
+//! Redirect URIs of this client (NAT-01 to NAT-05, REG-22).
+//!
+//! Decides which may be configured at all and when two are the same but for the port. Refuses to
+//! decide where to listen; that follows from the host's choice.
+
+use core::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::url::Parts;
+use crate::effect::LoopbackHost;
+use crate::failure::{Failure, Kind};
+
+/// A redirect URI, kept as it is written: servers compare it character by character.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedirectUri {
+    raw: Box<str>,
+    form: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// An IP literal of this machine, whose port may vary (RFC 8252 §7.3).
+    Literal,
+    Localhost,
+    Https,
+    PrivateScheme,
+}
+
+impl RedirectUri {
+    /// Reads a redirect URI out of a configuration: https, http on loopback, or, if the caller
+    /// switched them on, a private-use scheme with a dot in its name (RFC 8252 §7.1).
+    ///
+    /// # Errors
+    /// `config_invalid`; correct the configuration.
+    pub fn read(text: &str, private_scheme_allowed: bool) -> Result<Self, Failure> {
+        let refused = |rule| Failure::new(Kind::ConfigInvalid, rule).with_subject("redirect_uri");
+        let form = match Parts::read(text, "") {
+            Ok(parts) if parts.is_loopback() && parts.address.is_some() && !parts.https => {
+                Form::Literal
+            }
+            Ok(parts) if parts.https => Form::Https,
+            Ok(parts) if parts.is_loopback() => Form::Localhost,
+            Ok(_) => return Err(refused("NAT-01")),
+            Err(Kind::UrlScheme) if !private_scheme_allowed => return Err(refused("NAT-04")),
+            Err(Kind::UrlScheme) if text.contains('#') => return Err(refused("NAT-05")),
+            Err(Kind::UrlScheme) => match text.split_once(':') {
+                Some((scheme, rest)) if scheme.contains('.') && rest.starts_with('/') => {
+                    Form::PrivateScheme
+                }
+                _ => return Err(refused("NAT-04")),
+            },
+            Err(_) => return Err(refused("NAT-05")),
+        };
+        Ok(Self { raw: text.into(), form })
+    }
+
+    /// The redirect URI of a listener on this machine.
+    ///
+    /// # Errors
+    /// `config_invalid` if the path does not make a URL; correct the configuration.
+    pub fn loopback(host: LoopbackHost, port: u16, path: &str) -> Result<Self, Failure> {
+        Self::read(&format!("http://{}:{port}{path}", host.as_str()), false)
+    }
+
+    /// The URI as it is sent and registered.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.raw
+    }
+
+    /// Whether it leads to this machine over plain http, so that a listener can serve it.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        matches!(self.form, Form::Literal | Form::Localhost)
+    }
+
+    /// Whether it is of a private-use scheme.
+    #[must_use]
+    pub fn is_private_scheme(&self) -> bool {
+        self.form == Form::PrivateScheme
+    }
+
+    /// What a registration is found by: the URI, without the port if that may vary (REG-22).
+    #[must_use]
+    pub fn set_key(&self) -> String {
+        match self.portless() {
+            Some((head, tail)) => [head, tail].concat(),
+            None => self.raw.to_string(),
+        }
+    }
+
+    /// Whether a server that registered `registered` accepts this one: the same, or the same but
+    /// for the port of a loopback literal (REG-15, CIMD-10).
+    #[must_use]
+    pub fn matches_registered(&self, registered: &str) -> bool {
+        if *self.raw == *registered {
+            return true;
+        }
+        let ours = self.portless();
+        ours.is_some() && ours == portless(registered)
+    }
+
+    fn portless(&self) -> Option<(&str, &str)> {
+        if self.form == Form::Literal { portless(&self.raw) } else { None }
+    }
+}
+
+/// A loopback literal's URI without its port: scheme and host, and what follows the port.
+fn portless(text: &str) -> Option<(&str, &str)> {
+    let parts = Parts::read(text, "").ok()?;
+    if parts.https || !parts.address.is_some_and(|address| address.is_loopback()) {
+        return None;
+    }
+    let (head, tail) = text.split_at_checked("http://".len().saturating_add(parts.host.len()))?;
+    let port = tail.bytes().take_while(|byte| *byte == b':' || byte.is_ascii_digit()).count();
+    Some((head, tail.get(port..)?))
+}
+
+impl fmt::Display for RedirectUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.raw)
+    }
+}
+
+impl Serialize for RedirectUri {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.raw)
+    }
+}
+
+impl<'de> Deserialize<'de> for RedirectUri {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let raw = Box::<str>::deserialize(from)?;
+        // It was configured once; whether private schemes are still on is the configuration's say.
+        Self::read(&raw, true).map_err(|failure| serde::de::Error::custom(failure.kind().code()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_and_https_nat_01_to_nat_05() {
+        for (text, private, fine) in [
+            ("http://127.0.0.1:5000/callback", false, true),
+            ("http://127.8.8.8/cb", false, true),
+            ("http://[::1]:5000/callback", false, true),
+            ("http://localhost:5000/callback", false, true),
+            ("https://app.example/cb", false, true),
+            ("https://app.example/cb?x=1", false, true),
+            ("http://app.example/cb", false, false),
+            ("http://10.0.0.1/cb", false, false),
+            ("http://0.0.0.0:5000/cb", false, false),
+            ("http://localhost.evil.example/cb", false, false),
+            ("http://127.1/cb", false, false),
+            ("/callback", false, false),
+            ("https://app.example/cb#x", false, false),
+            ("https://u@app.example/cb", false, false),
+            ("com.example.app:/cb", false, false),
+            ("com.example.app:/cb", true, true),
+            ("com.example.app://cb", true, true),
+            ("com.example.app:/cb#x", true, false),
+            ("myapp://cb", true, false),
+            ("javascript:alert(1)", true, false),
+            ("urn:ietf:wg:oauth:2.0:oob", true, false),
+        ] {
+            let read = RedirectUri::read(text, private);
+            assert_eq!(read.is_ok(), fine, "{text}");
+            match read {
+                Ok(uri) => assert_eq!(uri.as_str(), text),
+                Err(failure) => assert_eq!(failure.kind(), Kind::ConfigInvalid),
+            }
+        }
+    }
+
+    #[test]
+    fn the_literal_is_the_default_nat_03_host_196() {
+        let uri = RedirectUri::loopback(LoopbackHost::default(), 5000, "/callback").unwrap();
+        assert_eq!(uri.as_str(), "http://127.0.0.1:5000/callback");
+        assert!(uri.is_loopback());
+        assert!(RedirectUri::loopback(LoopbackHost::V4, 5000, "#x").is_err());
+    }
+
+    #[test]
+    fn only_the_port_of_a_loopback_literal_may_vary_reg_22_cimd_10() {
+        let uri = RedirectUri::read("http://127.0.0.1:5000/callback?a=1", false).unwrap();
+        assert_eq!(uri.set_key(), "http://127.0.0.1/callback?a=1");
+        for (registered, fits) in [
+            ("http://127.0.0.1:5000/callback?a=1", true),
+            ("http://127.0.0.1:6000/callback?a=1", true),
+            ("http://127.0.0.1/callback?a=1", true),
+            ("http://127.0.0.1:6000/callback", false),
+            ("http://127.0.0.1:6000/other?a=1", false),
+            ("http://[::1]:5000/callback?a=1", false),
+            ("http://localhost:5000/callback?a=1", false),
+            ("https://127.0.0.1:5000/callback?a=1", false),
+        ] {
+            assert_eq!(uri.matches_registered(registered), fits, "{registered}");
+        }
+        let named = RedirectUri::read("http://localhost:5000/cb", false).unwrap();
+        assert_eq!(named.set_key(), "http://localhost:5000/cb");
+        assert!(!named.matches_registered("http://localhost:6000/cb"));
+        let six = RedirectUri::read("http://[::1]:5000/cb", false).unwrap();
+        assert_eq!(six.set_key(), "http://[::1]/cb");
+    }
+}

@@ -1,0 +1,378 @@
+//! Dynamic client registration (RFC 7591, REG rows).
+//!
+//! Decides what is asked for and whether what came back can be used; the server's answer is
+//! authoritative (REG-15). Refuses to decide whether to register: that is the order of REG-01.
+
+use std::borrow::Cow;
+
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use serde::{Deserialize, Serialize};
+
+use super::client_auth::{Credentials, Method};
+use super::json::{Members, Value, read_members};
+use super::metadata::{is_encoded, request};
+use super::redirect::RedirectUri;
+use super::retry_after::read_retry_after;
+use super::token::LONGEST_TOKEN;
+use super::url::ServerUrl;
+use crate::failure::{Failure, Kind, Remedy, Said, escaped};
+use crate::scope::ScopeSet;
+use crate::secret::{Secret, written};
+use crate::time::Timestamp;
+
+/// Most bytes of a client identifier.
+pub const LONGEST_CLIENT_ID: usize = 2048;
+
+/// What the host says of its program; sent on registration and written in client documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientMetadata {
+    /// The name people see.
+    pub client_name: String,
+    /// The program's home page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    /// The program's logo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    /// Who to write to.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub contacts: Vec<String>,
+    /// Terms of service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+    /// Privacy policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    /// Identifies the program across its versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software_id: Option<String>,
+    /// The program's version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software_version: Option<String>,
+    /// The scopes the client may ask for; empty to leave it open.
+    #[serde(skip_serializing_if = "ScopeSet::is_empty", default)]
+    pub scope: ScopeSet,
+    /// Where the client's public keys are, for `private_key_jwt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+}
+
+/// `application_type` (OpenID Connect Registration §2, REG-09).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplicationType {
+    /// On the person's machine.
+    Native,
+    /// On a server.
+    Web,
+}
+
+/// The application type that a set of redirect URIs tells (REG-10).
+///
+/// # Errors
+/// `config_invalid` for a set of both kinds, or an empty one: choose the type by hand.
+pub fn application_type(redirect_uris: &[RedirectUri]) -> Result<ApplicationType, Failure> {
+    let native = |uri: &RedirectUri| uri.is_loopback() || uri.is_private_scheme();
+    let natives = redirect_uris.iter().filter(|uri| native(uri)).count();
+    if redirect_uris.is_empty() || (natives != 0 && natives != redirect_uris.len()) {
+        return Err(Failure::new(Kind::ConfigInvalid, "REG-10").with_subject("redirect_uris"));
+    }
+    Ok(if natives == 0 { ApplicationType::Web } else { ApplicationType::Native })
+}
+
+/// The members that this library decides, with those of the host.
+#[derive(Serialize)]
+pub(super) struct Described<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client_id: Option<&'a str>,
+    pub(super) redirect_uris: &'a [&'a str],
+    pub(super) token_endpoint_auth_method: Method,
+    pub(super) grant_types: &'a [&'a str],
+    pub(super) response_types: [&'a str; 1],
+    pub(super) application_type: ApplicationType,
+    #[serde(flatten)]
+    pub(super) metadata: &'a ClientMetadata,
+}
+
+/// The grants of the code flow, with or without refresh tokens (REG-08).
+pub(super) const fn grant_types(refresh: bool) -> &'static [&'static str] {
+    if refresh { &["authorization_code", "refresh_token"] } else { &["authorization_code"] }
+}
+
+/// What is asked of a server.
+#[derive(Clone, Copy, Debug)]
+pub struct RegistrationRequest<'a> {
+    /// Where.
+    pub endpoint: &'a ServerUrl,
+    /// What the host says of its program.
+    pub metadata: &'a ClientMetadata,
+    /// Where answers may arrive.
+    pub redirect_uris: &'a [&'a str],
+    /// What kind of program it is.
+    pub application_type: ApplicationType,
+    /// How it wants to authenticate.
+    pub method: Method,
+    /// Whether it wants refresh tokens (REG-08, REF-15).
+    pub refresh: bool,
+    /// Lets it register at all, at servers that want that.
+    pub initial_access_token: Option<&'a Secret>,
+}
+
+/// Writes a registration request (REG-06, REG-07).
+///
+/// # Errors
+/// `config_invalid` if the initial access token fits no header, or the metadata no JSON.
+pub fn registration_request(asked: RegistrationRequest<'_>) -> Result<Request<Vec<u8>>, Failure> {
+    let invalid = |field| Failure::new(Kind::ConfigInvalid, "REG-06").with_subject(field);
+    let described = Described {
+        client_id: None,
+        redirect_uris: asked.redirect_uris,
+        token_endpoint_auth_method: asked.method,
+        grant_types: grant_types(asked.refresh),
+        response_types: ["code"],
+        application_type: asked.application_type,
+        metadata: asked.metadata,
+    };
+    let mut body = Vec::with_capacity(512);
+    serde_json::to_writer(&mut body, &described).map_err(|_| invalid("client metadata"))?;
+    let mut headers = HeaderMap::with_capacity(3);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(token) = asked.initial_access_token {
+        let mut value = HeaderValue::from_str(&["Bearer ", token.expose()].concat())
+            .map_err(|_| invalid("initial access token"))?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    request(asked.endpoint, http::Method::POST, headers, body)
+}
+
+/// What an answer is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The method asked for.
+    pub method: Method,
+    /// The redirect URI that will be used.
+    pub redirect_uri: &'a RedirectUri,
+    /// The endpoint is the default one of revision 2025-03-26, which may not be there (LEG-09).
+    pub legacy: bool,
+}
+
+/// A registration that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// Who we are there.
+    pub credentials: Credentials,
+    /// When the secret expires; `None` for never or unknown (REG-14).
+    pub secret_expires: Option<Timestamp>,
+    /// Whether the server granted refresh tokens, if it said so.
+    pub refresh: Option<bool>,
+    /// The right to change the registration (RFC 7592), if it was given.
+    pub management: Option<Management>,
+    /// What was odd, to be noted.
+    pub notes: Vec<Failure>,
+}
+
+/// The right to change a registration. Kept as a secret and never used by itself (HOST-156).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Management {
+    /// `registration_access_token`.
+    #[serde(with = "written")]
+    pub token: Secret,
+    /// `registration_client_uri`, not judged and not fetched.
+    pub uri: Box<str>,
+}
+
+const NAMES: [&str; 10] = [
+    "client_id",
+    "client_secret",
+    "client_secret_expires_at",
+    "token_endpoint_auth_method",
+    "redirect_uris",
+    "grant_types",
+    "registration_access_token",
+    "registration_client_uri",
+    "error",
+    "error_description",
+];
+
+/// Reads the answer to a registration request (REG-11 to REG-17, REG-19). Members that would move
+/// the binding to another issuer are not even looked at (HOST-150).
+///
+/// # Errors
+/// `registration_failed` if the server refused, `registration_unusable` if its answer cannot be
+/// used, `no_registration_method` if a legacy server has no registration, `transient`,
+/// `redirect_refused`. Configure credentials for the issuer; no blind retry.
+pub fn read_registration(
+    response: &Response<Vec<u8>>,
+    asked: &Asked<'_>,
+    now: Timestamp,
+) -> Result<Registered, Failure> {
+    let status = response.status().as_u16();
+    match status {
+        200 | 201 if is_encoded(response.headers()) => {
+            Err(Failure::new(Kind::EncodingRefused, "HOST-066"))
+        }
+        200 | 201 => read_success(response.body(), asked, now),
+        300..=399 => Err(Failure::new(Kind::RedirectRefused, "TOK-05")),
+        404 | 405 if asked.legacy => Err(Failure::new(Kind::NoRegistrationMethod, "LEG-09")),
+        408 | 429 | 500..=599 => {
+            let after = read_retry_after(response.headers(), now);
+            Err(Failure::new(Kind::Transient, "REG-17").with_remedy(Remedy::Retry { after }))
+        }
+        _ => Err(read_refusal(response.body(), status)),
+    }
+}
+
+fn read_refusal(body: &[u8], status: u16) -> Failure {
+    let members = read_members(body, &NAMES).ok();
+    let text = |index| -> Option<Cow<'_, str>> { members.as_ref()?.once(index)?.text() };
+    let error = match text(8).as_deref() {
+        Some(
+            code @ ("invalid_redirect_uri"
+            | "invalid_client_metadata"
+            | "invalid_software_statement"
+            | "unapproved_software_statement"
+            | "invalid_token"
+            | "access_denied"),
+        ) => code.to_owned(),
+        _ => "other".to_owned(),
+    };
+    let description = text(9).map(|description| escaped(&description));
+    Failure::new(Kind::RegistrationFailed, "REG-17").with_said(Said {
+        error,
+        description,
+        status: Some(status),
+    })
+}
+
+fn failed(field: &str) -> Failure {
+    Failure::new(Kind::RegistrationFailed, "REG-13").with_subject(field)
+}
+
+fn unusable(rule: &'static str, field: &str) -> Failure {
+    Failure::new(Kind::RegistrationUnusable, rule).with_subject(field)
+}
+
+fn read_success(
+    body: &[u8],
+    asked: &Asked<'_>,
+    now: Timestamp,
+) -> Result<Registered, Failure> {
+    let [id, secret, expires, method, redirects, grants, token, uri, _, _] =
+        read_members(body, &NAMES)
+            .and_then(Members::unique)
+            .map_err(|fault| fault.failure(Kind::RegistrationFailed, "registration"))?;
+    let mut notes = Vec::new();
+    let client_id = id
+        .and_then(Value::text)
+        .filter(|id| is_client_id(id))
+        .ok_or_else(|| failed("client_id"))?;
+    let secret = read_secret(secret)?;
+    let method = read_method(method, asked.method, secret.is_some())?;
+    // A secret that the method has no use for is not worth keeping, nor is its expiry.
+    let secret = secret.filter(|_| method.needs_secret());
+    let secret_expires = match &secret {
+        Some(_) => read_expiry(expires, now, &mut notes)?,
+        None => None,
+    };
+    check_redirect(redirects, asked.redirect_uri)?;
+    let refresh = read_grants(grants)?;
+    let text = |value: Option<Value<'_>>| {
+        value.and_then(Value::text).filter(|text| !text.is_empty()).map(Box::<str>::from)
+    };
+    let management = text(token)
+        .zip(text(uri))
+        .map(|(token, uri)| Management { token: Secret::new(token), uri });
+    Ok(Registered {
+        credentials: Credentials { client_id: client_id.into(), secret, method },
+        secret_expires,
+        refresh,
+        management,
+        notes,
+    })
+}
+
+fn is_client_id(id: &str) -> bool {
+    !id.is_empty()
+        && id.len() <= LONGEST_CLIENT_ID
+        && id.bytes().all(|byte| matches!(byte, 0x20..=0x7E))
+}
+
+/// Any character but controls: it is encoded before it goes into a header (HOST-154).
+fn read_secret(value: Option<Value<'_>>) -> Result<Option<Secret>, Failure> {
+    let Some(value) = value else { return Ok(None) };
+    let secret = value
+        .text()
+        .filter(|text| text.len() <= LONGEST_TOKEN && !text.chars().any(char::is_control))
+        .ok_or_else(|| unusable("REG-14", "client_secret"))?;
+    Ok(if secret.is_empty() { None } else { Some(Secret::new(secret)) })
+}
+
+/// The returned method, else the one asked for (REG-15, REG-16).
+fn read_method(
+    value: Option<Value<'_>>,
+    asked: Method,
+    has_secret: bool,
+) -> Result<Method, Failure> {
+    let refused = |rule| unusable(rule, "token_endpoint_auth_method");
+    let Some(value) = value else {
+        let usable = has_secret || !asked.needs_secret();
+        return Ok(if usable { asked } else { Method::None });
+    };
+    let method = value
+        .text()
+        .and_then(|name| Method::from_name(&name))
+        .filter(|method| *method != Method::PrivateKeyJwt || asked == Method::PrivateKeyJwt)
+        .ok_or_else(|| refused("HOST-152"))?;
+    if method.needs_secret() && !has_secret {
+        return Err(refused("HOST-153"));
+    }
+    Ok(method)
+}
+
+/// 0 is never; what is no number is unknown; what is past is of no use (HOST-155).
+fn read_expiry(
+    value: Option<Value<'_>>,
+    now: Timestamp,
+    notes: &mut Vec<Failure>,
+) -> Result<Option<Timestamp>, Failure> {
+    let Some(Value::Number(text)) = value else {
+        notes.push(unusable("REG-14", "client_secret_expires_at"));
+        return Ok(None);
+    };
+    // A cast of a float saturates, and no float of a JSON number is NaN.
+    let seconds = text.parse::<f64>().map_or(0, |seconds| seconds as i64);
+    let expires = Timestamp::from_unix(seconds);
+    if seconds == 0 {
+        return Ok(None);
+    }
+    if seconds < 0 || expires <= now {
+        return Err(unusable("REG-14", "client_secret_expires_at"));
+    }
+    Ok(Some(expires))
+}
+
+/// If the server keeps another set of redirect URIs, the answer would be sent elsewhere.
+fn check_redirect(value: Option<Value<'_>>, ours: &RedirectUri) -> Result<(), Failure> {
+    let kept = match value {
+        None => true,
+        Some(Value::List(list)) => list
+            .iter()
+            .filter_map(Value::text)
+            .any(|registered| ours.matches_registered(&registered)),
+        Some(_) => false,
+    };
+    if kept { Ok(()) } else { Err(unusable("REG-15", "redirect_uris")) }
+}
+
+fn read_grants(value: Option<Value<'_>>) -> Result<Option<bool>, Failure> {
+    match value {
+        None => Ok(None),
+        Some(Value::List(list)) if list.has_text("authorization_code") => {
+            Ok(Some(list.has_text("refresh_token")))
+        }
+        Some(_) => Err(unusable("REG-15", "grant_types")),
+    }
+}

@@ -1,0 +1,388 @@
+//! Authorization server metadata (RFC 8414, OpenID Connect Discovery, ASM rows).
+//!
+//! Decides what a document says, and in a second step whether this client may use it: its issuer
+//! must be the one that was asked for, PKCE must be there, the endpoints must belong together.
+//! Each leniency that was needed is named. Refuses to decide how to become a client there.
+
+use serde::{Deserialize, Serialize};
+
+use super::authorize::differ_by_slash;
+use super::client_auth::Methods;
+use super::json::{List, Value, read_members};
+use super::metadata::{Shape, over_limit};
+use super::reach::Reach;
+use super::url::{Parts, ServerUrl};
+use crate::failure::{Failure, Kind, Remedy, Switch};
+
+const SHAPE: Shape = Shape { kind: Kind::AsMetadataInvalid, rule: "ASM-10" };
+
+/// What an authorization server says of itself, as far as this client asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerMetadata {
+    /// Exactly as received: the expected `iss`, and the key of all that is stored (BIND-01).
+    pub issuer: Box<str>,
+    /// Where the person goes.
+    pub authorization_endpoint: ServerUrl,
+    /// Where codes and refresh tokens go.
+    pub token_endpoint: ServerUrl,
+    /// RFC 7591, if offered and usable.
+    pub registration_endpoint: Option<ServerUrl>,
+    /// RFC 7009, if offered and usable.
+    pub revocation_endpoint: Option<ServerUrl>,
+    /// `token_endpoint_auth_methods_supported`; absent means HTTP Basic (ASM-13).
+    pub methods: Option<Methods>,
+    /// `scopes_supported` has `offline_access` (SCOPE-07); the list says nothing else (SCOPE-09).
+    pub scopes_offline_access: bool,
+    /// The server promises `iss` in responses (ISS-08).
+    pub iss_promised: bool,
+    /// Client ID metadata documents are supported (CIMD-02).
+    pub client_documents: bool,
+    /// `grant_types_supported`; absent means code and implicit (ASM-13).
+    pub grant_types: Option<GrantTypes>,
+    /// Whether `response_types_supported` has `code`, if it is there.
+    pub code_flow: Option<bool>,
+    /// Only pushed authorization requests are taken (PAR-01).
+    pub par_required: bool,
+    /// Whether an asymmetric DPoP algorithm is listed, if any is (DPOP-01).
+    pub dpop: Option<bool>,
+    /// The resources the server issues tokens for, if it says so (PRM-18).
+    pub protected_resources: Option<Vec<Box<str>>>,
+    /// What it says of PKCE.
+    pub pkce: Pkce,
+}
+
+/// The grants this client uses, as listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantTypes {
+    /// `authorization_code`.
+    pub code: bool,
+    /// `refresh_token`.
+    pub refresh: bool,
+}
+
+/// What `code_challenge_methods_supported` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pkce {
+    /// S256 is listed.
+    Listed,
+    /// There is no list (ASM-11).
+    Unlisted,
+    /// There is a list without S256 (ASM-12).
+    WithoutS256,
+}
+
+/// Reads the body of a metadata document that [`classify`](super::metadata::classify) found.
+///
+/// The second value is what was dropped: optional endpoints that may not be used. A flow that
+/// needs one of them ends with that failure, whose subject begins with the field's name.
+///
+/// # Errors
+/// `as_metadata_invalid`, `limit_exceeded`, the code of the JSON fault, or the code of a needed
+/// endpoint's URL. End the attempt; no other candidate is asked (ASM-08).
+pub fn read_server_metadata(
+    body: &[u8],
+    reach: &Reach,
+) -> Result<(ServerMetadata, Vec<Failure>), Failure> {
+    const NAMES: [&str; 15] = [
+        "issuer",
+        "authorization_endpoint",
+        "token_endpoint",
+        "registration_endpoint",
+        "revocation_endpoint",
+        "token_endpoint_auth_methods_supported",
+        "scopes_supported",
+        "authorization_response_iss_parameter_supported",
+        "client_id_metadata_document_supported",
+        "grant_types_supported",
+        "response_types_supported",
+        "require_pushed_authorization_requests",
+        "dpop_signing_alg_values_supported",
+        "protected_resources",
+        "code_challenge_methods_supported",
+    ];
+    let members = read_members(body, &NAMES)
+        .and_then(|members| members.unique())
+        .map_err(|fault| fault.failure(Kind::AsMetadataInvalid, "server metadata"))?;
+    let [
+        issuer,
+        authorization,
+        token,
+        registration,
+        revocation,
+        methods,
+        scopes,
+        iss,
+        documents,
+        grants,
+        responses,
+        par,
+        dpop,
+        resources,
+        pkce,
+    ] = members;
+    let mut dropped = Vec::new();
+    let list = |value, field| SHAPE.list(value, field);
+    let metadata = ServerMetadata {
+        issuer: read_document_issuer(issuer)?,
+        authorization_endpoint: needed(authorization, "authorization_endpoint", reach)?,
+        token_endpoint: needed(token, "token_endpoint", reach)?,
+        registration_endpoint: optional(
+            registration,
+            "registration_endpoint",
+            reach,
+            &mut dropped,
+        ),
+        revocation_endpoint: optional(revocation, "revocation_endpoint", reach, &mut dropped),
+        methods: list(methods, "token_endpoint_auth_methods_supported")?.map(Methods::read),
+        scopes_offline_access: loose_list(scopes, "scopes_supported", &mut dropped)?
+            .is_some_and(|list| list.has_text("offline_access")),
+        iss_promised: SHAPE.flag(iss, "authorization_response_iss_parameter_supported")?,
+        client_documents: SHAPE.flag(documents, "client_id_metadata_document_supported")?,
+        grant_types: list(grants, "grant_types_supported")?.map(|list| GrantTypes {
+            code: list.has_text("authorization_code"),
+            refresh: list.has_text("refresh_token"),
+        }),
+        code_flow: list(responses, "response_types_supported")?.map(|list| list.has_text("code")),
+        par_required: SHAPE.flag(par, "require_pushed_authorization_requests")?,
+        dpop: list(dpop, "dpop_signing_alg_values_supported")?.map(lists_asymmetric),
+        protected_resources: loose_list(resources, "protected_resources", &mut dropped)?
+            .map(|list| list.iter().filter_map(Value::text).map(Into::into).collect()),
+        pkce: match list(pkce, "code_challenge_methods_supported")? {
+            None => Pkce::Unlisted,
+            Some(list) if list.has_text("S256") => Pkce::Listed,
+            Some(_) => Pkce::WithoutS256,
+        },
+    };
+    Ok((metadata, dropped))
+}
+
+fn read_document_issuer(value: Option<Value<'_>>) -> Result<Box<str>, Failure> {
+    SHAPE
+        .text(value, "issuer")?
+        .filter(|issuer| !issuer.is_empty() && !issuer.contains(['?', '#']))
+        .map(Into::into)
+        .ok_or_else(|| SHAPE.invalid("issuer"))
+}
+
+fn needed(
+    value: Option<Value<'_>>,
+    field: &'static str,
+    reach: &Reach,
+) -> Result<ServerUrl, Failure> {
+    let text = SHAPE.text(value, field)?.ok_or_else(|| SHAPE.invalid(field))?;
+    ServerUrl::read_endpoint(&text, field, reach)
+}
+
+/// An endpoint the flow may do without: a bad one is never used.
+fn optional(
+    value: Option<Value<'_>>,
+    field: &'static str,
+    reach: &Reach,
+    dropped: &mut Vec<Failure>,
+) -> Option<ServerUrl> {
+    value.and_then(|value| {
+        needed(Some(value), field, reach).map_err(|failure| dropped.push(failure)).ok()
+    })
+}
+
+/// A list that is of little use: one over the limit is dropped, not the document.
+fn loose_list<'a>(
+    value: Option<Value<'a>>,
+    field: &str,
+    dropped: &mut Vec<Failure>,
+) -> Result<Option<List<'a>>, Failure> {
+    match value {
+        Some(Value::List(list)) if list.over_limit() => {
+            dropped.push(over_limit(field));
+            Ok(None)
+        }
+        value => SHAPE.list(value, field),
+    }
+}
+
+/// `none` and MACs sign nothing (HOST-318).
+fn lists_asymmetric(list: List<'_>) -> bool {
+    const ASYMMETRIC: [&str; 11] = [
+        "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA",
+        "Ed25519",
+    ];
+    ASYMMETRIC.into_iter().any(|algorithm| list.has_text(algorithm))
+}
+
+/// What a document is held against.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServerRules<'a> {
+    /// The issuer the document was asked for, exactly as it was listed.
+    pub expected_issuer: &'a str,
+    /// No leniency at all.
+    pub strict: bool,
+    /// The expected issuer is our own invention: the base URL of LEG-06.
+    pub legacy: bool,
+    /// The document issuer that the caller accepts for this listed one (BIND-12, D13).
+    pub pin: Option<&'a str>,
+    /// The issuer need not list PKCE methods (D1).
+    pub pkce_unlisted: bool,
+    /// The issuer's endpoints may be on unrelated hosts (D5).
+    pub split_endpoints: bool,
+    /// Pushed authorization requests can be made (PAR-01).
+    pub par_supported: bool,
+    /// The resource a token is wanted for, to be found among those the server lists, if it lists
+    /// any (PRM-18).
+    pub resource: Option<&'a str>,
+}
+
+/// Holds a document against the rules (ASM-07 to ASM-17, D1, D3, D5, D13) and returns the
+/// leniencies that were used, each to be noted.
+///
+/// # Errors
+/// `issuer_mismatch`, `response_type_unsupported`, `pkce_unsupported`, `endpoints_incoherent`,
+/// `par_required`, or in strict mode `resource_mismatch`. End the attempt before anything is sent
+/// there; the failure names the switch that would help, if there is one.
+pub fn check_server_metadata(
+    metadata: &ServerMetadata,
+    rules: &ServerRules<'_>,
+) -> Result<Vec<Switch>, Failure> {
+    let mut used = Vec::new();
+    used.extend(check_issuer(&metadata.issuer, rules)?);
+    check_flow(metadata)?;
+    used.extend(check_pkce(metadata, rules)?);
+    used.extend(check_endpoints(metadata, rules)?);
+    if metadata.par_required && !rules.par_supported {
+        return Err(about(metadata, Kind::ParRequired, "PAR-01"));
+    }
+    if let (Some(resource), Some(listed), true) =
+        (rules.resource, &metadata.protected_resources, rules.strict)
+        && !listed.iter().any(|one| **one == *resource)
+    {
+        return Err(about(metadata, Kind::ResourceMismatch, "PRM-18"));
+    }
+    Ok(used)
+}
+
+impl ServerMetadata {
+    /// Whether the server lists its resources and this one is not among them; a warning only
+    /// unless in strict mode (PRM-18).
+    #[must_use]
+    pub fn omits_resource(&self, resource: &str) -> bool {
+        let listed = self.protected_resources.as_ref();
+        listed.is_some_and(|listed| !listed.iter().any(|one| **one == *resource))
+    }
+}
+
+fn about(metadata: &ServerMetadata, kind: Kind, rule: &'static str) -> Failure {
+    Failure::new(kind, rule).with_subject(&metadata.issuer)
+}
+
+/// Character by character: any tolerance here would let one tenant stand for another (HOST-128).
+fn check_issuer(found: &str, rules: &ServerRules<'_>) -> Result<Option<Switch>, Failure> {
+    let expected = rules.expected_issuer;
+    if found == expected {
+        return Ok(None);
+    }
+    let bare_origin = |url: &str| {
+        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+        !rest.is_empty() && !rest.strip_suffix('/').unwrap_or(rest).contains('/')
+    };
+    let slash = differ_by_slash(found, expected) && bare_origin(expected) && bare_origin(found);
+    if slash && (!rules.strict || rules.legacy) {
+        return Ok(Some(Switch::IssuerSlash));
+    }
+    if rules.pin == Some(found) && !rules.strict {
+        return Ok(Some(Switch::IssuerPin));
+    }
+    // A server's text may hold a password; only what reads as a URL is shown, and in part.
+    let shown = Parts::read(found, "")
+        .map_or_else(|_| "no URL".to_owned(), |parts| format!("{}{}", parts.host, parts.path));
+    let failure = Failure::new(Kind::IssuerMismatch, "ASM-07")
+        .with_subject(&format!("{shown} instead of {expected}"));
+    Err(if rules.strict && slash {
+        failure.with_switch(Switch::IssuerSlash)
+    } else if rules.strict {
+        failure
+    } else {
+        failure.with_switch(Switch::IssuerPin)
+    })
+}
+
+fn check_flow(metadata: &ServerMetadata) -> Result<(), Failure> {
+    if metadata.code_flow == Some(false) {
+        return Err(about(metadata, Kind::ResponseTypeUnsupported, "ASM-10"));
+    }
+    if metadata.grant_types.is_some_and(|grants| !grants.code) {
+        return Err(about(metadata, Kind::ResponseTypeUnsupported, "ASM-15"));
+    }
+    Ok(())
+}
+
+fn check_pkce(
+    metadata: &ServerMetadata,
+    rules: &ServerRules<'_>,
+) -> Result<Option<Switch>, Failure> {
+    match metadata.pkce {
+        Pkce::Listed => Ok(None),
+        Pkce::WithoutS256 => {
+            Err(about(metadata, Kind::PkceUnsupported, "ASM-12").with_remedy(Remedy::Report))
+        }
+        Pkce::Unlisted if rules.pkce_unlisted && !rules.strict => Ok(Some(Switch::PkceUnlisted)),
+        Pkce::Unlisted => {
+            let failure = about(metadata, Kind::PkceUnsupported, "ASM-11");
+            Err(if rules.strict { failure } else { failure.with_switch(Switch::PkceUnlisted) })
+        }
+    }
+}
+
+/// A document may be valid in itself and send the person to one server and the code to another
+/// (HOST-146).
+fn check_endpoints(
+    metadata: &ServerMetadata,
+    rules: &ServerRules<'_>,
+) -> Result<Option<Switch>, Failure> {
+    let authorization = metadata.authorization_endpoint.parts();
+    let token = metadata.token_endpoint.parts();
+    // The issuer equals one that passed the rules, whatever the shape of its host.
+    let Ok(issuer) = Parts::read(&metadata.issuer, authorization.host) else {
+        return Err(about(metadata, Kind::AsMetadataInvalid, "ASM-07"));
+    };
+    let optional = [&metadata.registration_endpoint, &metadata.revocation_endpoint];
+    let coherent = if rules.strict {
+        authorization.same_origin(&issuer)
+            && token.same_origin(&issuer)
+            && optional.into_iter().flatten().all(|url| url.parts().same_origin(&issuer))
+    } else {
+        authorization.host.eq_ignore_ascii_case(issuer.host)
+            || authorization.same_origin(&token)
+            || share_parent(&issuer, &authorization, &token)
+    };
+    if coherent {
+        return Ok(None);
+    }
+    if rules.split_endpoints && !rules.strict {
+        return Ok(Some(Switch::SplitEndpoints));
+    }
+    let failure = Failure::new(Kind::EndpointsIncoherent, "ASM-17").with_subject(&format!(
+        "issuer on {}, authorization_endpoint on {}, token_endpoint on {}",
+        issuer.host, authorization.host, token.host
+    ));
+    Err(if rules.strict { failure } else { failure.with_switch(Switch::SplitEndpoints) })
+}
+
+/// Whether three hosts end in the same two labels. Approximate: a public suffix of two labels
+/// passes, which is why the hosts are shown to the person as well (D5).
+fn share_parent<'a>(issuer: &Parts<'a>, authorization: &Parts<'a>, token: &Parts<'a>) -> bool {
+    let parts = [issuer, authorization, token];
+    if parts.iter().any(|parts| parts.address.is_some()) {
+        return false;
+    }
+    let parent = |parts: &Parts<'a>| -> Option<&'a str> {
+        let mut dots = parts.host.rmatch_indices('.');
+        dots.next()?;
+        Some(match dots.next() {
+            Some((dot, _)) => parts.host.get(dot.saturating_add(1)..)?,
+            None => parts.host,
+        })
+    };
+    let Some(wanted) = parent(issuer) else { return false };
+    [authorization, token]
+        .into_iter()
+        .all(|parts| parent(parts).is_some_and(|parent| parent.eq_ignore_ascii_case(wanted)))
+}

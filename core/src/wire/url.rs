@@ -1,0 +1,916 @@
+//! URLs that a server named, and the rules they meet before anything is sent there.
+//!
+//! Decides whether the raw text is a URL this client uses at all (SEC-01 to SEC-05, the raw text
+//! rule), and keeps that text: issuers and resources are compared and sent as they were received.
+//! Refuses to decide which server to trust. The raw text is judged before any parser sees it,
+//! because the ordinary parser removes tabs and line ends, turns `\` into `/` and decodes escapes
+//! in hosts.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use http::header::LOCATION;
+use http::{HeaderMap, Uri};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use super::mcp_url::McpUrl;
+pub use super::reach::Reach;
+use super::authorize::is_reserved_in_endpoint;
+use super::form;
+use crate::address::Addresses;
+use crate::failure::{Failure, Kind};
+
+/// Most bytes of a URL that a server named.
+pub const LONGEST_URL: usize = 2048;
+
+/// A URL cut into its parts, each a piece of the raw text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts<'a> {
+    pub(super) https: bool,
+    /// As written; IPv6 in brackets.
+    pub(super) host: &'a str,
+    pub(super) address: Option<IpAddr>,
+    /// The written port, or the scheme's.
+    pub(super) port: u16,
+    /// May be empty.
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    /// Applies the raw text rule. `own_host` is a host the person gave, which needs no shape.
+    pub(super) fn read(raw: &'a str, own_host: &str) -> Result<Self, Kind> {
+        if raw.len() > LONGEST_URL {
+            return Err(Kind::UrlTooLong);
+        }
+        if !is_url_text(raw.as_bytes()) {
+            return Err(Kind::UrlMalformed);
+        }
+        let (https, rest) = split_scheme(raw)?;
+        let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+        let (authority, rest) = rest.split_at(end.unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(Kind::UrlUserinfo);
+        }
+        let (host, port) = split_port(authority)?;
+        let address = read_host(raw, host, own_host)?;
+        let port = match port {
+            Some(port) => read_port(port)?,
+            None => default_port(https),
+        };
+        if rest.contains('#') {
+            return Err(Kind::UrlFragment);
+        }
+        let (path, query) = match rest.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (rest, None),
+        };
+        // A parser rewrites dot segments in the path and apostrophes in the query.
+        if path.split('/').any(is_dot_segment) || query.is_some_and(|query| query.contains('\'')) {
+            return Err(Kind::UrlNotCanonical);
+        }
+        Ok(Self { https, host, address, port, path, query })
+    }
+
+    pub(super) fn is_loopback(&self) -> bool {
+        match self.address {
+            Some(address) => address.is_loopback(),
+            None => self.host.eq_ignore_ascii_case("localhost"),
+        }
+    }
+
+    pub(super) fn same_origin(&self, other: &Parts<'_>) -> bool {
+        self.https == other.https
+            && self.port == other.port
+            && self.host.eq_ignore_ascii_case(other.host)
+    }
+}
+
+/// The bytes 0x21 to 0x7E without `\ " < > ^ { | }` and backtick, each `%` with two hex digits.
+fn is_url_text(text: &[u8]) -> bool {
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let hex = |digit: Option<&u8>| digit.is_some_and(u8::is_ascii_hexdigit);
+                if !hex(bytes.next()) || !hex(bytes.next()) {
+                    return false;
+                }
+            }
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => return false,
+            0x21..=0x7E => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// A list of two allowed schemes, not of bad ones (HOST-003).
+fn split_scheme(raw: &str) -> Result<(bool, &str), Kind> {
+    for (prefix, https) in [("https://", true), ("http://", false)] {
+        if let Some((head, rest)) = raw.split_at_checked(prefix.len())
+            && head.eq_ignore_ascii_case(prefix)
+        {
+            return Ok((https, rest));
+        }
+    }
+    let Some((scheme, _)) = raw.split_once(':') else {
+        return Err(Kind::UrlMalformed);
+    };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let ours = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+    Err(if is_scheme && !ours { Kind::UrlScheme } else { Kind::UrlMalformed })
+}
+
+fn split_port(authority: &str) -> Result<(&str, Option<&str>), Kind> {
+    if authority.is_empty() {
+        return Err(Kind::UrlMalformed);
+    }
+    if authority.starts_with('[') {
+        let end = authority.find(']').ok_or(Kind::UrlMalformed)?.saturating_add(1);
+        let (host, rest) = authority.split_at(end);
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if rest.is_empty() => Ok((host, None)),
+            None => Err(Kind::UrlMalformed),
+        };
+    }
+    Ok(match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    })
+}
+
+fn read_port(text: &str) -> Result<u16, Kind> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) || text == "0" {
+        return Err(Kind::UrlPort);
+    }
+    if text.starts_with('0') {
+        return Err(Kind::UrlNotCanonical);
+    }
+    text.parse().map_err(|_| Kind::UrlPort)
+}
+
+pub(super) const fn default_port(https: bool) -> u16 {
+    if https { 443 } else { 80 }
+}
+
+/// The address a host is, `None` for a name.
+fn read_host(raw: &str, host: &str, own_host: &str) -> Result<Option<IpAddr>, Kind> {
+    if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let address: Ipv6Addr = inner.parse().map_err(|_| Kind::UrlMalformed)?;
+        survives_parsing(raw, host)?;
+        return Ok(Some(IpAddr::V6(address)));
+    }
+    let own = !host.is_empty() && host.eq_ignore_ascii_case(own_host);
+    let mut last = "";
+    let mut punycode = false;
+    for label in host.split('.') {
+        if !own && !is_label(label) {
+            return Err(Kind::UrlHost);
+        }
+        punycode |= label.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("xn--"));
+        last = label;
+    }
+    if is_number(last) {
+        // Every spelling but four plain decimals means the same address to a parser only.
+        return match host.parse::<Ipv4Addr>() {
+            Ok(address) => Ok(Some(IpAddr::V4(address))),
+            Err(_) => Err(survives_parsing(raw, host).err().unwrap_or(Kind::UrlHost)),
+        };
+    }
+    if punycode {
+        survives_parsing(raw, host)?;
+    }
+    Ok(None)
+}
+
+/// Whether the ordinary parser writes the host as it stands; asked only where it could differ.
+fn survives_parsing(raw: &str, host: &str) -> Result<(), Kind> {
+    let parsed = url::Url::parse(raw).map_err(|_| Kind::UrlHost)?;
+    match parsed.host_str() {
+        Some(written) if written.eq_ignore_ascii_case(host) => Ok(()),
+        _ => Err(Kind::UrlNotCanonical),
+    }
+}
+
+fn is_label(label: &str) -> bool {
+    !label.is_empty()
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+fn is_number(label: &str) -> bool {
+    let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
+    match hex {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_digit()),
+    }
+}
+
+fn is_dot_segment(segment: &str) -> bool {
+    // Plain segments are by far the most common; only dots and their escapes go further.
+    if !segment.starts_with(['.', '%']) {
+        return false;
+    }
+    let mut dots = 0usize;
+    let mut rest = segment;
+    while !rest.is_empty() {
+        let escape = rest.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("%2e"));
+        let length = if escape { 3 } else { 1 };
+        if !escape && !rest.starts_with('.') {
+            return false;
+        }
+        dots = dots.saturating_add(1);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    dots <= 2
+}
+
+/// A URL that a server named and that passed every rule: the raw text, with its parts marked.
+#[derive(Clone)]
+pub struct ServerUrl {
+    raw: Box<str>,
+    https: bool,
+    address: Option<IpAddr>,
+    port: u16,
+    host_end: u16,
+    path_start: u16,
+    path_end: u16,
+}
+
+impl ServerUrl {
+    /// Reads a URL out of a header or document: the raw text rule, then the transport rule
+    /// (SEC-01, SEC-02), then the address rule (SEC-05).
+    ///
+    /// # Errors
+    /// The code of the first rule broken, `field` as its subject and the switch that would help.
+    /// Drop the value if the flow can do without it, else end the flow.
+    pub fn read(raw: &str, field: &'static str, reach: &Reach) -> Result<Self, Failure> {
+        let parts =
+            Parts::read(raw, reach.own_host()).map_err(|kind| refused(kind, field))?;
+        reach.admit(&parts).map_err(|blocked| blocked.failure(field, &parts))?;
+        Ok(Self::keep(raw, &parts))
+    }
+
+    /// Reads an endpoint out of server metadata (ASM-16, ASM-18).
+    ///
+    /// # Errors
+    /// As [`ServerUrl::read`]; also `url_reserved_query` if its query names a parameter of the
+    /// protocol, which the built request would carry twice (HOST-016, HOST-017).
+    pub fn read_endpoint(raw: &str, field: &'static str, reach: &Reach) -> Result<Self, Failure> {
+        let url = Self::read(raw, field, reach)?;
+        let reserved = url
+            .query()
+            .is_some_and(|query| form::pairs(query).any(|(name, _)| is_reserved_in_endpoint(name)));
+        if reserved {
+            return Err(Failure::new(Kind::UrlReservedQuery, "AUTHZ-02").with_subject(field));
+        }
+        Ok(url)
+    }
+
+    /// Reads an issuer identifier: no query, no fragment, nothing under `/.well-known/`, or the
+    /// issuer check could be talked out of its expected value (PRM-09, HOST-114).
+    ///
+    /// # Errors
+    /// As [`ServerUrl::read`]; `no_authorization_server` for a URL that is no issuer. Skip the
+    /// entry and note it.
+    pub fn read_issuer(raw: &str, field: &'static str, reach: &Reach) -> Result<Self, Failure> {
+        let url = Self::read(raw, field, reach)?;
+        if url.query().is_some() {
+            return Err(Failure::new(Kind::NoAuthorizationServer, "PRM-09")
+                .with_subject(&url.named(field)));
+        }
+        if names_well_known(url.path()) {
+            return Err(Failure::new(Kind::NoAuthorizationServer, "HOST-114")
+                .with_subject(&url.named(field)));
+        }
+        Ok(url)
+    }
+
+    /// Applies the rules again to a URL out of a record: the configuration may have changed.
+    ///
+    /// # Errors
+    /// As [`ServerUrl::read`]. The record may not be used before discovery has run again.
+    pub fn recheck(&self, field: &'static str, reach: &Reach) -> Result<(), Failure> {
+        reach.admit(&self.parts()).map_err(|blocked| blocked.failure(field, &self.parts()))?;
+        Ok(())
+    }
+
+    fn keep(raw: &str, parts: &Parts<'_>) -> Self {
+        let host_start = if parts.https { 8usize } else { 7 };
+        let query = parts.query.map_or(0, |query| query.len().saturating_add(1));
+        let path_end = raw.len().saturating_sub(query);
+        // No mark is beyond LONGEST_URL.
+        let mark = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        Self {
+            https: parts.https,
+            address: parts.address,
+            port: parts.port,
+            host_end: mark(host_start.saturating_add(parts.host.len())),
+            path_start: mark(path_end.saturating_sub(parts.path.len())),
+            path_end: mark(path_end),
+            raw: raw.into(),
+        }
+    }
+
+    pub(super) fn parts(&self) -> Parts<'_> {
+        Parts {
+            https: self.https,
+            host: self.host_str(),
+            address: self.address,
+            port: self.port,
+            path: self.path(),
+            query: self.query(),
+        }
+    }
+
+    fn slice(&self, from: usize, to: usize) -> &str {
+        self.raw.get(from..to).unwrap_or_default()
+    }
+
+    /// The text exactly as it was received; the only form that is compared or sent.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.raw
+    }
+
+    /// The host as written; IPv6 in brackets. Compare it without case.
+    #[must_use]
+    pub fn host_str(&self) -> &str {
+        self.slice(if self.https { 8 } else { 7 }, self.host_end.into())
+    }
+
+    /// The port, the scheme's own if none is written.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Scheme and authority as written, without a slash.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.slice(0, self.path_start.into())
+    }
+
+    /// The path as written; empty or beginning with a slash.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.slice(self.path_start.into(), self.path_end.into())
+    }
+
+    /// The query without its question mark.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.raw.get(usize::from(self.path_end).saturating_add(1)..)
+    }
+
+    /// Scheme, authority and path: what a note or an error may show (HOST-304).
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.slice(0, self.path_end.into())
+    }
+
+    /// The part to show, after the name of the field that held it.
+    fn named(&self, field: &str) -> String {
+        format!("{field} {}", self.shown())
+    }
+
+    /// Whether scheme, host and port are the same.
+    #[must_use]
+    pub fn same_origin(&self, other: &Self) -> bool {
+        self.parts().same_origin(&other.parts())
+    }
+
+    /// Whether the host is a loopback literal or `localhost` (SEC-02).
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.parts().is_loopback()
+    }
+
+    /// The URL as a request's target.
+    ///
+    /// # Errors
+    /// `url_malformed` if the HTTP library cannot take it; end the flow.
+    pub(crate) fn uri(&self) -> Result<Uri, Failure> {
+        Uri::try_from(&*self.raw)
+            .map_err(|_| Failure::new(Kind::UrlMalformed, "SEC-04").with_subject(self.shown()))
+    }
+}
+
+impl fmt::Debug for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerUrl({})", self.shown())
+    }
+}
+
+impl PartialEq for ServerUrl {
+    /// Code point by code point; no spelling of a URL stands for another (PRM-17).
+    fn eq(&self, other: &Self) -> bool {
+        self.raw == other.raw
+    }
+}
+
+impl Eq for ServerUrl {}
+
+impl Serialize for ServerUrl {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.raw)
+    }
+}
+
+impl<'de> Deserialize<'de> for ServerUrl {
+    /// Keeps the raw text; [`ServerUrl::recheck`] asks the rules that depend on configuration.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let raw = Box::<str>::deserialize(from)?;
+        // An own host the person gave may have any shape; the record kept it once already.
+        let host = url::Url::parse(&raw).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let parts = Parts::read(&raw, host.as_deref().unwrap_or_default())
+            .map_err(|kind| serde::de::Error::custom(kind.code()))?;
+        Ok(Self::keep(&raw, &parts))
+    }
+}
+
+/// The failure for a URL whose text cannot be shown.
+fn refused(kind: Kind, field: &'static str) -> Failure {
+    let rule = match kind {
+        Kind::UrlScheme => "SEC-01",
+        Kind::UrlNotCanonical => "SEC-03",
+        _ => "SEC-04",
+    };
+    Failure::new(kind, rule).with_subject(field)
+}
+
+fn names_well_known(path: &str) -> bool {
+    let named = |path: &str| {
+        path.split('/').any(|segment| segment.eq_ignore_ascii_case(".well-known"))
+    };
+    named(path) || (path.contains('%') && form::percent_decoded(path).is_ok_and(|path| named(&path)))
+}
+
+/// Which addresses may be dialled for a URL that has been read.
+pub(super) fn addresses(reach: &Reach, url: &ServerUrl) -> Addresses {
+    reach.admit(&url.parts()).unwrap_or(Addresses::Public)
+}
+
+/// Where a redirected metadata request goes on (SEC-09): the same origin only, and no URL that
+/// the rules refuse. Requests with anything secret in them are never redirected (TOK-05).
+///
+/// # Errors
+/// `cross_origin_redirect` for another origin, `redirect_refused` for a `Location` that cannot be
+/// followed. End the flow.
+pub fn resolve_redirect(
+    from: &ServerUrl,
+    headers: &HeaderMap,
+    reach: &Reach,
+) -> Result<ServerUrl, Failure> {
+    const FIELD: &str = "Location";
+    let refused = || Failure::new(Kind::RedirectRefused, "SEC-09").with_subject(from.shown());
+    let mut fields = headers.get_all(LOCATION).iter();
+    let (Some(location), None) = (fields.next(), fields.next()) else {
+        return Err(refused());
+    };
+    let location = location.to_str().map_err(|_| refused())?;
+    if location.is_empty() || location.len() > LONGEST_URL || !is_url_text(location.as_bytes()) {
+        return Err(refused());
+    }
+    let base = url::Url::parse(from.as_str()).map_err(|_| refused())?;
+    let target = base.join(location).map_err(|_| refused())?;
+    if !matches!(target.scheme(), "https" | "http") {
+        return Err(refused());
+    }
+    if target.origin() != base.origin() {
+        return Err(Failure::new(Kind::CrossOriginRedirect, "SEC-09").with_subject(from.shown()));
+    }
+    // An absolute Location is judged as it stands, or the parser above would have repaired it.
+    let absolute = location.split_once(':').is_some_and(|(scheme, _)| !scheme.contains('/'));
+    let target = if absolute { location } else { target.as_str() };
+    ServerUrl::read(target, FIELD, reach).map_err(|_| refused())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in super::super) fn reach(mcp: &str) -> Reach {
+        Reach::new(&McpUrl::parse(mcp, &[], false).unwrap(), Vec::new(), Vec::new(), false)
+    }
+
+    pub(in super::super) fn public() -> Reach {
+        reach("https://mcp.example/mcp")
+    }
+
+    pub(in super::super) fn server_url(raw: &str) -> ServerUrl {
+        ServerUrl::read(raw, "test", &public()).unwrap()
+    }
+
+    fn code(raw: &str, reach: &Reach) -> &'static str {
+        match ServerUrl::read_endpoint(raw, "authorization_endpoint", reach) {
+            Ok(url) => {
+                assert_eq!(url.as_str(), raw);
+                "ok"
+            }
+            Err(failure) => {
+                assert!(failure.subject().unwrap().starts_with("authorization_endpoint"));
+                failure.kind().code()
+            }
+        }
+    }
+
+    #[test]
+    fn raw_text_rule_sec_01_sec_04_asm_16_authz_07_host_001_to_host_030() {
+        let reach = public();
+        let longest = format!("https://as.example/{}", "a".repeat(LONGEST_URL - 19));
+        let too_long = format!("{longest}a");
+        for (raw, expected) in [
+            ("javascript:alert(1)//", "url_scheme"),
+            ("file:///payload.hta", "url_scheme"),
+            ("FILE:///payload.hta", "url_scheme"),
+            ("ms-msdt:/id", "url_scheme"),
+            ("search-ms:query=x", "url_scheme"),
+            ("smb://evil.example/s", "url_scheme"),
+            ("vscode://x", "url_scheme"),
+            ("view-source:https://as.example/", "url_scheme"),
+            ("blob:https://as.example/1", "url_scheme"),
+            ("data:text/html,x", "url_scheme"),
+            ("vbscript:x", "url_scheme"),
+            ("ftp://as.example/", "url_scheme"),
+            ("ws://as.example/", "url_scheme"),
+            ("\tjavascript:alert(1)", "url_malformed"),
+            ("java\nscript:alert(1)", "url_malformed"),
+            ("https://as.example/authorize\r\nX-Evil: 1", "url_malformed"),
+            ("https://as.exam\tple/authorize", "url_malformed"),
+            (" https://as.example/", "url_malformed"),
+            ("https://as.example/ ", "url_malformed"),
+            ("https://as.example/\0", "url_malformed"),
+            ("https://as.example/\u{7f}", "url_malformed"),
+            ("\u{a0}https://as.example/", "url_malformed"),
+            ("\u{feff}https://as.example/", "url_malformed"),
+            ("https://as.example\\@evil.example/authorize", "url_malformed"),
+            ("https://evil.example\\@as.example/authorize", "url_malformed"),
+            ("https://as.example@evil.example/authorize", "url_userinfo"),
+            ("https://user:SECRET-CANARY@as.example/authorize", "url_userinfo"),
+            ("https:evil.example/x", "url_malformed"),
+            ("https:/evil.example/x", "url_malformed"),
+            ("https:///evil.example/x", "url_malformed"),
+            ("https://", "url_malformed"),
+            ("//evil.example/x", "url_malformed"),
+            ("/authorize", "url_malformed"),
+            ("authorize", "url_malformed"),
+            ("", "url_malformed"),
+            ("http://as.example/authorize", "insecure_transport"),
+            ("http://127.0.0.1:9/authorize", "insecure_transport"),
+            ("http://localhost:9/authorize", "insecure_transport"),
+            ("https://as.example/authorize#x", "url_fragment"),
+            ("https://as.example/authorize#", "url_fragment"),
+            ("https://as.example/authorize?tenant=t1", "ok"),
+            ("https://as.example/authorize", "ok"),
+            ("https://as.example:443/authorize", "ok"),
+            ("HTTPS://AS.example/authorize", "ok"),
+            ("https://as.example", "ok"),
+            ("https://as.example?tenant=1", "ok"),
+            ("https://as_1.example/", "ok"),
+            ("https://a..b/x", "url_host"),
+            ("https://.as.example/x", "url_host"),
+            ("https://as.example../x", "url_host"),
+            ("https://$(calc)/x", "url_host"),
+            ("https://a;b/x", "url_host"),
+            ("https://a&b/x", "url_host"),
+            ("https://a'b/x", "url_host"),
+            ("https://as%2eexample/x", "url_host"),
+            ("https://-oProxyCommand.example/x", "url_host"),
+            ("https://as-.example/x", "url_host"),
+            ("https://xn--a/x", "url_host"),
+            ("https://\u{430}s.example/x", "url_malformed"),
+            ("https://xn--s-7sb.example/x", "ok"),
+            ("https://as.example:0/x", "url_port"),
+            ("https://as.example:65536/x", "url_port"),
+            ("https://as.example:0443/x", "url_not_canonical"),
+            ("https://as.example:/x", "url_port"),
+            ("https://as.example:4a/x", "url_port"),
+            ("https://as.example:443:443/x", "url_port"),
+            (too_long.as_str(), "url_too_long"),
+            (longest.as_str(), "ok"),
+            ("https://as.example/a/../token", "url_not_canonical"),
+            ("https://as.example/%2e%2e/token", "url_not_canonical"),
+            ("https://as.example/.%2E/token", "url_not_canonical"),
+            ("https://as.example/./token", "url_not_canonical"),
+            ("https://as.example/a/%2e", "url_not_canonical"),
+            ("https://as.example/.../.well-known/%2e%2e%2e", "ok"),
+            ("https://as.example/x?a='", "url_not_canonical"),
+            ("https://as.example/authorize?x=$(calc)&calc.exe", "ok"),
+            ("https://as.example/authorize?y=%USERPROFILE%", "url_malformed"),
+            ("https://as.example/%zz", "url_malformed"),
+            ("https://as.example/%", "url_malformed"),
+            ("https://as.example/%4", "url_malformed"),
+            ("https://[fe80::1%25eth0]/x", "url_malformed"),
+            ("https://[::1", "url_malformed"),
+            ("https://[v1.x]/", "url_malformed"),
+            ("https://[::1]x/", "url_malformed"),
+        ] {
+            assert_eq!(code(raw, &reach), expected, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn only_two_schemes_are_known_host_003() {
+        let mut seed = 7u64;
+        for _ in 0..50 {
+            let name: String = (0..6)
+                .map(|_| {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    char::from(b'a' + (seed >> 33) as u8 % 26)
+                })
+                .collect();
+            assert_eq!(code(&format!("{name}://as.example/"), &public()), "url_scheme");
+        }
+    }
+
+    #[test]
+    fn the_plain_parser_would_have_accepted_it_host_005_host_006_host_008() {
+        for raw in [
+            "https://as.example/authorize\r\nX-Evil: 1",
+            "https://as.exam\tple/authorize",
+            " https://as.example/",
+            "https://as.example\\@evil.example/authorize",
+            "https://$(calc)/x",
+            "https:evil.example/x",
+        ] {
+            assert!(url::Url::parse(raw).is_ok(), "{raw:?}");
+            assert!(ServerUrl::read(raw, "test", &public()).is_err(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn reserved_names_are_compared_after_decoding_host_016_host_017_host_018() {
+        for (query, expected) in [
+            ("client_id=evil&redirect_uri=https://evil.example/cb", "url_reserved_query"),
+            ("request_uri=https://evil.example/r", "url_reserved_query"),
+            ("request=eyJ", "url_reserved_query"),
+            ("response_mode=fragment", "url_reserved_query"),
+            ("prompt=none", "url_reserved_query"),
+            ("resource=https://evil.example", "url_reserved_query"),
+            ("code_challenge_method=plain", "url_reserved_query"),
+            ("%63lient_id=evil", "url_reserved_query"),
+            ("tenant=t1&state", "url_reserved_query"),
+            ("tenant=t1", "ok"),
+            ("Client_Id=x", "ok"),
+            ("x=client_id", "ok"),
+            ("", "ok"),
+        ] {
+            let raw = format!("https://as.example/authorize?{query}");
+            assert_eq!(code(&raw, &public()), expected, "{query}");
+        }
+        // Metadata addresses may be asked by resource.
+        assert!(ServerUrl::read("https://as.example/prm?resource=x", "f", &public()).is_ok());
+    }
+
+    #[test]
+    fn errors_show_neither_password_nor_query_host_010_host_304_tok_18() {
+        for raw in [
+            "https://user:SECRET-CANARY@as.example/authorize",
+            "https://10.0.0.1/x?token=SECRET-CANARY",
+            "http://as.example/x?token=SECRET-CANARY",
+            "https://as.example/x?token=SECRET-CANARY#x",
+            "https://as.example/x?client_id=SECRET-CANARY",
+        ] {
+            let failure = ServerUrl::read_endpoint(raw, "field", &public()).unwrap_err();
+            assert!(!format!("{failure} {failure:?}").contains("SECRET-CANARY"), "{raw}");
+        }
+        let url = server_url("https://as.example/x?token=SECRET-CANARY");
+        assert_eq!(format!("{url:?}"), "ServerUrl(https://as.example/x)");
+    }
+
+    #[test]
+    fn private_addresses_are_refused_sec_05_host_032_to_host_036() {
+        for (host, expected) in [
+            ("10.0.0.1", "address_blocked"),
+            ("172.16.0.1", "address_blocked"),
+            ("192.168.0.1", "address_blocked"),
+            ("100.64.0.1", "address_blocked"),
+            ("127.0.0.1", "address_blocked"),
+            ("0.0.0.0", "address_blocked"),
+            ("192.0.2.1", "address_blocked"),
+            ("198.18.0.1", "address_blocked"),
+            ("224.0.0.1", "address_blocked"),
+            ("240.0.0.1", "address_blocked"),
+            ("255.255.255.255", "address_blocked"),
+            ("169.254.169.254", "address_blocked"),
+            ("[::]", "address_blocked"),
+            ("[::1]", "address_blocked"),
+            ("[fe80::1]", "address_blocked"),
+            ("[fc00::1]", "address_blocked"),
+            ("[ff02::1]", "address_blocked"),
+            ("[2001:db8::1]", "address_blocked"),
+            ("2130706433", "url_not_canonical"),
+            ("0x7f.1", "url_not_canonical"),
+            ("0177.0.0.1", "url_not_canonical"),
+            ("127.1", "url_not_canonical"),
+            ("1.2.3.999", "url_host"),
+            ("[::ffff:127.0.0.1]", "url_not_canonical"),
+            ("[::ffff:a9fe:a9fe]", "address_blocked"),
+            ("[64:ff9b::7f00:1]", "address_blocked"),
+            ("[2002:7f00:1::]", "address_blocked"),
+            ("[::127.0.0.1]", "url_not_canonical"),
+            ("[2001:0::1]", "url_not_canonical"),
+            ("[64:ff9b::5db8:d822]", "ok"),
+            ("93.184.216.34", "ok"),
+            ("localhost", "address_blocked"),
+            ("x.localhost", "address_blocked"),
+            ("localhost.", "url_host"),
+            ("metadata.google.internal", "address_blocked"),
+            ("metadata", "address_blocked"),
+            ("localhost.evil.example", "ok"),
+        ] {
+            assert_eq!(code(&format!("https://{host}/"), &public()), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn pointers_to_private_addresses_name_the_rule_and_the_switch_www_14_host_031_host_032() {
+        use crate::failure::Switch;
+        let failure = |raw| ServerUrl::read(raw, "resource_metadata", &public()).unwrap_err();
+        let plain = failure("http://169.254.169.254/latest/meta-data/");
+        assert_eq!((plain.kind(), plain.switches()), (Kind::InsecureTransport, &[Switch::PlainHttp][..]));
+        let private = failure("https://10.0.0.9/");
+        assert_eq!(private.kind(), Kind::AddressBlocked);
+        assert_eq!(private.switches(), [Switch::PrivateAddress]);
+        assert_eq!(private.subject(), Some("resource_metadata https://10.0.0.9/"));
+        // No switch opens link-local (HOST-043).
+        assert_eq!(failure("https://169.254.169.254/").switches(), []);
+    }
+
+    #[test]
+    fn loopback_may_name_loopback_sec_02_host_041_host_042() {
+        let reach = reach("http://127.0.0.1:8080/mcp");
+        for (raw, expected) in [
+            ("http://127.0.0.1:9090", "ok"),
+            ("http://localhost:9090/x", "ok"),
+            ("http://[::1]:9090/x", "ok"),
+            ("http://127.8.8.8/x", "ok"),
+            ("http://10.0.0.1", "insecure_transport"),
+            ("http://169.254.169.254", "insecure_transport"),
+            ("http://as.example", "insecure_transport"),
+            ("https://10.0.0.1", "address_blocked"),
+            ("https://169.254.169.254", "address_blocked"),
+            ("https://as.example", "ok"),
+            ("http://localhost.evil.example/", "insecure_transport"),
+            ("http://x.localhost/", "insecure_transport"),
+        ] {
+            assert_eq!(code(raw, &reach), expected, "{raw}");
+        }
+        let addresses = |raw| reach.addresses(&ServerUrl::read(raw, "f", &reach).unwrap());
+        assert_eq!(addresses("http://127.0.0.1:8080/x"), Addresses::Any);
+        assert_eq!(addresses("http://127.0.0.1:9090/x"), Addresses::Loopback);
+        assert_eq!(addresses("https://as.example/x"), Addresses::Public);
+    }
+
+    #[test]
+    fn switches_open_one_host_each_sec_05_host_040_host_043() {
+        let mcp = McpUrl::parse("https://10.0.0.4/mcp", &[], false).unwrap();
+        let reach = |strict| {
+            Reach::new(
+                &mcp,
+                vec!["plain.example".into()],
+                vec!["10.0.0.9".into(), "169.254.169.254".into(), "auth.internal".into()],
+                strict,
+            )
+        };
+        for (raw, standard, strict) in [
+            ("https://10.0.0.4/x", "ok", "ok"),
+            ("https://10.0.0.4:444/x", "address_blocked", "address_blocked"),
+            ("https://10.0.0.9", "ok", "address_blocked"),
+            ("https://10.0.0.8", "address_blocked", "address_blocked"),
+            ("https://169.254.169.254", "address_blocked", "address_blocked"),
+            ("https://AUTH.internal", "ok", "address_blocked"),
+            ("http://plain.example/x", "ok", "insecure_transport"),
+            ("http://10.0.0.9/x", "insecure_transport", "insecure_transport"),
+        ] {
+            assert_eq!(code(raw, &reach(false)), standard, "{raw}");
+            assert_eq!(code(raw, &reach(true)), strict, "{raw} strict");
+        }
+        let listed = ServerUrl::read("https://10.0.0.9", "f", &reach(false)).unwrap();
+        assert_eq!(reach(false).addresses(&listed), Addresses::Private);
+        assert_eq!(listed.recheck("f", &reach(true)).unwrap_err().switches(), []);
+    }
+
+    #[test]
+    fn the_persons_own_host_may_have_any_shape() {
+        let reach = reach("https://mcp-.example./mcp");
+        assert_eq!(code("https://mcp-.example./.well-known/x", &reach), "ok");
+        assert_eq!(code("https://other-.example./x", &reach), "url_host");
+    }
+
+    #[test]
+    fn an_issuer_has_no_query_and_no_well_known_part_prm_09_host_114() {
+        for (raw, expected) in [
+            ("https://as.example", "ok"),
+            ("https://as.example/t1/", "ok"),
+            ("https://as.example/?x", "no_authorization_server"),
+            ("https://as.example/#x", "url_fragment"),
+            ("https://as.example/.well-known/oauth-authorization-server", "no_authorization_server"),
+            ("https://as.example/t/%2ewell-known/x", "no_authorization_server"),
+            ("https://as.example/.WELL-KNOWN", "no_authorization_server"),
+            ("http://169.254.169.254", "insecure_transport"),
+        ] {
+            let read = ServerUrl::read_issuer(raw, "authorization_servers", &public());
+            assert_eq!(read.err().map_or("ok", |failure| failure.kind().code()), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn redirects_stay_on_their_origin_sec_09_host_050_to_host_053() {
+        let from = server_url("https://as.example/a/prm?x=1");
+        let long = format!("/{}", "a".repeat(10 * 1024));
+        for (location, expected) in [
+            (vec!["https://as.example/other"], Ok("https://as.example/other")),
+            (vec!["/other?y=2"], Ok("https://as.example/other?y=2")),
+            (vec!["other"], Ok("https://as.example/a/other")),
+            (vec!["../other"], Ok("https://as.example/other")),
+            (vec!["https://evil.example/prm"], Err(Kind::CrossOriginRedirect)),
+            (vec!["https://as.example:444/prm"], Err(Kind::CrossOriginRedirect)),
+            (vec!["http://as.example/a/prm?x=1"], Err(Kind::CrossOriginRedirect)),
+            (vec!["//evil.example/p"], Err(Kind::CrossOriginRedirect)),
+            (vec!["https://as.example/a/../b"], Err(Kind::RedirectRefused)),
+            (vec!["https://user@as.example/b"], Err(Kind::RedirectRefused)),
+            (vec!["javascript:x"], Err(Kind::RedirectRefused)),
+            (vec!["https:\\\\evil.example"], Err(Kind::RedirectRefused)),
+            (vec!["/\\evil.example"], Err(Kind::RedirectRefused)),
+            (vec![long.as_str()], Err(Kind::RedirectRefused)),
+            (vec![""], Err(Kind::RedirectRefused)),
+            (vec![], Err(Kind::RedirectRefused)),
+            (vec!["/a", "/a"], Err(Kind::RedirectRefused)),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in &location {
+                headers.append(LOCATION, value.parse().unwrap());
+            }
+            let target = resolve_redirect(&from, &headers, &public());
+            let found = target.as_ref().map(ServerUrl::as_str).map_err(Failure::kind);
+            assert_eq!(found, expected, "{location:?}");
+        }
+    }
+
+    #[test]
+    fn parts_are_where_the_ordinary_parser_finds_them() {
+        for raw in [
+            "https://as.example",
+            "https://as.example/",
+            "https://as.example?x",
+            "https://as.example:8443/a/b?x=1&y",
+            "https://93.184.216.34:1/a",
+            "https://[2606:2800:220:1::1]:8443/a?",
+            "HTTPS://AS.Example/A",
+        ] {
+            let ours = server_url(raw);
+            let theirs = url::Url::parse(raw).unwrap();
+            assert!(ours.host_str().eq_ignore_ascii_case(theirs.host_str().unwrap()));
+            assert_eq!(Some(ours.port()), theirs.port_or_known_default());
+            assert_eq!(if ours.path().is_empty() { "/" } else { ours.path() }, theirs.path());
+            assert_eq!(ours.query(), theirs.query());
+            assert_eq!(ours.uri().unwrap().host(), Some(ours.host_str()));
+        }
+    }
+
+    /// Random texts from pieces that parsers fall over.
+    #[test]
+    fn accepted_text_survives_the_ordinary_parser_sec_03_sec_19() {
+        const PIECES: [&str; 40] = [
+            "https://", "http://", "HTTPS://", "as.example", "127.0.0.1", "0x7f", ".", "..", "/",
+            "//", "?", "#", "@", ":", "443", "0", "%2e", "%2E", "%", "%zz", "%41", "\\", "\t", " ",
+            "[", "]", "[::1]", "[2606:2800::1]", "xn--", "xn--s-7sb", "a", "-", "_", "'", "\"",
+            "&", "=", "é", "|", "+",
+        ];
+        let reach = public();
+        let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+        let mut accepted = 0;
+        for round in 0..60_000 {
+            let mut raw = String::new();
+            if round % 2 == 0 {
+                raw.push_str("https://as.example");
+            }
+            for _ in 0..1 + seed % 7 {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                raw.push_str(PIECES[(seed >> 20) as usize % PIECES.len()]);
+            }
+            let Ok(ours) = ServerUrl::read(&raw, "f", &reach) else { continue };
+            accepted += 1;
+            let parsed = url::Url::parse(&raw).unwrap();
+            let scheme_end = "https://".len();
+            let authority = ours.origin()[scheme_end..].to_ascii_lowercase();
+            let path = if ours.path().is_empty() { "/" } else { ours.path() };
+            let query = ours.query().map(|query| format!("?{query}")).unwrap_or_default();
+            let authority = authority.strip_suffix(":443").unwrap_or(&authority);
+            assert_eq!(parsed.as_str(), format!("https://{authority}{path}{query}"), "{raw:?}");
+            assert!(ours.uri().is_ok(), "{raw:?}");
+            let kept: ServerUrl =
+                serde_json::from_str(&serde_json::to_string(&ours).unwrap()).unwrap();
+            assert_eq!(format!("{kept:?}"), format!("{ours:?}"));
+        }
+        assert!(accepted > 500, "{accepted}");
+    }
+}

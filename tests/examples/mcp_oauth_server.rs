@@ -1,0 +1,204 @@
+//! A complete MCP server with its authorization servers on loopback ports, to try clients against.
+//!
+//! ```text
+//! cargo run --example mcp_oauth_server
+//! cargo run --example mcp_oauth_server -- --revision 2025-11-25 --consent form --expires-in 30
+//! ```
+//!
+//! It prints its MCP URL, what it offers, and one line per request. Tokens, codes and secrets are never printed.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mcp_authz_tests::model::{
+    AuthMethod, Consent, Era, Model, Preregistered, REVISIONS, RegistrationMode, Seen, Settings,
+};
+use mcp_authz_tests::serve::{Door, OnRequest, Served};
+
+const HELP: &str = "\
+A complete MCP server with its authorization servers, on 127.0.0.1.
+
+Usage: mcp_oauth_server [options]
+
+  --port N                 port of the MCP endpoint (default 8000; 0 takes a free one)
+  --revision R             2025-03-26, 2025-06-18, 2025-11-25 or 2026-07-28
+                           (default: all of them at one endpoint)
+  --registration on|off    dynamic client registration (default on); with off, the
+                           client `demo-client` without a secret is known from the start
+  --consent auto|form      agree at once, or show a page with a form (default auto)
+  --expires-in N           seconds an access token lives (default 3600)
+  --help                   this text
+";
+
+struct Options {
+    port: u16,
+    revision: Option<String>,
+    registration: bool,
+    form: bool,
+    expires_in: u64,
+}
+
+fn main() -> ExitCode {
+    let options = match options(std::env::args().skip(1)) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(wrong) => {
+            eprintln!("{wrong}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cannot serve on port {}: {error}", options.port);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+    let mut options = Options {
+        port: 8000,
+        revision: None,
+        registration: true,
+        form: false,
+        expires_in: 3600,
+    };
+    while let Some(name) = args.next() {
+        if name == "--help" || name == "-h" {
+            return Ok(None);
+        }
+        if !HELP.contains(&format!("\n  {name} ")) {
+            return Err(format!("unknown option {name}"));
+        }
+        let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
+        let wrong = || format!("{name} does not take {value}");
+        match name.as_str() {
+            "--port" => options.port = value.parse().map_err(|_| wrong())?,
+            "--expires-in" => options.expires_in = value.parse().map_err(|_| wrong())?,
+            "--revision" if REVISIONS.contains(&value.as_str()) => options.revision = Some(value),
+            "--registration" if value == "on" || value == "off" => {
+                options.registration = value == "on"
+            }
+            "--consent" if value == "auto" || value == "form" => options.form = value == "form",
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(Some(options))
+}
+
+fn run(options: &Options) -> io::Result<()> {
+    let (mcp, first, second) = (Door::open(options.port)?, Door::open(0)?, Door::open(0)?);
+    let settings = options
+        .revision
+        .as_deref()
+        .map_or_else(Settings::default, Settings::revision);
+    let mut settings = settings.at(
+        &format!("{}/mcp", mcp.origin()),
+        first.origin(),
+        second.origin(),
+    );
+    // Tokens of an earlier run must not fit.
+    settings.seed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    for server in settings.servers_mut() {
+        server.tokens.access_life_s = options.expires_in;
+        if options.form {
+            server.consent = Consent::Form;
+        }
+        if !options.registration {
+            server.registration.mode = RegistrationMode::Closed;
+            server.clients.push(Preregistered {
+                client_id: "demo-client".to_owned(),
+                secret: None,
+                method: AuthMethod::None,
+                redirect_uris: vec!["http://127.0.0.1/callback".to_owned()],
+                grant_types: vec!["authorization_code".to_owned(), "refresh_token".to_owned()],
+            });
+        }
+    }
+    introduce(options, &settings)?;
+    let model = Arc::new(Mutex::new(Model::new(settings)));
+    let told: OnRequest = Arc::new(|seen| {
+        // A closed pipe is no reason to stop serving.
+        let _ = print_line(seen);
+    });
+    let served = Served::start_told(model, vec![mcp, first, second], Some(told));
+    loop {
+        thread::sleep(Duration::from_secs(60));
+        served.lock().clear_seen();
+    }
+}
+
+fn introduce(options: &Options, settings: &Settings) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let wire = match settings.mcp.era {
+        Era::Modern => settings.mcp.modern_versions.join(", "),
+        Era::Both => [
+            settings.mcp.legacy_versions.as_slice(),
+            &settings.mcp.modern_versions,
+        ]
+        .concat()
+        .join(", "),
+        Era::Legacy | Era::HttpSse => settings.mcp.legacy_versions.join(", "),
+    };
+    writeln!(out, "MCP URL         {}", settings.mcp_url)?;
+    writeln!(out, "Versions        {wire}")?;
+    writeln!(out, "Authorization   {}", settings.server.issuer)?;
+    let clients = if options.registration {
+        "register themselves"
+    } else {
+        "demo-client, no secret, http://127.0.0.1/callback"
+    };
+    writeln!(out, "Clients         {clients}")?;
+    writeln!(
+        out,
+        "Consent         {}",
+        if options.form {
+            "a page with a form"
+        } else {
+            "given at once"
+        }
+    )?;
+    writeln!(
+        out,
+        "Access tokens   live {} s; refresh tokens rotate",
+        options.expires_in
+    )?;
+    writeln!(
+        out,
+        "Tools           echo, whoami, test-tool, admin{}",
+        admin(settings)
+    )?;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "Give the MCP URL to any MCP client. To see the challenge:"
+    )?;
+    writeln!(out, "    curl -i -X POST {}", settings.mcp_url)?;
+    writeln!(out)?;
+    out.flush()
+}
+
+fn admin(settings: &Settings) -> String {
+    match settings.gate.tools.get("admin") {
+        Some(scopes) => format!(" (needs the scope {})", scopes.join(" ")),
+        None => String::new(),
+    }
+}
+
+fn print_line(seen: &Seen) -> io::Result<()> {
+    let seconds = seen.at_ms / 1000 % 86_400;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let mut out = io::stdout().lock();
+    writeln!(out, "{hours:02}:{minutes:02}:{seconds:02}  {seen}")?;
+    out.flush()
+}

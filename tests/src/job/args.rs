@@ -1,0 +1,320 @@
+//! The command line, read. Errors say what to do.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::time::Duration;
+
+use mcp_authz_core::failure::escaped;
+use mcp_authz_core::scope::ScopeSet;
+use mcp_authz_core::secret::Secret;
+
+use super::help;
+use super::mcp::Hint;
+use super::options::{Embedded, Leniency, Options, Target, Who};
+use super::print::Format;
+
+/// The environment variable that holds the client secret: arguments can be read by every process.
+pub const SECRET_VARIABLE: &str = "MCP_CLIENT_SECRET";
+/// Revisions that the embedded server can play.
+const REVISIONS: [&str; 4] = ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"];
+const FLAGS: [&str; 8] =
+    ["--browser", "--headless", "--no-login", "--json", "--refresh", "--strict", "--help", "--version"];
+const VALUED: [&str; 20] = [
+    "--scope",
+    "--call",
+    "--account",
+    "--redirect",
+    "--client-id",
+    "--client-document",
+    "--issuer",
+    "--revision",
+    "--registration",
+    "--era",
+    "--protocol-version",
+    "--timeout",
+    "--legacy",
+    "--allow-unlisted-pkce",
+    "--allow-split-endpoints",
+    "--omit-resource",
+    "--pin-issuer",
+    "--entra",
+    "--allow-plain-http",
+    "--allow-private-address",
+];
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Do the job.
+    Run(Box<Options>),
+    /// Print this and exit with status 0.
+    Say(String),
+}
+
+/// The arguments make no sense: print this to standard error and exit with status 2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage(String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Reads the arguments, without the program's name before them. `variable` looks into the environment.
+///
+/// # Errors
+/// [`Usage`], which says what is wrong and what to do.
+pub fn read(
+    program: &str,
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Command, Usage> {
+    let mut reader = Reader::default();
+    let mut arguments = Words { rest: arguments.into_iter().collect::<Vec<_>>().into_iter(), joined: None };
+    let mut plain = false;
+    while let Some(word) = arguments.next()? {
+        match word.as_str() {
+            "--" if !plain => plain = true,
+            "-h" | "--help" if !plain => return Ok(Command::Say(help::text(program))),
+            "-V" | "--version" if !plain => {
+                return Ok(Command::Say(format!("{program} {}\n", env!("CARGO_PKG_VERSION"))));
+            }
+            option if option.starts_with('-') && !plain => reader.option(option, &mut arguments)?,
+            _ => reader.url(word)?,
+        }
+        arguments.spent()?;
+    }
+    reader.finish(variable).map(|options| Command::Run(Box::new(options)))
+}
+
+/// The arguments; `--name=value` counts as two.
+struct Words {
+    rest: std::vec::IntoIter<OsString>,
+    joined: Option<(String, String)>,
+}
+
+impl Words {
+    fn next(&mut self) -> Result<Option<String>, Usage> {
+        let Some(word) = self.rest.next() else { return Ok(None) };
+        let word = word.into_string().map_err(|word| {
+            Usage(format!("{} is not UTF-8: write it in UTF-8", escaped(&word.to_string_lossy())))
+        })?;
+        Ok(Some(match word.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => {
+                self.joined = Some((name.to_owned(), value.to_owned()));
+                name.to_owned()
+            }
+            _ => word,
+        }))
+    }
+
+    fn value(&mut self, option: &str) -> Result<String, Usage> {
+        let value = match self.joined.take() {
+            Some((_, value)) => Some(value),
+            None => self.rest.next().and_then(|word| word.into_string().ok()),
+        };
+        let value = value.filter(|value| !value.is_empty() && !value.starts_with("--"));
+        value.ok_or_else(|| Usage(format!("{option} wants a value: {option} VALUE, see --help")))
+    }
+
+    fn spent(&mut self) -> Result<(), Usage> {
+        match self.joined.take() {
+            Some((name, _)) => Err(Usage(format!("{name} takes no value: write {name} alone"))),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Reader {
+    options: Options,
+    url: Option<String>,
+    who: Option<(Who, &'static str)>,
+    revision: Option<String>,
+    registration: Option<bool>,
+}
+
+impl Reader {
+    fn url(&mut self, url: String) -> Result<(), Usage> {
+        if !url.contains("://") {
+            return Err(Usage(format!("{} is no URL: write https://HOST/PATH, or see --help", escaped(&url))));
+        }
+        match self.url.replace(url) {
+            None => Ok(()),
+            Some(first) => {
+                Err(Usage(format!("more than one URL: leave out all but one, such as {}", escaped(&first))))
+            }
+        }
+    }
+
+    fn option(&mut self, option: &str, words: &mut Words) -> Result<(), Usage> {
+        if FLAGS.contains(&option) {
+            return self.flag(option);
+        }
+        if !VALUED.contains(&option) {
+            return Err(unknown(option));
+        }
+        let value = words.value(option)?;
+        let options = &mut self.options;
+        match option {
+            "--scope" => {
+                let more = ScopeSet::read(&value).ok().and_then(|more| options.scopes.union(&more).ok());
+                options.scopes = more.ok_or_else(|| {
+                    Usage(format!("{} is no scope: scopes are printable ASCII without \" and \\", escaped(&value)))
+                })?;
+            }
+            "--call" => options.call = Some(value),
+            "--account" => options.account = Some(value),
+            "--redirect" => options.redirect = Some(value),
+            "--client-id" => options.client_id = Some(value),
+            "--client-document" => options.client_document = Some(value),
+            "--issuer" => options.issuer = Some(value),
+            "--revision" if REVISIONS.contains(&value.as_str()) => self.revision = Some(value),
+            "--revision" => return Err(no_such("revision", &value, &REVISIONS.join(", "))),
+            "--registration" => self.registration = Some(switch(option, &value)?),
+            "--legacy" => options.legacy = Some(switch(option, &value)?),
+            "--era" => {
+                options.hint = match value.as_str() {
+                    "auto" => Hint::Auto,
+                    "modern" => Hint::Modern,
+                    "legacy" => Hint::Legacy,
+                    _ => return Err(no_such("era", &value, "auto, modern, legacy")),
+                }
+            }
+            "--protocol-version" if value.bytes().all(|byte| matches!(byte, b'!'..=b'~')) => {
+                options.protocol_version = Some(value);
+            }
+            "--protocol-version" => return Err(no_such("protocol version", &value, &REVISIONS.join(", "))),
+            "--timeout" => {
+                let seconds = value.parse().ok().filter(|seconds| (1..=300).contains(seconds));
+                let seconds = seconds.ok_or_else(|| no_such("time", &value, "1 to 300 seconds"))?;
+                options.timeout = Duration::from_secs(seconds);
+            }
+            "--pin-issuer" => {
+                let document = words.value(option)?;
+                options.leniencies.push(Leniency::PinIssuer(value, document));
+            }
+            _ => options.leniencies.extend(leniency(option, value)),
+        }
+        Ok(())
+    }
+
+    fn flag(&mut self, flag: &str) -> Result<(), Usage> {
+        let who = match flag {
+            "--browser" => (Who::Browser, "--browser"),
+            "--headless" => (Who::Headless, "--headless"),
+            "--no-login" => (Who::Nobody, "--no-login"),
+            _ => {
+                match flag {
+                    "--json" => self.options.format = Format::Json,
+                    "--refresh" => self.options.refresh = true,
+                    _ => self.options.strict = true,
+                }
+                return Ok(());
+            }
+        };
+        match self.who.replace(who) {
+            Some((_, first)) if first != who.1 => {
+                Err(Usage(format!("{first} and {} contradict each other: leave out one", who.1)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Options, Usage> {
+        let mut options = self.options;
+        if options.strict && (!options.leniencies.is_empty() || options.legacy == Some(true)) {
+            return Err(Usage("--strict forbids what another option allows: leave out one of them".to_owned()));
+        }
+        let registration = self.registration.take();
+        options.target = match self.url {
+            Some(_) if self.revision.is_some() || registration.is_some() => {
+                let text = "--revision and --registration are for the server of the program's own: leave them, or the \
+                            URL, out";
+                return Err(Usage(text.to_owned()));
+            }
+            Some(url) => {
+                options.person = Who::Browser;
+                Target::Url(url)
+            }
+            None => Target::Embedded(Embedded { revision: self.revision, registration: registration.unwrap_or(true) }),
+        };
+        if let Some((who, _)) = self.who {
+            options.person = who;
+        }
+        if options.known_client().is_some() {
+            options.client_secret = variable(SECRET_VARIABLE).filter(|secret| !secret.is_empty()).map(Secret::new);
+        }
+        // What is wrong with a setting is better said now than after a server has been asked.
+        let url = match &options.target {
+            Target::Url(url) => url,
+            Target::Embedded(_) => "http://127.0.0.1:1/mcp",
+        };
+        match options.config(url) {
+            Ok(_) => Ok(options),
+            Err(failure) => Err(Usage(format!("{failure}; see --help"))),
+        }
+    }
+}
+
+fn leniency(option: &str, value: String) -> Option<Leniency> {
+    match option {
+        "--allow-unlisted-pkce" => Some(Leniency::UnlistedPkce(value)),
+        "--allow-split-endpoints" => Some(Leniency::SplitEndpoints(value)),
+        "--omit-resource" => Some(Leniency::OmitResource(value)),
+        "--entra" => Some(Leniency::Entra(value)),
+        "--allow-plain-http" => Some(Leniency::PlainHttp(value)),
+        "--allow-private-address" => Some(Leniency::PrivateAddress(value)),
+        _ => None,
+    }
+}
+
+fn switch(option: &str, value: &str) -> Result<bool, Usage> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Usage(format!("{option} is on or off, not {}", escaped(value)))),
+    }
+}
+
+fn no_such(what: &str, value: &str, known: &str) -> Usage {
+    Usage(format!("there is no {what} {}: use one of {known}", escaped(value)))
+}
+
+fn unknown(option: &str) -> Usage {
+    if option.contains("secret") || option.contains("token") || option.contains("password") {
+        let text = "a secret among the arguments can be read by every process of this machine: put it into the \
+                    environment variable";
+        return Usage(format!("{text} {SECRET_VARIABLE}"));
+    }
+    let near = FLAGS.iter().chain(&VALUED).min_by_key(|known| distance(option, known));
+    match near.filter(|known| distance(option, known) <= 3) {
+        Some(known) => Usage(format!("there is no {}: did you mean {known}?", escaped(option))),
+        None => Usage(format!("there is no {}: see --help", escaped(option))),
+    }
+}
+
+/// How many single-byte changes lead from one word to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.bytes().enumerate() {
+        let mut corner = i;
+        let mut left = i.saturating_add(1);
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (cell, b) in row.iter_mut().skip(1).zip(to.bytes()) {
+            let changed = corner.saturating_add(usize::from(a != b));
+            corner = *cell;
+            left = changed.min(cell.saturating_add(1)).min(left.saturating_add(1));
+            *cell = left;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

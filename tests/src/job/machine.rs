@@ -1,0 +1,292 @@
+//! The steps of a job: what follows what, and where it ends.
+//!
+//! Every loop is bounded by a number of ours: pages, refusals of one request, requests in all (STEP-16).
+
+mod answers;
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use mcp_authz_core::effect::Why;
+use mcp_authz_core::failure::{Failure, Kind, escaped};
+use mcp_authz_core::granted::Granted;
+use mcp_authz_core::input::Epoch;
+use mcp_authz_core::scope::ScopeSet;
+use mcp_authz_core::secret::Secret;
+
+use super::framing::Enough;
+use super::mcp::{Ask, Mcp, Outgoing, Tool};
+use super::options::{Options, Target, Who};
+use super::outcome::{Outcome, Summary};
+use super::print::Step;
+use super::{Action, Event, Refusal, Turn};
+
+/// Most requests to the MCP server in one job, whatever it answers.
+const MOST_REQUESTS: usize = 64;
+/// Most tools that are called unasked.
+const MOST_CALLS: usize = 4;
+
+/// What the job keeps of a grant.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) epoch: Epoch,
+    pub(crate) header: HeaderValue,
+    pub(crate) token: Secret,
+    /// Whether the token may go to the MCP URL (USE-07).
+    pub(crate) covers: bool,
+    pub(crate) issuer: String,
+    pub(crate) resource: Option<String>,
+    pub(crate) scopes: Option<String>,
+}
+
+impl Held {
+    fn of(granted: &Granted, url: &str) -> Self {
+        Self {
+            epoch: granted.epoch(),
+            header: granted.authorization().clone(),
+            token: granted.access_token().clone(),
+            covers: granted.area().covers(url),
+            issuer: escaped(granted.issuer()),
+            resource: granted.resource().map(escaped),
+            scopes: granted.scopes().map(ToString::to_string),
+        }
+    }
+}
+
+/// An [`Event`] whose grant is looked into.
+#[derive(Debug)]
+pub(crate) enum Happened {
+    Start,
+    Answered(Response<Vec<u8>>),
+    Unreachable(Why),
+    Settled(Result<Held, Arc<Failure>>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Goal {
+    List,
+    Call(String),
+    Refresh,
+    Bye,
+}
+
+/// What the next event answers.
+#[derive(Debug, Default)]
+enum Awaits {
+    Start,
+    /// What is held from before.
+    Grant,
+    Answer(InHand),
+    /// A settlement after the refusal of the request in hand.
+    Relief(InHand, StatusCode),
+    /// A settlement after the refusal that was made up to force a refresh.
+    Refresh,
+    #[default]
+    Nothing,
+}
+
+/// The request in hand: repeated as it is, under the same JSON-RPC id (TRANS-35).
+#[derive(Debug)]
+struct InHand {
+    ask: Ask,
+    out: Outgoing,
+    sent_with: Option<Epoch>,
+    refusals: usize,
+}
+
+/// One example's whole work, as a pure machine.
+#[derive(Debug)]
+pub struct Job {
+    url: String,
+    may_ask: bool,
+    scopes: ScopeSet,
+    embedded: bool,
+    call: Option<String>,
+    refresh: bool,
+    mcp: Mcp,
+    announced: bool,
+    awaits: Awaits,
+    goals: VecDeque<Goal>,
+    planned: bool,
+    held: Option<Held>,
+    tokens: Vec<Secret>,
+    tools: Vec<Tool>,
+    cursors: Vec<String>,
+    lost: bool,
+    sent: usize,
+    summary: Summary,
+    verdict: Option<Outcome>,
+}
+
+impl Job {
+    /// The job that these options ask for, at this MCP URL: the one given, or the embedded server's.
+    #[must_use]
+    pub fn new(options: &Options, url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            may_ask: options.person != Who::Nobody,
+            scopes: options.scopes.clone(),
+            embedded: matches!(options.target, Target::Embedded(_)),
+            call: options.call.clone(),
+            refresh: options.refresh,
+            mcp: Mcp::new(url, options.hint, options.protocol_version.as_deref()),
+            announced: false,
+            awaits: Awaits::Start,
+            goals: VecDeque::from([Goal::List]),
+            planned: false,
+            held: None,
+            tokens: Vec::new(),
+            tools: Vec::new(),
+            cursors: Vec::new(),
+            lost: false,
+            sent: 0,
+            summary: Summary::default(),
+            verdict: None,
+        }
+    }
+
+    /// Takes in what happened and says what to do next. After [`Action::Finish`] there is nothing left to do.
+    pub fn step(&mut self, event: Event) -> Turn<Action> {
+        self.on(match event {
+            Event::Start => Happened::Start,
+            Event::Answered(response) => Happened::Answered(response),
+            Event::Unreachable(why) => Happened::Unreachable(why),
+            Event::Settled(settled) => Happened::Settled(settled.map(|granted| Held::of(&granted, &self.url))),
+        })
+    }
+
+    pub(crate) fn on(&mut self, happened: Happened) -> Turn<Action> {
+        let mut said = Vec::new();
+        let action = match (mem::take(&mut self.awaits), happened) {
+            (Awaits::Start, Happened::Start) => {
+                self.awaits = Awaits::Grant;
+                Action::Acquire { scopes: self.scopes.clone(), may_ask: false }
+            }
+            (Awaits::Grant, Happened::Settled(settled)) => {
+                match settled {
+                    Ok(held) if held.covers => self.hold(held, "held", &mut said),
+                    Ok(_) => said.push(Step::nothing_held(Kind::OriginMismatch.code())),
+                    Err(failure) => said.push(Step::nothing_held(failure.kind().code())),
+                }
+                self.advance(&mut said)
+            }
+            (Awaits::Answer(hand), Happened::Answered(response)) => self.answered(hand, response, &mut said),
+            (Awaits::Answer(hand), Happened::Unreachable(why)) => self.unreachable(&hand.ask, why, &mut said),
+            (Awaits::Relief(hand, status), Happened::Settled(Ok(held))) => self.relieved(hand, status, held, &mut said),
+            (Awaits::Refresh, Happened::Settled(Ok(held))) => {
+                self.summary.refreshed = true;
+                self.hold(held, "granted", &mut said);
+                self.advance(&mut said)
+            }
+            (Awaits::Relief(..) | Awaits::Refresh, Happened::Settled(Err(failure))) => {
+                self.conclude(failure.into(), &mut said)
+            }
+            _ => Action::Finish(Outcome::setup("the program answered an action with an event of another kind")),
+        };
+        if let Action::Finish(outcome) = &action {
+            said.push(Step::outcome(outcome));
+        }
+        Turn { said, action }
+    }
+
+    fn hold(&mut self, held: Held, name: &'static str, said: &mut Vec<Step>) {
+        said.push(Step::granted(name, &held));
+        self.tokens.push(held.token.clone());
+        self.summary.issuer = Some(held.issuer.clone());
+        self.summary.resource = held.resource.clone();
+        self.summary.scopes = held.scopes.clone();
+        self.held = Some(held);
+    }
+
+    /// The next thing to do, once nothing is in hand.
+    fn advance(&mut self, said: &mut Vec<Step>) -> Action {
+        let ask = match self.goals.front() {
+            Some(Goal::Bye) if self.mcp.in_session() => Ask::Bye,
+            Some(Goal::Bye) | None => return self.finish(),
+            Some(Goal::Refresh) => return self.force_refresh(said),
+            Some(goal) => match (self.mcp.opening(), goal) {
+                (Some(opening), _) => opening,
+                (None, Goal::Call(tool)) => Ask::Call { tool: tool.clone() },
+                (None, _) => Ask::Tools { cursor: self.cursors.last().cloned() },
+            },
+        };
+        match self.mcp.request(&ask) {
+            Ok(out) => self.send(InHand { ask, out, sent_with: None, refusals: 0 }, said),
+            Err(fault) => self.conclude(fault.into(), said),
+        }
+    }
+
+    fn send(&mut self, mut hand: InHand, said: &mut Vec<Step>) -> Action {
+        self.sent = self.sent.saturating_add(1);
+        if self.sent > MOST_REQUESTS {
+            return Action::Finish(Failure::new(Kind::RequestBudget, "STEP-16").into());
+        }
+        let mut request = hand.out.request.clone();
+        let held = self.held.as_ref().filter(|held| held.covers);
+        hand.sent_with = held.map(|held| held.epoch);
+        if let Some(held) = held {
+            request.headers_mut().insert(AUTHORIZATION, held.header.clone());
+        }
+        said.push(Step::mcp_request(&hand.ask, request.method(), &self.url, held.is_some()));
+        let enough = Enough::new(hand.out.id);
+        self.awaits = Awaits::Answer(hand);
+        Action::Send { request, enough }
+    }
+
+    /// A refusal that no server spoke: it makes the session replace a token that is still good.
+    fn force_refresh(&mut self, said: &mut Vec<Step>) -> Action {
+        self.goals.pop_front();
+        let Some(held) = &self.held else { return self.advance(said) };
+        said.push(Step::refresh());
+        self.awaits = Awaits::Refresh;
+        Action::Challenge(Refusal {
+            epoch: Some(held.epoch),
+            status: StatusCode::UNAUTHORIZED,
+            headers: HeaderMap::new(),
+            operation: "refresh".to_owned(),
+            again: false,
+            may_ask: false,
+        })
+    }
+
+    /// What is done once the tools are known. A demonstration uses the old token, replaces it, uses the new one.
+    fn plan(&mut self, tools: &[Tool]) {
+        let mut calls: VecDeque<String> = self.call.iter().cloned().collect();
+        if self.embedded && calls.is_empty() {
+            calls.extend(tools.iter().filter(|tool| tool.plain).take(MOST_CALLS).map(|tool| tool.name.clone()));
+        }
+        self.goals.extend(calls.pop_front().map(Goal::Call));
+        if (self.embedded || self.refresh) && self.held.is_some() {
+            self.goals.extend([Goal::Refresh, Goal::List]);
+        }
+        self.goals.extend(calls.into_iter().map(Goal::Call));
+        self.goals.push_back(Goal::Bye);
+    }
+
+    /// Ends the job, and the session before it (TRANS-21).
+    fn conclude(&mut self, outcome: Outcome, said: &mut Vec<Step>) -> Action {
+        if self.verdict.is_some() {
+            return self.finish();
+        }
+        self.verdict = Some(outcome);
+        self.goals = VecDeque::from([Goal::Bye]);
+        self.advance(said)
+    }
+
+    fn finish(&mut self) -> Action {
+        self.summary.era = self.mcp.era();
+        self.mcp.version().clone_into(&mut self.summary.version);
+        let summary = mem::take(&mut self.summary);
+        Action::Finish(match self.verdict.take() {
+            Some(verdict) => verdict,
+            None if self.held.is_some() => Outcome::Authorized(summary),
+            None => Outcome::Open(summary),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

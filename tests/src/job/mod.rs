@@ -1,0 +1,117 @@
+//! What the example clients share: the same arguments, the same steps, the same output.
+//!
+//! A [`Job`] is the whole of an example as a pure machine. It is told what happened and says what to do next;
+//! the example does it with the HTTP client, the runtime and the adapter it shows. Nothing in here opens a
+//! socket, reads a clock or starts a thread.
+//!
+//! ```text
+//! let mut turn = job.step(Event::Start);
+//! loop {
+//!     show.all(&turn.said);
+//!     let event = match turn.action {
+//!         Action::Send { request, enough } => ...,          // Answered, Unreachable
+//!         Action::Acquire { scopes, may_ask } => ...,       // Settled
+//!         Action::Challenge(refusal) => ...,                // Settled
+//!         Action::Finish(outcome) => return outcome,
+//!     };
+//!     turn = job.step(event);
+//! }
+//! ```
+//!
+//! - [`args`]: the command line, and the configuration it stands for.
+//! - [`mcp`]: MCP over Streamable HTTP, both wire eras.
+//! - [`person`]: the person at the authorization server, played by the program.
+//! - [`print`]: what is shown, for people or as JSON lines.
+
+pub mod args;
+mod cookies;
+mod embedded;
+mod form;
+pub mod framing;
+mod help;
+mod machine;
+pub mod mcp;
+mod options;
+pub mod outcome;
+pub mod person;
+pub mod print;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Request, Response, StatusCode};
+use mcp_authz_core::effect::Why;
+use mcp_authz_core::failure::Failure;
+use mcp_authz_core::granted::Granted;
+use mcp_authz_core::input::Epoch;
+use mcp_authz_core::scope::ScopeSet;
+
+pub use args::{Command, Usage};
+pub use framing::{Enough, LARGEST_ANSWER};
+pub use machine::Job;
+pub use options::{Embedded, Options, Target, Who};
+pub use outcome::{Fault, Outcome, Summary, Trouble};
+pub use print::{Format, Show, Step};
+
+/// What a step says, and what is to be done.
+#[must_use]
+#[derive(Debug)]
+pub struct Turn<A> {
+    /// To be shown before the action is performed.
+    pub said: Vec<Step>,
+    /// To be performed, and answered with an event.
+    pub action: A,
+}
+
+/// What the example does next.
+#[derive(Debug)]
+pub enum Action {
+    /// Send this to the MCP server, follow no redirect, read at most [`LARGEST_ANSWER`] bytes, and stop reading
+    /// when `enough` is reached.
+    Send {
+        /// The request, token included.
+        request: Request<Vec<u8>>,
+        /// Knows when the body holds the answer.
+        enough: Enough,
+    },
+    /// Ask the session for a usable grant.
+    Acquire {
+        /// Scopes the grant must have.
+        scopes: ScopeSet,
+        /// Whether a person may be bothered.
+        may_ask: bool,
+    },
+    /// Tell the session of a refusal.
+    Challenge(Refusal),
+    /// The end.
+    Finish(Outcome),
+}
+
+/// A refusal of the MCP server, as the session wants to hear of it.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The epoch of the token that was sent.
+    pub epoch: Option<Epoch>,
+    /// 401, 403 or 400.
+    pub status: StatusCode,
+    /// All headers of the answer.
+    pub headers: HeaderMap,
+    /// What was attempted.
+    pub operation: String,
+    /// Whether this request was repeated before.
+    pub again: bool,
+    /// Whether a person may be bothered.
+    pub may_ask: bool,
+}
+
+/// What came of an action.
+#[derive(Debug)]
+pub enum Event {
+    /// Nothing yet: the first event.
+    Start,
+    /// An answer came, to [`Action::Send`].
+    Answered(Response<Vec<u8>>),
+    /// None came.
+    Unreachable(Why),
+    /// The session has settled [`Action::Acquire`] or [`Action::Challenge`].
+    Settled(Result<Arc<Granted>, Arc<Failure>>),
+}

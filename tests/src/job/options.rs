@@ -1,0 +1,195 @@
+//! What the command line asked for, and the configuration of the session that follows from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_authz_core::config::{Builder, Config, PreRegistered, Profile, Times};
+use mcp_authz_core::effect::LoopbackHost;
+use mcp_authz_core::failure::Failure;
+use mcp_authz_core::scope::ScopeSet;
+use mcp_authz_core::secret::Secret;
+use url::{Host, Url};
+
+use super::mcp::Hint;
+use super::print::Format;
+
+/// Which MCP server to use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// One of our own, in this process.
+    Embedded(Embedded),
+    /// The one at this URL.
+    Url(String),
+}
+
+/// What the embedded server is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Embedded {
+    /// The revision it plays; `None` for the newest with both wires.
+    pub revision: Option<String>,
+    /// Whether it offers dynamic registration. If not, it knows a client beforehand.
+    pub registration: bool,
+}
+
+/// Who agrees at the authorization server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// The program itself, see [`person`](super::person).
+    Headless,
+    /// A person at a browser.
+    Browser,
+    /// Nobody may be asked.
+    Nobody,
+}
+
+/// The whole command line.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which MCP server to use.
+    pub target: Target,
+    /// Who agrees at the authorization server.
+    pub person: Who,
+    /// How steps are shown.
+    pub format: Format,
+    /// Scopes to ask for, whatever the server names.
+    pub scopes: ScopeSet,
+    /// The tool to call.
+    pub call: Option<String>,
+    /// Whether to show a forced refresh at a real server, too.
+    pub refresh: bool,
+    /// Which wire to begin with.
+    pub hint: Hint,
+    /// The protocol version to begin with.
+    pub protocol_version: Option<String>,
+    /// For one request, of the session, of MCP and of the headless person alike.
+    pub timeout: Duration,
+    pub(crate) account: Option<String>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) client_secret: Option<Secret>,
+    pub(crate) client_document: Option<String>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) redirect: Option<String>,
+    pub(crate) strict: bool,
+    pub(crate) legacy: Option<bool>,
+    pub(crate) leniencies: Vec<Leniency>,
+}
+
+/// A switch that weakens a check, for one issuer or host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Leniency {
+    UnlistedPkce(String),
+    SplitEndpoints(String),
+    OmitResource(String),
+    PinIssuer(String, String),
+    Entra(String),
+    PlainHttp(String),
+    PrivateAddress(String),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            target: Target::Embedded(Embedded { revision: None, registration: true }),
+            person: Who::Headless,
+            format: Format::Human,
+            scopes: ScopeSet::empty(),
+            call: None,
+            refresh: false,
+            hint: Hint::Auto,
+            protocol_version: None,
+            timeout: Duration::from_secs(30),
+            account: None,
+            client_id: None,
+            client_secret: None,
+            client_document: None,
+            issuer: None,
+            redirect: None,
+            strict: false,
+            legacy: None,
+            leniencies: Vec::new(),
+        }
+    }
+}
+
+impl Options {
+    /// The configuration of the session, for this MCP URL: the one given, or the embedded server's.
+    ///
+    /// # Errors
+    /// `config_invalid`, or the code of a URL rule; its subject names what to change.
+    pub fn config(&self, mcp_url: &str) -> Result<Arc<Config>, Failure> {
+        let mut builder = Config::builder(mcp_url).times(Times {
+            connect: self.timeout.min(Times::default().connect),
+            request: self.timeout,
+            ..Times::default()
+        });
+        if !self.scopes.is_empty() {
+            builder = builder.scopes(&self.scopes.iter().collect::<Vec<_>>());
+        }
+        if let Some(account) = &self.account {
+            builder = builder.account(account);
+        }
+        if let Some(version) = &self.protocol_version {
+            builder = builder.protocol_version(version);
+        }
+        if let Some(uri) = &self.redirect {
+            builder = redirected(builder, uri);
+        }
+        if let Some(client_id) = self.known_client() {
+            builder = builder.pre_registered(PreRegistered {
+                issuer: self.issuer.clone(),
+                client_id: client_id.to_owned(),
+                secret: self.client_secret.clone(),
+                method: None,
+            });
+        }
+        if let Some(url) = &self.client_document {
+            let uris: Vec<&str> = self.redirect.iter().map(String::as_str).collect();
+            builder = builder.client_document(url, &uris);
+        }
+        if let Some(issuer) = &self.issuer {
+            builder = builder.prefer_issuer(issuer);
+        }
+        if self.strict {
+            builder = builder.profile(Profile::Strict);
+        }
+        if let Some(legacy) = self.legacy {
+            builder = builder.legacy_servers(legacy);
+        }
+        self.leniencies.iter().fold(builder, lenient).build()
+    }
+
+    /// The client that was agreed upon beforehand. An embedded server without registration always knows one.
+    pub(crate) fn known_client(&self) -> Option<&str> {
+        let closed = matches!(&self.target, Target::Embedded(Embedded { registration: false, .. }));
+        let document = self.client_document.is_some();
+        self.client_id.as_deref().or((closed && !document).then_some("example-client"))
+    }
+}
+
+fn lenient(builder: Builder, leniency: &Leniency) -> Builder {
+    let danger = builder.danger();
+    match leniency {
+        Leniency::UnlistedPkce(issuer) => danger.allow_unlisted_pkce(issuer),
+        Leniency::SplitEndpoints(issuer) => danger.allow_split_endpoints(issuer),
+        Leniency::OmitResource(issuer) => danger.omit_resource(issuer),
+        Leniency::PinIssuer(listed, document) => danger.pin_issuer(listed, document),
+        Leniency::Entra(issuer) => danger.entra(issuer),
+        Leniency::PlainHttp(host) => danger.allow_plain_http(host),
+        Leniency::PrivateAddress(host) => danger.allow_private_address(host),
+    }
+    .done()
+}
+
+/// A loopback URI is listened on; any other is somebody else's.
+fn redirected(builder: Builder, uri: &str) -> Builder {
+    let Some(url) = Url::parse(uri).ok().filter(|url| url.scheme() == "http") else {
+        return builder.redirect_uri(uri);
+    };
+    let host = match url.host() {
+        Some(Host::Ipv4(ip)) if ip.octets() == [127, 0, 0, 1] => LoopbackHost::V4,
+        Some(Host::Ipv6(ip)) if ip.is_loopback() => LoopbackHost::V6,
+        Some(Host::Domain("localhost")) => LoopbackHost::Localhost,
+        _ => return builder.redirect_uri(uri),
+    };
+    builder.redirect_loopback(host, url.port(), url.path())
+}

@@ -1,0 +1,115 @@
+//! How a job ends, and what can be done about it.
+
+use std::sync::Arc;
+
+use mcp_authz_core::failure::{Failure, Remedy, escaped};
+
+/// How a job ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// `tools/list` was answered, and a token went with it.
+    Authorized(Summary),
+    /// `tools/list` was answered without any token: the server asks for none.
+    Open(Summary),
+    /// Something stood in the way.
+    Failed(Trouble),
+}
+
+impl Outcome {
+    /// Nothing was begun, because the program itself could not: no socket, no certificate store.
+    #[must_use]
+    pub fn setup(why: &str) -> Self {
+        Self::Failed(Trouble::Mcp(Fault::new("setup", why, "", Remedy::Configure)))
+    }
+
+    /// The headless person could not go on, for this reason.
+    #[must_use]
+    pub fn stuck(why: &str) -> Self {
+        let text = format!("the program cannot log in by itself: {why}; a person can, with --browser");
+        Self::Failed(Trouble::Mcp(Fault::new("person_stuck", &text, "", Remedy::AskUser)))
+    }
+
+    /// The exit status of the program: 0 only if the tools were listed.
+    #[must_use]
+    pub const fn exit_status(&self) -> u8 {
+        match self {
+            Self::Authorized(_) | Self::Open(_) => 0,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl From<Fault> for Outcome {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(Trouble::Mcp(fault))
+    }
+}
+
+impl From<Arc<Failure>> for Outcome {
+    fn from(failure: Arc<Failure>) -> Self {
+        Self::Failed(Trouble::Authorization(failure))
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Arc::new(failure).into()
+    }
+}
+
+/// What a successful job found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// `modern` or `legacy`.
+    pub era: &'static str,
+    /// The protocol version spoken.
+    pub version: String,
+    /// The tools, escaped.
+    pub tools: Vec<String>,
+    /// The tools called, escaped.
+    pub called: Vec<String>,
+    /// The issuer of the token.
+    pub issuer: Option<String>,
+    /// The resource the token is for.
+    pub resource: Option<String>,
+    /// The scopes granted; `None` if nobody named any.
+    pub scopes: Option<String>,
+    /// Whether a refresh was forced.
+    pub refreshed: bool,
+    /// Whether a refusal for want of scope was overcome.
+    pub stepped_up: bool,
+}
+
+/// What stood in the way.
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    /// The authorization failed.
+    Authorization(Arc<Failure>),
+    /// The MCP server, or the way to it, failed.
+    Mcp(Fault),
+}
+
+/// A failure that is none of authorization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Stable and machine-readable.
+    pub code: &'static str,
+    /// One sentence for people, fit to be shown.
+    pub text: String,
+    /// The requirement it upholds, or nothing.
+    pub rule: &'static str,
+    /// What to do.
+    pub remedy: Remedy,
+}
+
+impl Fault {
+    /// The text is escaped and cut here.
+    pub(crate) fn new(code: &'static str, text: &str, rule: &'static str, remedy: Remedy) -> Self {
+        Self { code, text: escaped(text), rule, remedy }
+    }
+
+    /// The server does what no MCP server may do.
+    pub(crate) fn server(code: &'static str, text: &str, rule: &'static str) -> Self {
+        Self::new(code, text, rule, Remedy::Report)
+    }
+}

@@ -1,0 +1,292 @@
+//! What is shown: aligned lines for people, or one JSON object a line.
+//!
+//! Nothing in a [`Step`] depends on time, and no query, body or token is ever put into one, so that the output
+//! of two runtimes can be compared line by line and pasted into a bug report. Words of servers are escaped.
+
+mod ending;
+mod notes;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::Method;
+use mcp_authz_core::effect::Visit;
+use mcp_authz_core::failure::escaped;
+use mcp_authz_core::note::Note;
+use serde_json::{Value, json};
+
+use super::machine::Held;
+use super::mcp::Ask;
+
+/// How steps are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line; the last one has `outcome` where the others have `step`.
+    Json,
+}
+
+/// One thing that happened, fit to be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    key: &'static str,
+    name: &'static str,
+    members: Vec<(&'static str, Value)>,
+    human: Human,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Human {
+    /// The first half of a row.
+    Asked(String),
+    /// The second half: a status or a code.
+    Came(String),
+    Line(String),
+    /// A heading, and pairs below it.
+    Block(String, Vec<(&'static str, String)>),
+}
+
+impl Step {
+    pub(crate) fn new(name: &'static str, line: impl Into<String>) -> Self {
+        Self { key: "step", name, members: Vec::new(), human: Human::Line(line.into()) }
+    }
+
+    #[must_use]
+    pub(crate) fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.members.push((key, value.into()));
+        self
+    }
+
+    fn human(mut self, human: Human) -> Self {
+        self.human = human;
+        self
+    }
+
+    /// The embedded server is up.
+    #[must_use]
+    pub fn server(mcp_url: &str) -> Self {
+        Self::new("server", format!("an MCP server of our own at {}", bare(mcp_url))).with("url", bare(mcp_url))
+    }
+
+    /// The page that the person is about to see, and for what. The URL itself is not shown: it holds `state`.
+    #[must_use]
+    pub fn visit(visit: &Visit) -> Self {
+        let previous = visit.previous_issuer.as_deref().map(escaped);
+        let mut rows = vec![
+            ("for", escaped(&visit.resource)),
+            ("scope", or_nothing(visit.scopes.as_str())),
+            ("client", escaped(&visit.client_id)),
+            ("log-in host", escaped(&visit.authorization_host)),
+            ("token host", escaped(&visit.token_host)),
+            ("returns to", bare(&visit.redirect_uri)),
+        ];
+        rows.extend(previous.clone().map(|previous| ("was at", previous)));
+        let seen = if visit.reissued { ", shown before" } else { "" };
+        Self::new("visit", "")
+            .with("issuer", escaped(&visit.issuer))
+            .with("previous_issuer", previous)
+            .with("resource", escaped(&visit.resource))
+            .with("scope", visit.scopes.as_str())
+            .with("client_id", escaped(&visit.client_id))
+            .with("authorization_host", escaped(&visit.authorization_host))
+            .with("token_host", escaped(&visit.token_host))
+            .with("redirect_uri", bare(&visit.redirect_uri))
+            .with("reissued", visit.reissued)
+            .human(Human::Block(format!("log in at {}{seen}", escaped(&visit.issuer)), rows))
+    }
+
+    pub(crate) fn mcp_request(ask: &Ask, method: &Method, url: &str, token: bool) -> Self {
+        Self::request(ask.method(), method, url, token)
+    }
+
+    /// A request leaves. Only the path of the URL is shown: queries hold codes and states.
+    pub(crate) fn request(purpose: &str, method: &Method, url: &str, token: bool) -> Self {
+        let url = bare(url);
+        let with = if token { ", with token" } else { "" };
+        Self::new("request", "")
+            .with("purpose", purpose)
+            .with("method", method.as_str())
+            .with("url", url.as_str())
+            .with("token", token)
+            .human(Human::Asked(format!("{:<6} {purpose:<26} {url}{with}", method.as_str())))
+    }
+
+    pub(crate) fn answer(purpose: &str, status: u16) -> Self {
+        Self::new("answer", "").with("purpose", purpose).with("status", status).human(Human::Came(status.to_string()))
+    }
+
+    pub(crate) fn lost(purpose: &str, code: &str) -> Self {
+        Self::new("lost", "").with("purpose", purpose).with("code", code).human(Human::Came(code.to_owned()))
+    }
+
+    pub(crate) fn nothing_held(code: &str) -> Self {
+        Self::new("nothing_held", "no grant is held that could be used").with("code", code)
+    }
+
+    pub(crate) fn granted(name: &'static str, held: &Held) -> Self {
+        let scopes = match &held.scopes {
+            Some(scopes) => or_nothing(scopes),
+            None => "nobody named any".to_owned(),
+        };
+        let new = if name == "held" { "a grant is held" } else { "granted" };
+        Self::new(name, format!("{new} by {}; scope: {scopes}", held.issuer))
+            .with("epoch", held.epoch.0)
+            .with("issuer", held.issuer.as_str())
+            .with("resource", held.resource.as_deref())
+            .with("scope", held.scopes.as_deref())
+    }
+
+    pub(crate) fn challenge(status: u16, operation: &str, again: bool) -> Self {
+        let more = if again { ", again" } else { "" };
+        Self::new("challenge", format!("{operation} was refused{more}; asking the session what to do"))
+            .with("status", status)
+            .with("operation", operation)
+            .with("again", again)
+    }
+
+    pub(crate) fn wire(era: &str, version: &str) -> Self {
+        let version = escaped(version);
+        Self::new("wire", format!("{era} wire, protocol version {version}"))
+            .with("era", era)
+            .with("version", version.as_str())
+    }
+
+    pub(crate) fn session_lost() -> Self {
+        Self::new("session_lost", "the MCP session is gone; a new one begins, with the same token")
+    }
+
+    pub(crate) fn refresh() -> Self {
+        Self::new("forced_refresh", "telling the session that its token was refused, to see it refresh")
+    }
+
+    pub(crate) fn tools(names: &[String]) -> Self {
+        let list = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Self::new("tools", format!("tools: {list}")).with("tools", json!(names))
+    }
+
+    pub(crate) fn called(name: &str, error: bool, text: &str) -> Self {
+        let sign = if error { "failed with" } else { "says" };
+        Self::new("called", format!("{name} {sign}: {text}"))
+            .with("tool", name)
+            .with("error", error)
+            .with("text", text)
+    }
+
+    pub(crate) fn arrived(url: &str) -> Self {
+        Self::new("arrived", "the person is sent back to the client").with("redirect_uri", bare(url))
+    }
+
+    pub(crate) fn stuck(why: &str) -> Self {
+        Self::new("person_stuck", format!("the person cannot go on: {why}")).with("why", why)
+    }
+
+    /// The step as a JSON object on one line.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let mut line = format!("{{\"{}\":{}", self.key, Value::from(self.name));
+        for (key, value) in self.members.iter().filter(|(_, value)| !value.is_null()) {
+            line.push_str(&format!(",\"{key}\":{value}"));
+        }
+        line.push('}');
+        line
+    }
+}
+
+/// Where steps are shown; clones show in the same place, from any thread.
+#[derive(Clone)]
+pub struct Show(Arc<Mutex<Screen>>);
+
+struct Screen {
+    format: Format,
+    sink: Box<dyn FnMut(&str) + Send>,
+    /// A request whose answer is still to come; people see both on one line.
+    asked: Option<String>,
+}
+
+impl Show {
+    /// Shows each line by handing it, without its end, to `sink`.
+    pub fn new(format: Format, sink: impl FnMut(&str) + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Screen { format, sink: Box::new(sink), asked: None })))
+    }
+
+    /// Shows one step.
+    pub fn step(&self, step: &Step) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).show(step);
+    }
+
+    /// Shows steps in order.
+    pub fn all(&self, steps: &[Step]) {
+        let mut screen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for step in steps {
+            screen.show(step);
+        }
+    }
+
+    /// Shows what the session did, if it is of interest.
+    pub fn note(&self, note: &Note) {
+        if let Some(step) = Step::note(note) {
+            self.step(&step);
+        }
+    }
+
+    /// Shows what the person is about to be asked.
+    pub fn visit(&self, visit: &Visit) {
+        self.step(&Step::visit(visit));
+    }
+}
+
+impl fmt::Debug for Show {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Show(..)")
+    }
+}
+
+impl Screen {
+    fn show(&mut self, step: &Step) {
+        if self.format == Format::Json {
+            return (self.sink)(&step.json());
+        }
+        match (&step.human, self.asked.take()) {
+            (Human::Came(status), Some(asked)) => return self.row(status, &asked),
+            (_, Some(asked)) => self.row("...", &asked),
+            (_, None) => {}
+        }
+        match &step.human {
+            Human::Asked(asked) => self.asked = Some(asked.clone()),
+            Human::Came(status) => self.row(status, ""),
+            Human::Line(line) => (self.sink)(&format!("       - {line}")),
+            Human::Block(heading, rows) => {
+                (self.sink)(&format!("  {heading}"));
+                for (name, text) in rows {
+                    (self.sink)(&format!("       {name:<12} {text}"));
+                }
+            }
+        }
+    }
+
+    fn row(&mut self, status: &str, asked: &str) {
+        (self.sink)(format!("  {status:<4} {asked}").trim_end());
+    }
+}
+
+/// A URL without user, query and fragment, escaped.
+fn bare(url: &str) -> String {
+    let Ok(mut url) = url::Url::parse(url) else {
+        return escaped(url.split(['?', '#']).next().unwrap_or_default());
+    };
+    url.set_query(None);
+    url.set_fragment(None);
+    // Both fail only where there is no authority, and then there is nothing to remove.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    escaped(url.as_str())
+}
+
+fn or_nothing(scopes: &str) -> String {
+    if scopes.is_empty() { "none by name".to_owned() } else { scopes.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

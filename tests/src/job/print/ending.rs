@@ -1,0 +1,162 @@
+//! The last step: what happened, and what to do next.
+
+use mcp_authz_core::failure::{Failure, Kind, Remedy, Switch, escaped};
+use serde_json::{Value, json};
+
+use super::super::outcome::{Fault, Outcome, Summary, Trouble};
+use super::{Human, Step, or_nothing};
+
+impl Step {
+    /// How the job ended.
+    #[must_use]
+    pub fn outcome(outcome: &Outcome) -> Self {
+        let mut step = match outcome {
+            Outcome::Authorized(summary) => ended("authorized", summary),
+            Outcome::Open(summary) => ended("open", summary),
+            Outcome::Failed(Trouble::Authorization(failure)) => refused(failure),
+            Outcome::Failed(Trouble::Mcp(fault)) => failed(fault),
+        };
+        step.key = "outcome";
+        step
+    }
+}
+
+fn ended(name: &'static str, summary: &Summary) -> Step {
+    let heading = match name {
+        "open" => "done: the server asks for no authorization",
+        _ => "done: authorized",
+    };
+    let mut rows: Vec<(&'static str, String)> = Vec::new();
+    rows.extend(summary.issuer.clone().map(|issuer| ("issuer", issuer)));
+    rows.extend(summary.resource.clone().map(|resource| ("resource", resource)));
+    rows.extend(summary.scopes.as_deref().map(|scopes| ("scope", or_nothing(scopes))));
+    rows.push(("wire", format!("{} ({})", summary.version, summary.era)));
+    rows.push(("tools", summary.tools.join(", ")));
+    if !summary.called.is_empty() {
+        rows.push(("called", summary.called.join(", ")));
+    }
+    let seen = [(summary.refreshed, "a forced refresh"), (summary.stepped_up, "a step-up")];
+    let seen: Vec<&str> = seen.into_iter().filter_map(|(seen, what)| seen.then_some(what)).collect();
+    if !seen.is_empty() {
+        rows.push(("also", seen.join(", ")));
+    }
+    Step::new(name, "")
+        .with("issuer", summary.issuer.as_deref())
+        .with("resource", summary.resource.as_deref())
+        .with("scope", summary.scopes.as_deref())
+        .with("era", summary.era)
+        .with("version", escaped(&summary.version))
+        .with("tools", json!(summary.tools))
+        .with("called", json!(summary.called))
+        .with("refreshed", summary.refreshed)
+        .with("stepped_up", summary.stepped_up)
+        .human(Human::Block(heading.to_owned(), rows))
+}
+
+fn refused(failure: &Failure) -> Step {
+    let next = next_of(failure);
+    let evidence: Vec<Value> = failure
+        .evidence()
+        .iter()
+        .map(|seen| {
+            json!({"purpose": seen.purpose.name(), "url": seen.url, "outcome": seen.outcome.to_string()})
+        })
+        .collect();
+    let said = failure.said().map(|said| {
+        json!({"error": said.error, "error_description": said.description, "status": said.status})
+    });
+    let switches: Vec<&str> = failure.switches().iter().map(|switch| switch.name()).collect();
+    let mut rows: Vec<(&'static str, String)> = Vec::new();
+    rows.extend(failure.subject().map(|subject| ("about", subject.to_owned())));
+    rows.extend(failure.purpose().map(|purpose| ("during", purpose.name().to_owned())));
+    if let Some(said) = failure.said() {
+        let words = said.description.as_deref().unwrap_or_default();
+        rows.push(("server said", format!("{} {words}", said.error).trim_end().to_owned()));
+    }
+    rows.extend(failure.evidence().iter().map(|seen| ("answer", format!("{} {}", seen.outcome, seen.url))));
+    rows.push(("rule", failure.rule().to_owned()));
+    rows.extend(next.iter().map(|next| ("next", next.clone())));
+    let kind = failure.kind();
+    Step::new("failed", "")
+        .with("code", kind.code())
+        .with("remedy", failure.remedy().name())
+        .with("retry_after", retry_after(failure.remedy()))
+        .with("rule", failure.rule())
+        .with("purpose", failure.purpose().map(|purpose| purpose.name()))
+        .with("subject", failure.subject())
+        .with("said", said.unwrap_or_default())
+        .with("switches", json!(switches))
+        .with("evidence", Value::Array(evidence))
+        .with("message", kind.sentence())
+        .with("next", json!(next))
+        .human(Human::Block(format!("failed: {}: {}", kind.code(), kind.sentence()), rows))
+}
+
+fn failed(fault: &Fault) -> Step {
+    let next = advice(fault.remedy);
+    let mut rows = Vec::new();
+    if !fault.rule.is_empty() {
+        rows.push(("rule", fault.rule.to_owned()));
+    }
+    rows.push(("next", next.clone()));
+    Step::new("failed", "")
+        .with("code", fault.code)
+        .with("remedy", fault.remedy.name())
+        .with("retry_after", retry_after(fault.remedy))
+        .with("rule", fault.rule)
+        .with("message", fault.text.as_str())
+        .with("next", json!([next]))
+        .human(Human::Block(format!("failed: {}: {}", fault.code, fault.text), rows))
+}
+
+fn retry_after(remedy: Remedy) -> Option<u64> {
+    match remedy {
+        Remedy::Retry { after } => after.map(|after| after.as_secs()),
+        _ => None,
+    }
+}
+
+/// What to do, as far as the command line can.
+fn next_of(failure: &Failure) -> Vec<String> {
+    let mut next = match (failure.kind(), failure.remedy()) {
+        (Kind::ReauthorizationRequired, _) => vec!["run it again without --no-login, and log in".to_owned()],
+        // The switches below say how.
+        (_, Remedy::Configure) if failure.switches().iter().any(|switch| option_for(*switch).is_some()) => Vec::new(),
+        (_, remedy) => vec![advice(remedy)],
+    };
+    let options = failure.switches().iter().filter_map(|switch| option_for(*switch));
+    next.extend(options.map(|option| format!("if you trust this server all the same: {option}")));
+    next
+}
+
+fn advice(remedy: Remedy) -> String {
+    match remedy {
+        Remedy::Retry { after: Some(after) } => format!("run it again in {} s", after.as_secs()),
+        Remedy::Retry { after: None } => "run it again later".to_owned(),
+        Remedy::AskUser => "run it again and log in".to_owned(),
+        Remedy::Register => {
+            "name a client this server knows: --client-id ID (its secret in MCP_CLIENT_SECRET), or \
+             --client-document URL"
+                .to_owned()
+        }
+        Remedy::Configure => "change the arguments; --help explains them".to_owned(),
+        Remedy::Report => "report it to the people who run the server".to_owned(),
+    }
+}
+
+/// The option that turns a switch on.
+fn option_for(switch: Switch) -> Option<&'static str> {
+    match switch {
+        Switch::PkceUnlisted => Some("--allow-unlisted-pkce ISSUER"),
+        Switch::SplitEndpoints => Some("--allow-split-endpoints ISSUER"),
+        Switch::ResourceParameter => Some("--omit-resource ISSUER"),
+        Switch::IssuerPin => Some("--pin-issuer LISTED DOCUMENT"),
+        Switch::PlainHttp => Some("--allow-plain-http HOST"),
+        Switch::PrivateAddress => Some("--allow-private-address HOST"),
+        Switch::LegacyServers => Some("--legacy on"),
+        Switch::IssuerSlash | Switch::ParentResource | Switch::MissingTokenType | Switch::UnlistedNone => {
+            Some("leave out --strict")
+        }
+        _ => None,
+    }
+}

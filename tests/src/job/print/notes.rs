@@ -1,0 +1,54 @@
+//! The session's notes as steps.
+
+use mcp_authz_core::note::{Choice, Note};
+use mcp_authz_core::failure::escaped;
+
+use super::Step;
+
+impl Step {
+    /// What the session did, if it is of interest here. Edges of tables are not, and late answers come when they
+    /// like.
+    #[must_use]
+    pub fn note(note: &Note) -> Option<Self> {
+        let line = escaped(&note.to_string());
+        Some(match note {
+            Note::Step(_) | Note::Late { .. } => return None,
+            Note::Asked { purpose, method, url } => Self::request(purpose.name(), method, &url.to_string(), false),
+            Note::Answered { purpose, status } => Self::answer(purpose.name(), *status),
+            Note::Lost { purpose, why } => Self::lost(purpose.name(), why.kind().code()),
+            Note::Chose(choice) => Self::choice(choice, line),
+            Note::Dropped { kind, rule, subject } => Self::new("dropped", line)
+                .with("code", kind.code())
+                .with("rule", *rule)
+                .with("subject", escaped(subject)),
+            Note::Lenient { switch, subject } => {
+                Self::new("lenient", line).with("switch", switch.name()).with("subject", escaped(subject))
+            }
+            Note::Renewed { missing, unasked } => {
+                Self::new("renewed", line).with("missing", missing.as_str()).with("unasked", unasked.as_str())
+            }
+            Note::Stray { kind, rule } => Self::new("stray", line).with("code", kind.code()).with("rule", *rule),
+            Note::Failed { kind, rule } => Self::new("gave_up", line).with("code", kind.code()).with("rule", *rule),
+            _ => Self::new("note", line.clone()).with("text", line),
+        })
+    }
+
+    fn choice(choice: &Choice, line: String) -> Self {
+        let step = Self::new("chose", line);
+        match choice {
+            Choice::Resource { resource } => step.with("what", "resource").with("resource", escaped(resource)),
+            Choice::Server { issuer, document } => step
+                .with("what", "server")
+                .with("issuer", escaped(issuer))
+                .with("document", document.as_ref().map(|shown| escaped(&shown.to_string()))),
+            Choice::Client(way) => step.with("what", "client").with("way", way.name()),
+            Choice::Scopes { scopes, source } => {
+                step.with("what", "scopes").with("scope", scopes.as_str()).with("source", source.name())
+            }
+            Choice::IssuerChanged { from, to } => {
+                step.with("what", "issuer").with("from", escaped(from)).with("to", escaped(to))
+            }
+            _ => step.with("what", "other"),
+        }
+    }
+}
