@@ -248,6 +248,12 @@ impl Call {
         (self.request, self.limits, self.ticket)
     }
 
+    /// The id by which [`Told::Abandon`] names it.
+    #[must_use]
+    pub const fn id(&self) -> TicketId {
+        self.ticket.id
+    }
+
     /// Why it is sent.
     #[must_use]
     pub const fn purpose(&self) -> Purpose {

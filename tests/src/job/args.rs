@@ -12,11 +12,10 @@ use super::help;
 use super::mcp::Hint;
 use super::options::{Embedded, Leniency, Options, Target, Who};
 use super::print::Format;
+use crate::model::REVISIONS;
 
 /// The environment variable that holds the client secret: arguments can be read by every process.
 pub const SECRET_VARIABLE: &str = "MCP_CLIENT_SECRET";
-/// Revisions that the embedded server can play.
-const REVISIONS: [&str; 4] = ["2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"];
 const FLAGS: [&str; 8] =
     ["--browser", "--headless", "--no-login", "--json", "--refresh", "--strict", "--help", "--version"];
 const VALUED: [&str; 20] = [

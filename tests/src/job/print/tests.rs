@@ -1,1 +1,153 @@
-//! tests
+use mcp_authz_core::effect::{Purpose, Why};
+use mcp_authz_core::failure::{Evidence, Failure, Kind, Outcome as Ended, Remedy, Said, Switch};
+use mcp_authz_core::note::{Choice, ClientWay, ScopeSource};
+use mcp_authz_core::scope::ScopeSet;
+
+use super::*;
+use crate::job::outcome::{Fault, Outcome, Summary};
+
+fn shown(format: Format, steps: &[Step]) -> Vec<String> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&lines);
+    Show::new(format, move |line| sink.lock().unwrap().push(line.to_owned())).all(steps);
+    lines.lock().unwrap().clone()
+}
+
+fn read(step: &Step) -> Value {
+    serde_json::from_str(&step.json()).unwrap()
+}
+
+#[test]
+fn a_request_and_its_answer_share_a_row_for_people() {
+    let request = || Step::request("tools/list", &Method::POST, "http://127.0.0.1:4000/mcp?x=SECRET", true);
+    let steps = [
+        request(),
+        Step::answer("tools/list", 401),
+        Step::new("x", "a line"),
+        request(),
+        Step::new("x", "in between"),
+        request(),
+        Step::lost("tools/list", "timeout"),
+    ];
+    let row = "POST   tools/list                 http://127.0.0.1:4000/mcp, with token";
+    assert_eq!(
+        shown(Format::Human, &steps),
+        [
+            format!("  401  {row}"),
+            "       - a line".to_owned(),
+            format!("  ...  {row}"),
+            "       - in between".to_owned(),
+            format!("  timeout {row}"),
+        ]
+    );
+    assert_eq!(shown(Format::Json, &steps).len(), steps.len());
+}
+
+#[test]
+fn json_lines_begin_with_their_step_and_parse() {
+    let step = Step::request("tools/list", &Method::POST, "https://u:SECRET@h.example/mcp?SECRET#SECRET", false);
+    assert_eq!(
+        step.json(),
+        "{\"step\":\"request\",\"purpose\":\"tools/list\",\"method\":\"POST\",\
+         \"url\":\"https://h.example/mcp\",\"token\":false}"
+    );
+    let odd = Step::called("t", false, &escaped("a\"b\n\u{202e}\u{1b}[31m"));
+    assert_eq!(read(&odd)["text"], "a\"b\\n\\u{202e}\\u{1b}[31m");
+    assert!(odd.json().bytes().all(|byte| matches!(byte, b' '..=b'~')));
+}
+
+#[test]
+fn notes_become_steps() {
+    let scopes = || ScopeSet::read("a b").unwrap();
+    for (note, name, member, value) in [
+        (Note::Answered { purpose: Purpose::ResourceMetadata, status: 404 }, "answer", "status", json!(404)),
+        (Note::Lost { purpose: Purpose::Refresh, why: Why::Timeout }, "lost", "code", json!("timeout")),
+        (Note::Chose(Choice::Client(ClientWay::Dynamic)), "chose", "way", json!("dynamic_registration")),
+        (
+            Note::Chose(Choice::Scopes { scopes: scopes(), source: ScopeSource::Challenge }),
+            "chose",
+            "source",
+            json!("challenge"),
+        ),
+        (
+            Note::Chose(Choice::Server { issuer: "https://as\n".to_owned(), document: None }),
+            "chose",
+            "issuer",
+            json!("https://as\\n"),
+        ),
+        (
+            Note::Lenient { switch: Switch::PkceUnlisted, subject: "https://as".to_owned() },
+            "lenient",
+            "switch",
+            json!("pkce_unlisted"),
+        ),
+        (Note::Renewed { missing: scopes(), unasked: ScopeSet::empty() }, "renewed", "missing", json!("a b")),
+        (Note::Rejected, "note", "text", json!("the refresh token was refused; kept, not used again")),
+        (Note::Failed { kind: Kind::Timeout, rule: "HTTP-01" }, "gave_up", "rule", json!("HTTP-01")),
+    ] {
+        let step = read(&Step::note(&note).unwrap());
+        assert_eq!((&step["step"], &step[member]), (&json!(name), &value), "{note}");
+    }
+    assert_eq!(Step::note(&Note::Late { kept: true }), None);
+}
+
+#[test]
+fn a_failure_says_what_where_which_rule_and_what_next() {
+    let failure = Failure::new(Kind::PkceUnsupported, "ASM-12")
+        .with_subject("https://as.example")
+        .with_purpose(Purpose::ServerMetadata)
+        .with_switch(Switch::PkceUnlisted)
+        .with_said(Said { error: "other".to_owned(), description: Some("no".to_owned()), status: Some(400) })
+        .with_evidence(vec![Evidence {
+            purpose: Purpose::ServerMetadata,
+            url: "https://as.example/.well-known/oauth-authorization-server".to_owned(),
+            outcome: Ended::Status(200),
+        }]);
+    let step = Step::outcome(&Outcome::from(failure));
+    let seen = read(&step);
+    assert!(step.json().starts_with("{\"outcome\":\"failed\",\"code\":\"pkce_unsupported\",\"remedy\":\"configure\""));
+    assert_eq!(seen["rule"], "ASM-12");
+    assert_eq!(seen["switches"], json!(["pkce_unlisted"]));
+    assert_eq!(seen["said"]["error_description"], "no");
+    assert_eq!(seen["evidence"][0]["outcome"], "200");
+    assert_eq!(seen["next"], json!(["if you trust this server all the same: --allow-unlisted-pkce ISSUER"]));
+    let lines = shown(Format::Human, &[step]);
+    assert!(lines[0].starts_with("  failed: pkce_unsupported: "));
+    assert!(lines.iter().any(|line| line.contains("--allow-unlisted-pkce")));
+}
+
+#[test]
+fn every_kind_and_every_switch_has_something_to_do_next() {
+    for kind in Kind::ALL {
+        let next = read(&Step::outcome(&Failure::new(*kind, "X-01").into()))["next"].clone();
+        assert!(next.as_array().is_some_and(|next| !next.is_empty()), "{kind:?}");
+    }
+    let help = super::super::help::text("example");
+    for switch in [
+        Switch::PkceUnlisted, Switch::LegacyServers, Switch::SplitEndpoints, Switch::PrivateAddress,
+        Switch::PlainHttp, Switch::ResourceParameter, Switch::IssuerPin, Switch::ParentResource,
+    ] {
+        let failure = Failure::new(Kind::EndpointsIncoherent, "X-01").with_switch(switch);
+        let next = read(&Step::outcome(&failure.into()))["next"][0].as_str().unwrap().to_owned();
+        let option = next.split_whitespace().find(|word| word.starts_with("--")).unwrap().to_owned();
+        assert!(help.contains(&option), "{switch:?}: {next}");
+    }
+}
+
+#[test]
+fn other_endings() {
+    let retry = Remedy::Retry { after: Some(std::time::Duration::from_secs(7)) };
+    let seen = read(&Step::outcome(&Fault::new("transient", "busy\u{7}", "", retry).into()));
+    assert_eq!((&seen["retry_after"], &seen["message"]), (&json!(7), &json!("busy\\u{7}")));
+    let summary = Summary { tools: vec!["t".to_owned()], version: "2026-07-28".to_owned(), ..Summary::default() };
+    for (outcome, name, status) in [
+        (Outcome::Authorized(summary.clone()), "authorized", 0),
+        (Outcome::Open(summary), "open", 0),
+        (Outcome::setup("no socket"), "failed", 1),
+        (Outcome::stuck("a password"), "failed", 1),
+    ] {
+        assert_eq!(read(&Step::outcome(&outcome))["outcome"], name);
+        assert_eq!(outcome.exit_status(), status);
+        assert!(!shown(Format::Human, &[Step::outcome(&outcome)]).is_empty());
+    }
+}

@@ -1,0 +1,189 @@
+//! Showing the authorization page to the person, in a browser of their own (NAT-07).
+//!
+//! Only a [`Visit`] can be opened, and only a session makes one: no other text ever reaches a
+//! launcher (HOST-171). It is one argument of one program; no shell reads it (HOST-168).
+
+use core::fmt;
+use core::time::Duration;
+use std::ffi::OsString;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Instant;
+
+use mcp_authz_core::effect::{Told, Visit};
+use mcp_authz_driver::ports::Observer;
+
+/// How long a launcher may take before the URL is offered for manual use as well (HOST-169).
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a program of `BROWSER` is watched for an early failure.
+const EARLY: Duration = Duration::from_secs(2);
+
+/// Opens pages.
+pub trait Browser: Send + Sync + 'static {
+    /// Opens this page. May take its time: it is called on a thread of its own.
+    ///
+    /// # Errors
+    /// [`BrowserRefused`]; the URL is then offered for manual use.
+    fn open(&self, visit: &Visit) -> Result<(), BrowserRefused>;
+}
+
+/// No browser could be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrowserRefused;
+
+impl fmt::Display for BrowserRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the browser could not be opened")
+    }
+}
+
+impl core::error::Error for BrowserRefused {}
+
+/// The person's default browser.
+///
+/// On Unix the variable `BROWSER` goes first, if set: programs separated by colons, each with
+/// arguments separated by spaces; `%s` is replaced by the URL, which otherwise is the last argument.
+/// There is no quoting.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct System;
+
+impl Browser for System {
+    fn open(&self, visit: &Visit) -> Result<(), BrowserRefused> {
+        if cfg!(unix)
+            && let Some(wish) = std::env::var_os("BROWSER").filter(|wish| !wish.is_empty())
+            && commands(&wish, visit.url()).into_iter().any(launch)
+        {
+            return Ok(());
+        }
+        open::that_detached(visit.url()).map_err(|_| BrowserRefused)
+    }
+}
+
+/// The programs that `BROWSER` names, with their arguments.
+fn commands(wish: &OsString, url: &str) -> Vec<Command> {
+    let wish = wish.to_string_lossy();
+    let command = |program: &str| {
+        let mut words = program.split_ascii_whitespace();
+        let mut command = Command::new(words.next()?);
+        let mut placed = false;
+        for word in words {
+            placed |= word.contains("%s");
+            command.arg(word.replace("%s", url));
+        }
+        if !placed {
+            command.arg(url);
+        }
+        Some(command)
+    };
+    wish.split(':').filter_map(command).collect()
+}
+
+/// Whether it runs, or ended well. Its output is nobody's: it could be endless.
+fn launch(mut command: Command) -> bool {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let Ok(mut child) = command.spawn() else { return false };
+    let begun = Instant::now();
+    while begun.elapsed() < EARLY {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) => thread::sleep(Duration::from_millis(20)),
+            Err(_) => return false,
+        }
+    }
+    reap(child);
+    true
+}
+
+fn reap(mut child: Child) {
+    // Without a thread it stays a zombie until this process ends.
+    let _reaped = thread::Builder::new().spawn(move || child.wait());
+}
+
+/// Opens each visit in a browser, and offers it for manual use if that fails or takes too long.
+/// Everything told, visits included, goes on to another observer as well.
+pub struct Visits<O> {
+    browser: Arc<dyn Browser>,
+    offer: Arc<dyn Fn(&Visit) + Send + Sync>,
+    then: O,
+}
+
+impl<O: Observer> Visits<O> {
+    /// Opens with this browser. `offer` is called on another thread, at most once for each visit.
+    pub fn new(
+        browser: impl Browser,
+        offer: impl Fn(&Visit) + Send + Sync + 'static,
+        then: O,
+    ) -> Self {
+        Self { browser: Arc::new(browser), offer: Arc::new(offer), then }
+    }
+
+    fn show(&self, visit: &Visit) {
+        let (opened, result) = mpsc::channel();
+        let (browser, page) = (Arc::clone(&self.browser), visit.clone());
+        let opening = thread::Builder::new().spawn(move || opened.send(browser.open(&page)));
+        let (offer, page) = (Arc::clone(&self.offer), visit.clone());
+        let watching = thread::Builder::new().spawn(move || {
+            // The opener's thread is left behind if it hangs; the wait for the callback goes on.
+            if !matches!(result.recv_timeout(PATIENCE), Ok(Ok(()))) {
+                offer(&page);
+            }
+        });
+        if opening.is_err() && watching.is_err() {
+            (self.offer)(visit);
+        }
+    }
+}
+
+impl<O: Observer> Observer for Visits<O> {
+    fn told(&self, told: &Told) {
+        // One that was shown before is not opened a second time; the next observer may show it.
+        if let Told::Open(visit) = told
+            && !visit.reissued
+        {
+            self.show(visit);
+        }
+        self.then.told(told);
+    }
+}
+
+impl<O: fmt::Debug> fmt::Debug for Visits<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visits").field("then", &self.then).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    const URL: &str = "https://as.example/authorize?a=$(calc)&b=%25&c=`id`&d='\"^|;";
+
+    #[test]
+    fn the_url_is_one_argument_host_168_host_170() {
+        let of = |wish: &str| -> Vec<Vec<String>> {
+            let text = |word: &OsStr| word.to_str().unwrap().to_owned();
+            commands(&wish.into(), URL)
+                .iter()
+                .map(|command| {
+                    let program = text(command.get_program());
+                    [program].into_iter().chain(command.get_args().map(text)).collect()
+                })
+                .collect()
+        };
+        assert_eq!(of("firefox"), [["firefox", URL]]);
+        assert_eq!(of("a -n %s:b"), [vec!["a", "-n", URL], vec!["b", URL]]);
+        assert_eq!(of("sh -c 'x; %s'"), [vec!["sh", "-c", "'x;", &format!("{URL}'")]]);
+        assert!(of(" : ").is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_launcher_that_is_missing_or_fails_is_noticed_host_169() {
+        assert!(!launch(Command::new("/nonexistent/launcher")));
+        assert!(!launch(Command::new("false")));
+        assert!(launch(Command::new("true")));
+    }
+}

@@ -1,0 +1,190 @@
+//! What the callback listener says to a browser: bytes in, bytes out.
+//!
+//! Only a GET of the exact path, under the exact host and port, as a top-level navigation, is a
+//! callback; everything else gets a fixed answer and ends nothing (NAT-09, HOST-185 to HOST-190).
+//! No answer holds a byte of the request (HOST-198).
+
+use mcp_authz_core::effect::{ListenOn, LoopbackHost, Page};
+use mcp_authz_core::failure::Kind;
+use mcp_authz_core::input::Callback;
+
+/// Most bytes of a request's head that are held.
+const HEAD: usize = 8 * 1024;
+/// Most fields in it.
+const FIELDS: usize = 64;
+
+/// What a listener was bound for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    host: LoopbackHost,
+    port: u16,
+    path: String,
+}
+
+impl Rule {
+    /// The rule for a listener that was bound to this port.
+    #[must_use]
+    pub fn new(on: &ListenOn, port: u16) -> Self {
+        Self { host: on.host, port, path: on.path.clone() }
+    }
+
+    /// A browser at the redirect URI names exactly this. Anything else is a web page that made its
+    /// own name resolve to this machine (DNS rebinding).
+    fn is_host(&self, host: &str) -> bool {
+        let name = self.host.as_str();
+        host.eq_ignore_ascii_case(&format!("{name}:{}", self.port))
+            || (self.port == 80 && host.eq_ignore_ascii_case(name))
+    }
+}
+
+/// One connection's request, as far as it has come.
+#[derive(Debug)]
+pub struct Conversation<'a> {
+    rule: &'a Rule,
+    held: Vec<u8>,
+}
+
+/// What the bytes so far amount to.
+#[derive(Debug)]
+pub enum Heard {
+    /// Read on.
+    More,
+    /// A callback. Report it, and answer with [`page`] when its page is known.
+    Arrived(Callback),
+    /// Write these bytes and close.
+    Answer(Vec<u8>),
+}
+
+impl<'a> Conversation<'a> {
+    /// A connection on which nothing has come yet.
+    #[must_use]
+    pub const fn new(rule: &'a Rule) -> Self {
+        Self { rule, held: Vec::new() }
+    }
+
+    /// Takes the next bytes. After anything but [`Heard::More`] no further bytes matter.
+    #[must_use]
+    pub fn hear(&mut self, bytes: &[u8]) -> Heard {
+        let room = HEAD.saturating_sub(self.held.len());
+        let taken = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        self.held.extend_from_slice(taken);
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+        let mut request = httparse::Request::new(&mut fields);
+        let heard = match request.parse(&self.held) {
+            Ok(httparse::Status::Complete(end)) => {
+                let head = self.held.get(..end).unwrap_or_default();
+                if bare_line_end(head) { Err(400) } else { self.judge(&request) }
+            }
+            Ok(httparse::Status::Partial) if taken.len() == bytes.len() => return Heard::More,
+            _ => Err(400),
+        };
+        match heard {
+            Ok(callback) => Heard::Arrived(callback),
+            Err(status) => Heard::Answer(refusal(status)),
+        }
+    }
+
+    /// The callback, or the status to refuse with.
+    fn judge(&self, request: &httparse::Request<'_, '_>) -> Result<Callback, u16> {
+        let all = |name: &str| {
+            let name = name.to_owned();
+            request
+                .headers
+                .iter()
+                .filter(move |field| field.name.eq_ignore_ascii_case(&name))
+                .map(|field| str::from_utf8(field.value).unwrap_or_default())
+        };
+        let mut hosts = all("host");
+        let host = hosts.next().filter(|_| hosts.next().is_none()).ok_or(400u16)?;
+        if !self.rule.is_host(host) {
+            return Err(421);
+        }
+        if request.method != Some("GET") {
+            return Err(405);
+        }
+        let target = request.path.filter(|path| path.starts_with('/')).ok_or(400u16)?;
+        let path = target.split('?').next().unwrap_or(target);
+        if path != self.rule.path {
+            return Err(404);
+        }
+        // An image or a fetch of some web page is no person coming back from the server (HOST-187).
+        let navigation = all("sec-fetch-mode").all(|mode| mode == "navigate")
+            && all("sec-fetch-dest").all(|dest| dest == "document");
+        if !navigation {
+            return Err(400);
+        }
+        let Rule { host, port, .. } = self.rule;
+        Ok(Callback::url(format!("http://{}:{port}{target}", host.as_str())))
+    }
+}
+
+/// Two readers that disagree about what ends a line disagree about what the request says.
+fn bare_line_end(head: &[u8]) -> bool {
+    let bare = |pair: &[u8]| matches!(pair, [before, b'\n'] if *before != b'\r');
+    head.first() == Some(&b'\n') || head.windows(2).any(bare)
+}
+
+/// The answer to a callback.
+#[must_use]
+pub fn page(page: Page) -> Vec<u8> {
+    let (title, kind) = match page {
+        Page::Authorized => ("You are logged in", None),
+        Page::Denied => ("The login was declined", None),
+        Page::Failed(kind) => ("The login failed", Some(kind)),
+        Page::Refused(kind) => ("This does not belong to a login that is waiting", Some(kind)),
+    };
+    answer(page.status(), title, kind)
+}
+
+/// The answer to a callback that nobody waits for any more.
+#[must_use]
+pub fn nobody() -> Vec<u8> {
+    answer(410, "Nobody waits for this login any more", None)
+}
+
+fn refusal(status: u16) -> Vec<u8> {
+    let title = match status {
+        404 => "There is nothing here",
+        405 => "This method is not allowed",
+        421 => "This is the wrong host",
+        _ => "This request is malformed",
+    };
+    answer(status, title, None)
+}
+
+fn answer(status: u16, title: &str, kind: Option<Kind>) -> Vec<u8> {
+    let reason = match status {
+        200 => "OK",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        410 => "Gone",
+        421 => "Misdirected Request",
+        _ => "Bad Request",
+    };
+    let why = kind.map_or_else(String::new, |kind| {
+        format!("<p>{} ({}).</p>\n", kind.sentence(), kind.code())
+    });
+    let body = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{title}</title>\
+         </head>\n<body>\n<h1>{title}</h1>\n{why}<p>You may close this window.</p>\n</body>\n\
+         </html>\n"
+    );
+    let allow = if status == 405 { "Allow: GET\r\n" } else { "" };
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status} {reason}\r\n\
+         Content-Type: text/html; charset=utf-8\r\n\
+         Content-Length: {length}\r\n\
+         Content-Security-Policy: default-src 'none'\r\n\
+         Referrer-Policy: no-referrer\r\n\
+         Cache-Control: no-store\r\n\
+         X-Content-Type-Options: nosniff\r\n\
+         {allow}\
+         Connection: close\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+#[path = "conversation/tests.rs"]
+mod tests;

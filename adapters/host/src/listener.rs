@@ -1,0 +1,209 @@
+//! The callback listener on threads: one for each bound address, one for each connection.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use mcp_authz_core::effect::ListenOn;
+use mcp_authz_driver::arrivals::{Arrivals, Listening, PageSink};
+use mcp_authz_driver::ports::Listener;
+
+use crate::conversation::{self, Conversation, Heard, Rule};
+use crate::loopback;
+
+/// Connections that are held at once. One more pushes out the oldest that has not yet sent its
+/// request, so that slow ones cannot keep an honest browser waiting (HOST-191).
+pub(crate) const MOST: usize = 16;
+/// Time to send the request.
+pub(crate) const TO_SEND: Duration = Duration::from_secs(5);
+/// Time to take the answer.
+pub(crate) const TO_TAKE: Duration = Duration::from_secs(5);
+/// Time the session has for the page of an arrival: as long as a code exchange with its retries.
+pub(crate) const TO_ANSWER: Duration = Duration::from_secs(120);
+/// Bytes of a refused request that are read and dropped, so that the answer is not lost with them.
+pub(crate) const REST: usize = 64 * 1024;
+
+/// Listens on loopback with threads of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Loopback;
+
+impl Listener for Loopback {
+    fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> Option<Listening> {
+        let bound = loopback::bind(on).ok()?;
+        let house = Arc::new(House {
+            rule: Rule::new(on, bound.port),
+            arrivals,
+            guests: Mutex::default(),
+        });
+        let mut doors = Doors { house, threads: Vec::new() };
+        for listener in bound.listeners {
+            let address = listener.local_addr().ok()?;
+            let house = Arc::clone(&doors.house);
+            let accept = move || house.accept(&listener);
+            doors.threads.push((address, named("mcp-authz-listen", accept)?));
+        }
+        Some(Listening::new(bound.port, doors))
+    }
+}
+
+fn named(name: &str, run: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(run).ok()
+}
+
+struct House {
+    rule: Rule,
+    arrivals: Arrivals,
+    guests: Mutex<Guests>,
+}
+
+#[derive(Default)]
+struct Guests {
+    closed: bool,
+    count: u64,
+    present: VecDeque<Guest>,
+}
+
+struct Guest {
+    id: u64,
+    stream: TcpStream,
+    reported: bool,
+}
+
+/// Dropping it closes the ports, and the connections on which no callback has come.
+struct Doors {
+    house: Arc<House>,
+    threads: Vec<(SocketAddr, JoinHandle<()>)>,
+}
+
+impl Drop for Doors {
+    fn drop(&mut self) {
+        self.house.close();
+        for (address, thread) in self.threads.drain(..) {
+            // Wakes the thread, which then sees that it is over. If that fails it is not waited
+            // for: its next connection wakes it.
+            if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
+                let _ended = thread.join();
+            }
+        }
+    }
+}
+
+impl House {
+    fn guests(&self) -> MutexGuard<'_, Guests> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        let mut guests = self.guests();
+        guests.closed = true;
+        for guest in guests.present.iter().filter(|guest| !guest.reported) {
+            let _gone_already = guest.stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn accept(self: Arc<Self>, listener: &TcpListener) {
+        loop {
+            let accepted = listener.accept();
+            if self.guests().closed {
+                return;
+            }
+            let Ok((stream, _)) = accepted else {
+                // Out of descriptors, perhaps: no reason to spin.
+                thread::sleep(Duration::from_millis(50));
+                continue;
+            };
+            let Some(id) = self.admit(&stream) else { continue };
+            let house = Arc::clone(&self);
+            if named("mcp-authz-callback", move || house.receive(id, stream)).is_none() {
+                self.leave(id);
+            }
+        }
+    }
+
+    fn admit(&self, stream: &TcpStream) -> Option<u64> {
+        let held = stream.try_clone().ok()?;
+        let mut guests = self.guests();
+        if guests.present.len() >= MOST {
+            let oldest = guests.present.iter().position(|guest| !guest.reported)?;
+            let pushed_out = guests.present.remove(oldest)?;
+            let _gone_already = pushed_out.stream.shutdown(Shutdown::Both);
+        }
+        guests.count = guests.count.wrapping_add(1);
+        let id = guests.count;
+        guests.present.push_back(Guest { id, stream: held, reported: false });
+        Some(id)
+    }
+
+    fn leave(&self, id: u64) {
+        self.guests().present.retain(|guest| guest.id != id);
+    }
+
+    fn receive(&self, id: u64, mut stream: TcpStream) {
+        if let Some(answer) = self.converse(id, &mut stream) {
+            give(&mut stream, &answer);
+        }
+        self.leave(id);
+    }
+
+    fn converse(&self, id: u64, stream: &mut TcpStream) -> Option<Vec<u8>> {
+        let until = Instant::now().checked_add(TO_SEND)?;
+        let mut conversation = Conversation::new(&self.rule);
+        let mut piece = [0; 1024];
+        loop {
+            stream.set_read_timeout(Some(left(until)?)).ok()?;
+            let length = stream.read(&mut piece).ok().filter(|length| *length > 0)?;
+            match conversation.hear(piece.get(..length)?) {
+                Heard::More => {}
+                Heard::Answer(answer) => return Some(answer),
+                Heard::Arrived(callback) => {
+                    self.keep(id)?;
+                    let (sender, page) = mpsc::channel();
+                    let sink = PageSink::new(move |page| {
+                        let _browser_is_gone = sender.send(page);
+                    });
+                    self.arrivals.report(callback, sink);
+                    let page = page.recv_timeout(TO_ANSWER);
+                    return Some(page.map_or_else(|_| conversation::nobody(), conversation::page));
+                }
+            }
+        }
+    }
+
+    /// From now on this connection is answered even if the port is closed. None if it is too late.
+    fn keep(&self, id: u64) -> Option<()> {
+        let mut guests = self.guests();
+        if guests.closed {
+            return None;
+        }
+        guests.present.iter_mut().find(|guest| guest.id == id)?.reported = true;
+        Some(())
+    }
+}
+
+fn left(until: Instant) -> Option<Duration> {
+    Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+}
+
+/// Writes the answer and waits for the browser to have taken it.
+fn give(stream: &mut TcpStream, mut answer: &[u8]) -> Option<()> {
+    let until = Instant::now().checked_add(TO_TAKE)?;
+    while !answer.is_empty() {
+        stream.set_write_timeout(Some(left(until)?)).ok()?;
+        let written = stream.write(answer).ok().filter(|written| *written > 0)?;
+        answer = answer.get(written..)?;
+    }
+    stream.shutdown(Shutdown::Write).ok()?;
+    let mut rest = REST;
+    let mut piece = [0; 1024];
+    while rest > 0 {
+        stream.set_read_timeout(Some(left(until)?)).ok()?;
+        let length = stream.read(&mut piece).ok().filter(|length| *length > 0)?;
+        rest = rest.saturating_sub(length);
+    }
+    Some(())
+}

@@ -1,0 +1,459 @@
+//! The simulator: the core under a virtual clock with scripted randomness, against the server model
+//! or against answers a script gives by hand. No sockets, no sleeping.
+//!
+//! Every script can be run a second time with a restart after each step: the session is written
+//! out, read back and taken up again, its callers ask anew, and the script must pass all the same.
+
+mod script;
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+use mcp_authz_core::config::Builder;
+use mcp_authz_core::effect::{
+    Bound, Call, Listen, Page, Settlement, StoreOp, TicketId, Told, Visit, Work,
+};
+use mcp_authz_core::entropy::Entropy;
+use mcp_authz_core::failure::Misuse;
+use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Challenge, Epoch, WaiterId};
+use mcp_authz_core::note::{Edge, Note};
+use mcp_authz_core::scope::ScopeSet;
+use mcp_authz_core::session::{Env, Session, Snapshot};
+use mcp_authz_core::time::{Awaited, Monotonic, Timestamp};
+use mcp_authz_core::{Config, Effects, Granted, Input};
+use sha2::{Digest, Sha256};
+
+pub use script::{Asked, Visited};
+pub use store::Store;
+
+use crate::model::{Model, Settings};
+
+/// The wall clock when a script begins: 2026-08-01T00:00:00Z.
+pub const BEGINNING: i64 = 1_785_542_400;
+
+/// One session, its clock, its peers and everything it has done so far.
+#[derive(Debug)]
+pub struct Sim {
+    config: Arc<Config>,
+    session: Session,
+    /// Milliseconds since the script began.
+    now: u64,
+    wall_shift: i64,
+    drawn: u64,
+    model: Option<Model>,
+    store: Store,
+    restarts: bool,
+    calls: VecDeque<Call>,
+    visits: VecDeque<Visit>,
+    pages: VecDeque<(ArrivalId, Page)>,
+    listening: BTreeMap<TicketId, u16>,
+    no_listener: bool,
+    unsettled: BTreeMap<WaiterId, Asking>,
+    settled: BTreeMap<WaiterId, Settlement>,
+    settled_twice: BTreeSet<WaiterId>,
+    published: Option<Arc<Granted>>,
+    next_waiter: u64,
+    next_arrival: u64,
+    notes: Vec<Note>,
+    requests: Vec<String>,
+}
+
+/// What an unsettled caller asked, so that it can ask anew after a restart.
+#[derive(Clone, Debug)]
+enum Asking {
+    Acquire(Acquire),
+    Challenge(Challenge),
+}
+
+impl Asking {
+    fn input(&self) -> Input {
+        match self {
+            Self::Acquire(acquire) => Input::Acquire(acquire.clone()),
+            Self::Challenge(challenge) => Input::Challenge(challenge.clone()),
+        }
+    }
+}
+
+impl Sim {
+    /// A session whose peers' answers the script gives by hand.
+    ///
+    /// # Panics
+    /// If the configuration is refused.
+    #[must_use]
+    pub fn by_hand(configure: impl FnOnce(Builder) -> Builder) -> Self {
+        let builder = Config::builder("https://mcp.example/mcp");
+        Self::new(configure(builder), None)
+    }
+
+    /// A session against the server model.
+    ///
+    /// # Panics
+    /// If the configuration is refused.
+    #[must_use]
+    pub fn against(settings: Settings, configure: impl FnOnce(Builder) -> Builder) -> Self {
+        let builder = Config::builder(&settings.mcp_url);
+        Self::new(configure(builder), Some(Model::new(settings)))
+    }
+
+    fn new(builder: Builder, model: Option<Model>) -> Self {
+        let config = builder.build().expect("the script's configuration is valid");
+        Self {
+            session: Session::new(Arc::clone(&config)),
+            config,
+            now: 0,
+            wall_shift: 0,
+            drawn: 0,
+            model,
+            store: Store::default(),
+            restarts: false,
+            calls: VecDeque::new(),
+            visits: VecDeque::new(),
+            pages: VecDeque::new(),
+            listening: BTreeMap::new(),
+            no_listener: false,
+            unsettled: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            settled_twice: BTreeSet::new(),
+            published: None,
+            next_waiter: 1,
+            next_arrival: 1,
+            notes: Vec::new(),
+            requests: Vec::new(),
+        }
+    }
+
+    /// Restarts the session after each step from here on.
+    pub const fn restart_after_each_step(&mut self) {
+        self.restarts = true;
+    }
+
+    /// Whether the script runs with restarts.
+    #[must_use]
+    pub const fn restarting(&self) -> bool {
+        self.restarts
+    }
+
+    /// A new process: the session is gone, callers and all; the store and the peers remain.
+    pub fn new_process(&mut self, configure: impl FnOnce(Builder) -> Builder) {
+        let builder = configure(Config::builder(self.config.mcp_url()));
+        self.config = builder.build().expect("the script's configuration is valid");
+        self.session = Session::new(Arc::clone(&self.config));
+        self.calls.clear();
+        self.visits.clear();
+        self.listening.clear();
+        self.unsettled.clear();
+        self.published = None;
+    }
+
+    /// The server model.
+    ///
+    /// # Panics
+    /// If the script gives answers by hand.
+    pub fn model(&mut self) -> &mut Model {
+        self.model.as_mut().expect("the script runs against the model")
+    }
+
+    /// The credential store.
+    pub const fn store(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// The session, to look at.
+    #[must_use]
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The edges taken so far.
+    #[must_use]
+    pub fn edges(&self) -> BTreeSet<Edge> {
+        let edge = |note: &Note| match note {
+            Note::Step(edge) => Some(*edge),
+            _ => None,
+        };
+        self.notes.iter().filter_map(edge).collect()
+    }
+
+    /// Everything noted so far.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Every request sent so far, as method and URL.
+    #[must_use]
+    pub fn requests(&self) -> &[String] {
+        &self.requests
+    }
+
+    /// The published grant.
+    #[must_use]
+    pub const fn published(&self) -> Option<&Arc<Granted>> {
+        self.published.as_ref()
+    }
+
+    /// Milliseconds since the Unix epoch, as the model's clock has it.
+    #[must_use]
+    pub fn wall_ms(&self) -> u64 {
+        u64::try_from(BEGINNING).unwrap_or(0) * 1000 + self.now
+    }
+
+    /// Sets the wall clock off by some seconds, as a person or a time server might.
+    pub const fn shift_wall_clock(&mut self, seconds: i64) {
+        self.wall_shift += seconds;
+    }
+
+    fn env(&mut self) -> Env {
+        self.drawn += 1;
+        let mut bytes = [0; Entropy::BYTES];
+        for (block, half) in bytes.chunks_mut(32).enumerate() {
+            let hash = Sha256::new()
+                .chain_update(self.drawn.to_le_bytes())
+                .chain_update([u8::try_from(block).unwrap_or(0)])
+                .finalize();
+            half.copy_from_slice(&hash);
+        }
+        let seconds = i64::try_from(self.now / 1000).unwrap_or(i64::MAX);
+        Env {
+            wall: Timestamp::from_unix(BEGINNING + seconds + self.wall_shift),
+            mono: Monotonic::from_millis(1_000_000 + self.now),
+            entropy: Entropy::new(bytes),
+        }
+    }
+
+    /// Gives the session one input, and does what needs no script: listens and stores.
+    pub fn give(&mut self, input: Input) {
+        let env = self.env();
+        let effects = self.session.handle(input, env).expect("the script misuses nothing");
+        self.perform(effects);
+        if self.restarts {
+            self.restart_once();
+        }
+    }
+
+    /// Gives an input that the session is expected to refuse.
+    pub fn give_wrongly(&mut self, input: Input, repeat_entropy: bool) -> Misuse {
+        if repeat_entropy {
+            self.drawn -= 1;
+        }
+        let env = self.env();
+        self.session.handle(input, env).expect_err("this input is a misuse")
+    }
+
+    /// Writes the session out and takes it up again, unless a code is being exchanged: that cannot
+    /// be asked for again, and has scripts of its own.
+    fn restart_once(&mut self) {
+        let exchanging = |call: &Call| {
+            call.purpose() == mcp_authz_core::effect::Purpose::CodeExchange
+        };
+        if !self.calls.iter().any(exchanging) {
+            self.restart();
+        }
+    }
+
+    /// Writes the session out and takes it up again in another process.
+    pub fn restart(&mut self) {
+        let written = serde_json::to_vec(&self.session.snapshot()).expect("snapshots serialise");
+        let read: Snapshot = serde_json::from_slice(&written).expect("snapshots are read back");
+        let env = self.env();
+        let (session, effects) =
+            Session::restore(Arc::clone(&self.config), read, env).expect("snapshots restore");
+        self.session = session;
+        self.calls.clear();
+        self.listening.clear();
+        let restarts = core::mem::replace(&mut self.restarts, false);
+        self.perform(effects);
+        let asking: Vec<Input> = self.unsettled.values().map(Asking::input).collect();
+        for input in asking {
+            let env = self.env();
+            let effects = self.session.handle(input, env).expect("callers may ask anew");
+            self.perform(effects);
+        }
+        self.restarts = restarts;
+    }
+
+    fn perform(&mut self, effects: Effects) {
+        for told in effects.told {
+            self.hear(told);
+        }
+        for work in effects.work {
+            match work {
+                Work::Call(call) => self.calls.push_back(call),
+                Work::Listen(listen) => self.listen(listen),
+                Work::Store(op) => self.keep(op),
+                Work::Sign(_) => unreachable!("nothing is signed yet"),
+            }
+        }
+    }
+
+    fn hear(&mut self, told: Told) {
+        match told {
+            Told::Publish(granted) => self.published = granted,
+            Told::Settle(settlement) => {
+                self.unsettled.remove(&settlement.waiter);
+                let waiter = settlement.waiter;
+                if self.settled.insert(waiter, settlement).is_some() {
+                    self.settled_twice.insert(waiter);
+                }
+            }
+            Told::Open(visit) => {
+                // A page that was shown before stays open in the person's browser.
+                if !visit.reissued || self.visits.is_empty() {
+                    self.visits.retain(|shown| shown.url() != visit.url());
+                    self.visits.push_back(visit);
+                }
+            }
+            Told::Page { arrival, page } => self.pages.push_back((arrival, page)),
+            Told::Abandon(ticket) => {
+                self.listening.remove(&ticket);
+                self.calls.retain(|call| call.id() != ticket);
+            }
+            Told::Note(note) => {
+                if let Note::Asked { method, url, .. } = &note {
+                    self.requests.push(format!("{method} {url}"));
+                }
+                assert!(!matches!(note, Note::Fault(_)), "the machine reports a bug: {note}");
+                self.notes.push(note);
+            }
+            other => unreachable!("an effect the simulator does not know: {other:?}"),
+        }
+    }
+
+    fn listen(&mut self, listen: Listen) {
+        let (on, ticket) = listen.split();
+        let bound = if self.no_listener {
+            Bound::Failed
+        } else {
+            let port = on.port.unwrap_or(51_000);
+            self.listening.insert(ticket.id(), port);
+            Bound::Port(port)
+        };
+        self.give(ticket.answer(bound));
+    }
+
+    fn keep(&mut self, op: StoreOp) {
+        let (request, ticket) = op.split();
+        if let Some(stored) = self.store.perform(request) {
+            self.give(ticket.answer(stored));
+        }
+    }
+
+    /// Lets every pending request reach the model, and those that follow from it.
+    pub fn serve(&mut self) {
+        while let Some(call) = self.next_call() {
+            let (request, _, ticket) = call.split();
+            let now = self.wall_ms();
+            let model = self.model.as_mut().expect("the script runs against the model");
+            let reply = script::model_reply(model, &request, now);
+            self.give(ticket.answer(reply));
+        }
+    }
+
+    /// The next pending request. After a restart a refresh waits a moment before it asks again;
+    /// that wait is skipped here.
+    fn next_call(&mut self) -> Option<Call> {
+        while self.restarts && self.calls.is_empty() {
+            let deadline = self.session.deadline()?;
+            if deadline.reason != Awaited::Backoff {
+                return None;
+            }
+            self.wait_until(deadline.at);
+        }
+        self.calls.pop_front()
+    }
+
+    fn wait_until(&mut self, at: Monotonic) {
+        self.now = self.now.max(at.millis().saturating_sub(1_000_000));
+        self.give(Input::Wake);
+    }
+
+    fn waiter(&mut self, asking: impl FnOnce(WaiterId) -> Asking) -> WaiterId {
+        let waiter = WaiterId(self.next_waiter);
+        self.next_waiter += 1;
+        let asking = asking(waiter);
+        self.unsettled.insert(waiter, asking.clone());
+        self.give(asking.input());
+        waiter
+    }
+
+    /// A caller wants a grant, and a person may be asked.
+    pub fn acquire(&mut self, scopes: &str) -> WaiterId {
+        self.acquire_if(scopes, true)
+    }
+
+    /// A caller wants a grant, and nobody may be asked.
+    pub fn acquire_quietly(&mut self, scopes: &str) -> WaiterId {
+        self.acquire_if(scopes, false)
+    }
+
+    fn acquire_if(&mut self, scopes: &str, may_ask: bool) -> WaiterId {
+        let scopes = ScopeSet::read(scopes).expect("the script's scopes are scopes");
+        self.waiter(|waiter| Asking::Acquire(Acquire { waiter, scopes, may_ask }))
+    }
+
+    /// A caller's request was refused, with this status and `WWW-Authenticate`.
+    pub fn refused(&mut self, status: u16, challenge: &str) -> WaiterId {
+        let epoch = self.published.as_ref().map(|granted| granted.epoch());
+        self.refused_with(epoch, status, challenge, "tools/list", false, true)
+    }
+
+    /// A caller's request was refused, in every detail.
+    pub fn refused_with(
+        &mut self,
+        epoch: Option<Epoch>,
+        status: u16,
+        challenge: &str,
+        operation: &str,
+        again: bool,
+        may_ask: bool,
+    ) -> WaiterId {
+        let mut headers = HeaderMap::new();
+        if !challenge.is_empty() {
+            let value = challenge.parse().expect("the script's challenge is a header");
+            headers.insert(http::header::WWW_AUTHENTICATE, value);
+        }
+        let status = StatusCode::from_u16(status).expect("the script's status is one");
+        let operation = operation.to_owned();
+        self.waiter(|waiter| {
+            Asking::Challenge(Challenge {
+                waiter,
+                epoch,
+                status,
+                headers,
+                operation,
+                again,
+                may_ask,
+            })
+        })
+    }
+
+    /// Something reaches the redirect URI.
+    pub fn arrive(&mut self, url: &str) -> ArrivalId {
+        self.arrive_as(Callback::url(url))
+    }
+
+    /// Something is handed in as a callback.
+    pub fn arrive_as(&mut self, callback: Callback) -> ArrivalId {
+        let arrival = ArrivalId(self.next_arrival);
+        self.next_arrival += 1;
+        self.give(Input::Callback { arrival, callback });
+        arrival
+    }
+
+    /// A caller no longer waits.
+    pub fn cancel(&mut self, waiter: WaiterId) {
+        self.give(Input::Cancel(waiter));
+    }
+
+    /// Logs out.
+    pub fn forget(&mut self) {
+        self.give(Input::Forget);
+    }
+
+    /// Nothing can listen on loopback from here on.
+    pub const fn break_listener(&mut self) {
+        self.no_listener = true;
+    }
+}

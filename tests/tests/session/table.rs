@@ -1,0 +1,93 @@
+//! The transition tables are true: whole, reachable, and exactly what the scripts see.
+
+use std::collections::BTreeSet;
+
+use mcp_authz_core::machine::{SignalName, StateName, Table};
+use mcp_authz_core::note::Edge;
+
+use crate::suite::Script;
+
+fn scripts() -> impl Iterator<Item = Script> {
+    [crate::login::ALL].into_iter().flatten().copied()
+}
+
+fn declared() -> BTreeSet<Edge> {
+    let edges = Table::ALL.iter().flat_map(|table| {
+        table.rows.iter().flat_map(move |row| {
+            row.targets.iter().map(move |to| Edge {
+                machine: table.machine,
+                from: row.from,
+                on: row.on,
+                to: *to,
+            })
+        })
+    });
+    edges.collect()
+}
+
+#[test]
+fn every_state_has_a_row_for_each_signal_it_can_meet() {
+    for table in Table::ALL {
+        assert!(table.row(StateName::Start, SignalName::Begin).is_some());
+        for state in table.states {
+            for signal in SignalName::met_while(state.awaits) {
+                let row = table.row(state.name, *signal);
+                assert!(row.is_some(), "{}: {} on {signal}", table.machine, state.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_row_starts_and_ends_in_a_known_state_once() {
+    for table in Table::ALL {
+        let known: BTreeSet<StateName> = table.states.iter().map(|state| state.name).collect();
+        let ends = [StateName::Done, StateName::Failed];
+        let mut seen = BTreeSet::new();
+        for row in table.rows {
+            assert!(known.contains(&row.from) || row.from == StateName::Start);
+            assert!(row.targets.iter().all(|to| known.contains(to) || ends.contains(to)));
+            assert!(seen.insert((row.from, row.on)), "{}: two rows for one signal", table.machine);
+        }
+    }
+}
+
+#[test]
+fn every_state_is_reachable_and_can_finish() {
+    for table in Table::ALL {
+        let mut reached = BTreeSet::from([StateName::Start]);
+        let mut finishing = BTreeSet::from([StateName::Done, StateName::Failed]);
+        for _ in 0..=table.rows.len() {
+            for row in table.rows {
+                if reached.contains(&row.from) {
+                    reached.extend(row.targets);
+                }
+                if row.targets.iter().any(|to| finishing.contains(to)) {
+                    finishing.insert(row.from);
+                }
+            }
+        }
+        for state in table.states {
+            assert!(reached.contains(&state.name), "{}: {} unreached", table.machine, state.name);
+            assert!(finishing.contains(&state.name), "{}: {} stuck", table.machine, state.name);
+        }
+    }
+}
+
+#[test]
+fn the_scripts_see_every_declared_edge_and_no_other() {
+    let mut seen = BTreeSet::new();
+    for script in scripts() {
+        seen.extend(script.plain());
+        seen.extend(script.restarted());
+    }
+    let declared = declared();
+    let show = |edges: Vec<&Edge>| {
+        let lines = edges.iter().map(|e| format!("{}: {} -{}-> {}", e.machine, e.from, e.on, e.to));
+        lines.collect::<Vec<_>>()
+    };
+    let undeclared = show(seen.difference(&declared).collect());
+    assert!(undeclared.is_empty(), "taken but not declared: {undeclared:#?}");
+    let unseen = show(declared.difference(&seen).collect());
+    assert!(unseen.is_empty(), "declared but never taken: {unseen:#?}");
+}
