@@ -15,7 +15,7 @@ mod waiters;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::effect::{Effects, Page, Purpose, Settlement, TicketId, Told};
+use crate::effect::{Effects, Page, Purpose, Reply, Settlement, TicketId, Told};
 use crate::entropy::{Draw, Entropy};
 use crate::failure::{Failure, Kind, Misuse};
 use crate::granted::Granted;
@@ -514,6 +514,18 @@ impl Session {
         let Some(late) = at.map(|at| self.late.remove(at)) else {
             return now.note(Note::Late { kept: false });
         };
+        // The refresh it belongs to is still being tried: it ends with this answer.
+        let tried = |flow: &mut Flow| {
+            late.purpose == Purpose::Refresh && matches!(flow.stage, Some(Stage::Token(_)))
+        };
+        if matches!(signal, Signal::Reply(Reply::Answered(_)))
+            && let Some(mut flow) = self.body.machine.take_if(tried)
+        {
+            if let Some(ticket) = flow.parking.take().and_then(|parking| parking.ticket) {
+                now.out.told.push(Told::Abandon(ticket));
+            }
+            return self.run(Lane::Machine, flow, signal, now);
+        }
         let kept = self.adopt_late(late, signal, now);
         now.note(Note::Late { kept });
     }

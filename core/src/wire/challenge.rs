@@ -92,9 +92,10 @@ impl<'a> Challenge<'a> {
     /// outside their alphabet, limits passed, pointers that contradict each other.
     pub fn faults(&self) -> impl Iterator<Item = (Kind, &'static str)> + use<> {
         let faults = self.faults;
-        Faults::ALL.into_iter().filter(move |(fault, _, _)| faults.has(*fault)).map(
-            |(_, kind, rule)| (kind, rule),
-        )
+        Faults::ALL
+            .into_iter()
+            .filter(move |(fault, _, _)| faults.has(*fault))
+            .map(|(_, kind, rule)| (kind, rule))
     }
 
     fn slot(&mut self, name: &[u8]) -> Option<Slot<'_, 'a>> {
@@ -254,7 +255,8 @@ impl fmt::Display for Text<'_> {
 /// `None` is "no challenge": a 401 starts discovery all the same (WWW-07, WWW-13).
 #[must_use]
 pub fn read_challenge(headers: &HeaderMap, dpop: bool) -> Option<Challenge<'_>> {
-    let mut reader = Reader { dpop, open: Open::Nothing, best: None, count: 0, faults: Faults::NONE };
+    let mut reader =
+        Reader { dpop, open: Open::Nothing, best: None, count: 0, faults: Faults::NONE };
     for (index, line) in headers.get_all(WWW_AUTHENTICATE).iter().enumerate() {
         if index >= MOST_LINES {
             reader.note(Faults::LIMIT);
@@ -588,12 +590,27 @@ mod tests {
     #[test]
     fn pointers_that_differ_are_both_ignored_www_11_host_094() {
         for (line, expected) in [
-            ("Bearer resource_metadata=\"https://a/\", Bearer resource_metadata=\"https://b/\"", "-|WWW-11"),
-            ("Bearer resource_metadata=\"https://a/\", DPoP resource_metadata=\"https://b/\"", "-|WWW-11"),
-            ("Bearer resource_metadata=\"https://a/\", Bearer resource_metadata=https://a/", "https://a/|"),
+            (
+                "Bearer resource_metadata=\"https://a/\", Bearer resource_metadata=\"https://b/\"",
+                "-|WWW-11",
+            ),
+            (
+                "Bearer resource_metadata=\"https://a/\", DPoP resource_metadata=\"https://b/\"",
+                "-|WWW-11",
+            ),
+            (
+                "Bearer resource_metadata=\"https://a/\", Bearer resource_metadata=https://a/",
+                "https://a/|",
+            ),
             ("Bearer error=x, Bearer resource_metadata=\"https://a/\"", "https://a/|"),
-            ("Basic resource_metadata=\"https://b/\", Bearer resource_metadata=\"https://a/\"", "https://a/|"),
-            ("Bearer resource_metadata=\"https://a/\", resource_metadata=\"https://b/\"", "-|WWW-08"),
+            (
+                "Basic resource_metadata=\"https://b/\", Bearer resource_metadata=\"https://a/\"",
+                "https://a/|",
+            ),
+            (
+                "Bearer resource_metadata=\"https://a/\", resource_metadata=\"https://b/\"",
+                "-|WWW-08",
+            ),
         ] {
             let found = read(&[line.as_bytes()]);
             assert!(found.ends_with(&format!("|{expected}")), "{line}: {found}");
@@ -665,8 +682,26 @@ mod tests {
     #[test]
     fn random_fields_are_survived_www_07_www_16_sec_19() {
         const PIECES: [&[u8]; 20] = [
-            b"Bearer", b"DPoP", b"Basic", b" ", b",", b"=", b"\"", b"\\", b"scope", b"error",
-            b"resource_metadata", b"a", b"https://h/x", b"\t", b"\xff", b"==", b"/", b"\\\"", b", ", b"=\"a\"",
+            b"Bearer",
+            b"DPoP",
+            b"Basic",
+            b" ",
+            b",",
+            b"=",
+            b"\"",
+            b"\\",
+            b"scope",
+            b"error",
+            b"resource_metadata",
+            b"a",
+            b"https://h/x",
+            b"\t",
+            b"\xff",
+            b"==",
+            b"/",
+            b"\\\"",
+            b", ",
+            b"=\"a\"",
         ];
         let mut seed = 0x1234_5678_9abc_def1_u64;
         for _ in 0..50_000 {

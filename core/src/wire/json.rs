@@ -357,9 +357,10 @@ impl<'a> Scanner<'a> {
 fn escape(text: &[u8]) -> Option<(char, usize)> {
     fn unit(text: &[u8]) -> Option<u32> {
         let [b'\\', b'u', digits @ ..] = text else { return None };
-        digits.get(..4)?.iter().try_fold(0, |unit, digit| {
-            Some(unit << 4 | char::from(*digit).to_digit(16)?)
-        })
+        digits
+            .get(..4)?
+            .iter()
+            .try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
     }
     let plain = match text.get(1)? {
         b'"' => '"',
@@ -485,9 +486,40 @@ mod tests {
     #[test]
     fn agrees_with_the_ordinary_parser_sec_19() {
         const PIECES: [&str; 34] = [
-            "{", "}", "[", "]", ",", ":", "\"a\"", "\"b\"", "\"\\n\"", "\"\\u0041\"", "\"\\ud800\"",
-            "\"\\ud83d\\ude00\"", "\"", "1", "-", "0", ".", "e", "E+1", "1.5", "true", "false", "null",
-            " ", "\n", "x", "é", "\\", "{\"a\":", "\"b\":1", "[1,", "]}", "{}", "[]",
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"a\"",
+            "\"b\"",
+            "\"\\n\"",
+            "\"\\u0041\"",
+            "\"\\ud800\"",
+            "\"\\ud83d\\ude00\"",
+            "\"",
+            "1",
+            "-",
+            "0",
+            ".",
+            "e",
+            "E+1",
+            "1.5",
+            "true",
+            "false",
+            "null",
+            " ",
+            "\n",
+            "x",
+            "é",
+            "\\",
+            "{\"a\":",
+            "\"b\":1",
+            "[1,",
+            "]}",
+            "{}",
+            "[]",
         ];
         let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
         let mut whole = 0;

@@ -28,11 +28,7 @@ impl McpUrl {
     /// # Errors
     /// `config_invalid` if it is no http or https URL, `insecure_transport` for http to a host
     /// that is neither loopback nor switched on. Correct the configuration.
-    pub fn parse(
-        text: &str,
-        plain_http_hosts: &[Box<str>],
-        strict: bool,
-    ) -> Result<Self, Failure> {
+    pub fn parse(text: &str, plain_http_hosts: &[Box<str>], strict: bool) -> Result<Self, Failure> {
         let invalid = || Failure::new(Kind::ConfigInvalid, "RES-06").with_subject("MCP URL");
         let mut url = Url::parse(text).map_err(|_| invalid())?;
         if !matches!(url.scheme(), "https" | "http") {
@@ -163,7 +159,11 @@ mod tests {
             ("https://mcp.example", "https://mcp.example", "https://mcp.example"),
             ("https://mcp.example/mcp", "https://mcp.example/mcp", "https://mcp.example"),
             ("https://mcp.example/mcp/", "https://mcp.example/mcp/", "https://mcp.example"),
-            ("https://mcp.example:8443/a", "https://mcp.example:8443/a", "https://mcp.example:8443"),
+            (
+                "https://mcp.example:8443/a",
+                "https://mcp.example:8443/a",
+                "https://mcp.example:8443",
+            ),
             ("https://mcp.example/mcp#x", "https://mcp.example/mcp", "https://mcp.example"),
             ("https://u:p@mcp.example/mcp", "https://mcp.example/mcp", "https://mcp.example"),
             ("https://mcp.example/mcp?t=1", "https://mcp.example/mcp?t=1", "https://mcp.example"),
@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn what_is_no_http_url_is_refused_res_06() {
-        for bad in ["mcp.example.com", "", "/mcp", "file:///x", "ftp://h/", "https://", "mailto:x"] {
+        for bad in ["mcp.example.com", "", "/mcp", "file:///x", "ftp://h/", "https://", "mailto:x"]
+        {
             let failure = McpUrl::parse(bad, &[], false).unwrap_err();
             assert_eq!(failure.kind(), Kind::ConfigInvalid, "{bad}");
         }

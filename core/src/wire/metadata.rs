@@ -115,9 +115,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     let media = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
     let media = media.trim_ascii();
     let ends = |end: &[u8]| {
-        media.len().checked_sub(end.len()).and_then(|at| media.get(at..)).is_some_and(
-            |tail| tail.eq_ignore_ascii_case(end),
-        )
+        media
+            .len()
+            .checked_sub(end.len())
+            .and_then(|at| media.get(at..))
+            .is_some_and(|tail| tail.eq_ignore_ascii_case(end))
     };
     media.eq_ignore_ascii_case(b"application/json") || ends(b"+json")
 }

@@ -32,7 +32,10 @@ mod tests {
             let verifier = verifier([seed; 32]);
             assert_eq!(verifier.expose().len(), 43);
             assert!(
-                verifier.expose().bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+                verifier
+                    .expose()
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
             );
         }
     }

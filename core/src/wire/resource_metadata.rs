@@ -251,9 +251,8 @@ mod tests {
     #[test]
     fn scopes_are_bounded_host_084_host_085_prm_12() {
         let long = "x".repeat(300);
-        let names = |count: usize| {
-            (0..count).map(|i| format!("\"s{i}\"")).collect::<Vec<_>>().join(",")
-        };
+        let names =
+            |count: usize| (0..count).map(|i| format!("\"s{i}\"")).collect::<Vec<_>>().join(",");
         for (list, scopes, notes) in [
             (r#""a","b""#.to_owned(), Some("a b"), 0),
             (String::new(), None, 0),
@@ -266,7 +265,10 @@ mod tests {
             assert_eq!(found.scopes_supported.as_ref().map(ScopeSet::as_str), scopes, "{list}");
             assert_eq!(found.dropped.len(), notes);
         }
-        assert_eq!(read(&format!("\"scopes_supported\":[{}]", names(257))).dropped[0].kind(), Kind::LimitExceeded);
+        assert_eq!(
+            read(&format!("\"scopes_supported\":[{}]", names(257))).dropped[0].kind(),
+            Kind::LimitExceeded
+        );
     }
 
     #[test]
@@ -286,7 +288,11 @@ mod tests {
         for (list, expected, skipped) in [
             (r#"["https://as.example"]"#, Ok(1), 0),
             (r#"["http://169.254.169.254","https://as.example"]"#, Ok(1), 1),
-            (r#"["https://as.example/#x","https://as.example/?x","https://as2.example/t"]"#, Ok(1), 2),
+            (
+                r#"["https://as.example/#x","https://as.example/?x","https://as2.example/t"]"#,
+                Ok(1),
+                2,
+            ),
             ("null", Err(Kind::NoAuthorizationServer), 0),
             ("[]", Err(Kind::NoAuthorizationServer), 0),
             (r#"[""]"#, Err(Kind::NoAuthorizationServer), 0),

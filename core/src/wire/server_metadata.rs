@@ -126,12 +126,7 @@ pub fn read_server_metadata(
         issuer: read_document_issuer(issuer)?,
         authorization_endpoint: needed(authorization, "authorization_endpoint", reach)?,
         token_endpoint: needed(token, "token_endpoint", reach)?,
-        registration_endpoint: optional(
-            registration,
-            "registration_endpoint",
-            reach,
-            &mut dropped,
-        ),
+        registration_endpoint: optional(registration, "registration_endpoint", reach, &mut dropped),
         revocation_endpoint: optional(revocation, "revocation_endpoint", reach, &mut dropped),
         methods: list(methods, "token_endpoint_auth_methods_supported")?.map(Methods::read),
         scopes_offline_access: loose_list(scopes, "scopes_supported", &mut dropped)?
@@ -492,8 +487,7 @@ mod tests {
         assert_eq!(full.methods, {
             let list = r#"["client_secret_post","none","x"]"#;
             let body = format!("{{\"a\":{list}}}");
-            let [value] =
-                read_members(body.as_bytes(), &["a"]).unwrap().unique().unwrap();
+            let [value] = read_members(body.as_bytes(), &["a"]).unwrap().unique().unwrap();
             let Some(Value::List(list)) = value else { panic!() };
             Some(Methods::read(list))
         });
@@ -527,7 +521,8 @@ mod tests {
 
     #[test]
     fn dpop_without_a_signature_is_none_host_318() {
-        let (found, _) = read(&[("dpop_signing_alg_values_supported", r#"["none","HS256"]"#)]).unwrap();
+        let (found, _) =
+            read(&[("dpop_signing_alg_values_supported", r#"["none","HS256"]"#)]).unwrap();
         assert_eq!(found.dpop, Some(false));
     }
 
@@ -541,7 +536,8 @@ mod tests {
     }
 
     #[test]
-    fn the_issuer_is_compared_character_by_character_asm_07_to_asm_09_host_124_to_host_128_leg_06() {
+    fn the_issuer_is_compared_character_by_character_asm_07_to_asm_09_host_124_to_host_128_leg_06()
+    {
         let bare = "https://as.example";
         let slash = "https://as.example/";
         let tenant = "https://as.example/t1";
@@ -580,7 +576,8 @@ mod tests {
         }
         let legacy = ServerRules { legacy: true, strict: true, ..rules() };
         assert!(check(&[("issuer", "\"https://as.example/\"")], legacy).is_ok());
-        let other = check(&[("issuer", "\"https://x.example\"")], ServerRules { legacy: true, ..rules() });
+        let other =
+            check(&[("issuer", "\"https://x.example\"")], ServerRules { legacy: true, ..rules() });
         assert_eq!(code(&other), "issuer_mismatch");
     }
 
@@ -643,12 +640,30 @@ mod tests {
             ("https://as.example", "https://as.example", "https://as.example:444", true, false),
             ("https://as.example", "https://as.example", "https://token.elsewhere", true, false),
             ("https://as.example", "https://login.other", "https://login.other", true, false),
-            ("https://a.corp.example", "https://b.corp.example", "https://C.Corp.Example", true, false),
-            ("https://corp.example", "https://b.corp.example", "https://c.corp.example", true, false),
-            ("https://evil.example", "https://as.example", "https://evil.example", true, false),
+            (
+                "https://a.corp.example",
+                "https://b.corp.example",
+                "https://C.Corp.Example",
+                true,
+                false,
+            ),
+            (
+                "https://corp.example",
+                "https://b.corp.example",
+                "https://c.corp.example",
+                true,
+                false,
+            ),
+            ("https://evil.example", "https://as.example", "https://evil.example", false, false),
             ("https://evil.test", "https://as.example", "https://evil.test", false, false),
             ("https://evil.test", "https://as.example", "https://other.test", false, false),
-            ("https://93.184.216.34", "https://94.184.216.34", "https://95.184.216.34", false, false),
+            (
+                "https://93.184.216.34",
+                "https://94.184.216.34",
+                "https://95.184.216.34",
+                false,
+                false,
+            ),
         ] {
             let (metadata, _) = read(&[
                 ("issuer", &format!("\"{issuer}\"")),
@@ -670,7 +685,10 @@ mod tests {
         }
         let away = [("registration_endpoint", "\"https://other.example/r\"")];
         assert!(check(&away, rules()).is_ok());
-        assert_eq!(code(&check(&away, ServerRules { strict: true, ..rules() })), "endpoints_incoherent");
+        assert_eq!(
+            code(&check(&away, ServerRules { strict: true, ..rules() })),
+            "endpoints_incoherent"
+        );
     }
 
     #[test]

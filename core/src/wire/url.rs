@@ -13,10 +13,10 @@ use http::header::LOCATION;
 use http::{HeaderMap, Uri};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use super::mcp_url::McpUrl;
-pub use super::reach::Reach;
 use super::authorize::is_reserved_in_endpoint;
 use super::form;
+pub use super::mcp_url::McpUrl;
+pub use super::reach::Reach;
 use crate::address::Addresses;
 use crate::failure::{Failure, Kind};
 
@@ -249,8 +249,7 @@ impl ServerUrl {
     /// The code of the first rule broken, `field` as its subject and the switch that would help.
     /// Drop the value if the flow can do without it, else end the flow.
     pub fn read(raw: &str, field: &'static str, reach: &Reach) -> Result<Self, Failure> {
-        let parts =
-            Parts::read(raw, reach.own_host()).map_err(|kind| refused(kind, field))?;
+        let parts = Parts::read(raw, reach.own_host()).map_err(|kind| refused(kind, field))?;
         reach.admit(&parts).map_err(|blocked| blocked.failure(field, &parts))?;
         Ok(Self::keep(raw, &parts))
     }
@@ -280,8 +279,9 @@ impl ServerUrl {
     pub fn read_issuer(raw: &str, field: &'static str, reach: &Reach) -> Result<Self, Failure> {
         let url = Self::read(raw, field, reach)?;
         if url.query().is_some() {
-            return Err(Failure::new(Kind::NoAuthorizationServer, "PRM-09")
-                .with_subject(&url.named(field)));
+            return Err(
+                Failure::new(Kind::NoAuthorizationServer, "PRM-09").with_subject(&url.named(field))
+            );
         }
         if names_well_known(url.path()) {
             return Err(Failure::new(Kind::NoAuthorizationServer, "HOST-114")
@@ -444,10 +444,10 @@ fn refused(kind: Kind, field: &'static str) -> Failure {
 }
 
 fn names_well_known(path: &str) -> bool {
-    let named = |path: &str| {
-        path.split('/').any(|segment| segment.eq_ignore_ascii_case(".well-known"))
-    };
-    named(path) || (path.contains('%') && form::percent_decoded(path).is_ok_and(|path| named(&path)))
+    let named =
+        |path: &str| path.split('/').any(|segment| segment.eq_ignore_ascii_case(".well-known"));
+    named(path)
+        || (path.contains('%') && form::percent_decoded(path).is_ok_and(|path| named(&path)))
 }
 
 /// Which addresses may be dialled for a URL that has been read.
@@ -733,7 +733,10 @@ pub(super) mod tests {
         use crate::failure::Switch;
         let failure = |raw| ServerUrl::read(raw, "resource_metadata", &public()).unwrap_err();
         let plain = failure("http://169.254.169.254/latest/meta-data/");
-        assert_eq!((plain.kind(), plain.switches()), (Kind::InsecureTransport, &[Switch::PlainHttp][..]));
+        assert_eq!(
+            (plain.kind(), plain.switches()),
+            (Kind::InsecureTransport, &[Switch::PlainHttp][..])
+        );
         let private = failure("https://10.0.0.9/");
         assert_eq!(private.kind(), Kind::AddressBlocked);
         assert_eq!(private.switches(), [Switch::PrivateAddress]);
@@ -810,7 +813,10 @@ pub(super) mod tests {
             ("https://as.example/t1/", "ok"),
             ("https://as.example/?x", "no_authorization_server"),
             ("https://as.example/#x", "url_fragment"),
-            ("https://as.example/.well-known/oauth-authorization-server", "no_authorization_server"),
+            (
+                "https://as.example/.well-known/oauth-authorization-server",
+                "no_authorization_server",
+            ),
             ("https://as.example/t/%2ewell-known/x", "no_authorization_server"),
             ("https://as.example/.WELL-KNOWN", "no_authorization_server"),
             ("http://169.254.169.254", "insecure_transport"),
@@ -878,10 +884,46 @@ pub(super) mod tests {
     #[test]
     fn accepted_text_survives_the_ordinary_parser_sec_03_sec_19() {
         const PIECES: [&str; 40] = [
-            "https://", "http://", "HTTPS://", "as.example", "127.0.0.1", "0x7f", ".", "..", "/",
-            "//", "?", "#", "@", ":", "443", "0", "%2e", "%2E", "%", "%zz", "%41", "\\", "\t", " ",
-            "[", "]", "[::1]", "[2606:2800::1]", "xn--", "xn--s-7sb", "a", "-", "_", "'", "\"",
-            "&", "=", "é", "|", "+",
+            "https://",
+            "http://",
+            "HTTPS://",
+            "as.example",
+            "127.0.0.1",
+            "0x7f",
+            ".",
+            "..",
+            "/",
+            "//",
+            "?",
+            "#",
+            "@",
+            ":",
+            "443",
+            "0",
+            "%2e",
+            "%2E",
+            "%",
+            "%zz",
+            "%41",
+            "\\",
+            "\t",
+            " ",
+            "[",
+            "]",
+            "[::1]",
+            "[2606:2800::1]",
+            "xn--",
+            "xn--s-7sb",
+            "a",
+            "-",
+            "_",
+            "'",
+            "\"",
+            "&",
+            "=",
+            "é",
+            "|",
+            "+",
         ];
         let reach = public();
         let mut seed = 0x2545_f491_4f6c_dd1d_u64;

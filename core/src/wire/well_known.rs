@@ -103,9 +103,8 @@ pub fn legacy_metadata(mcp: &McpUrl) -> String {
 /// # Errors
 /// As [`ServerUrl::read`], which an MCP URL's own origin passes.
 pub fn legacy_server(mcp: &McpUrl, reach: &Reach) -> Result<ServerMetadata, Failure> {
-    let endpoint = |path: &str, field| {
-        ServerUrl::read_endpoint(&[mcp.origin(), path].concat(), field, reach)
-    };
+    let endpoint =
+        |path: &str, field| ServerUrl::read_endpoint(&[mcp.origin(), path].concat(), field, reach);
     Ok(ServerMetadata {
         issuer: mcp.origin().into(),
         authorization_endpoint: endpoint("/authorize", "authorization_endpoint")?,
@@ -134,7 +133,10 @@ mod tests {
     fn resource_addresses_prm_02_disc_04_disc_07_amb_04() {
         const WELL: &str = "/.well-known/oauth-protected-resource";
         for (mcp, expected) in [
-            ("https://h/mcp", vec![(Place::Path, "https://h", "/mcp"), (Place::Root, "https://h", "")]),
+            (
+                "https://h/mcp",
+                vec![(Place::Path, "https://h", "/mcp"), (Place::Root, "https://h", "")],
+            ),
             (
                 "https://h:8443/a/b",
                 vec![(Place::Path, "https://h:8443", "/a/b"), (Place::Root, "https://h:8443", "")],
@@ -153,7 +155,10 @@ mod tests {
                 "https://h/mcp?x=1",
                 vec![(Place::Path, "https://h", "/mcp?x=1"), (Place::Root, "https://h", "")],
             ),
-            ("https://h/?x=1", vec![(Place::Path, "https://h", "?x=1"), (Place::Root, "https://h", "")]),
+            (
+                "https://h/?x=1",
+                vec![(Place::Path, "https://h", "?x=1"), (Place::Root, "https://h", "")],
+            ),
         ] {
             let url = McpUrl::parse(mcp, &[], false).unwrap();
             let found: Vec<_> = resource_candidates(&url).collect();

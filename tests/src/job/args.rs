@@ -98,9 +98,9 @@ struct Words {
 impl Words {
     fn next(&mut self) -> Result<Option<String>, Usage> {
         let Some(word) = self.rest.next() else { return Ok(None) };
-        let word = word.into_string().map_err(|word| {
-            Usage(format!("{} is not UTF-8: write it in UTF-8", escaped(&word.to_string_lossy())))
-        })?;
+        let word = word
+            .into_string()
+            .map_err(|word| Usage(format!("{} is not UTF-8: write it in UTF-8", escaped(&word.to_string_lossy()))))?;
         Ok(Some(match word.split_once('=') {
             Some((name, value)) if name.starts_with("--") => {
                 self.joined = Some((name.to_owned(), value.to_owned()));
@@ -143,9 +143,7 @@ impl Reader {
         }
         match self.url.replace(url) {
             None => Ok(()),
-            Some(first) => {
-                Err(Usage(format!("more than one URL: leave out all but one, such as {}", escaped(&first))))
-            }
+            Some(first) => Err(Usage(format!("more than one URL: leave out all but one, such as {}", escaped(&first)))),
         }
     }
 

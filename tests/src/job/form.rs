@@ -11,8 +11,22 @@ const MOST_FIELDS: usize = 256;
 
 /// Words on a button that agree, and words that make it something else, whatever else it says.
 const YES: [&str; 16] = [
-    "approve", "allow", "authorize", "authorise", "accept", "agree", "grant", "consent", "confirm", "yes", "continue",
-    "ok", "proceed", "permit", "true", "submit",
+    "approve",
+    "allow",
+    "authorize",
+    "authorise",
+    "accept",
+    "agree",
+    "grant",
+    "consent",
+    "confirm",
+    "yes",
+    "continue",
+    "ok",
+    "proceed",
+    "permit",
+    "true",
+    "submit",
 ];
 const NO: [&str; 18] = [
     "deny", "cancel", "reject", "decline", "refuse", "no", "not", "don", "dont", "disallow", "disagree", "never",

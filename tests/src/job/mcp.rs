@@ -336,10 +336,7 @@ fn called(result: &Value) -> Heard {
     }
     let texts = result.get("content").and_then(Value::as_array).into_iter().flatten();
     let texts: Vec<&str> = texts.filter_map(|part| part.get("text")?.as_str()).take(4).collect();
-    Heard::Called {
-        error: result.get("isError").and_then(Value::as_bool).unwrap_or_default(),
-        text: texts.join(" "),
-    }
+    Heard::Called { error: result.get("isError").and_then(Value::as_bool).unwrap_or_default(), text: texts.join(" ") }
 }
 
 fn unknown_version(named: &str) -> Fault {

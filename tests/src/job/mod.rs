@@ -115,3 +115,6 @@ pub enum Event {
     /// The session has settled [`Action::Acquire`] or [`Action::Challenge`].
     Settled(Result<Arc<Granted>, Arc<Failure>>),
 }
+
+#[cfg(test)]
+mod tests;

@@ -168,10 +168,7 @@ impl Step {
 
     pub(crate) fn called(name: &str, error: bool, text: &str) -> Self {
         let sign = if error { "failed with" } else { "says" };
-        Self::new("called", format!("{name} {sign}: {text}"))
-            .with("tool", name)
-            .with("error", error)
-            .with("text", text)
+        Self::new("called", format!("{name} {sign}: {text}")).with("tool", name).with("error", error).with("text", text)
     }
 
     pub(crate) fn arrived(url: &str) -> Self {

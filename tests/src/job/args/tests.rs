@@ -52,9 +52,24 @@ fn with_a_url_a_person_logs_in() {
 #[test]
 fn options_are_taken_in_both_spellings() {
     let given = options(&[
-        "https://mcp.example/mcp", "--scope", "files:read", "--scope=mcp:tools files:read", "--call=whoami",
-        "--refresh", "--json", "--era", "legacy", "--protocol-version", "2025-06-18", "--timeout=5",
-        "--entra", "https://as.example", "--pin-issuer", "https://a", "https://b", "--allow-plain-http=h",
+        "https://mcp.example/mcp",
+        "--scope",
+        "files:read",
+        "--scope=mcp:tools files:read",
+        "--call=whoami",
+        "--refresh",
+        "--json",
+        "--era",
+        "legacy",
+        "--protocol-version",
+        "2025-06-18",
+        "--timeout=5",
+        "--entra",
+        "https://as.example",
+        "--pin-issuer",
+        "https://a",
+        "https://b",
+        "--allow-plain-http=h",
     ]);
     assert_eq!(given.scopes.as_str(), "files:read mcp:tools");
     assert_eq!(given.call.as_deref(), Some("whoami"));

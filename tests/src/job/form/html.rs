@@ -27,8 +27,7 @@ impl Tag {
 }
 
 /// Elements whose content is text, whatever it looks like. What a `template` holds is not part of the page.
-const RAW: [&str; 9] =
-    ["script", "style", "textarea", "title", "template", "iframe", "xmp", "noembed", "noframes"];
+const RAW: [&str; 9] = ["script", "style", "textarea", "title", "template", "iframe", "xmp", "noembed", "noframes"];
 
 /// Reads a page. There is no malformed HTML: whatever is no tag is text.
 pub(super) fn tokens(page: &str) -> Vec<Token> {

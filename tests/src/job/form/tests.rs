@@ -144,10 +144,15 @@ fn what_must_be_typed_is_for_a_person() {
 fn pages_without_a_form_may_lead_on() {
     for (page, to) in [
         ("<meta http-equiv=refresh content='0; url=/next'>", "/next"),
-        ("<META HTTP-EQUIV='Refresh' CONTENT=\"0;URL='https://x.example/?a=1&amp;b=2'\">", "https://x.example/?a=1&b=2"),
+        (
+            "<META HTTP-EQUIV='Refresh' CONTENT=\"0;URL='https://x.example/?a=1&amp;b=2'\">",
+            "https://x.example/?a=1&b=2",
+        ),
         ("<meta http-equiv=refresh content='0,/next'>", "/next"),
-        ("<a href=/help>Help</a><a href='http://127.0.0.1:9/callback?code=1&amp;state=2'>Back</a>",
-         "http://127.0.0.1:9/callback?code=1&state=2"),
+        (
+            "<a href=/help>Help</a><a href='http://127.0.0.1:9/callback?code=1&amp;state=2'>Back</a>",
+            "http://127.0.0.1:9/callback?code=1&state=2",
+        ),
     ] {
         let to_url = Url::parse("https://as.example/").unwrap().join(to).unwrap();
         match at(page) {
@@ -169,7 +174,8 @@ fn cut_and_garbled_pages_end() {
         let _ = at(&page[cut..]);
         let _ = at(&format!("{}<{}\"{}", &page[..cut], '=', &page[cut..]));
     }
-    for odd in ["<", "</", "<!", "<!-", "<!--", "<a", "<a ", "<a =", "<a b=", "<a b='", "&#;", "&#x;", "&", "<\u{fc}>"] {
+    for odd in ["<", "</", "<!", "<!-", "<!--", "<a", "<a ", "<a =", "<a b=", "<a b='", "&#;", "&#x;", "&", "<\u{fc}>"]
+    {
         let _ = at(odd);
         let _ = at(&format!("<form>{odd}"));
     }

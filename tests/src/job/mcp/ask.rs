@@ -72,9 +72,11 @@ impl Mcp {
             Ask::Bye => Vec::new(),
             ask => self.message(ask, id).to_string().into_bytes(),
         };
-        let mut request = Request::builder().method(method).uri(&self.url).body(body).map_err(|_| {
-            Fault::new("url_malformed", "the MCP URL cannot be asked", "RES-04", Remedy::Configure)
-        })?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(&self.url)
+            .body(body)
+            .map_err(|_| Fault::new("url_malformed", "the MCP URL cannot be asked", "RES-04", Remedy::Configure))?;
         let headers = request.headers_mut();
         if !matches!(ask, Ask::Bye) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

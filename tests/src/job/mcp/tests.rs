@@ -7,9 +7,8 @@ use super::*;
 const URL: &str = "https://mcp.example/mcp";
 
 fn http(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Vec<u8>> {
-    let builder = headers.iter().fold(Response::builder().status(status), |builder, (name, value)| {
-        builder.header(*name, *value)
-    });
+    let builder =
+        headers.iter().fold(Response::builder().status(status), |builder, (name, value)| builder.header(*name, *value));
     builder.body(body.as_bytes().to_vec()).unwrap()
 }
 
@@ -281,8 +280,7 @@ fn tools_and_their_pages_are_read() {
         {"name": "full", "inputSchema": {"required": ["text"]}},
         {"title": "nameless"}, 7,
     ]});
-    let tools =
-        vec![Tool { name: "plain".to_owned(), plain: true }, Tool { name: "full".to_owned(), plain: false }];
+    let tools = vec![Tool { name: "plain".to_owned(), plain: true }, Tool { name: "full".to_owned(), plain: false }];
     assert_eq!(mcp.read(&list(), id, &result(id, answer)), Heard::Tools { tools, next: Some("p2".to_owned()) });
     let next = mcp.request(&Ask::Tools { cursor: Some("p2".to_owned()) }).unwrap();
     assert_eq!(body(&next)["params"]["cursor"], "p2");

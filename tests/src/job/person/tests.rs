@@ -148,8 +148,10 @@ fn a_page_may_lead_home_by_itself() {
     for body in [
         format!("<meta http-equiv=refresh content='0;url={home}'>"),
         format!("<p>Done. <a href=\"{home}\">Back</a>"),
-        format!("<form action='{REDIRECT}'><input type=hidden name=code value=SECRET>\
-                 <input type=hidden name=state value=1></form>"),
+        format!(
+            "<form action='{REDIRECT}'><input type=hidden name=code value=SECRET>\
+                 <input type=hidden name=state value=1></form>"
+        ),
     ] {
         assert_eq!(arrived(vec![page(&body)]).1, home.replace("&amp;", "&"), "{body}");
     }

@@ -58,13 +58,11 @@ fn refused(failure: &Failure) -> Step {
     let evidence: Vec<Value> = failure
         .evidence()
         .iter()
-        .map(|seen| {
-            json!({"purpose": seen.purpose.name(), "url": seen.url, "outcome": seen.outcome.to_string()})
-        })
+        .map(|seen| json!({"purpose": seen.purpose.name(), "url": seen.url, "outcome": seen.outcome.to_string()}))
         .collect();
-    let said = failure.said().map(|said| {
-        json!({"error": said.error, "error_description": said.description, "status": said.status})
-    });
+    let said = failure
+        .said()
+        .map(|said| json!({"error": said.error, "error_description": said.description, "status": said.status}));
     let switches: Vec<&str> = failure.switches().iter().map(|switch| switch.name()).collect();
     let mut rows: Vec<(&'static str, String)> = Vec::new();
     rows.extend(failure.subject().map(|subject| ("about", subject.to_owned())));
@@ -134,11 +132,9 @@ fn advice(remedy: Remedy) -> String {
         Remedy::Retry { after: Some(after) } => format!("run it again in {} s", after.as_secs()),
         Remedy::Retry { after: None } => "run it again later".to_owned(),
         Remedy::AskUser => "run it again and log in".to_owned(),
-        Remedy::Register => {
-            "name a client this server knows: --client-id ID (its secret in MCP_CLIENT_SECRET), or \
+        Remedy::Register => "name a client this server knows: --client-id ID (its secret in MCP_CLIENT_SECRET), or \
              --client-document URL"
-                .to_owned()
-        }
+            .to_owned(),
         Remedy::Configure => "change the arguments; --help explains them".to_owned(),
         Remedy::Report => "report it to the people who run the server".to_owned(),
     }

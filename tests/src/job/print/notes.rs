@@ -1,7 +1,7 @@
 //! The session's notes as steps.
 
-use mcp_authz_core::note::{Choice, Note};
 use mcp_authz_core::failure::escaped;
+use mcp_authz_core::note::{Choice, Note};
 
 use super::Step;
 

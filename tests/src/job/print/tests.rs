@@ -124,8 +124,14 @@ fn every_kind_and_every_switch_has_something_to_do_next() {
     }
     let help = super::super::help::text("example");
     for switch in [
-        Switch::PkceUnlisted, Switch::LegacyServers, Switch::SplitEndpoints, Switch::PrivateAddress,
-        Switch::PlainHttp, Switch::ResourceParameter, Switch::IssuerPin, Switch::ParentResource,
+        Switch::PkceUnlisted,
+        Switch::LegacyServers,
+        Switch::SplitEndpoints,
+        Switch::PrivateAddress,
+        Switch::PlainHttp,
+        Switch::ResourceParameter,
+        Switch::IssuerPin,
+        Switch::ParentResource,
     ] {
         let failure = Failure::new(Kind::EndpointsIncoherent, "X-01").with_switch(switch);
         let next = read(&Step::outcome(&failure.into()))["next"][0].as_str().unwrap().to_owned();
