@@ -1,10 +1,12 @@
 //! What the suites of mcp-authz share.
 //!
+//! - [`job`]: what the example clients share: arguments, steps, output.
 //! - [`model`]: a complete MCP authorization server and protected MCP endpoint as a pure function.
 //! - [`serve`]: the same model behind real sockets on the loopback interface.
 //! - [`sim`]: the core against the model under a virtual clock; the language of the scripts.
 #![forbid(unsafe_code)]
 
+pub mod job;
 pub mod model;
 pub mod serve;
 #[allow(clippy::panic, clippy::expect_used, reason = "a script's expectation is an assertion")]

@@ -38,7 +38,7 @@ pub trait Http: Send + Sync + 'static {
         &self,
         request: Request<Vec<u8>>,
         limits: &Limits,
-        enough: &mut dyn FnMut(&Parts, &[u8]) -> bool,
+        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
     ) -> Reply;
 }
 

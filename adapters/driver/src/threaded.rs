@@ -129,7 +129,7 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
     pub fn exchange_until(
         &self,
         exchange: Exchange,
-        enough: &mut dyn FnMut(&Parts, &[u8]) -> bool,
+        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
     ) -> Result<Answer, ExchangeError> {
         let mut attempt = Attempt::new(exchange)?;
         let mut granted = match self.acquire(&ScopeSet::empty(), false)?.outcome {

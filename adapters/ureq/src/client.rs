@@ -106,8 +106,8 @@ impl Builder {
 
     /// How names are looked up.
     #[must_use]
-    pub fn lookup(mut self, lookup: impl Lookup) -> Self {
-        self.lookup = Arc::new(lookup);
+    pub fn lookup(mut self, lookup: Arc<dyn Lookup>) -> Self {
+        self.lookup = lookup;
         self
     }
 

@@ -91,7 +91,7 @@ impl UreqHttp {
         request: Request<Vec<u8>>,
         limits: &Limits,
         reuse: bool,
-        enough: &mut dyn FnMut(&Parts, &[u8]) -> bool,
+        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
     ) -> Reply {
         if let Err(why) = dial::check_literal(request.uri(), limits.addresses) {
             return Reply::NotSent(why);
@@ -153,7 +153,7 @@ impl Http for UreqHttp {
         &self,
         request: Request<Vec<u8>>,
         limits: &Limits,
-        enough: &mut dyn FnMut(&Parts, &[u8]) -> bool,
+        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
     ) -> Reply {
         self.run(request, limits, true, enough)
     }
@@ -181,7 +181,7 @@ fn read(
     head: &Parts,
     mut body: Body,
     limit: usize,
-    enough: &mut dyn FnMut(&Parts, &[u8]) -> bool,
+    enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
 ) -> Result<Vec<u8>, Why> {
     let mut reader = body.as_reader();
     let mut read = Vec::new();

@@ -5,10 +5,10 @@
 
 use super::client_auth::Method;
 use super::json::{Members, Value, read_members};
+use super::parts::Parts;
 use super::reach::is_special_name;
 use super::redirect::RedirectUri;
 use super::registration::{ApplicationType, ClientMetadata, Described, grant_types};
-use super::url::Parts;
 use crate::address::Addresses;
 use crate::failure::{Failure, Kind};
 

@@ -531,7 +531,7 @@ mod tests {
                 seed ^= seed << 17;
                 text.push_str(PIECES[(seed >> 20) as usize % PIECES.len()]);
             }
-            if seed % 3 != 0 {
+            if !seed.is_multiple_of(3) {
                 text.push('}');
             }
             let theirs = serde_json::from_str::<serde_json::Value>(&text);

@@ -7,8 +7,8 @@ use core::fmt;
 
 use url::{Host, Url};
 
+use super::parts::default_port;
 use super::reach::lists_host;
-use super::url::default_port;
 use crate::failure::{Failure, Kind, Switch};
 
 /// The MCP URL: parsed, without user name, password and fragment, beside its canonical form.

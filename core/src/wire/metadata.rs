@@ -2,8 +2,7 @@
 //! (RFC 9728 §3, RFC 8414 §3, DISC-09, DISC-12).
 //!
 //! Decides whether an answer is a document, an absence or a refusal. What the documents must hold
-//! is in [`resource_metadata`](super::resource_metadata) and
-//! [`server_metadata`](super::server_metadata).
+//! is the business of [`read_resource_metadata`] and [`read_server_metadata`].
 
 use core::time::Duration;
 use std::borrow::Cow;

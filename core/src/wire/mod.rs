@@ -24,6 +24,7 @@ mod form;
 mod json;
 mod mcp_url;
 pub mod metadata;
+mod parts;
 pub mod pkce;
 mod reach;
 pub mod redirect;

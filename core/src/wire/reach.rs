@@ -5,7 +5,8 @@
 //! since a name tells nothing about where it leads (SEC-07).
 
 use super::mcp_url::McpUrl;
-use super::url::{Parts, ServerUrl, addresses};
+use super::parts::Parts;
+use super::url::{ServerUrl, addresses};
 use crate::address::Addresses;
 use crate::failure::{Failure, Kind, Switch};
 

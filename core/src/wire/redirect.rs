@@ -7,7 +7,7 @@ use core::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::url::Parts;
+use super::parts::Parts;
 use crate::effect::LoopbackHost;
 use crate::failure::{Failure, Kind};
 

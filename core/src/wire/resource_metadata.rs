@@ -6,8 +6,9 @@
 use super::json::{List, Value, read_members};
 use super::mcp_url::McpUrl;
 use super::metadata::{Shape, over_limit};
+use super::parts::Parts;
 use super::reach::Reach;
-use super::url::{Parts, ServerUrl};
+use super::url::ServerUrl;
 use super::well_known::Place;
 use crate::failure::{Failure, Kind, Switch};
 use crate::scope::{LONGEST_SCOPE, ScopeFault, ScopeSet};

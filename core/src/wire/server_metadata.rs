@@ -10,8 +10,9 @@ use super::authorize::differ_by_slash;
 use super::client_auth::Methods;
 use super::json::{List, Value, read_members};
 use super::metadata::{Shape, over_limit};
+use super::parts::Parts;
 use super::reach::Reach;
-use super::url::{Parts, ServerUrl};
+use super::url::ServerUrl;
 use crate::failure::{Failure, Kind, Remedy, Switch};
 
 const SHAPE: Shape = Shape { kind: Kind::AsMetadataInvalid, rule: "ASM-10" };

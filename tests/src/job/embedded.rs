@@ -1,14 +1,29 @@
 //! The embedded server: the model, set up as the command line wants it.
 
+use std::io;
+
 use super::options::{Embedded, Options, Target};
 use crate::model::{AuthMethod, Consent, Preregistered, RegistrationMode, Settings};
+use crate::serve::{self, Served};
 
 impl Options {
-    /// What the embedded server is told to be; `None` if a real server is used.
-    #[must_use]
-    pub fn settings(&self) -> Option<Settings> {
-        let Target::Embedded(Embedded { revision, registration }) = &self.target else { return None };
-        let mut settings = revision.as_deref().map_or_else(Settings::default, Settings::revision);
+    /// Starts the embedded server on free loopback ports; `None` if a real server is to be used. It stops when
+    /// the value is dropped.
+    ///
+    /// # Errors
+    /// No port could be had: show [`Outcome::setup`](super::Outcome::setup).
+    pub fn serve(&self) -> io::Result<Option<Served>> {
+        let Target::Embedded(Embedded { revision, .. }) = &self.target else { return Ok(None) };
+        let adjust = |settings: &mut Settings| self.adjust(settings);
+        match revision {
+            Some(revision) => serve::embedded_revision(revision, adjust).map(Some),
+            None => serve::embedded(adjust).map(Some),
+        }
+    }
+
+    /// Makes a server of some revision what the command line asks for.
+    pub fn adjust(&self, settings: &mut Settings) {
+        let registration = !matches!(&self.target, Target::Embedded(Embedded { registration: false, .. }));
         let redirect = self.redirect.as_deref().unwrap_or("http://127.0.0.1/callback");
         let redirect_uris = vec![redirect.to_owned()];
         for server in settings.servers_mut() {
@@ -29,6 +44,15 @@ impl Options {
                 grant_types: server.grant_types.clone(),
             }));
         }
+    }
+}
+
+#[cfg(test)]
+impl Options {
+    pub(crate) fn settings(&self) -> Option<Settings> {
+        let Target::Embedded(Embedded { revision, .. }) = &self.target else { return None };
+        let mut settings = revision.as_deref().map_or_else(Settings::default, Settings::revision);
+        self.adjust(&mut settings);
         Some(settings)
     }
 }

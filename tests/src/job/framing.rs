@@ -13,25 +13,44 @@ use serde_json::Value;
 pub const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
 
 /// Knows when a body that is still arriving holds the answer, so that a stream that the server leaves open
-/// need not be waited for.
+/// need not be waited for. A JSON body is never enough before its end.
 #[derive(Clone, Debug)]
 pub struct Enough {
     id: Option<u64>,
-    done: usize,
+    /// Bytes after the last whole event.
+    tail: Vec<u8>,
+    seen: usize,
+    reached: bool,
 }
 
 impl Enough {
     pub(crate) const fn new(id: Option<u64>) -> Self {
-        Self { id, done: 0 }
+        Self { id, tail: Vec::new(), seen: 0, reached: false }
     }
 
-    /// Whether `so_far`, the body from its first byte on, holds the answer. Ask again as it grows; a JSON body
-    /// is never enough before its end.
+    /// Whether the answer is there, now that this next piece of the body has come.
+    pub fn piece(&mut self, piece: &[u8]) -> bool {
+        let Some(id) = self.id.filter(|_| !self.reached) else { return self.reached };
+        let begins = |byte: &u8| !byte.is_ascii_whitespace();
+        if self.tail.is_empty() && self.seen == 0 && matches!(piece.iter().find(|b| begins(b)), Some(b'{' | b'[')) {
+            self.id = None;
+            return false;
+        }
+        self.seen = self.seen.saturating_add(piece.len());
+        self.tail.extend_from_slice(piece);
+        // An event of many pieces is not read again for each of them.
+        if piece.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+            let (events, read) = events(&self.tail);
+            self.tail.drain(..read);
+            self.reached = events.iter().any(|data| find(data, id).is_some());
+        }
+        self.reached
+    }
+
+    /// The same, of the whole body so far, from its first byte on.
     pub fn reached(&mut self, so_far: &[u8]) -> bool {
-        let Some(id) = self.id else { return false };
-        let (events, read) = events(so_far.get(self.done..).unwrap_or_default());
-        self.done = self.done.saturating_add(read);
-        events.iter().any(|data| find(data, id).is_some())
+        let new = so_far.get(self.seen..).unwrap_or_default();
+        self.piece(new)
     }
 }
 
@@ -210,9 +229,12 @@ mod tests {
                 let early = cuts.filter(|cut| enough.reached(&stream.as_bytes()[..*cut])).min();
                 assert!(early.is_none_or(|cut| cut + end.len() > stream.len()), "{end:?} {step}");
                 assert!(early.is_some() || enough.reached(stream.as_bytes()), "{end:?} {step}");
+                let mut pieces = Enough::new(Some(7));
+                let when = stream.as_bytes().chunks(step).position(|piece| pieces.piece(piece));
+                assert!(when.is_some_and(|when| (when + 1) * step + end.len() > stream.len()), "{end:?} {step}");
             }
         }
-        assert!(!Enough::new(Some(7)).reached(REPLY.as_bytes()));
+        assert!(!Enough::new(Some(7)).reached(format!("{REPLY}\n\ndata: {REPLY}\n\n").as_bytes()));
         assert!(is_answered(format!("data: {REPLY}\n\n").as_bytes(), 7));
     }
 

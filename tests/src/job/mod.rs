@@ -2,7 +2,7 @@
 //!
 //! A [`Job`] is the whole of an example as a pure machine. It is told what happened and says what to do next;
 //! the example does it with the HTTP client, the runtime and the adapter it shows. Nothing in here opens a
-//! socket, reads a clock or starts a thread.
+//! socket, reads a clock or starts a thread, but for [`Options::serve`], which starts the embedded server.
 //!
 //! ```text
 //! let mut turn = job.step(Event::Start);
@@ -21,7 +21,7 @@
 //! - [`args`]: the command line, and the configuration it stands for.
 //! - [`mcp`]: MCP over Streamable HTTP, both wire eras.
 //! - [`person`]: the person at the authorization server, played by the program.
-//! - [`print`]: what is shown, for people or as JSON lines.
+//! - [`mod@print`]: what is shown, for people or as JSON lines.
 
 pub mod args;
 mod cookies;

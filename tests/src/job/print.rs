@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Method;
-use mcp_authz_core::effect::Visit;
+use mcp_authz_core::effect::{Told, Visit};
 use mcp_authz_core::failure::escaped;
 use mcp_authz_core::note::Note;
 use serde_json::{Value, json};
@@ -218,6 +218,15 @@ impl Show {
         let mut screen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for step in steps {
             screen.show(step);
+        }
+    }
+
+    /// Shows what a session tells the outside, as far as it is of interest.
+    pub fn told(&self, told: &Told) {
+        match told {
+            Told::Note(note) => self.note(note),
+            Told::Open(visit) => self.visit(visit),
+            _ => {}
         }
     }
 

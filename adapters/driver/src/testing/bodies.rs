@@ -1,0 +1,184 @@
+//! Cases about the bodies of answers.
+
+use core::time::Duration;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Instant;
+
+use mcp_authz_core::effect::{Limits, Reply, Why};
+
+use super::server::{Server, closed, ok, say};
+use super::{Make, answered, get, limits, maybe_sent, port, post};
+
+/// The method, path, query and body arrive; nothing is added that says more than it must.
+pub fn plain_requests_arrive_whole_and_unadorned(make: Make) {
+    let server = Server::saying(ok("hello"));
+    let http = port(make);
+    let mut request = post(&server.here(), "grant_type=x");
+    let fields = request.headers_mut();
+    fields.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+    fields.insert("accept-encoding", "identity".parse().unwrap());
+    let answer = answered(http.send(request, &limits()));
+    assert_eq!((answer.status().as_u16(), answer.body().as_slice()), (200, &b"hello"[..]));
+    let seen = server.requests().concat().to_ascii_lowercase();
+    assert!(seen.starts_with("post /path?query=1 http/1.1\r\n"), "{seen}");
+    assert!(seen.ends_with("\r\n\r\ngrant_type=x"), "{seen}");
+    for once in ["host: 127.0.0.1:", "content-length: 12\r\n", "accept-encoding: identity\r\n"] {
+        assert_eq!(seen.matches(once).count(), 1, "{once} in {seen}");
+    }
+    for never in ["cookie", "referer", "origin", "authorization", "gzip"] {
+        assert!(!seen.contains(never), "{never} in {seen}");
+    }
+    let answer = answered(http.exchange(get(&server.here()), &limits(), &mut |_, _| false));
+    assert_eq!(answer.body().as_slice(), b"hello");
+}
+
+/// A length over the limit is refused before a byte of the body is there.
+pub fn a_body_over_its_announced_limit_is_not_read_host_064(make: Make) {
+    let server = Server::start(|_, stream| {
+        say(stream, b"HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n");
+        closed(stream);
+    });
+    let begun = Instant::now();
+    let reply = port(make).send(get(&server.here()), &limits());
+    maybe_sent(&reply, &[Why::BodyTooLarge]);
+    assert!(begun.elapsed() < Duration::from_secs(3));
+}
+
+/// The connection is closed after the limit and little more.
+pub fn an_endless_body_is_cut_off_and_its_connection_closed_host_065(make: Make) {
+    let sent = Arc::new(Mutex::new(None));
+    let of_server = Arc::clone(&sent);
+    let server = Server::start(move |_, stream| {
+        say(stream, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+        let chunk = [&b"1000\r\n"[..], &[b'x'; 4096], b"\r\n"].concat();
+        let mut count = 0usize;
+        while count < 1 << 28 && stream.write_all(&chunk).is_ok() {
+            count += 4096;
+        }
+        *of_server.lock().unwrap() = Some(count);
+    });
+    let http = port(make);
+    maybe_sent(&http.send(get(&server.here()), &limits()), &[Why::BodyTooLarge]);
+    let begun = Instant::now();
+    while sent.lock().unwrap().is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the connection stays open");
+        thread::sleep(Duration::from_millis(10));
+    }
+    // What the sockets' buffers took besides is the system's.
+    assert!(sent.lock().unwrap().unwrap() < 32 << 20);
+}
+
+/// Nothing is inflated, whatever it claims to be.
+pub fn an_encoded_body_is_refused_host_066_host_067(make: Make) {
+    let http = port(make);
+    for encoding in ["gzip", "gzip, gzip", "br", "zstd", "deflate", "x-unknown"] {
+        let server = Server::saying(format!(
+            "HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ncontent-length: 4\r\n\r\n\x1f\x0b12"
+        ));
+        maybe_sent(&http.send(get(&server.here()), &limits()), &[Why::Encoded]);
+    }
+    let server = Server::saying(
+        "HTTP/1.1 200 OK\r\ncontent-encoding: identity\r\ncontent-length: 2\r\n\r\nhi",
+    );
+    assert_eq!(answered(http.send(get(&server.here()), &limits())).body(), b"hi");
+}
+
+/// The whole request has one time limit, however often a byte comes.
+pub fn a_body_that_trickles_times_out_host_068(make: Make) {
+    let server = Server::start(|_, stream| {
+        say(stream, b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n");
+        while stream.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let total = Duration::from_millis(600);
+    let begun = Instant::now();
+    let reply = port(make).send(get(&server.here()), &Limits { total, ..limits() });
+    maybe_sent(&reply, &[Why::Timeout]);
+    assert!(begun.elapsed() >= total && begun.elapsed() < Duration::from_secs(4));
+}
+
+/// Half a body is no body.
+pub fn a_body_cut_short_is_no_answer_host_062(make: Make) {
+    let http = port(make);
+    for half in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n0123456789",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nhe",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhello",
+        "HTTP/1.1 200 OK\r\ncontent-len",
+    ] {
+        let server = Server::saying(half);
+        let reply = http.send(post(&server.here(), "x"), &limits());
+        maybe_sent(&reply, &[Why::Broken, Why::HeadMalformed]);
+    }
+}
+
+/// What comes unasked answers nothing, on neither kind of connection.
+pub fn a_second_answer_is_dropped_with_its_connection_host_071(make: Make) {
+    let http = port(make);
+    for reuse in [false, true] {
+        let server = Server::raw(|number, mut stream, server| {
+            while server.hear(&mut stream) {
+                let answer = ok(&format!("true {number}"));
+                say(&mut stream, &[answer.as_slice(), &ok("forged")].concat());
+            }
+        });
+        for number in 0..3 {
+            // Time for the forgery to be seen before the connection could be used again.
+            thread::sleep(Duration::from_millis(50));
+            let reply = if reuse {
+                http.exchange(get(&server.here()), &limits(), &mut |_, _| false)
+            } else {
+                http.send(get(&server.here()), &limits())
+            };
+            assert_eq!(answered(reply).body().as_slice(), format!("true {number}").as_bytes());
+        }
+    }
+}
+
+/// The answer is what was read when the caller had enough.
+pub fn an_open_event_stream_can_be_left(make: Make) {
+    let server = Server::start(|_, stream| {
+        say(
+            stream,
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+              transfer-encoding: chunked\r\n\r\n",
+        );
+        say(stream, b"9\r\ndata: 1\n\n\r\n");
+        thread::sleep(Duration::from_millis(100));
+        say(stream, b"9\r\ndata: 2\n\n\r\n");
+        closed(stream);
+    });
+    let http = port(make);
+    let mut events = crate::sse::Decoder::new(1024);
+    let begun = Instant::now();
+    let answer = answered(http.exchange(get(&server.here()), &limits(), &mut |head, piece| {
+        assert_eq!(head.headers["content-type"], "text/event-stream");
+        events.feed(piece).unwrap().iter().any(|event| event.data == "2")
+    }));
+    assert_eq!(answer.body().as_slice(), b"data: 1\n\ndata: 2\n\n");
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    // The stream that was left serves nobody else.
+    let reply = http.exchange(get(&server.here()), &limits(), &mut |_, piece| !piece.is_empty());
+    assert_eq!(answered(reply).body().as_slice(), b"data: 1\n\n");
+    assert_eq!(server.connections(), 2);
+}
+
+/// Statuses without a body are answers like others.
+pub fn bodiless_answers_are_answers_host_057(make: Make) {
+    let http = port(make);
+    for (status, text) in [
+        (204, "HTTP/1.1 204 No Content\r\n\r\n"),
+        (206, "HTTP/1.1 206 Partial Content\r\ncontent-length: 0\r\n\r\n"),
+        (304, "HTTP/1.1 304 Not Modified\r\ncontent-length: 99999999\r\n\r\n"),
+        (200, "HTTP/1.0 200 OK\r\n\r\n"),
+        (503, "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"),
+    ] {
+        let server = Server::saying(text);
+        let reply = http.send(get(&server.here()), &limits());
+        let Reply::Answered(answer) = reply else { panic!("{status}: {reply:?}") };
+        assert_eq!((answer.status().as_u16(), answer.body().len()), (status, 0));
+    }
+}

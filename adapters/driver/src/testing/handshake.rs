@@ -1,0 +1,137 @@
+//! Cases about TLS.
+
+use core::time::Duration;
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
+
+use mcp_authz_core::effect::{Limits, Why};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::server::{Server, ok, say};
+use super::{Make, Names, answered, limits, not_sent, post};
+use crate::tls::{Roots, provider};
+
+/// A certificate for a host, from an authority of its own.
+struct Identity {
+    authority: CertificateDer<'static>,
+    config: Arc<ServerConfig>,
+}
+
+fn identity(host: &str, expired: bool) -> Identity {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+    if expired {
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    }
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    Identity { authority: authority.der().clone(), config: Arc::new(config) }
+}
+
+/// Serves over TLS.
+fn serve(config: Arc<ServerConfig>) -> Server {
+    Server::raw(move |_, stream: TcpStream, server| {
+        let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, stream);
+        if server.hear(&mut stream) {
+            say(&mut stream, &ok("secret"));
+            stream.conn.send_close_notify();
+            let _gone = stream.flush_all();
+        }
+    })
+}
+
+trait FlushAll {
+    fn flush_all(&mut self) -> std::io::Result<()>;
+}
+
+impl FlushAll for rustls::StreamOwned<rustls::ServerConnection, TcpStream> {
+    fn flush_all(&mut self) -> std::io::Result<()> {
+        while self.conn.wants_write() {
+            self.conn.write_tls(&mut self.sock)?;
+        }
+        Ok(())
+    }
+}
+
+fn trusting(make: Make, authority: &CertificateDer<'static>) -> Box<dyn crate::ports::Http> {
+    let roots = Roots::Only(Arc::new([authority.clone()]));
+    make(Arc::new(Names::new(&[&["127.0.0.1"]])), roots)
+}
+
+/// The control: an honest certificate of a trusted authority.
+pub fn a_trusted_server_is_answered(make: Make) {
+    let honest = identity("as.example", false);
+    let server = serve(Arc::clone(&honest.config));
+    let http = trusting(make, &honest.authority);
+    let url = server.url("https", "as.example");
+    assert_eq!(answered(http.send(post(&url, "code=x"), &limits())).body(), b"secret");
+    let reply = http.exchange(post(&url, "code=x"), &limits(), &mut |_, _| false);
+    assert_eq!(answered(reply).body(), b"secret");
+}
+
+/// Expired, for another host, of an unknown authority: nothing is sent, with or without TLS.
+pub fn certificates_that_prove_nothing_host_075(make: Make) {
+    let honest = identity("as.example", false);
+    let expired = identity("as.example", true);
+    let other = identity("evil.example", false);
+    for (shown, trusted) in [
+        (&expired, &expired.authority),
+        (&other, &other.authority),
+        (&honest, &other.authority),
+    ] {
+        let server = serve(Arc::clone(&shown.config));
+        let http = trusting(make, trusted);
+        let url = server.url("https", "as.example");
+        not_sent(&http.send(post(&url, "code=x"), &limits()), &[Why::Tls]);
+        assert!(server.requests().is_empty());
+    }
+}
+
+/// A server that knows no modern TLS, one that speaks none, and one that never answers.
+pub fn protocols_that_are_too_old_or_none_host_075(make: Make) {
+    let authority = identity("as.example", false).authority;
+    let http = trusting(make, &authority);
+    // A fatal alert: protocol version.
+    let alert = b"\x15\x03\x01\x00\x02\x02\x46".to_vec();
+    for (bytes, expected) in [
+        (alert, &[Why::Tls][..]),
+        (ok("plain"), &[Why::Tls]),
+        (Vec::new(), &[Why::Tls, Why::Connect]),
+    ] {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let of_server = Arc::clone(&heard);
+        let server = Server::raw(move |_, mut stream, _| {
+            let mut hello = [0; 4096];
+            let length = std::io::Read::read(&mut stream, &mut hello).unwrap();
+            of_server.lock().unwrap().extend_from_slice(&hello[..length]);
+            say(&mut stream, &bytes);
+        });
+        let url = server.url("https", "as.example");
+        not_sent(&http.send(post(&url, "CODE-CANARY"), &limits()), expected);
+        let heard = String::from_utf8_lossy(&heard.lock().unwrap()).into_owned();
+        assert!(!heard.contains("CANARY"));
+        assert_eq!(server.connections(), 1);
+    }
+    let silent = Server::raw(|_, mut stream, _| {
+        super::server::closed(&mut stream);
+    });
+    let connect = Duration::from_millis(400);
+    let limits = Limits { connect, ..limits() };
+    let url = silent.url("https", "as.example");
+    not_sent(&http.send(post(&url, "code=x"), &limits), &[Why::Timeout]);
+}

@@ -1,0 +1,36 @@
+//! Does one thing many times, for an instruction counter to watch: `count flow|floor TIMES`.
+#![allow(clippy::expect_used, reason = "a bench that goes wrong must stop")]
+
+use std::hint::black_box;
+
+use mcp_authz_benches::{floor, flow};
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let what = arguments.next().unwrap_or_default();
+    let times = arguments.next().and_then(|times| times.parse().ok()).unwrap_or(1u32);
+    let config = flow::config();
+    match what.as_str() {
+        "flow" => {
+            for _ in 0..times {
+                let prepared = flow::prepare(&config);
+                black_box(flow::run(black_box(prepared)));
+            }
+        }
+        // What the flow's measurement contains beside the flow.
+        "prepare" => {
+            for _ in 0..times {
+                black_box(flow::prepare(&config));
+            }
+        }
+        "floor" => {
+            for _ in 0..times {
+                black_box(floor::login(black_box([0x5a; 56])));
+            }
+        }
+        _ => {
+            eprintln!("usage: count flow|prepare|floor TIMES");
+            std::process::exit(2);
+        }
+    }
+}

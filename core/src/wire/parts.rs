@@ -1,0 +1,218 @@
+//! The raw text rule: a URL cut into its parts without being changed (SEC-03, SEC-04).
+//!
+//! Decides whether a text is a URL that every parser reads alike. It is judged before any parser
+//! sees it, because the ordinary one removes tabs and line ends, turns `\` into `/` and decodes
+//! escapes in hosts. Refuses to decide where the URL may lead.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::failure::Kind;
+
+/// Most bytes of a URL that a server named.
+pub const LONGEST_URL: usize = 2048;
+
+/// A URL cut into its parts, each a piece of the raw text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts<'a> {
+    pub(super) https: bool,
+    /// As written; IPv6 in brackets.
+    pub(super) host: &'a str,
+    pub(super) address: Option<IpAddr>,
+    /// The written port, or the scheme's.
+    pub(super) port: u16,
+    /// May be empty.
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    /// Applies the raw text rule. `own_host` is a host the person gave, which needs no shape.
+    pub(super) fn read(raw: &'a str, own_host: &str) -> Result<Self, Kind> {
+        if raw.len() > LONGEST_URL {
+            return Err(Kind::UrlTooLong);
+        }
+        if !is_url_text(raw.as_bytes()) {
+            return Err(Kind::UrlMalformed);
+        }
+        let (https, rest) = split_scheme(raw)?;
+        let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+        let (authority, rest) = rest.split_at(end.unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(Kind::UrlUserinfo);
+        }
+        let (host, port) = split_port(authority)?;
+        let address = read_host(raw, host, own_host)?;
+        let port = match port {
+            Some(port) => read_port(port)?,
+            None => default_port(https),
+        };
+        if rest.contains('#') {
+            return Err(Kind::UrlFragment);
+        }
+        let (path, query) = match rest.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (rest, None),
+        };
+        // A parser rewrites dot segments in the path and apostrophes in the query.
+        if path.split('/').any(is_dot_segment) || query.is_some_and(|query| query.contains('\'')) {
+            return Err(Kind::UrlNotCanonical);
+        }
+        Ok(Self { https, host, address, port, path, query })
+    }
+
+    pub(super) fn is_loopback(&self) -> bool {
+        match self.address {
+            Some(address) => address.is_loopback(),
+            None => self.host.eq_ignore_ascii_case("localhost"),
+        }
+    }
+
+    pub(super) fn same_origin(&self, other: &Parts<'_>) -> bool {
+        self.https == other.https
+            && self.port == other.port
+            && self.host.eq_ignore_ascii_case(other.host)
+    }
+}
+
+/// The bytes 0x21 to 0x7E without `\ " < > ^ { | }` and backtick, each `%` with two hex digits.
+pub(super) fn is_url_text(text: &[u8]) -> bool {
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let hex = |digit: Option<&u8>| digit.is_some_and(u8::is_ascii_hexdigit);
+                if !hex(bytes.next()) || !hex(bytes.next()) {
+                    return false;
+                }
+            }
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => return false,
+            0x21..=0x7E => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// A list of two allowed schemes, not of bad ones (HOST-003).
+fn split_scheme(raw: &str) -> Result<(bool, &str), Kind> {
+    for (prefix, https) in [("https://", true), ("http://", false)] {
+        if let Some((head, rest)) = raw.split_at_checked(prefix.len())
+            && head.eq_ignore_ascii_case(prefix)
+        {
+            return Ok((https, rest));
+        }
+    }
+    let Some((scheme, _)) = raw.split_once(':') else {
+        return Err(Kind::UrlMalformed);
+    };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let ours = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+    Err(if is_scheme && !ours { Kind::UrlScheme } else { Kind::UrlMalformed })
+}
+
+fn split_port(authority: &str) -> Result<(&str, Option<&str>), Kind> {
+    if authority.is_empty() {
+        return Err(Kind::UrlMalformed);
+    }
+    if authority.starts_with('[') {
+        let end = authority.find(']').ok_or(Kind::UrlMalformed)?.saturating_add(1);
+        let (host, rest) = authority.split_at(end);
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if rest.is_empty() => Ok((host, None)),
+            None => Err(Kind::UrlMalformed),
+        };
+    }
+    Ok(match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    })
+}
+
+fn read_port(text: &str) -> Result<u16, Kind> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) || text == "0" {
+        return Err(Kind::UrlPort);
+    }
+    if text.starts_with('0') {
+        return Err(Kind::UrlNotCanonical);
+    }
+    text.parse().map_err(|_| Kind::UrlPort)
+}
+
+pub(super) const fn default_port(https: bool) -> u16 {
+    if https { 443 } else { 80 }
+}
+
+/// The address a host is, `None` for a name.
+fn read_host(raw: &str, host: &str, own_host: &str) -> Result<Option<IpAddr>, Kind> {
+    if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let address: Ipv6Addr = inner.parse().map_err(|_| Kind::UrlMalformed)?;
+        survives_parsing(raw, host)?;
+        return Ok(Some(IpAddr::V6(address)));
+    }
+    let own = !host.is_empty() && host.eq_ignore_ascii_case(own_host);
+    let mut last = "";
+    let mut punycode = false;
+    for label in host.split('.') {
+        if !own && !is_label(label) {
+            return Err(Kind::UrlHost);
+        }
+        punycode |= label.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("xn--"));
+        last = label;
+    }
+    if is_number(last) {
+        // Every spelling but four plain decimals means the same address to a parser only.
+        return match host.parse::<Ipv4Addr>() {
+            Ok(address) => Ok(Some(IpAddr::V4(address))),
+            Err(_) => Err(survives_parsing(raw, host).err().unwrap_or(Kind::UrlHost)),
+        };
+    }
+    if punycode {
+        survives_parsing(raw, host)?;
+    }
+    Ok(None)
+}
+
+/// Whether the ordinary parser writes the host as it stands; asked only where it could differ.
+fn survives_parsing(raw: &str, host: &str) -> Result<(), Kind> {
+    let parsed = url::Url::parse(raw).map_err(|_| Kind::UrlHost)?;
+    match parsed.host_str() {
+        Some(written) if written.eq_ignore_ascii_case(host) => Ok(()),
+        _ => Err(Kind::UrlNotCanonical),
+    }
+}
+
+fn is_label(label: &str) -> bool {
+    !label.is_empty()
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+fn is_number(label: &str) -> bool {
+    let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
+    match hex {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_digit()),
+    }
+}
+
+fn is_dot_segment(segment: &str) -> bool {
+    // Plain segments are by far the most common; only dots and their escapes go further.
+    if !segment.starts_with(['.', '%']) {
+        return false;
+    }
+    let mut dots = 0usize;
+    let mut rest = segment;
+    while !rest.is_empty() {
+        let escape = rest.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("%2e"));
+        let length = if escape { 3 } else { 1 };
+        if !escape && !rest.starts_with('.') {
+            return false;
+        }
+        dots = dots.saturating_add(1);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    dots <= 2
+}
