@@ -80,7 +80,7 @@ pub(crate) struct IssuerSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ResourceParameter {
     Omitted,
-    Replaced(Box<str>),
+    Replaced(Arc<str>),
 }
 
 /// Time and size limits. A caller may lower each; [`Builder::limits`] cuts what is over the top.
@@ -108,7 +108,9 @@ impl Default for Times {
 #[derive(Debug)]
 pub struct Config {
     pub(crate) mcp: McpUrl,
-    pub(crate) account: Box<str>,
+    /// The canonical MCP URL once more, to be shared.
+    pub(crate) name: Arc<str>,
+    pub(crate) account: Arc<str>,
     pub(crate) profile: Profile,
     pub(crate) reach: Reach,
     pub(crate) legacy: bool,
@@ -126,7 +128,7 @@ pub struct Config {
     pub(crate) persistent: bool,
     pub(crate) protocol_version: HeaderValue,
     pub(crate) times: Times,
-    pub(crate) prefixes: Vec<Box<str>>,
+    pub(crate) prefixes: Vec<Arc<str>>,
 }
 
 /// A Client ID Metadata Document of ours.
@@ -454,6 +456,7 @@ impl Builder {
         }
         let reach = Reach::new(&mcp, self.plain_http, self.private_hosts, strict);
         Ok(Arc::new(Config {
+            name: mcp.canonical().into(),
             account: self.account.into(),
             profile: self.profile,
             reach,

@@ -67,11 +67,11 @@ pub struct Settlement {
 pub struct Visit {
     pub(crate) url: Secret,
     /// The authorization server.
-    pub issuer: String,
+    pub issuer: Arc<str>,
     /// The authorization server of the record so far, if it was another (BIND-03).
-    pub previous_issuer: Option<String>,
+    pub previous_issuer: Option<Arc<str>>,
     /// The resource the token is for.
-    pub resource: String,
+    pub resource: Arc<str>,
     /// Host of the authorization endpoint, in punycode.
     pub authorization_host: String,
     /// Host of the token endpoint, in punycode.
@@ -79,7 +79,7 @@ pub struct Visit {
     /// The scopes that are asked for.
     pub scopes: ScopeSet,
     /// Our client identifier there.
-    pub client_id: String,
+    pub client_id: Arc<str>,
     /// Where the answer will arrive.
     pub redirect_uri: String,
     /// Shown before, by this process or the one before it: do not open it a second time.

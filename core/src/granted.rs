@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,8 @@ pub struct Granted {
     pub(crate) epoch: Epoch,
     pub(crate) header: HeaderValue,
     pub(crate) token: Secret,
-    pub(crate) issuer: Box<str>,
-    pub(crate) resource: Option<Box<str>>,
+    pub(crate) issuer: Arc<str>,
+    pub(crate) resource: Option<Arc<str>>,
     pub(crate) scopes: Option<ScopeSet>,
     pub(crate) life: Life,
     pub(crate) area: Area,
@@ -133,9 +134,9 @@ impl fmt::Debug for Granted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Area {
     /// Scheme and authority, lower case, without a default port.
-    pub(crate) origin: Box<str>,
+    pub(crate) origin: Arc<str>,
     /// Path prefixes; each covers itself and what lies below it.
-    pub(crate) prefixes: Vec<Box<str>>,
+    pub(crate) prefixes: Vec<Arc<str>>,
 }
 
 impl Area {

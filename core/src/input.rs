@@ -1,6 +1,7 @@
 //! Everything that can happen to a session.
 
 use core::fmt;
+use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -106,14 +107,14 @@ pub(crate) enum Arrived {
 impl Callback {
     /// The whole redirected URL, or just its raw query with or without the question mark.
     #[must_use]
-    pub fn url(url: impl Into<Box<str>>) -> Self {
+    pub fn url(url: impl Into<Arc<str>>) -> Self {
         Self(Arrived::Query(Secret::new(url)))
     }
 
     /// Only a code, without `state` and `iss`. Weaker: nothing ties it to this login but PKCE.
     /// Refused in `Strict`, when the server promised `iss`, and when several logins wait (D11).
     #[must_use]
-    pub fn bare_code(code: impl Into<Box<str>>) -> Self {
+    pub fn bare_code(code: impl Into<Arc<str>>) -> Self {
         Self(Arrived::BareCode(Secret::new(code)))
     }
 }

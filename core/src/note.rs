@@ -2,6 +2,7 @@
 //! transition tables are true. No note holds a secret, a query or a body.
 
 use core::fmt;
+use std::sync::Arc;
 
 use http::Method;
 
@@ -116,12 +117,12 @@ pub enum Choice {
     /// Found at this URL: the resource names its authorization servers.
     Resource {
         /// The raw resource identifier.
-        resource: String,
+        resource: Arc<str>,
     },
     /// This authorization server, from this document.
     Server {
         /// The issuer as the resource lists it.
-        issuer: String,
+        issuer: Arc<str>,
         /// Where its metadata came from; `None` for the default endpoints of 2025-03-26.
         document: Option<Shown>,
     },
@@ -137,9 +138,9 @@ pub enum Choice {
     /// The bound issuer is no longer listed (BIND-03).
     IssuerChanged {
         /// The issuer of the record so far.
-        from: String,
+        from: Arc<str>,
         /// The one that is listed now.
-        to: String,
+        to: Arc<str>,
     },
 }
 

@@ -4,6 +4,8 @@
 //! that it belongs to its key are checked before anything of it is used. Unknown members survive a
 //! rewrite.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -60,19 +62,19 @@ pub(crate) enum Way {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Binding {
     pub(crate) format: u32,
-    pub(crate) mcp_url: Box<str>,
-    pub(crate) account: Box<str>,
+    pub(crate) mcp_url: Arc<str>,
+    pub(crate) account: Arc<str>,
     pub(crate) class: Class,
     /// The issuer as the resource lists it; decides "still listed" (AMB-05).
-    pub(crate) listed: Box<str>,
+    pub(crate) listed: Arc<str>,
     /// The issuer as its own document writes it; decides `iss`, keys and storage.
-    pub(crate) issuer: Box<str>,
+    pub(crate) issuer: Arc<str>,
     /// The resource of the key of the grant: the metadata's string, or the canonical MCP URL.
-    pub(crate) resource: Box<str>,
-    pub(crate) client_id: Box<str>,
+    pub(crate) resource: Arc<str>,
+    pub(crate) client_id: Arc<str>,
     pub(crate) way: Way,
     pub(crate) method: Method,
-    pub(crate) redirect_set: Box<str>,
+    pub(crate) redirect_set: Arc<str>,
     #[serde(flatten)]
     pub(crate) unknown: Unknown,
 }
@@ -81,8 +83,8 @@ pub(crate) struct Binding {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Client {
     pub(crate) format: u32,
-    pub(crate) issuer: Box<str>,
-    pub(crate) redirect_set: Box<str>,
+    pub(crate) issuer: Arc<str>,
+    pub(crate) redirect_set: Arc<str>,
     pub(crate) credentials: Credentials,
     /// When the secret ends (REG-14).
     pub(crate) expires: Option<Timestamp>,
@@ -98,10 +100,10 @@ pub(crate) struct Client {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Grant {
     pub(crate) format: u32,
-    pub(crate) issuer: Box<str>,
-    pub(crate) resource: Box<str>,
-    pub(crate) client_id: Box<str>,
-    pub(crate) account: Box<str>,
+    pub(crate) issuer: Arc<str>,
+    pub(crate) resource: Arc<str>,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) account: Arc<str>,
     #[serde(with = "written_option")]
     pub(crate) access_token: Option<Secret>,
     #[serde(with = "written_option")]
@@ -115,7 +117,7 @@ pub(crate) struct Grant {
     /// What the server said it granted.
     pub(crate) granted: Option<ScopeSet>,
     /// The `resource` parameter as it was sent; `None` if it was left out (RES-08).
-    pub(crate) resource_parameter: Option<Box<str>>,
+    pub(crate) resource_parameter: Option<Arc<str>>,
     /// As verified when the code was exchanged; later steps use no other (BIND-08, TOK-03).
     pub(crate) token_endpoint: ServerUrl,
     pub(crate) revocation_endpoint: Option<ServerUrl>,

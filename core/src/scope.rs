@@ -39,7 +39,17 @@ impl ScopeSet {
     /// [`ScopeFault`] for a character outside the alphabet or a list over the limits; the caller
     /// drops the whole value.
     pub fn read(text: &str) -> Result<Self, ScopeFault> {
-        Self::from_tokens(text.split(' ').filter(|token| !token.is_empty()))
+        let mut set = Self::with_room(text.len());
+        for token in text.split(' ').filter(|token| !token.is_empty()) {
+            set.insert(token)?;
+        }
+        Ok(set)
+    }
+
+    /// An empty set with room for so many bytes, up to the limit.
+    #[must_use]
+    pub fn with_room(bytes: usize) -> Self {
+        Self(String::with_capacity(bytes.min(LONGEST_SET)))
     }
 
     /// Builds a set from single tokens.
@@ -95,7 +105,8 @@ impl ScopeSet {
     /// # Errors
     /// [`ScopeFault::Limit`] if the union passes the limits (HOST-256).
     pub fn union(&self, other: &Self) -> Result<Self, ScopeFault> {
-        let mut all = self.clone();
+        let mut all = Self::with_room(self.0.len().saturating_add(other.0.len()).saturating_add(1));
+        all.0.push_str(&self.0);
         for token in other.iter() {
             all.insert(token)?;
         }

@@ -4,19 +4,21 @@
 //! snapshot and the record writers may serialise one, through [`written`].
 
 use core::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroize;
 
 /// Text that no log, error, note or trace may contain.
 ///
 /// `Debug` is redacted, there is no `Display` and no `Serialize`, equality takes constant time and
-/// the memory is overwritten on drop.
+/// the memory is
+/// overwritten when the last clone is dropped.
 #[derive(Clone)]
-pub struct Secret(Box<str>);
+pub struct Secret(Arc<str>);
 
 impl Secret {
     /// Takes ownership of secret text.
-    pub fn new(text: impl Into<Box<str>>) -> Self {
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
@@ -35,7 +37,10 @@ impl fmt::Debug for Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        self.0.zeroize();
+        // The last holder wipes it.
+        if let Some(text) = Arc::get_mut(&mut self.0) {
+            text.zeroize();
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What the suites of mcp-authz share.
 //!
+//! - [`coverage`]: which tests prove which requirement.
 //! - [`job`]: what the example clients share: arguments, steps, output.
 //! - [`model`]: a complete MCP authorization server and protected MCP endpoint as a pure function.
 //! - [`serve`]: the same model behind real sockets on the loopback interface.
 //! - [`sim`]: the core against the model under a virtual clock; the language of the scripts.
 #![forbid(unsafe_code)]
 
+pub mod coverage;
 pub mod job;
 pub mod model;
 pub mod serve;

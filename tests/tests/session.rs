@@ -6,7 +6,16 @@
 #[macro_use]
 mod suite;
 
+#[path = "session/given.rs"]
+mod given;
+
+#[path = "session/by_hand.rs"]
+mod by_hand;
+#[path = "session/discovery.rs"]
+mod discovery;
 #[path = "session/login.rs"]
 mod login;
+#[path = "session/tokens.rs"]
+mod tokens;
 #[path = "session/table.rs"]
 mod table;

@@ -1,1 +1,26 @@
-//! x
+//! `mcp-authz` on tokio and reqwest.
+//!
+//! ```no_run
+//! use mcp_authz_core::{Config, scope::ScopeSet};
+//!
+//! # async fn login() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = mcp_authz_tokio::Client::builder().build()?;
+//! let session = client.session(Config::builder("https://mcp.example/mcp").build()?);
+//! let settled = session.acquire(&ScopeSet::empty(), true).await?;
+//! let granted = settled.outcome?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod dial;
+mod http;
+mod listener;
+mod runtime;
+
+pub use client::{AuthSession, BuildError, Builder, Client, Danger};
+pub use http::ReqwestHttp;
+pub use listener::Loopback;
+pub use mcp_authz_driver as driver;
+pub use mcp_authz_host as host;
+pub use runtime::Tokio;

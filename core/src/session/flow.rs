@@ -211,12 +211,12 @@ impl Session {
     }
 
     /// The resource of keys and records: the metadata's own string, or the canonical MCP URL.
-    fn resource(&self, found: &Found) -> Box<str> {
-        found.resource.clone().unwrap_or_else(|| self.config.mcp_url().into())
+    fn resource(&self, found: &Found) -> Arc<str> {
+        found.resource.clone().unwrap_or_else(|| Arc::clone(&self.config.name))
     }
 
     /// The resource as it is sent (RES-03, D8).
-    fn resource_parameter(&self, found: &Found) -> Option<Box<str>> {
+    fn resource_parameter(&self, found: &Found) -> Option<Arc<str>> {
         use crate::config::ResourceParameter::{Omitted, Replaced};
         let settings = self.config.issuer(&found.server.issuer);
         match settings.and_then(|settings| settings.resource.as_ref()) {
@@ -274,8 +274,8 @@ impl Session {
         {
             self.moved(goal, binding, &found)?;
             now.note(Note::Chose(Choice::IssuerChanged {
-                from: binding.listed.clone().into(),
-                to: found.listed.clone().into(),
+                from: binding.listed.clone(),
+                to: found.listed.clone(),
             }));
             flow.ground.previous_issuer = Some(binding.listed.clone());
         }
@@ -367,7 +367,7 @@ impl Session {
             issuer: found.server.issuer.clone(),
             resource: self.resource(found),
             client_id: enrolled.credentials.client_id.clone(),
-            account: self.config.account().into(),
+            account: Arc::clone(&self.config.account),
             access_token: None,
             refresh_token: None,
             expires: None,
@@ -535,8 +535,8 @@ impl Session {
             generation: before.and_then(|held| held.generation),
             value: Binding {
                 format: FORMAT,
-                mcp_url: self.config.mcp_url().into(),
-                account: self.config.account().into(),
+                mcp_url: Arc::clone(&self.config.name),
+                account: Arc::clone(&self.config.account),
                 class: found.class,
                 listed: found.listed.clone(),
                 issuer: found.server.issuer.clone(),
@@ -544,7 +544,7 @@ impl Session {
                 client_id: enrolled.credentials.client_id.clone(),
                 way: enrolled.way,
                 method: enrolled.credentials.method,
-                redirect_set: enrolled.redirect.uri.set_key().into(),
+                redirect_set: enrolled.redirect.set.clone(),
                 unknown: before.map(|held| held.value.unknown.clone()).unwrap_or_default(),
             },
         })

@@ -2,6 +2,7 @@
 //! person clicking (STEP-09, STEP-10, HOST-245, HOST-247, HOST-249).
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,7 @@ pub(crate) struct History {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct StepUp {
-    operation: Box<str>,
+    operation: Arc<str>,
     scopes: ScopeSet,
     at: Monotonic,
     declined: bool,
@@ -37,7 +38,7 @@ struct StepUp {
 /// A login that a refusal had started, not a person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Login {
-    issuer: Box<str>,
+    issuer: Arc<str>,
     at: Monotonic,
 }
 

@@ -4,6 +4,8 @@
 //! refresh never waits behind a login (style: two lanes from the start). A lane runs one flow, a
 //! flow one stage at a time.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Purpose, TicketId};
@@ -113,7 +115,7 @@ pub(crate) struct LoginGoal {
     /// Scopes the challenge named.
     pub(crate) challenged: Option<ScopeSet>,
     /// The operation that was refused, for the limits of step-up.
-    pub(crate) operation: Box<str>,
+    pub(crate) operation: Arc<str>,
 }
 
 /// Why a person is asked.
@@ -141,7 +143,7 @@ pub(crate) struct Ground {
     pub(crate) reregistered: bool,
     pub(crate) unsaved: bool,
     pub(crate) found: Option<Box<Found>>,
-    pub(crate) previous_issuer: Option<Box<str>>,
+    pub(crate) previous_issuer: Option<Arc<str>>,
     pub(crate) scopes: ScopeSet,
     pub(crate) enrolled: Option<Enrolled>,
     /// The redirect URI of this flow, which a second registration keeps.

@@ -401,32 +401,43 @@ impl Session {
                     self.refuse(id, Failure::new(kind, rule), now);
                 }
                 Verdict::Await(lane, start) => {
-                    let id = waiting.id;
-                    let goal = match start {
-                        Start::Recall => Goal::Recall,
-                        Start::Refresh => Goal::Refresh(waiting.want.refresh()),
-                        Start::Login => Goal::Login(waiting.want.login()),
-                    };
-                    if self.lane(lane).is_none()
-                        && let Err(failure) = self.may_start(&goal, now.mono)
-                    {
-                        self.waiters.remove(at);
-                        self.refuse(id, failure, now);
-                        continue;
-                    }
-                    if let Some(waiting) = self.waiters.get_mut(at) {
-                        waiting.lane = Some(lane);
-                    }
-                    if self.lane(lane).is_none() && self.start(lane, goal, now) {
+                    if self.free(lane) {
+                        let id = waiting.id;
+                        let goal = match start {
+                            Start::Recall => Goal::Recall,
+                            Start::Refresh => Goal::Refresh(waiting.want.refresh()),
+                            Start::Login => Goal::Login(waiting.want.login()),
+                        };
+                        if let Err(failure) = self.may_start(&goal, now.mono) {
+                            self.waiters.remove(at);
+                            self.refuse(id, failure, now);
+                            continue;
+                        }
+                        self.join(at, lane);
                         // A flow that ends at once changes everybody's verdict.
-                        at = 0;
+                        let ended = self.start(lane, goal, now);
+                        at = if ended { 0 } else { at.saturating_add(1) };
                     } else {
+                        self.join(at, lane);
                         at = at.saturating_add(1);
                     }
                 }
             }
         }
         self.refresh_ahead(now);
+    }
+
+    const fn free(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::Machine => self.body.machine.is_none(),
+            Lane::Person => self.body.person.is_none(),
+        }
+    }
+
+    fn join(&mut self, at: usize, lane: Lane) {
+        if let Some(waiting) = self.waiters.get_mut(at) {
+            waiting.lane = Some(lane);
+        }
     }
 
     /// A step-up is counted when it starts, and not again for those who join it.

@@ -29,8 +29,8 @@ const MOST_SPENT: usize = 4;
 /// Everything but the callers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Body {
-    pub(crate) mcp_url: Box<str>,
-    pub(crate) account: Box<str>,
+    pub(crate) mcp_url: Arc<str>,
+    pub(crate) account: Arc<str>,
     pub(crate) wall: Timestamp,
     pub(crate) mono: Monotonic,
     pub(crate) marks: Vec<u64>,
@@ -45,8 +45,8 @@ pub(crate) struct Body {
 impl Body {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            mcp_url: config.mcp_url().into(),
-            account: config.account().into(),
+            mcp_url: Arc::clone(&config.name),
+            account: Arc::clone(&config.account),
             wall: Timestamp::from_unix(0),
             mono: Monotonic::from_millis(0),
             marks: Vec::with_capacity(MOST_MARKS),

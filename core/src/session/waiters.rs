@@ -1,5 +1,7 @@
 //! Who waits, and for what.
 
+use std::sync::Arc;
+
 use crate::input::{Epoch, WaiterId};
 use crate::scope::ScopeSet;
 use crate::session::lanes::{Cause, Lane, LoginGoal, RefreshGoal};
@@ -30,7 +32,7 @@ pub(crate) struct Want {
     pub(crate) since: Option<Epoch>,
     pub(crate) pointer: Option<ServerUrl>,
     pub(crate) challenged: Option<ScopeSet>,
-    pub(crate) operation: Box<str>,
+    pub(crate) operation: Arc<str>,
 }
 
 impl Want {

@@ -4,6 +4,8 @@
 //! callback belongs to. A callback that breaks a rule is refused and the login goes on waiting,
 //! since otherwise any web page could end it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Bound, ListenOn, Page, Purpose, Visit};
@@ -25,16 +27,16 @@ use crate::wire::url::ServerUrl;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ask {
     pub(crate) endpoint: ServerUrl,
-    pub(crate) token_host: Box<str>,
-    pub(crate) issuer: Box<str>,
-    pub(crate) previous_issuer: Option<Box<str>>,
+    pub(crate) token_host: Arc<str>,
+    pub(crate) issuer: Arc<str>,
+    pub(crate) previous_issuer: Option<Arc<str>>,
     pub(crate) iss_promised: bool,
     pub(crate) legacy: bool,
-    pub(crate) client_id: Box<str>,
+    pub(crate) client_id: Arc<str>,
     pub(crate) redirect_uri: RedirectUri,
     pub(crate) listen: Option<ListenOn>,
-    pub(crate) resource: Box<str>,
-    pub(crate) resource_parameter: Option<Box<str>>,
+    pub(crate) resource: Arc<str>,
+    pub(crate) resource_parameter: Option<Arc<str>>,
     pub(crate) scopes: ScopeSet,
 }
 
@@ -131,13 +133,13 @@ impl Authorization {
         .url()?;
         Ok(Visit {
             url: Secret::new(url),
-            issuer: issuer.to_string(),
-            previous_issuer: self.ask.previous_issuer.as_deref().map(str::to_owned),
-            resource: resource.to_string(),
+            issuer: issuer.clone(),
+            previous_issuer: self.ask.previous_issuer.clone(),
+            resource: resource.clone(),
             authorization_host: endpoint.host_str().to_owned(),
             token_host: self.ask.token_host.to_string(),
             scopes: scopes.clone(),
-            client_id: client_id.to_string(),
+            client_id: client_id.clone(),
             redirect_uri: redirect_uri.as_str().to_owned(),
             reissued,
         })

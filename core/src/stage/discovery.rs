@@ -3,6 +3,8 @@
 //! Decides which URL is asked next and when a search has definitely found nothing; refuses to
 //! decide what a change of issuer means. A broken or unreachable document never counts as absent.
 
+use std::sync::Arc;
+
 use http::Response;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +33,7 @@ pub(crate) struct Ask {
     /// The challenge's `resource_metadata`, if it passed the URL rules.
     pub(crate) pointer: Option<ServerUrl>,
     /// The listed issuer of the record so far.
-    pub(crate) bound: Option<Box<str>>,
+    pub(crate) bound: Option<Arc<str>>,
     /// The resource has shown metadata before: never a legacy server again (LEG-05).
     pub(crate) pinned: bool,
     /// Only look whether the bound issuer is still listed (BIND-05).
@@ -44,7 +46,7 @@ pub(crate) enum Looked {
     /// The bound issuer is still listed.
     StillListed,
     /// It is not; this one stands first now.
-    Moved { to: Box<str> },
+    Moved { to: Arc<str> },
     /// An authorization server.
     Found(Box<Found>),
 }
@@ -54,10 +56,10 @@ pub(crate) enum Looked {
 pub(crate) struct Found {
     pub(crate) class: Class,
     /// The raw `resource` of the metadata; `None` without metadata (RES-03).
-    pub(crate) resource: Option<Box<str>>,
+    pub(crate) resource: Option<Arc<str>>,
     pub(crate) scopes_supported: Option<ScopeSet>,
     /// The issuer as it was listed, byte for byte.
-    pub(crate) listed: Box<str>,
+    pub(crate) listed: Arc<str>,
     pub(crate) server: ServerMetadata,
 }
 
@@ -72,7 +74,7 @@ pub(crate) struct Discovery {
 /// What protected resource metadata said.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Listing {
-    resource: Box<str>,
+    resource: Arc<str>,
     scopes_supported: Option<ScopeSet>,
     /// Issuers worth asking, best first.
     issuers: Vec<ServerUrl>,
@@ -149,6 +151,10 @@ impl Discovery {
                 .with_purpose(Purpose::ResourceMetadata)
                 .with_switch(Switch::LegacyServers));
         }
+        // The record is of a legacy server, and still nothing speaks against that.
+        if self.ask.listing_only {
+            return Ok(Turn::Done(Looked::StillListed));
+        }
         let text = well_known::legacy_metadata(&cx.config.mcp);
         let url = ServerUrl::read(&text, "issuer", &cx.config.reach)?;
         self.looking =
@@ -170,7 +176,7 @@ impl Discovery {
         cx.note(Note::Answered { purpose, status });
         let finding = metadata::classify(response, cx.wall);
         if !matches!(finding, Finding::Document(_)) {
-        cx.evidence(purpose, url.shown(), Outcome::Status(status));
+            cx.evidence(purpose, url.shown(), Outcome::Status(status));
         }
         match finding {
             Finding::Document(body) => self.document(body, cx),
@@ -211,14 +217,20 @@ impl Discovery {
         response: &Response<Vec<u8>>,
         cx: &mut Cx<'_>,
     ) -> Result<Turn<Self>, Failure> {
+        let target = match &self.looking {
+            Looking::Nowhere => return Err(confused(cx)),
+            Looking::Resource { hops, .. } | Looking::Server { hops, .. } if *hops >= MOST_HOPS => {
+                Err(Failure::new(Kind::TooManyRedirects, "SEC-09"))
+            }
+            Looking::Resource { url, .. } | Looking::Server { url, .. } => {
+                url::resolve_redirect(url, response.headers(), &cx.config.reach)
+            }
+        };
+        let target = target.map_err(|failure| self.about(failure))?;
         if let Looking::Resource { url, hops, .. } | Looking::Server { url, hops, .. } =
             &mut self.looking
         {
-            if *hops >= MOST_HOPS {
-                return Err(Failure::new(Kind::TooManyRedirects, "SEC-09")
-                    .with_subject(url.shown()));
-            }
-            *url = url::resolve_redirect(url, response.headers(), &cx.config.reach)?;
+            *url = target;
             *hops = hops.saturating_add(1);
         }
         self.fetch(cx)
@@ -299,7 +311,7 @@ impl Discovery {
         let server = well_known::legacy_server(&cx.config.mcp, &cx.config.reach)?;
         let issuer = server.issuer.clone();
         cx.lenient(Switch::LegacyServers, &issuer);
-        cx.note(Note::Chose(Choice::Server { issuer: issuer.clone().into(), document: None }));
+        cx.note(Note::Chose(Choice::Server { issuer: issuer.clone(), document: None }));
         Ok(Turn::Done(Looked::Found(Box::new(Found {
             class: Class::Legacy,
             resource: None,
@@ -373,11 +385,11 @@ impl Discovery {
             return Err(Failure::new(Kind::NoAuthorizationServer, "PRM-08"));
         };
         let resource = read.resource;
-        cx.note(Note::Chose(Choice::Resource { resource: resource.clone().into() }));
+        cx.note(Note::Chose(Choice::Resource { resource: resource.clone() }));
         if self.ask.listing_only {
             let bound = self.ask.bound.as_deref();
             let listed = issuers.iter().any(|issuer| Some(issuer.as_str()) == bound);
-            let to = first.as_str().into();
+            let to = first.text();
             let looked = if listed { Looked::StillListed } else { Looked::Moved { to } };
             return Ok(Turn::Done(looked));
         }
@@ -417,9 +429,9 @@ impl Discovery {
         cx: &mut Cx<'_>,
     ) -> Result<Turn<Self>, Failure> {
         let config = cx.config;
-        let listed: Box<str> = match (&self.resource, issuer) {
+        let listed: Arc<str> = match (&self.resource, issuer) {
             (Some(listing), Some(number)) => match listing.issuers.get(usize::from(number)) {
-                Some(listed) => listed.as_str().into(),
+                Some(listed) => listed.text(),
                 None => return Err(confused(cx)),
             },
             _ => well_known::legacy_base(&config.mcp).into(),
@@ -442,8 +454,12 @@ impl Discovery {
         for switch in metadata::check_server_metadata(&server, &rules)? {
             cx.lenient(switch, &listed);
         }
+        if rules.resource.is_some_and(|resource| server.omits_resource(resource)) {
+            let odd = Failure::new(Kind::ResourceMismatch, "PRM-18");
+            cx.dropped(&odd.with_subject("protected_resources"));
+        }
         cx.note(Note::Chose(Choice::Server {
-            issuer: listed.clone().into(),
+            issuer: listed.clone(),
             document: Some(Shown(url.uri()?)),
         }));
         let class = if issuer.is_some() { Class::Resource } else { Class::Legacy };

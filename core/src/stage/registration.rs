@@ -4,6 +4,8 @@
 //! to decide what happens to an older registration. The port is bound before anything is
 //! registered, so that the URI that is registered is one that works.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, PreRegistered, Redirect};
@@ -27,7 +29,7 @@ use crate::wire::url::ServerUrl;
 /// What is known of the server and of earlier registrations there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ask {
-    pub(crate) issuer: Box<str>,
+    pub(crate) issuer: Arc<str>,
     pub(crate) endpoint: Option<ServerUrl>,
     pub(crate) methods: Option<Methods>,
     pub(crate) client_documents: bool,
@@ -44,6 +46,8 @@ pub(crate) struct Ask {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Redirected {
     pub(crate) uri: RedirectUri,
+    /// Its redirect set: the URI without a port that may vary (REG-22).
+    pub(crate) set: Arc<str>,
     pub(crate) listen: Option<ListenOn>,
 }
 
@@ -95,7 +99,7 @@ impl Registration {
         }
         match &cx.config.redirect {
             Redirect::Fixed(uri) => {
-                let redirect = Redirected { uri: uri.clone(), listen: None };
+                let redirect = Redirected { uri: uri.clone(), set: uri.set_key().into(), listen: None };
                 self.redirected(redirect, cx)
             }
             Redirect::Loopback { host, port, path } => {
@@ -117,7 +121,7 @@ impl Registration {
         };
         let uri = RedirectUri::loopback(on.host, port, &on.path)?;
         let listen = Some(ListenOn { port: Some(port), ..on.clone() });
-        let redirect = Redirected { uri, listen };
+        let redirect = Redirected { set: uri.set_key().into(), uri, listen };
         self.redirected(redirect, cx)
     }
 
@@ -142,10 +146,9 @@ impl Registration {
                 }))
             }
             Some(Plan::Register { .. }) => {
-                let set = redirect.uri.set_key();
                 let held = self.ask.held.iter().find(|held| {
                     held.value.issuer == self.ask.issuer
-                        && *held.value.redirect_set == *set
+                        && held.value.redirect_set == redirect.set
                         && usable(&held.value, cx.wall)
                 });
                 if let Some(held) = held.filter(|_| !self.ask.anew) {
@@ -167,7 +170,7 @@ impl Registration {
         let Waiting::Client { redirect } = &self.waiting else {
             return Err(confused(cx));
         };
-        let key = record::client_key(&self.ask.issuer, &redirect.uri.set_key());
+        let key = record::client_key(&self.ask.issuer, &redirect.set);
         let parked = cx.store(StoreRequest::Load { key });
         Ok(Turn::Wait(self, parked))
     }
@@ -185,7 +188,7 @@ impl Registration {
             }
             Stored::Swapped(_) | Stored::Conflict(_) => return Err(confused(cx)),
         };
-        let key = record::client_key(&self.ask.issuer, &redirect.uri.set_key());
+        let key = record::client_key(&self.ask.issuer, &redirect.set);
         match vault::read::<Client>(record, &key, cx)? {
             Some(held) if usable(&held.value, cx.wall) => Ok(self::stored(held, redirect, cx)),
             _ => self.register(redirect, cx),
@@ -243,7 +246,7 @@ impl Registration {
         let client = Client {
             format: FORMAT,
             issuer: self.ask.issuer,
-            redirect_set: redirect.uri.set_key().into(),
+            redirect_set: redirect.set.clone(),
             credentials: read.credentials.clone(),
             expires: read.secret_expires,
             stale: false,

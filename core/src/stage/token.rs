@@ -5,6 +5,7 @@
 //! or, after an unknown outcome, once more with a pause between (HOST-227).
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use http::Response;
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,7 @@ pub(crate) struct Ask {
     pub(crate) spend: Spend,
     pub(crate) endpoint: ServerUrl,
     pub(crate) credentials: Credentials,
-    pub(crate) resource_parameter: Option<Box<str>>,
+    pub(crate) resource_parameter: Option<Arc<str>>,
 }
 
 impl Ask {
@@ -218,17 +219,22 @@ impl Token {
         Turn::Done(Minted::Refused(Box::new(refusal)))
     }
 
-    /// A restart in mid-exchange: the process that sent it is gone, and with it the answer.
+    /// A restart in mid-exchange: the process that sent it is gone, and with it the answer. A
+    /// process that dies each time it refreshes must not send the token each time it starts.
     fn resume(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
-        match self.ask.purpose() {
-            Purpose::CodeExchange => self.unknown(),
-            _ => {
-                self.uncertain |= self.phase == Phase::Tokens;
-                self.phase = Phase::Backoff;
-                let parked = cx.backoff(FIRST_PAUSE);
-                Turn::Wait(self, parked)
-            }
+        let sent = self.phase == Phase::Tokens;
+        if self.ask.purpose() == Purpose::CodeExchange {
+            return self.unknown();
         }
+        self.uncertain |= sent;
+        if sent && self.attempts >= MOST_UNCERTAIN {
+            let failure = Failure::new(Kind::OutcomeUnknown, "HOST-228")
+                .with_remedy(Remedy::Retry { after: None });
+            return self.refused(TokenRefusal::from(failure));
+        }
+        self.phase = Phase::Backoff;
+        let parked = cx.backoff(FIRST_PAUSE);
+        Turn::Wait(self, parked)
     }
 }
 
@@ -248,7 +254,7 @@ impl Machine for Token {
             Row { from: At::Tokens, on: On::Expired, targets: &[At::Backoff, At::Done] },
             Row { from: At::Tokens, on: On::Resumed, targets: &[At::Backoff, At::Done] },
             Row { from: At::Backoff, on: On::Reply, targets: &[At::Backoff, At::Done] },
-            Row { from: At::Backoff, on: On::Expired, targets: &[At::Tokens, At::Failed] },
+            Row { from: At::Backoff, on: On::Expired, targets: &[At::Tokens] },
             Row { from: At::Backoff, on: On::Resumed, targets: &[At::Backoff] },
         ],
     };

@@ -4,6 +4,8 @@
 //! refusal (CAUTH-13). The form with a signed assertion is chosen here and written elsewhere,
 //! because the key is the host's.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
@@ -111,7 +113,7 @@ impl Methods {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// The identifier, sent as it was given (CIMD-04).
-    pub client_id: Box<str>,
+    pub client_id: Arc<str>,
     /// The shared secret, if there is one.
     #[serde(with = "written_option")]
     pub secret: Option<Secret>,

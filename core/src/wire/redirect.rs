@@ -4,6 +4,7 @@
 //! decide where to listen; that follows from the host's choice.
 
 use core::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -14,7 +15,7 @@ use crate::failure::{Failure, Kind};
 /// A redirect URI, kept as it is written: servers compare it character by character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectUri {
-    raw: Box<str>,
+    raw: Arc<str>,
     form: Form,
 }
 

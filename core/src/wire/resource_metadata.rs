@@ -3,6 +3,8 @@
 //! Decides what the document says and whether it is about the MCP URL at all. Refuses to decide
 //! which of its authorization servers to use.
 
+use std::sync::Arc;
+
 use super::json::{List, Value, read_members};
 use super::mcp_url::McpUrl;
 use super::metadata::{Shape, over_limit};
@@ -20,7 +22,7 @@ const SHAPE: Shape = Shape { kind: Kind::PrmInvalid, rule: "PRM-04" };
 pub struct ResourceMetadata {
     /// The resource identifier exactly as received: the value of every `resource` parameter
     /// (RES-03).
-    pub resource: Box<str>,
+    pub resource: Arc<str>,
     /// The issuers listed, exactly as received, none judged yet (PRM-09).
     pub authorization_servers: Vec<Box<str>>,
     /// The scopes the resource knows; no ceiling and no promise (PRM-12).

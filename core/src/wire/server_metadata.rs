@@ -4,6 +4,8 @@
 //! must be the one that was asked for, PKCE must be there, the endpoints must belong together.
 //! Each leniency that was needed is named. Refuses to decide how to become a client there.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::authorize::differ_by_slash;
@@ -21,7 +23,7 @@ const SHAPE: Shape = Shape { kind: Kind::AsMetadataInvalid, rule: "ASM-10" };
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerMetadata {
     /// Exactly as received: the expected `iss`, and the key of all that is stored (BIND-01).
-    pub issuer: Box<str>,
+    pub issuer: Arc<str>,
     /// Where the person goes.
     pub authorization_endpoint: ServerUrl,
     /// Where codes and refresh tokens go.
@@ -152,7 +154,7 @@ pub fn read_server_metadata(
     Ok((metadata, dropped))
 }
 
-fn read_document_issuer(value: Option<Value<'_>>) -> Result<Box<str>, Failure> {
+fn read_document_issuer(value: Option<Value<'_>>) -> Result<Arc<str>, Failure> {
     SHAPE
         .text(value, "issuer")?
         .filter(|issuer| !issuer.is_empty() && !issuer.contains(['?', '#']))

@@ -591,6 +591,8 @@ mod tests {
             let found = read_tokens(&answer(status, body), &refresh);
             assert_eq!(code(&found), on_refresh, "{status} {body}");
         }
+        let strict = TokenRules { strict: true, ..rules() };
+        assert_eq!(code(&read_tokens(&answer(201, good), &strict)), "token_response_invalid");
         let mut waiting = answer(503, "");
         waiting.headers_mut().insert("retry-after", "7".parse().unwrap());
         let failure = read_tokens(&waiting, &rules()).unwrap_err().failure;

@@ -6,6 +6,7 @@
 
 use core::fmt;
 use core::net::IpAddr;
+use std::sync::Arc;
 
 use http::header::LOCATION;
 use http::{HeaderMap, Uri};
@@ -23,7 +24,7 @@ use crate::failure::{Failure, Kind};
 /// A URL that a server named and that passed every rule: the raw text, with its parts marked.
 #[derive(Clone)]
 pub struct ServerUrl {
-    raw: Box<str>,
+    raw: Arc<str>,
     https: bool,
     address: Option<IpAddr>,
     port: u16,
@@ -179,6 +180,12 @@ impl ServerUrl {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.parts().is_loopback()
+    }
+
+    /// The raw text, shared.
+    #[must_use]
+    pub(crate) fn text(&self) -> Arc<str> {
+        Arc::clone(&self.raw)
     }
 
     /// The URL as a request's target.

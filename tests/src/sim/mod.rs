@@ -13,7 +13,7 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode};
 use mcp_authz_core::config::Builder;
 use mcp_authz_core::effect::{
-    Bound, Call, Listen, Page, Settlement, StoreOp, TicketId, Told, Visit, Work,
+    Bound, Call, Listen, Page, Reply, Settlement, StoreOp, Ticket, TicketId, Told, Visit, Work,
 };
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Misuse;
@@ -359,7 +359,10 @@ impl Sim {
             if deadline.reason != Awaited::Backoff {
                 return None;
             }
+            // No restart between this sending and its answer, or there would never be one.
+            self.restarts = false;
             self.wait_until(deadline.at);
+            self.restarts = true;
         }
         self.calls.pop_front()
     }
@@ -440,6 +443,13 @@ impl Sim {
         self.next_arrival += 1;
         self.give(Input::Callback { arrival, callback });
         arrival
+    }
+
+    /// An answer comes whose request the session has given up.
+    pub fn reply_late(&mut self, ticket: Ticket<Reply>, status: u16, document: &serde_json::Value) {
+        let mut response = http::Response::new(document.to_string().into_bytes());
+        *response.status_mut() = StatusCode::from_u16(status).expect("the script's status is one");
+        self.give(ticket.answer(Reply::Answered(response)));
     }
 
     /// A caller no longer waits.

@@ -12,6 +12,8 @@ pub struct Store {
     records: BTreeMap<Key, Record>,
     failing: Option<Kind>,
     silent: bool,
+    muted: Option<RecordKind>,
+    contended: usize,
     log: Vec<String>,
 }
 
@@ -22,7 +24,7 @@ impl Store {
             StoreRequest::Load { key } => format!("load {:?}", key.kind),
             StoreRequest::Swap { key, expected, .. } => format!("swap {:?} {expected:?}", key.kind),
         });
-        if self.silent {
+        if self.silent || self.muted == Some(request.key().kind) {
             return None;
         }
         if let Some(kind) = self.failing {
@@ -31,6 +33,11 @@ impl Store {
         Some(match request {
             StoreRequest::Load { key } => Stored::Loaded(self.records.get(&key).cloned()),
             StoreRequest::Swap { key, expected, record } => {
+                if self.contended > 0 {
+                    self.contended -= 1;
+                    let theirs = self.records.entry(key.clone());
+                    theirs.or_insert(Record { generation: 0, bytes: Bytes(Vec::new()) }).generation += 1;
+                }
                 let found = self.records.get(&key);
                 if found.map(|record| record.generation) == expected {
                     let generation = expected.unwrap_or(0) + 1;
@@ -51,6 +58,16 @@ impl Store {
     /// The store answers nothing from here on.
     pub const fn silence(&mut self, silent: bool) {
         self.silent = silent;
+    }
+
+    /// The store answers nothing about records of this kind; `None` heals it.
+    pub const fn mute(&mut self, kind: Option<RecordKind>) {
+        self.muted = kind;
+    }
+
+    /// Before each of the next swaps another process is faster.
+    pub const fn contend(&mut self, times: usize) {
+        self.contended = times;
     }
 
     /// What was asked of it so far.

@@ -8,7 +8,13 @@ use mcp_authz_core::note::Edge;
 use crate::suite::Script;
 
 fn scripts() -> impl Iterator<Item = Script> {
-    [crate::login::ALL].into_iter().flatten().copied()
+    [
+        crate::discovery::ALL, crate::login::ALL,
+        crate::tokens::ALL,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 fn declared() -> BTreeSet<Edge> {

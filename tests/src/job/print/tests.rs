@@ -70,7 +70,7 @@ fn notes_become_steps() {
             json!("challenge"),
         ),
         (
-            Note::Chose(Choice::Server { issuer: "https://as\n".to_owned(), document: None }),
+            Note::Chose(Choice::Server { issuer: "https://as\n".into(), document: None }),
             "chose",
             "issuer",
             json!("https://as\\n"),

@@ -1,0 +1,144 @@
+//! The entry: what a program sets up once.
+
+use core::fmt;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use mcp_authz_core::Config;
+use mcp_authz_core::session::Snapshot;
+use mcp_authz_driver::ResumeError;
+use mcp_authz_driver::dial::{self, Lookup};
+use mcp_authz_driver::on_demand::{self, Ports};
+use mcp_authz_driver::ports::{Common, Observer, Signer, Store};
+use mcp_authz_driver::tls::{self, Roots, RootsUnusable};
+use mcp_authz_host::store::Memory;
+
+use crate::dial::Dialler;
+use crate::http::HyperHttp;
+use crate::listener::Loopback;
+use crate::runtime::AsyncStd;
+
+/// A session on async-std; see [`on_demand::AuthSession`].
+pub type AuthSession = on_demand::AuthSession<HyperHttp, Loopback, AsyncStd>;
+
+/// What all sessions of a program share: TLS sessions, the store, who is told what happens.
+#[derive(Clone, Debug)]
+pub struct Client {
+    ports: Ports<HyperHttp, Loopback, AsyncStd>,
+}
+
+impl Client {
+    /// Starts with sound defaults: Mozilla's roots, credentials in memory. There is no proxy.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A session for one MCP URL and account. Nothing is read or sent yet.
+    #[must_use]
+    pub fn session(&self, config: Arc<Config>) -> AuthSession {
+        AuthSession::new(config, self.ports.clone())
+    }
+
+    /// Goes on with a session where a snapshot was taken.
+    ///
+    /// # Errors
+    /// As [`on_demand::AuthSession::resume`].
+    pub fn resume(&self, config: Arc<Config>, from: Snapshot) -> Result<AuthSession, ResumeError> {
+        AuthSession::resume(config, from, self.ports.clone())
+    }
+
+    /// The HTTP port alone, for a driver of one's own.
+    #[must_use]
+    pub const fn http(&self) -> &HyperHttp {
+        &self.ports.http
+    }
+}
+
+/// Collects settings; nothing is checked before [`Builder::build`].
+pub struct Builder {
+    common: Common,
+    lookup: Arc<dyn Lookup>,
+    roots: Roots,
+    user_agent: HeaderValue,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let user_agent = concat!("mcp-authz/", env!("CARGO_PKG_VERSION"));
+        Self {
+            common: Common { store: Arc::new(Memory::new()), ..Common::default() },
+            lookup: Arc::new(dial::System),
+            roots: Roots::default(),
+            user_agent: HeaderValue::from_static(user_agent),
+        }
+    }
+}
+
+impl Builder {
+    /// Where credentials are kept. Only used by configurations that are persistent.
+    #[must_use]
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.common.store = Arc::new(store);
+        self
+    }
+
+    /// Who signs with the host's keys.
+    #[must_use]
+    pub fn signer(mut self, signer: impl Signer) -> Self {
+        self.common.signer = Arc::new(signer);
+        self
+    }
+
+    /// Who is told what happens and shows pages to the person.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.common.observer = Arc::new(observer);
+        self
+    }
+
+    /// All ports that are alike in every driver, at once.
+    #[must_use]
+    pub fn common(mut self, common: Common) -> Self {
+        self.common = common;
+        self
+    }
+
+    /// How names are looked up.
+    #[must_use]
+    pub fn lookup(mut self, lookup: Arc<dyn Lookup>) -> Self {
+        self.lookup = lookup;
+        self
+    }
+
+    /// Which certificate authorities are trusted.
+    #[must_use]
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.roots = roots;
+        self
+    }
+
+    /// The `User-Agent` of every request that names none.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: HeaderValue) -> Self {
+        self.user_agent = user_agent;
+        self
+    }
+
+    /// Makes the client.
+    ///
+    /// # Errors
+    /// [`RootsUnusable`] if no given root can be used: name others.
+    pub fn build(self) -> Result<Client, RootsUnusable> {
+        let tls = Arc::new(tls::client_config(&self.roots)?);
+        let http = HyperHttp::new(Dialler { lookup: self.lookup, tls }, self.user_agent);
+        let (listener, runtime, common) = (Loopback, AsyncStd, self.common);
+        Ok(Client { ports: Ports { http, listener, runtime, common } })
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("roots", &self.roots).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,233 @@
+//! The entry: what a program sets up once.
+
+use core::fmt;
+use std::sync::Arc;
+
+use mcp_authz_core::Config;
+use mcp_authz_core::session::Snapshot;
+use mcp_authz_driver::ResumeError;
+use mcp_authz_driver::dial::{self, Lookup};
+use mcp_authz_driver::on_demand::{self, Ports};
+use mcp_authz_driver::ports::{Common, Observer, Signer, Store};
+use mcp_authz_driver::tls::{self, Roots};
+use mcp_authz_host::store::Memory;
+use reqwest::ClientBuilder;
+use tokio::runtime::Handle;
+
+use crate::http::{Configure, ReqwestHttp, Settings};
+use crate::listener::Loopback;
+use crate::runtime::Tokio;
+
+/// A session on tokio; see [`on_demand::AuthSession`].
+pub type AuthSession = on_demand::AuthSession<ReqwestHttp, Loopback, Tokio>;
+
+/// What all sessions of a program share: connections, the store, who is told what happens.
+#[derive(Clone, Debug)]
+pub struct Client {
+    ports: Ports<ReqwestHttp, Loopback, Tokio>,
+}
+
+impl Client {
+    /// Starts with sound defaults: the runtime one is in, no proxy, Mozilla's roots, credentials in
+    /// memory.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A session for one MCP URL and account. Nothing is read or sent yet.
+    #[must_use]
+    pub fn session(&self, config: Arc<Config>) -> AuthSession {
+        AuthSession::new(config, self.ports.clone())
+    }
+
+    /// Goes on with a session where a snapshot was taken.
+    ///
+    /// # Errors
+    /// As [`on_demand::AuthSession::resume`].
+    pub fn resume(&self, config: Arc<Config>, from: Snapshot) -> Result<AuthSession, ResumeError> {
+        AuthSession::resume(config, from, self.ports.clone())
+    }
+
+    /// The HTTP port alone, for a driver of one's own.
+    #[must_use]
+    pub const fn http(&self) -> &ReqwestHttp {
+        &self.ports.http
+    }
+}
+
+/// Collects settings; nothing is checked before [`Builder::build`].
+pub struct Builder {
+    common: Common,
+    lookup: Arc<dyn Lookup>,
+    roots: Roots,
+    configure: Configure,
+    proxy: Option<String>,
+    ready_made: Option<reqwest::Client>,
+    runtime: Option<Handle>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let user_agent = concat!("mcp-authz/", env!("CARGO_PKG_VERSION"));
+        Self {
+            common: Common { store: Arc::new(Memory::new()), ..Common::default() },
+            lookup: Arc::new(dial::System),
+            roots: Roots::default(),
+            configure: Arc::new(move |builder| builder.user_agent(user_agent)),
+            proxy: None,
+            ready_made: None,
+            runtime: None,
+        }
+    }
+}
+
+impl Builder {
+    /// Where credentials are kept. Only used by configurations that are persistent.
+    #[must_use]
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.common.store = Arc::new(store);
+        self
+    }
+
+    /// Who signs with the host's keys.
+    #[must_use]
+    pub fn signer(mut self, signer: impl Signer) -> Self {
+        self.common.signer = Arc::new(signer);
+        self
+    }
+
+    /// Who is told what happens and shows pages to the person.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.common.observer = Arc::new(observer);
+        self
+    }
+
+    /// All ports that are alike in every driver, at once.
+    #[must_use]
+    pub fn common(mut self, common: Common) -> Self {
+        self.common = common;
+        self
+    }
+
+    /// How names are looked up.
+    #[must_use]
+    pub fn lookup(mut self, lookup: Arc<dyn Lookup>) -> Self {
+        self.lookup = lookup;
+        self
+    }
+
+    /// Which certificate authorities are trusted.
+    #[must_use]
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.roots = roots;
+        self
+    }
+
+    /// Sends everything through an HTTP proxy, which then looks names up itself: the address rule
+    /// is asked about IP literals only.
+    #[must_use]
+    pub fn proxy(mut self, url: &str) -> Self {
+        self.proxy = Some(url.to_owned());
+        self
+    }
+
+    /// Adds to every reqwest client that is made. What this crate promises (no redirects, no
+    /// retries, no decompression, its own TLS, resolver and limits) is set afterwards.
+    #[must_use]
+    pub fn configure(
+        mut self,
+        configure: impl Fn(ClientBuilder) -> ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        let before = self.configure;
+        self.configure = Arc::new(move |builder| configure(before(builder)));
+        self
+    }
+
+    /// The runtime to spawn on; the one that [`Builder::build`] is called in unless said.
+    #[must_use]
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// The openings that weaken a check.
+    #[must_use]
+    pub const fn danger(self) -> Danger {
+        Danger(self)
+    }
+
+    /// Makes the client.
+    ///
+    /// # Errors
+    /// [`BuildError`] names what has to be changed.
+    pub fn build(self) -> Result<Client, BuildError> {
+        let runtime = self.runtime.map_or_else(Handle::try_current, Ok);
+        let runtime = Tokio::new(runtime.map_err(|_| BuildError::NoRuntime)?);
+        let tls = tls::client_config(&self.roots).map_err(|_| BuildError::Roots)?;
+        let proxy = self.proxy.as_deref().map(proxy).transpose()?;
+        let (lookup, configure, ready_made) = (self.lookup, self.configure, self.ready_made);
+        let http = ReqwestHttp::new(Settings { lookup, tls, configure, proxy, ready_made });
+        http.check().map_err(BuildError::Reqwest)?;
+        let listener = Loopback::new(runtime.clone());
+        Ok(Client { ports: Ports { http, listener, runtime, common: self.common } })
+    }
+}
+
+fn proxy(url: &str) -> Result<(reqwest::Proxy, String), BuildError> {
+    let host = reqwest::Url::parse(url)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned))
+        .ok_or(BuildError::Proxy)?;
+    Ok((reqwest::Proxy::all(url).map_err(BuildError::Reqwest)?, host))
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("roots", &self.roots).finish_non_exhaustive()
+    }
+}
+
+/// The openings that weaken a check.
+#[derive(Debug)]
+pub struct Danger(Builder);
+
+impl Danger {
+    /// Sends everything through this client as it is. Its resolver, redirects, proxies, cookies and
+    /// connection limits are beyond reach: names are not judged by the addresses they lead to, and
+    /// an answer whose URL is another than was asked for is refused only after the client went
+    /// there.
+    #[must_use]
+    pub fn ready_made_client(mut self, client: reqwest::Client) -> Builder {
+        self.0.ready_made = Some(client);
+        self.0
+    }
+}
+
+/// The settings make no client.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Built outside a runtime: name one, or build inside.
+    NoRuntime,
+    /// No given root certificate can be used: name others.
+    Roots,
+    /// The proxy is no URL.
+    Proxy,
+    /// reqwest cannot make a client of what was configured.
+    Reqwest(reqwest::Error),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRuntime => f.write_str("there is no tokio runtime here"),
+            Self::Roots => f.write_str("no usable root certificate"),
+            Self::Proxy => f.write_str("the proxy is no URL"),
+            Self::Reqwest(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for BuildError {}
