@@ -1,7 +1,7 @@
 //! Which tests prove which requirement, by their names.
 //!
 //! A test or script whose name holds an id of `tests/requirements/rows.tsv` (`…_www_02`, several in
-//! one name are fine) stands for that row. A number of the catalogue of hostile inputs (`…_host_064`)
+//! one name are fine, and `…_www_02_to_www_05` is a range) stands for that row. A number of the catalogue of hostile inputs (`…_host_064`)
 //! stands for that case. Names are read from the sources: nothing needs to be run or built.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -182,28 +182,51 @@ impl Known {
         Self { ids, groups }
     }
 
-    /// The ids in a name: a known group followed by two digits, or `host` and three.
+    /// The ids in a name: a known group followed by two digits, or `host` and three. Between two of
+    /// one group `to` stands for all that lie between.
     fn ids(&self, name: &str) -> Vec<Id> {
         let mut found = Vec::new();
         let words: Vec<&str> = name.split('_').collect();
+        let mut last: Option<(String, u16)> = None;
         let mut rest = words.as_slice();
-        while let Some((first, after)) = rest.split_first() {
-            if *first == "host"
-                && let Some(number) = after.first().and_then(|word| digits(word, 3))
-            {
-                found.push(match number {
-                    1..=HOSTILE_CASES => Id::Case(number),
-                    _ => Id::Unknown(format!("HOST-{number:03}")),
-                });
-            } else if let Some((written, _)) = self.group_at(rest) {
-                found.push(match self.ids.get(&written) {
-                    Some(id) => Id::Row((*id).to_owned()),
-                    None => Id::Unknown(written.to_ascii_uppercase().replace('_', "-")),
-                });
+        while let Some((_, after)) = rest.split_first() {
+            if let Some((group, number)) = self.id_at(rest) {
+                let open = last.take().filter(|(of, _)| *of == group).map(|(_, from)| from);
+                found.extend((open.unwrap_or(number)..=number).map(|n| self.id(&group, n)));
+                let taken = group.split('_').count() + 1;
+                rest = rest.get(taken..).unwrap_or_default();
+                if let Some(("to", after)) = rest.split_first().map(|(word, after)| (*word, after))
+                    && self.id_at(after).is_some()
+                {
+                    last = Some((group, number.saturating_add(1)));
+                    rest = after;
+                }
+            } else {
+                rest = after;
             }
-            rest = after;
         }
         found
+    }
+
+    fn id(&self, group: &str, number: u16) -> Id {
+        if group == "host" {
+            return match number {
+                1..=HOSTILE_CASES => Id::Case(number),
+                _ => Id::Unknown(format!("HOST-{number:03}")),
+            };
+        }
+        let written = format!("{group}_{number:02}");
+        match self.ids.get(&written) {
+            Some(id) => Id::Row((*id).to_owned()),
+            None => Id::Unknown(written.to_ascii_uppercase().replace('_', "-")),
+        }
+    }
+
+    fn id_at(&self, words: &[&str]) -> Option<(String, u16)> {
+        if let Some((&"host", after)) = words.split_first() {
+            return Some(("host".to_owned(), digits(after.first()?, 3)?));
+        }
+        self.group_at(words)
     }
 
     fn group_at(&self, words: &[&str]) -> Option<(String, u16)> {
@@ -211,7 +234,7 @@ impl Known {
             let (head, tail) = words.split_at_checked(group.len())?;
             let number = tail.first().and_then(|word| digits(word, 2))?;
             let same = head.iter().zip(group).all(|(word, of)| word == of);
-            same.then(|| (format!("{}_{number:02}", group.join("_")), number))
+            same.then(|| (group.join("_"), number))
         })
     }
 }
@@ -313,14 +336,10 @@ mod tests {
 
     #[test]
     fn names_are_found_where_tests_and_scripts_begin() {
-        let source = "
-            // #[test]
-            #[test]
-            fn one_www_02() {}
-            fn helper_www_03() {}
-            #[tokio::test(flavor = \"x\")]
-            async fn two_sec_05_host_033() {}
-        ";
+        let source = concat!(
+            "// #[test]\n#[test]\nfn one_www_02() {}\nfn helper_www_03() {}\n",
+            "#[tokio::test(flavor = \"x\")]\nasync fn two_sec_05_host_033() {}\n",
+        );
         let tests: Vec<&str> = names(source).into_iter().map(|(name, _)| name).collect();
         assert_eq!(tests, ["one_www_02", "two_sec_05_host_033"]);
         let source = concat!(
@@ -337,6 +356,9 @@ mod tests {
         let row = |id: &str| Id::Row(id.to_owned());
         assert_eq!(known.ids("a_401_is_sec_05_host_033"), [row("SEC-05"), Id::Case(33)]);
         assert_eq!(known.ids("x_ext_cc_01_ext_ema_20"), [row("EXT-CC-01"), row("EXT-EMA-20")]);
+        assert_eq!(known.ids("x_www_02_to_www_04"), [row("WWW-02"), row("WWW-03"), row("WWW-04")]);
+        assert_eq!(known.ids("host_318_to_host_319"), [Id::Case(318), Id::Case(319)]);
+        assert_eq!(known.ids("x_www_02_to_ref_01"), [row("WWW-02"), row("REF-01")]);
         assert_eq!(known.ids("login_2026_07_28"), []);
         assert_eq!(known.ids("the_use_of_host_names"), []);
         assert_eq!(known.ids("x_www_77"), [Id::Unknown("WWW-77".to_owned())]);

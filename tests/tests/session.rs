@@ -17,5 +17,15 @@ mod discovery;
 mod login;
 #[path = "session/tokens.rs"]
 mod tokens;
+#[path = "session/server_metadata.rs"]
+mod server_metadata;
+#[path = "session/legacy.rs"]
+mod legacy;
+#[path = "session/issuer.rs"]
+mod issuer;
+#[path = "session/refresh.rs"]
+mod refresh;
+#[path = "session/client_auth.rs"]
+mod client_auth;
 #[path = "session/table.rs"]
 mod table;

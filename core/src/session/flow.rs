@@ -14,7 +14,7 @@ use crate::session::lanes::{
 use crate::session::memory::fill;
 use crate::session::plan::{Step, next_step};
 use crate::session::scopes::{self, Named};
-use crate::session::{Now, Session};
+use crate::session::{Now, Session, emptied};
 use crate::stage::authorization::{self, Authorization};
 use crate::stage::discovery::{self, Discovery, Found, Looked};
 use crate::stage::registration::{self, Enrolled, Registration};
@@ -25,7 +25,11 @@ use crate::wire::token::{ErrorCode, TokenRefusal, TokenRules, Tokens, read_token
 impl Session {
     /// Starts a flow in a free lane. Answers whether it has ended already.
     pub(super) fn start(&mut self, lane: Lane, goal: Goal, now: &mut Now) -> bool {
-        let mut flow = Flow::new(goal);
+        self.launch(lane, Flow::new(goal), now)
+    }
+
+    pub(super) fn launch(&mut self, lane: Lane, mut flow: Flow, now: &mut Now) -> bool {
+        flow.ground.logins = self.body.memory.logins;
         match self.prepare(&mut flow, now) {
             Ok(Some(stage)) => {
                 flow.stage = Some(stage);
@@ -228,6 +232,10 @@ impl Session {
 
     /// Takes in what a stage brought home.
     fn absorb(&mut self, flow: &mut Flow, brought: Brought, now: &mut Now) -> Result<(), Failure> {
+        if matches!(flow.goal, Goal::Refresh(_)) && flow.ground.logins != self.body.memory.logins {
+            self.overtaken(flow, &brought);
+            return Ok(());
+        }
         match brought {
             Brought::Recalled(found) => self.recalled(flow, found, now),
             Brought::Looked(Looked::StillListed) => flow.ground.relisted = true,
@@ -244,26 +252,64 @@ impl Session {
         Ok(())
     }
 
+    /// A login has replaced the grant that a refresh was for. Whatever the refresh brings, a
+    /// refusal included, is about a grant that is no longer held.
+    fn overtaken(&mut self, flow: &mut Flow, brought: &Brought) {
+        let ground = &mut flow.ground;
+        ground.relisted = true;
+        ground.looked = true;
+        ground.adopted = true;
+        ground.minted = None;
+        ground.verdict = None;
+        if matches!(brought, Brought::Saved(_)) {
+            // The older record may have been written over the newer one.
+            self.body.memory.unsaved = true;
+        }
+    }
+
     fn recalled(&mut self, flow: &mut Flow, found: Recalled, now: &mut Now) {
         flow.ground.looked = true;
-        if matches!(flow.goal, Goal::Recall) {
-            self.body.memory.recall(found);
-            return;
+        match flow.goal {
+            Goal::Recall => self.body.memory.recall(found),
+            Goal::Forget => {
+                self.body.memory.recall(found);
+                flow.ground.minted = self.body.memory.grant.take().map(emptied);
+            }
+            _ => self.looked(flow, found, now),
         }
-        // A look before a refresh: only a record that is newer than ours is taken over (REF-06).
-        let Some(theirs) = found.grant else { return };
-        let Some(ours) = &self.body.memory.grant else { return };
-        if theirs.generation <= ours.generation || theirs.value.rejected {
-            return;
-        }
-        let renewed = theirs.value.access_token != ours.value.access_token;
-        let alive = theirs.value.expires.is_none_or(|end| now.wall < end);
-        flow.ground.adopted = renewed && alive && theirs.value.access_token.is_some();
-        if flow.ground.adopted {
+    }
+
+    /// A look before a refresh, or after its refusal: only a record that is newer than ours is
+    /// taken over (REF-06, HOST-224).
+    fn looked(&mut self, flow: &mut Flow, found: Recalled, now: &mut Now) {
+        let memory = &mut self.body.memory;
+        let (theirs, ours) = match (found.grant, &memory.grant) {
+            (Some(theirs), Some(ours)) if theirs.generation > ours.generation => (theirs, ours),
+            _ => {
+                if flow.ground.refused {
+                    now.note(Note::Rejected);
+                }
+                return;
+            }
+        };
+        let grant = &theirs.value;
+        let renewed = grant.access_token != ours.value.access_token;
+        let alive = grant.expires.is_none_or(|end| now.wall < end);
+        let unspent = grant.refresh_token != ours.value.refresh_token;
+        if grant.rejected {
+            // Another process was told so, or has logged out: it is not sent once more (REF-08).
+            let failure = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
+            flow.ground.refused = true;
+            flow.ground.verdict.get_or_insert_with(failure);
+        } else if renewed && alive && grant.access_token.is_some() {
             now.note(Note::Adopted);
+            flow.ground.adopted = true;
+            flow.ground.verdict = None;
+        } else if unspent {
+            flow.ground.refused = false;
             flow.ground.verdict = None;
         }
-        self.body.memory.grant = Some(theirs);
+        memory.grant = Some(theirs);
     }
 
     /// The authorization server is known: whether it may be used at all, and what to ask it for.
@@ -462,18 +508,16 @@ impl Session {
         if !rejected {
             return Err(failure);
         }
+        held.value.rejected = true;
+        flow.ground.verdict = Some(failure);
+        flow.ground.refused = true;
         if self.config.persistent && !flow.ground.looked_again {
             // Another process may have spent it, and saved what it got (HOST-224).
             flow.ground.looked_again = true;
             flow.ground.looked = false;
-            flow.ground.refused = true;
-            flow.ground.verdict = Some(failure);
-            return Ok(());
+        } else {
+            now.note(Note::Rejected);
         }
-        held.value.rejected = true;
-        now.note(Note::Rejected);
-        flow.ground.verdict = Some(failure);
-        flow.ground.refused = true;
         Ok(())
     }
 
@@ -526,7 +570,7 @@ impl Session {
     }
 
     /// The binding that a login makes.
-    fn binding(&self, flow: &Flow) -> Option<Held<Binding>> {
+    pub(super) fn binding(&self, flow: &Flow) -> Option<Held<Binding>> {
         let ground = &flow.ground;
         let found = ground.found.as_ref()?;
         let enrolled = ground.enrolled.as_ref()?;
@@ -630,11 +674,19 @@ impl Session {
         }
         let refreshed = matches!(flow.goal, Goal::Refresh(_));
         let Some(minted) = flow.ground.minted.take() else {
-            if flow.ground.adopted {
+            if flow.ground.adopted && self.body.memory.unpublished() {
                 self.publish(now);
             }
             return;
         };
+        match flow.goal {
+            Goal::Forget => return,
+            Goal::Keep(_) => return self.kept(minted, flow.ground.unsaved, now),
+            Goal::Login(_) => {
+                self.body.memory.logins = self.body.memory.logins.saturating_add(1);
+            }
+            _ => {}
+        }
         if matches!(flow.goal, Goal::Login(_)) && !config.persistent {
             self.body.memory.binding = self.binding(flow);
         }
@@ -647,6 +699,38 @@ impl Session {
         if has_token {
             self.publish(now);
         }
+    }
+
+    /// A grant that came outside a flow is written now. It counts only if it is still the one that
+    /// is held.
+    fn kept(&mut self, minted: Held<Grant>, unsaved: bool, now: &mut Now) {
+        let memory = &mut self.body.memory;
+        let same = |held: &Held<Grant>| {
+            held.value.access_token == minted.value.access_token
+                && held.value.refresh_token == minted.value.refresh_token
+        };
+        if memory.grant.as_ref().is_none_or(|held| !same(held)) {
+            return;
+        }
+        memory.grant = Some(minted);
+        memory.unsaved = unsaved;
+        if memory.unpublished() {
+            self.publish(now);
+        }
+    }
+
+    /// Writes a grant that came outside a flow, and the binding that leads to it.
+    pub(super) fn keep(
+        &mut self,
+        held: Held<Grant>,
+        binding: Option<Held<Binding>>,
+        now: &mut Now,
+    ) {
+        let mut writes = vec![Write::Grant(held.clone())];
+        writes.extend(binding.map(Write::Binding));
+        let mut flow = Flow::new(Goal::Keep(writes));
+        flow.ground.minted = Some(held);
+        self.launch(Lane::Machine, flow, now);
     }
 
     fn publish(&mut self, now: &mut Now) {
@@ -687,13 +771,12 @@ impl Session {
         // What a person can mend is put to those who may ask one; nobody else gets a page for a
         // network that is down (REF-09).
         let mendable = refresh
-            && matches!(
-                failure.kind(),
-                Kind::GrantRejected
-                    | Kind::ReauthorizationRequired
-                    | Kind::ClientRejected
-                    | Kind::IssuerChanged
-            );
+            && match failure.kind() {
+                Kind::GrantRejected | Kind::ReauthorizationRequired | Kind::IssuerChanged => true,
+                // Only a registration can be made anew; a client of the configuration cannot.
+                Kind::ClientRejected => !self.body.memory.refreshable(&self.config, now.wall),
+                _ => false,
+            };
         let failure = step_up_declined(flow, failure);
         let failure = Arc::new(failure);
         let memory = &self.body.memory;
@@ -701,8 +784,9 @@ impl Session {
             refresh && !granted.life().over(now.wall, now.mono)
         });
         let mut rest = Vec::with_capacity(self.waiters.len());
-        for waiting in self.waiters.drain(..) {
+        for mut waiting in self.waiters.drain(..) {
             if waiting.lane != Some(lane) || (mendable && waiting.want.may_ask) {
+                waiting.unhelped |= waiting.lane == Some(lane);
                 rest.push(waiting);
                 continue;
             }
@@ -745,10 +829,18 @@ impl Session {
         let generation = current.and_then(|held| held.generation);
         let grant = fill(late.template, &tokens, login, now.wall);
         let held = Held { value: grant, generation };
-        self.body.memory.grant = Some(held.clone());
-        self.publish(now);
+        let memory = &mut self.body.memory;
+        memory.grant = Some(held.clone());
+        if late.binding.is_some() {
+            memory.binding.clone_from(&late.binding);
+            memory.logins = memory.logins.saturating_add(1);
+        }
+        // As any other rotation: stored first, if the store is free to be asked (REF-04).
         if self.config.persistent && self.body.machine.is_none() {
-            self.start(Lane::Machine, Goal::Keep(vec![Write::Grant(held)]), now);
+            self.keep(held, late.binding, now);
+        } else {
+            memory.unsaved = self.config.persistent;
+            self.publish(now);
         }
         true
     }

@@ -99,8 +99,12 @@ impl History {
         });
     }
 
-    /// How the step-up that began last has ended.
+    /// How the step-up that began last has ended. One that failed in another way may never have
+    /// shown a page, and says nothing about the one before it.
     pub(crate) fn step_up_ends(&mut self, operation: &str, granted: bool, declined: bool) {
+        if !granted && !declined {
+            return;
+        }
         let last = self.step_ups.iter_mut().rev().find(|old| *old.operation == *operation);
         if let Some(step_up) = last {
             step_up.granted = granted;

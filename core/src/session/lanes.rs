@@ -12,7 +12,7 @@ use crate::effect::{Purpose, TicketId};
 use crate::failure::{Evidence, Failure};
 use crate::input::ArrivalId;
 use crate::machine::{Budget, Cx, Parked, Signal, Turn, step};
-use crate::record::{Grant, Held};
+use crate::record::{Binding, Grant, Held};
 use crate::scope::ScopeSet;
 use crate::stage::authorization::{Approved, Authorization};
 use crate::stage::discovery::{Discovery, Found, Looked};
@@ -96,6 +96,8 @@ pub(crate) enum Goal {
     Login(LoginGoal),
     /// Records written, for what happened outside a flow.
     Keep(Vec<Write>),
+    /// The grant dropped, from the store too.
+    Forget,
 }
 
 /// What a refresh knows of its cause.
@@ -142,6 +144,8 @@ pub(crate) struct Ground {
     pub(crate) kept: bool,
     pub(crate) reregistered: bool,
     pub(crate) unsaved: bool,
+    /// How many logins there had been when it began.
+    pub(crate) logins: u64,
     pub(crate) found: Option<Box<Found>>,
     pub(crate) previous_issuer: Option<Arc<str>>,
     pub(crate) scopes: ScopeSet,
@@ -213,4 +217,6 @@ pub(crate) struct Late {
     pub(crate) ticket: TicketId,
     pub(crate) purpose: Purpose,
     pub(crate) template: Grant,
+    /// The binding that a login would have made.
+    pub(crate) binding: Option<Held<Binding>>,
 }

@@ -23,6 +23,8 @@ const AHEAD: Duration = Duration::from_secs(30);
 const REST: Duration = Duration::from_secs(10);
 /// After a refresh ahead of time has failed, the next one waits this long.
 const AHEAD_PAUSE: Duration = Duration::from_secs(30);
+/// A record that the store refused is offered to it again after this long.
+const SAVE_PAUSE: Duration = Duration::from_secs(30);
 
 /// What the session holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -43,14 +45,18 @@ pub(crate) struct Memory {
     pub(crate) ahead_after: Option<Monotonic>,
     /// The store refused the newest record.
     pub(crate) unsaved: bool,
+    /// It is not offered to the store again before this.
+    pub(crate) save_after: Option<Monotonic>,
+    /// Counts logins, so that a refresh that one has overtaken is recognised.
+    pub(crate) logins: u64,
     #[serde(skip)]
     pub(crate) published: Option<Arc<Granted>>,
 }
 
 impl Memory {
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
-        let Self { ends, refreshed, ahead_after, .. } = self;
-        for at in [ends, refreshed, ahead_after].into_iter().flatten() {
+        let Self { ends, refreshed, ahead_after, save_after, .. } = self;
+        for at in [ends, refreshed, ahead_after, save_after].into_iter().flatten() {
             shift(at);
         }
     }
@@ -81,6 +87,21 @@ impl Memory {
     pub(crate) fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
         self.published.as_ref().is_some_and(|granted| granted.life().ageing(wall, mono))
             && self.ahead_after.is_none_or(|after| after <= mono)
+    }
+
+    /// Whether a record that the store refused should be offered to it again.
+    pub(crate) fn to_be_saved(&self, now: Monotonic) -> bool {
+        self.unsaved && self.save_after.is_none_or(|after| after <= now)
+    }
+
+    pub(crate) fn postpone_save(&mut self, now: Monotonic) {
+        self.save_after = Some(now.after(SAVE_PAUSE));
+    }
+
+    /// Whether the held access token is not the published one.
+    pub(crate) fn unpublished(&self) -> bool {
+        let held = self.grant.as_ref().and_then(|held| held.value.access_token.as_ref());
+        held.is_some() && held != self.published.as_ref().map(|granted| &granted.token)
     }
 
     pub(crate) fn postpone_ahead(&mut self, now: Monotonic) {

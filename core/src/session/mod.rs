@@ -23,6 +23,7 @@ use crate::input::{Acquire, Answer, ArrivalId, Arrived, Callback, Challenge, Inp
 use crate::input::{Value, WaiterId, is_refusal};
 use crate::machine::Signal;
 use crate::note::Note;
+use crate::record::{Grant, Held};
 use crate::scope::ScopeSet;
 use crate::session::lanes::{Cause, Flow, Goal, Lane, Stage};
 use crate::session::plan::{Standing, Start, Verdict, verdict};
@@ -181,7 +182,7 @@ impl Session {
     }
 
     fn park(&mut self, id: WaiterId, want: Want) {
-        self.waiters.push(Waiting { id, want, lane: None });
+        self.waiters.push(Waiting { id, want, lane: None, unhelped: false });
     }
 
     /// A refusal by the MCP server: what kind of want it makes, or that nothing helps.
@@ -334,10 +335,12 @@ impl Session {
         let Some(at) = self.waiters.iter().position(|waiting| waiting.id == waiter) else {
             return;
         };
-        self.waiters.remove(at);
+        let lane = self.waiters.remove(at).lane;
         self.refuse(waiter, Failure::new(Kind::Cancelled, "HOST-195"), now);
-        let awaited = self.waiters.iter().any(|waiting| waiting.lane == Some(Lane::Person));
-        if !awaited
+        // A login that was restored has no callers yet: only its last one can end it.
+        let last = lane == Some(Lane::Person)
+            && !self.waiters.iter().any(|waiting| waiting.lane == lane);
+        if last
             && let Some(flow) = self.body.person.take_if(|flow| !flow.spending())
         {
             let failure = Failure::new(Kind::Cancelled, "HOST-195");
@@ -361,14 +364,13 @@ impl Session {
         if had {
             now.out.told.push(Told::Publish(None));
         }
-        if let Some(mut held) = held
-            && self.config.persistent
-        {
-            held.value.access_token = None;
-            held.value.refresh_token = None;
-            held.value.rejected = true;
-            let writes = vec![crate::stage::vault::Write::Grant(held)];
-            self.start(Lane::Machine, Goal::Keep(writes), now);
+        // What the store has is dropped too, even if nobody has read it yet.
+        let recalled = memory.recalled;
+        if self.config.persistent && (held.is_some() || !recalled) {
+            let mut flow = Flow::new(Goal::Forget);
+            flow.ground.looked = recalled;
+            flow.ground.minted = held.map(emptied);
+            self.launch(Lane::Machine, flow, now);
         }
     }
 
@@ -389,7 +391,7 @@ impl Session {
     fn settle(&mut self, now: &mut Now) {
         let mut at = 0;
         while let Some(waiting) = self.waiters.get(at) {
-            match verdict(waiting.want.wish(), self.standing(&waiting.want, now)) {
+            match verdict(waiting.wish(), self.standing(&waiting.want, now)) {
                 Verdict::Use => {
                     let id = waiting.id;
                     self.waiters.remove(at);
@@ -425,6 +427,7 @@ impl Session {
             }
         }
         self.refresh_ahead(now);
+        self.save_again(now);
     }
 
     const fn free(&self, lane: Lane) -> bool {
@@ -487,6 +490,19 @@ impl Session {
         }
     }
 
+    /// A record that the store refused is offered to it again while the process lives (HOST-229).
+    fn save_again(&mut self, now: &mut Now) {
+        let memory = &mut self.body.memory;
+        if self.body.machine.is_none()
+            && memory.to_be_saved(now.mono)
+            && let Some(held) = memory.grant.clone()
+        {
+            memory.postpone_save(now.mono);
+            let binding = memory.binding.clone();
+            self.keep(held, binding, now);
+        }
+    }
+
     fn lane(&mut self, lane: Lane) -> &mut Option<Flow> {
         match lane {
             Lane::Machine => &mut self.body.machine,
@@ -509,7 +525,8 @@ impl Session {
             if self.late.len() >= MOST_LATE {
                 self.late.remove(0);
             }
-            self.late.push(lanes::Late { ticket, purpose, template });
+            let binding = self.binding(flow);
+            self.late.push(lanes::Late { ticket, purpose, template, binding });
         }
     }
 
@@ -540,6 +557,14 @@ impl Session {
         let kept = self.adopt_late(late, signal, now);
         now.note(Note::Late { kept });
     }
+}
+
+/// A grant without its tokens, as it is kept after a log-out.
+fn emptied(mut held: Held<Grant>) -> Held<Grant> {
+    held.value.access_token = None;
+    held.value.refresh_token = None;
+    held.value.rejected = true;
+    held
 }
 
 fn stray(arrival: ArrivalId, kind: Kind, rule: &'static str, now: &mut Now) {

@@ -39,7 +39,9 @@ pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool) -> Step 
     match goal {
         Goal::Recall if !ground.looked => Step::Recall,
         Goal::Keep(_) if !ground.kept => Step::Keep,
-        Goal::Recall | Goal::Keep(_) => Step::End,
+        Goal::Forget if !ground.looked => Step::Recall,
+        Goal::Forget if ground.minted.is_some() && !ground.kept => Step::Keep,
+        Goal::Recall | Goal::Forget | Goal::Keep(_) => Step::End,
         Goal::Refresh(refresh) => match () {
             () if refresh.pointer.is_some() && !ground.relisted => Step::Relist,
             () if persistent && !ground.looked => Step::Look,
@@ -73,6 +75,9 @@ pub(crate) struct Wish {
     pub(crate) step_up: bool,
     /// Whether a person may be bothered.
     pub(crate) may_ask: bool,
+    /// A refresh that it waited for was refused: it gets no second one, or two refusals would
+    /// chase each other for ever (STEP-16).
+    pub(crate) unhelped: bool,
 }
 
 /// How things stand, as far as the verdict needs it.
@@ -126,12 +131,12 @@ pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
     if newer && covers {
         // A token that is over is attached all the same while no refresh may run: the server
         // decides. So is one that came for this very caller with no lifetime at all (HOST-203).
-        let stuck = refreshable && !rested && !wish.step_up;
+        let stuck = refreshable && !rested && !wish.step_up && !wish.unhelped;
         if live || renewed || stuck {
             return Verdict::Use;
         }
     }
-    if refreshable && !wish.step_up && (covers || current.is_none()) {
+    if refreshable && !wish.step_up && !wish.unhelped && (covers || current.is_none()) {
         return Verdict::Await(Lane::Machine, Start::Refresh);
     }
     if wish.may_ask {
@@ -152,7 +157,13 @@ mod tests {
         refreshable: true,
         rested: true,
     };
-    const ASKS: Wish = Wish { over: None, since: Some(Epoch(2)), step_up: false, may_ask: true };
+    const ASKS: Wish = Wish {
+        over: None,
+        since: Some(Epoch(2)),
+        step_up: false,
+        may_ask: true,
+        unhelped: false,
+    };
     const REFRESH: Verdict = Verdict::Await(Lane::Machine, Start::Refresh);
     const LOGIN: Verdict = Verdict::Await(Lane::Person, Start::Login);
 
@@ -179,6 +190,7 @@ mod tests {
             ("refused, no refresh token", refused, Standing { refreshable: false, ..LIVE }, LOGIN),
             ("nothing", ASKS, Standing { refreshable: false, ..gone }, LOGIN),
             ("only a refresh token", ASKS, gone, REFRESH),
+            ("a refresh was refused already", Wish { unhelped: true, ..refused }, LIVE, LOGIN),
             ("nobody may be asked", Wish { may_ask: false, ..refused },
                 Standing { refreshable: false, ..LIVE }, fail),
             ("more scope", ASKS, Standing { covers: false, ..LIVE }, LOGIN),

@@ -15,6 +15,8 @@ pub(crate) struct Waiting {
     pub(crate) want: Want,
     /// The lane it waits for, if its flow has begun.
     pub(crate) lane: Option<Lane>,
+    /// A refresh that it waited for was refused.
+    pub(crate) unhelped: bool,
 }
 
 /// What a caller wants.
@@ -35,16 +37,19 @@ pub(crate) struct Want {
     pub(crate) operation: Arc<str>,
 }
 
-impl Want {
+impl Waiting {
     pub(crate) const fn wish(&self) -> Wish {
         Wish {
-            over: self.over,
-            since: self.since,
-            step_up: matches!(self.cause, Cause::StepUp),
-            may_ask: self.may_ask,
+            over: self.want.over,
+            since: self.want.since,
+            step_up: matches!(self.want.cause, Cause::StepUp),
+            may_ask: self.want.may_ask,
+            unhelped: self.unhelped,
         }
     }
+}
 
+impl Want {
     pub(crate) fn refresh(&self) -> RefreshGoal {
         RefreshGoal { pointer: self.pointer.clone() }
     }

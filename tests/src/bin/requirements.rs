@@ -39,7 +39,10 @@ fn main() -> ExitCode {
                 return ended(io::stdout().write_all(HELP.as_bytes()), ExitCode::SUCCESS);
             }
             other => {
-                return ended(write!(io::stderr(), "unknown: {other}\n\n{HELP}"), ExitCode::from(2));
+                return ended(
+                    write!(io::stderr(), "unknown: {other}\n\n{HELP}"),
+                    ExitCode::from(2),
+                );
             }
         };
     }
@@ -78,7 +81,11 @@ fn text(coverage: &Coverage, only_missing: bool) -> io::Result<()> {
             writeln!(out, "\n{section}")?;
         }
         let mark = if missing { "!" } else { " " };
-        writeln!(out, "{mark} {:<10}  {:<7}  {:<9}  {}", row.id, row.level, row.place, row.summary)?;
+        writeln!(
+            out,
+            "{mark} {:<10}  {:<7}  {:<9}  {}",
+            row.id, row.level, row.place, row.summary
+        )?;
         for test in coverage.of(row.id) {
             writeln!(out, "      {test}")?;
         }
@@ -128,7 +135,8 @@ fn json(coverage: &Coverage) -> io::Result<()> {
             })
         })
         .collect();
-    let unknown: Vec<_> = coverage.unknown.iter().map(|(id, test)| format!("{id}: {test}")).collect();
+    let unknown: Vec<_> =
+        coverage.unknown.iter().map(|(id, test)| format!("{id}: {test}")).collect();
     let all = serde_json::json!({
         "requirements": requirements, "hostile": cases, "unknown": unknown,
         "tests": coverage.tests,

@@ -97,6 +97,22 @@ impl Step {
             .human(Human::Block(format!("log in at {}{seen}", escaped(&visit.issuer)), rows))
     }
 
+    /// The page itself, for the person's own browser. The one step whose URL is whole: it holds `state`, which is
+    /// worth nothing to anybody who cannot also answer at the redirect URI.
+    #[must_use]
+    pub fn open(visit: &Visit) -> Self {
+        Self::new("open", "")
+            .with("url", visit.url())
+            .human(Human::Block("open this page, if your browser does not show it:".to_owned(), vec![("", visit.url().to_owned())]))
+    }
+
+    /// No browser could be opened; the person has to.
+    #[must_use]
+    pub fn browser_refused() -> Self {
+        Self::new("browser_refused", "no browser could be opened: open the page above by hand")
+            .with("code", "browser_refused")
+    }
+
     pub(crate) fn mcp_request(ask: &Ask, method: &Method, url: &str, token: bool) -> Self {
         Self::request(ask.method(), method, url, token)
     }

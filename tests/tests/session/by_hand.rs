@@ -7,14 +7,12 @@ use mcp_authz_core::input::WaiterId;
 use mcp_authz_tests::sim::Sim;
 use serde_json::{Value, json};
 
-/// Where the resource's metadata is looked for first, and last.
-pub const RESOURCE: &str = "/.well-known/oauth-protected-resource/mcp";
+pub use crate::given::{METADATA as SERVER, REGISTER, RESOURCE, TOKEN, server};
+
+/// Where the resource's metadata is looked for last.
 pub const RESOURCE_ROOT: &str = "/.well-known/oauth-protected-resource";
-/// Where the authorization server's metadata is.
-pub const SERVER: &str = "https://as.example/.well-known/oauth-authorization-server";
+/// Where the authorization server's metadata is looked for last.
 pub const SERVER_OPENID: &str = "https://as.example/.well-known/openid-configuration";
-pub const REGISTER: &str = "https://as.example/register";
-pub const TOKEN: &str = "https://as.example/token";
 
 /// A session with nothing configured but the MCP URL.
 pub fn plain() -> Sim {
@@ -23,10 +21,7 @@ pub fn plain() -> Sim {
 
 /// The resource's metadata.
 pub fn resource() -> Value {
-    json!({
-        "resource": "https://mcp.example/mcp",
-        "authorization_servers": ["https://as.example"],
-    })
+    crate::given::resource(&[])
 }
 
 /// The metadata of an authorization server whose endpoints are below its issuer.
@@ -38,11 +33,6 @@ pub fn server_at(issuer: &str) -> Value {
         "registration_endpoint": format!("{issuer}/register"),
         "code_challenge_methods_supported": ["S256"],
     })
-}
-
-/// The authorization server's metadata.
-pub fn server() -> Value {
-    server_at("https://as.example")
 }
 
 /// A document with other members; `null` stands for one that is not there.

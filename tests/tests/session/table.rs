@@ -9,8 +9,10 @@ use crate::suite::Script;
 
 fn scripts() -> impl Iterator<Item = Script> {
     [
-        crate::discovery::ALL, crate::login::ALL,
+        crate::discovery::ALL, crate::issuer::ALL, crate::legacy::ALL, crate::server_metadata::ALL, crate::login::ALL,
         crate::tokens::ALL,
+        crate::client_auth::ALL,
+        crate::refresh::ALL,
     ]
     .into_iter()
     .flatten()

@@ -30,6 +30,7 @@ pub mod bodies;
 pub mod dialling;
 pub mod framing;
 pub mod handshake;
+pub mod listening;
 pub mod server;
 
 /// Makes the port under test.

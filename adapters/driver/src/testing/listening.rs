@@ -1,0 +1,213 @@
+//! The cases that the callback listener of every adapter has to pass.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
+
+use mcp_authz_core::effect::{ListenOn, LoopbackHost, Page};
+use mcp_authz_core::failure::Kind;
+use mcp_authz_core::input::Callback;
+
+use super::{BlockOn, Blocking};
+use crate::arrivals::{Arrivals, Listening, PageSink};
+use crate::ports::{AsyncListener, Listener};
+
+/// Makes the listener under test.
+pub type MakeListener = fn() -> Box<dyn Listener>;
+
+impl<A: AsyncListener, B: BlockOn> Listener for Blocking<A, B> {
+    fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> Option<Listening> {
+        self.1.block_on(self.0.bind(on, arrivals))
+    }
+}
+
+struct Open {
+    listening: Listening,
+    arrived: Receiver<(Callback, PageSink)>,
+}
+
+impl Open {
+    fn new(make: MakeListener, host: LoopbackHost) -> Self {
+        let on = ListenOn { host, port: None, path: "/callback".to_owned() };
+        let (sender, arrived) = channel();
+        let arrivals = Arrivals::new(move |callback, page| {
+            let _over = sender.send((callback, page));
+        });
+        Self { listening: make().bind(&on, arrivals).unwrap(), arrived }
+    }
+
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.listening.port()))
+    }
+
+    fn arrival(&self) -> PageSink {
+        self.arrived.recv_timeout(Duration::from_secs(3)).unwrap().1
+    }
+}
+
+fn knock(address: SocketAddr, target: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    stream
+}
+
+/// The status of the answer; zero if the connection ends without one.
+fn status(mut stream: TcpStream) -> u16 {
+    stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    let mut text = String::new();
+    let _reset = stream.read_to_string(&mut text);
+    text.split(' ').nth(1).map_or(0, |status| status.parse().unwrap())
+}
+
+/// A callback is reported, and its browser gets the page that the session chose.
+pub fn a_callback_is_reported_and_answered(make: MakeListener) {
+    let open = Open::new(make, LoopbackHost::V4);
+    for (page, expected) in [
+        (Page::Refused(Kind::StateMismatch), 400),
+        (Page::Authorized, 200),
+    ] {
+        let browser = knock(open.address(), "/callback?code=x&state=y");
+        open.arrival().show(page);
+        assert_eq!(status(browser), expected);
+    }
+    let browser = knock(open.address(), "/callback?code=x&state=y");
+    drop(open.arrival());
+    assert_eq!(status(browser), 410);
+}
+
+/// Everything else is answered by the listener itself and ends nothing.
+pub fn what_is_no_callback_ends_nothing_host_189(make: MakeListener) {
+    let open = Open::new(make, LoopbackHost::V4);
+    assert_eq!(status(knock(open.address(), "/favicon.ico")), 404);
+    let long = format!("/callback?{}", "x".repeat(9 * 1024));
+    assert_eq!(status(knock(open.address(), &long)), 400);
+    drop(TcpStream::connect(open.address()).unwrap());
+    assert!(open.arrived.try_recv().is_err());
+    let browser = knock(open.address(), "/callback?code=x&state=y");
+    open.arrival().show(Page::Authorized);
+    assert_eq!(status(browser), 200);
+}
+
+/// A browser may prefer either address of `localhost`.
+pub fn localhost_is_served_on_every_address_there_is_nat_12(make: MakeListener) {
+    let open = Open::new(make, LoopbackHost::Localhost);
+    let port = open.listening.port();
+    let has_v6 = std::net::TcpListener::bind("[::1]:0").is_ok();
+    for address in ["127.0.0.1", "[::1]"].iter().take(1 + usize::from(has_v6)) {
+        let mut browser = TcpStream::connect(format!("{address}:{port}")).unwrap();
+        write!(browser, "GET /callback HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n").unwrap();
+        open.arrival().show(Page::Denied);
+        assert_eq!(status(browser), 200);
+    }
+}
+
+/// The port is closed when the login is over; who has arrived by then is still answered.
+pub fn the_port_closes_at_once_host_195(make: MakeListener) {
+    let open = Open::new(make, LoopbackHost::V4);
+    let address = open.address();
+    let silent = TcpStream::connect(address).unwrap();
+    let browser = knock(address, "/callback?code=x&state=y");
+    let sink = open.arrival();
+    let begun = Instant::now();
+    drop(open.listening);
+    while TcpStream::connect(address).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(1), "the port stays open");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(status(silent), 0);
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    sink.show(Page::Authorized);
+    assert_eq!(status(browser), 200);
+}
+
+/// Two hundred connections that trickle keep nobody waiting.
+pub fn slow_connections_keep_no_browser_waiting_host_191(make: MakeListener) {
+    let open = Open::new(make, LoopbackHost::V4);
+    let mut slow: Vec<_> =
+        (0..200).map(|_| TcpStream::connect(open.address()).unwrap()).collect();
+    for stream in &mut slow {
+        let _pushed_out = stream.write_all(b"G");
+    }
+    let begun = Instant::now();
+    let browser = knock(open.address(), "/callback?code=x&state=y");
+    open.arrival().show(Page::Authorized);
+    assert_eq!(status(browser), 200);
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    let held = slow.iter_mut().map(|stream| usize::from(!gone(stream))).sum::<usize>();
+    assert!(held <= 16, "{held} are held");
+}
+
+fn gone(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    match stream.read(&mut [0]) {
+        Ok(length) => length == 0,
+        Err(error) => {
+            !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+        }
+    }
+}
+
+/// A connection that says nothing is not held for ever.
+pub fn silence_is_ended_host_190(make: MakeListener) {
+    let open = Open::new(make, LoopbackHost::V4);
+    let mut silent = TcpStream::connect(open.address()).unwrap();
+    let begun = Instant::now();
+    while !gone(&mut silent) {
+        assert!(begun.elapsed() < Duration::from_secs(8));
+    }
+    assert!(begun.elapsed() > Duration::from_secs(3));
+}
+
+/// A flood of wrong callbacks costs the right one nothing.
+pub fn a_flood_of_wrong_callbacks_host_193(make: MakeListener) {
+    let open = Open::new(make, LoopbackHost::V4);
+    let address = open.address();
+    let flood = thread::spawn(move || {
+        (0..300).filter(|_| status(knock(address, "/callback?state=wrong")) == 400).count()
+    });
+    let mut right = None;
+    let mut refused = 0;
+    while refused < 300 {
+        let (_, sink) = open.arrived.recv_timeout(Duration::from_secs(5)).unwrap();
+        sink.show(Page::Refused(Kind::StateMismatch));
+        refused += 1;
+        if refused == 150 {
+            let browser = knock(address, "/callback?state=right");
+            right = Some(thread::spawn(move || status(browser)));
+        }
+    }
+    // One of the sinks above was the right one's, or it is the last.
+    if let Ok((_, sink)) = open.arrived.recv_timeout(Duration::from_secs(5)) {
+        sink.show(Page::Refused(Kind::StateMismatch));
+    }
+    assert_eq!(right.unwrap().join().unwrap(), 400);
+    assert_eq!(flood.join().unwrap(), 300);
+}
+
+/// The tests of the callback listener. The argument is a [`MakeListener`].
+#[macro_export]
+macro_rules! listener_contract {
+    ($make:expr) => {
+        $crate::listener_contract! { @cases $make;
+            a_callback_is_reported_and_answered,
+            what_is_no_callback_ends_nothing_host_189,
+            localhost_is_served_on_every_address_there_is_nat_12,
+            the_port_closes_at_once_host_195,
+            slow_connections_keep_no_browser_waiting_host_191,
+            silence_is_ended_host_190,
+            a_flood_of_wrong_callbacks_host_193,
+        }
+    };
+    (@cases $make:expr; $($case:ident,)*) => {
+        $(
+            #[test]
+            fn $case() {
+                $crate::testing::listening::$case($make);
+            }
+        )*
+    };
+}

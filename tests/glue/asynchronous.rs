@@ -1,0 +1,157 @@
+//! The job of the example clients on an async driver: what the pure job wants done is done with
+//! the session and its HTTP port, and the person is played or shown the page.
+
+use core::pin::pin;
+
+use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use mcp_authz_core::effect::{Limits, Reply, Told, Visit};
+use mcp_authz_core::input::Callback;
+use mcp_authz_driver::exchange::{self, Refusal};
+use mcp_authz_driver::on_demand::AuthSession;
+use mcp_authz_driver::ports::{AsyncHttp, AsyncListener, Observer, Runtime};
+use mcp_authz_tests::job::person::{LARGEST_PAGE, Person, PersonAction, PersonEvent};
+use mcp_authz_tests::job::{Action, Event, Job, LARGEST_ANSWER, Options, Outcome, Show, Step, Who};
+
+/// Shows what the session does, and queues the pages for the person.
+pub(crate) struct Face {
+    show: Show,
+    browser: bool,
+    visits: UnboundedSender<Visit>,
+}
+
+impl Face {
+    /// A face, and the pages it will be told of.
+    pub(crate) fn new(show: &Show, options: &Options) -> (Self, UnboundedReceiver<Visit>) {
+        let (visits, queue) = unbounded();
+        let browser = options.person == Who::Browser;
+        (Self { show: show.clone(), browser, visits }, queue)
+    }
+}
+
+impl Observer for Face {
+    fn told(&self, told: &Told) {
+        self.show.told(told);
+        if let Told::Open(visit) = told {
+            if self.browser {
+                self.show.step(&Step::open(visit));
+            }
+            // Nobody listens any more once the job is over.
+            let _over = self.visits.unbounded_send(visit.clone());
+        }
+    }
+}
+
+/// Does the whole job, and the person's part of it if the options say so.
+pub(crate) async fn run<H: AsyncHttp, L: AsyncListener, R: Runtime>(
+    options: &Options,
+    url: &str,
+    session: &AuthSession<H, L, R>,
+    http: &H,
+    visits: UnboundedReceiver<Visit>,
+    show: &Show,
+) -> Outcome {
+    let job = pin!(work(options, url, session, http, show));
+    let person = pin!(meet(options, session, http, visits, show));
+    let outcome = match select(job, person).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right((why, job)) => {
+            // Whoever waits for that person waits in vain.
+            let _stopped = session.cancel();
+            drop(job.await);
+            let outcome = Outcome::stuck(&why);
+            show.step(&Step::outcome(&outcome));
+            outcome
+        }
+    };
+    session.quiet().await;
+    outcome
+}
+
+fn limits(options: &Options, body: usize) -> Limits {
+    Limits { total: options.timeout, body, ..exchange::limits() }
+}
+
+async fn work<H: AsyncHttp, L: AsyncListener, R: Runtime>(
+    options: &Options,
+    url: &str,
+    session: &AuthSession<H, L, R>,
+    http: &H,
+    show: &Show,
+) -> Outcome {
+    let limits = limits(options, LARGEST_ANSWER);
+    let mut job = Job::new(options, url);
+    let mut turn = job.step(Event::Start);
+    loop {
+        show.all(&turn.said);
+        let settled = match turn.action {
+            Action::Send { request, mut enough } => {
+                let mut watch = |_: &_, piece: &[u8]| enough.piece(piece);
+                let event = match http.exchange(request, &limits, &mut watch).await {
+                    Reply::Answered(response) => Event::Answered(response),
+                    Reply::NotSent(why) | Reply::MaybeSent(why) => Event::Unreachable(why),
+                };
+                turn = job.step(event);
+                continue;
+            }
+            Action::Acquire { scopes, may_ask } => session.acquire(&scopes, may_ask).await,
+            Action::Challenge(refusal) => session.challenge(told(refusal)).await,
+            Action::Finish(outcome) => return outcome,
+        };
+        turn = match settled {
+            Ok(settlement) => job.step(Event::Settled(settlement.outcome)),
+            Err(stopped) => return Outcome::setup(&stopped.to_string()),
+        };
+    }
+}
+
+fn told(refusal: mcp_authz_tests::job::Refusal) -> Refusal {
+    let mcp_authz_tests::job::Refusal { epoch, status, headers, operation, again, may_ask } =
+        refusal;
+    Refusal { epoch, status, headers, operation, again, may_ask }
+}
+
+/// Meets each page: plays the person, or leaves it to the one at the browser. Returns only when
+/// nobody can go on.
+async fn meet<H: AsyncHttp, L: AsyncListener, R: Runtime>(
+    options: &Options,
+    session: &AuthSession<H, L, R>,
+    http: &H,
+    mut visits: UnboundedReceiver<Visit>,
+    show: &Show,
+) -> String {
+    while let Some(visit) = visits.next().await {
+        if visit.reissued || options.person != Who::Headless {
+            continue;
+        }
+        match play(options, http, &visit, show).await {
+            // The page for the browser is nobody's: there is no browser.
+            Ok(url) => drop(session.deliver(Callback::url(url))),
+            Err(why) => return why,
+        }
+    }
+    core::future::pending().await
+}
+
+async fn play<H: AsyncHttp>(
+    options: &Options,
+    http: &H,
+    visit: &Visit,
+    show: &Show,
+) -> Result<String, String> {
+    let limits = limits(options, LARGEST_PAGE);
+    let mut person = Person::new(visit.url(), &visit.redirect_uri);
+    let mut turn = person.step(PersonEvent::Start);
+    loop {
+        show.all(&turn.said);
+        turn = person.step(match turn.action {
+            PersonAction::Send(request) => match http.send(request, &limits).await {
+                Reply::Answered(response) => PersonEvent::Answered(response),
+                Reply::NotSent(why) | Reply::MaybeSent(why) => PersonEvent::Unreachable(why),
+            },
+            PersonAction::Arrived(url) => return Ok(url),
+            PersonAction::Stuck(why) => return Err(why),
+        });
+    }
+}

@@ -1,0 +1,163 @@
+//! The job of the example clients on the threaded driver: what the pure job wants done is done with
+//! the session and its HTTP port, and the person is played on a thread or shown the page.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use mcp_authz_core::effect::{Limits, Reply, Told, Visit};
+use mcp_authz_core::input::Callback;
+use mcp_authz_driver::exchange::{self, Refusal};
+use mcp_authz_driver::ports::{Http, Listener, Observer};
+use mcp_authz_driver::threaded::AuthSession;
+use mcp_authz_tests::job::person::{LARGEST_PAGE, Person, PersonAction, PersonEvent};
+use mcp_authz_tests::job::{Action, Event, Job, LARGEST_ANSWER, Options, Outcome, Show, Step, Who};
+
+/// Shows what the session does, and queues the pages for the person.
+pub(crate) struct Face {
+    show: Show,
+    browser: bool,
+    visits: Sender<Visit>,
+}
+
+impl Face {
+    /// A face, and the pages it will be told of.
+    pub(crate) fn new(show: &Show, options: &Options) -> (Self, Receiver<Visit>) {
+        let (visits, queue) = channel();
+        let browser = options.person == Who::Browser;
+        (Self { show: show.clone(), browser, visits }, queue)
+    }
+}
+
+impl Observer for Face {
+    fn told(&self, told: &Told) {
+        self.show.told(told);
+        if let Told::Open(visit) = told {
+            if self.browser {
+                self.show.step(&Step::open(visit));
+            }
+            // Nobody listens any more once the job is over.
+            let _over = self.visits.send(visit.clone());
+        }
+    }
+}
+
+/// Does the whole job, and the person's part of it if the options say so.
+pub(crate) fn run<H: Http + Clone, L: Listener>(
+    options: &Options,
+    url: &str,
+    session: &AuthSession<H, L>,
+    http: &H,
+    visits: Receiver<Visit>,
+    show: &Show,
+) -> Outcome {
+    let stuck = Arc::new(Mutex::new(None));
+    let person = {
+        let (options, session, http) = (options.clone(), session.clone(), http.clone());
+        let (show, stuck) = (show.clone(), Arc::clone(&stuck));
+        move || meet(&options, &session, &http, visits, &show, &stuck)
+    };
+    // The thread ends with the program: a person may look at a page for as long as they like.
+    thread::spawn(person);
+    let outcome = work(options, url, session, http, show);
+    let _saved = session.quiet();
+    match stuck.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(why) => {
+            let outcome = Outcome::stuck(&why);
+            show.step(&Step::outcome(&outcome));
+            outcome
+        }
+        None => outcome,
+    }
+}
+
+fn limits(options: &Options, body: usize) -> Limits {
+    Limits { total: options.timeout, body, ..exchange::limits() }
+}
+
+fn work<H: Http, L: Listener>(
+    options: &Options,
+    url: &str,
+    session: &AuthSession<H, L>,
+    http: &H,
+    show: &Show,
+) -> Outcome {
+    let limits = limits(options, LARGEST_ANSWER);
+    let mut job = Job::new(options, url);
+    let mut turn = job.step(Event::Start);
+    loop {
+        show.all(&turn.said);
+        let settled = match turn.action {
+            Action::Send { request, mut enough } => {
+                let mut watch = |_: &_, piece: &[u8]| enough.piece(piece);
+                let event = match http.exchange(request, &limits, &mut watch) {
+                    Reply::Answered(response) => Event::Answered(response),
+                    Reply::NotSent(why) | Reply::MaybeSent(why) => Event::Unreachable(why),
+                };
+                turn = job.step(event);
+                continue;
+            }
+            Action::Acquire { scopes, may_ask } => session.acquire(&scopes, may_ask),
+            Action::Challenge(refusal) => session.challenge(told(refusal)),
+            Action::Finish(outcome) => return outcome,
+        };
+        turn = match settled {
+            Ok(settlement) => job.step(Event::Settled(settlement.outcome)),
+            Err(stopped) => return Outcome::setup(&stopped.to_string()),
+        };
+    }
+}
+
+fn told(refusal: mcp_authz_tests::job::Refusal) -> Refusal {
+    let mcp_authz_tests::job::Refusal { epoch, status, headers, operation, again, may_ask } =
+        refusal;
+    Refusal { epoch, status, headers, operation, again, may_ask }
+}
+
+/// Meets each page: plays the person, or leaves it to the one at the browser.
+fn meet<H: Http, L: Listener>(
+    options: &Options,
+    session: &AuthSession<H, L>,
+    http: &H,
+    visits: Receiver<Visit>,
+    show: &Show,
+    stuck: &Mutex<Option<String>>,
+) {
+    for visit in visits {
+        if visit.reissued || options.person != Who::Headless {
+            continue;
+        }
+        match play(options, http, &visit, show) {
+            // The page for the browser is nobody's: there is no browser.
+            Ok(url) => drop(session.deliver(Callback::url(url))),
+            Err(why) => {
+                *stuck.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+                // Whoever waits for that person waits in vain.
+                let _stopped = session.cancel();
+                return;
+            }
+        }
+    }
+}
+
+fn play<H: Http>(
+    options: &Options,
+    http: &H,
+    visit: &Visit,
+    show: &Show,
+) -> Result<String, String> {
+    let limits = limits(options, LARGEST_PAGE);
+    let mut person = Person::new(visit.url(), &visit.redirect_uri);
+    let mut turn = person.step(PersonEvent::Start);
+    loop {
+        show.all(&turn.said);
+        turn = person.step(match turn.action {
+            PersonAction::Send(request) => match http.send(request, &limits) {
+                Reply::Answered(response) => PersonEvent::Answered(response),
+                Reply::NotSent(why) | Reply::MaybeSent(why) => PersonEvent::Unreachable(why),
+            },
+            PersonAction::Arrived(url) => return Ok(url),
+            PersonAction::Stuck(why) => return Err(why),
+        });
+    }
+}
