@@ -27,5 +27,11 @@ mod issuer;
 mod refresh;
 #[path = "session/client_auth.rs"]
 mod client_auth;
+#[path = "session/registration.rs"]
+mod registration;
+#[path = "session/client_documents.rs"]
+mod client_documents;
+#[path = "session/binding.rs"]
+mod binding;
 #[path = "session/table.rs"]
 mod table;

@@ -111,8 +111,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         let waiter = shared.waiter();
         if let Some((granted, nudge)) = shared.published.live(scopes, shared.clock()) {
             if nudge {
-                let (scopes, may_ask) = (ScopeSet::empty(), false);
-                shared.step(|_| Input::Acquire(Acquire { waiter, scopes, may_ask }))?;
+                shared.step(|_| Input::Wake)?;
             }
             return Ok(Settlement { waiter, outcome: Ok(granted), unsaved: false });
         }

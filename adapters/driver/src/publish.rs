@@ -34,9 +34,8 @@ impl Published {
         self.granted.load_full()
     }
 
-    /// The current grant if it can be used as it is, and whether the session should be told, by
-    /// an [`Acquire`](mcp_authz_core::input::Acquire) that nobody waits for, that the token ages.
-    /// Nothing if the session has to be asked.
+    /// The current grant if it can be used as it is, and whether the session should be woken to
+    /// see that its token ages. Nothing if the session has to be asked.
     #[must_use]
     pub fn live(&self, scopes: &ScopeSet, clock: &dyn Clock) -> Option<(Arc<Granted>, bool)> {
         let granted = self.granted()?;

@@ -93,8 +93,7 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
         let waiter = shared.waiter();
         if let Some((granted, nudge)) = shared.published.live(scopes, &*shared.common.clock) {
             if nudge {
-                let (scopes, may_ask) = (ScopeSet::empty(), false);
-                shared.offer(|_| Input::Acquire(Acquire { waiter, scopes, may_ask }))?;
+                shared.offer(|_| Input::Wake)?;
             }
             return Ok(Settlement { waiter, outcome: Ok(granted), unsaved: false });
         }

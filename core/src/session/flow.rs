@@ -692,7 +692,7 @@ impl Session {
         }
         let has_token = minted.value.access_token.is_some();
         self.body.memory.grant = Some(minted);
-        self.body.memory.unsaved = flow.ground.unsaved;
+        self.body.memory.set_unsaved(flow.ground.unsaved, now.mono);
         if refreshed {
             self.body.memory.refreshed = Some(now.mono);
         }
@@ -713,7 +713,7 @@ impl Session {
             return;
         }
         memory.grant = Some(minted);
-        memory.unsaved = unsaved;
+        memory.set_unsaved(unsaved, now.mono);
         if memory.unpublished() {
             self.publish(now);
         }

@@ -94,6 +94,14 @@ impl Memory {
         self.unsaved && self.save_after.is_none_or(|after| after <= now)
     }
 
+    /// Whether the newest record is durable, as its flow found out just now.
+    pub(crate) fn set_unsaved(&mut self, unsaved: bool, now: Monotonic) {
+        self.unsaved = unsaved;
+        if unsaved {
+            self.postpone_save(now);
+        }
+    }
+
     pub(crate) fn postpone_save(&mut self, now: Monotonic) {
         self.save_after = Some(now.after(SAVE_PAUSE));
     }

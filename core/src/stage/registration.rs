@@ -190,7 +190,9 @@ impl Registration {
         };
         let key = record::client_key(&self.ask.issuer, &redirect.set);
         match vault::read::<Client>(record, &key, cx)? {
-            Some(held) if usable(&held.value, cx.wall) => Ok(self::stored(held, redirect, cx)),
+            Some(held) if usable(&held.value, cx.wall) && !refused(&self.ask, &held.value) => {
+                Ok(self::stored(held, redirect, cx))
+            }
             _ => self.register(redirect, cx),
         }
     }
@@ -293,6 +295,16 @@ fn stored(held: Held<Client>, redirect: Redirected, cx: &mut Cx<'_>) -> Turn<Reg
 /// said that it does not know it (REG-14, REG-21).
 fn usable(client: &Client, now: Timestamp) -> bool {
     !client.stale && client.expires.is_none_or(|end| now < end)
+}
+
+/// Whether this is the client that the server has said it does not know. The store has it still,
+/// until a new one takes its place (HOST-217).
+fn refused(ask: &Ask, client: &Client) -> bool {
+    ask.held.iter().map(|held| &held.value).any(|held| {
+        held.stale
+            && held.issuer == client.issuer
+            && held.credentials.client_id == client.credentials.client_id
+    })
 }
 
 /// Chooses the way, in order (REG-01).

@@ -50,6 +50,7 @@ pub struct Sim {
     pages: VecDeque<(ArrivalId, Page)>,
     listening: BTreeMap<TicketId, u16>,
     no_listener: bool,
+    silent_listener: bool,
     unsettled: BTreeMap<WaiterId, Asking>,
     settled: BTreeMap<WaiterId, Settlement>,
     settled_twice: BTreeSet<WaiterId>,
@@ -113,6 +114,7 @@ impl Sim {
             pages: VecDeque::new(),
             listening: BTreeMap::new(),
             no_listener: false,
+            silent_listener: false,
             unsettled: BTreeMap::new(),
             settled: BTreeMap::new(),
             settled_twice: BTreeSet::new(),
@@ -323,6 +325,9 @@ impl Sim {
 
     fn listen(&mut self, listen: Listen) {
         let (on, ticket) = listen.split();
+        if self.silent_listener {
+            return;
+        }
         let bound = if self.no_listener {
             Bound::Failed
         } else {
@@ -465,5 +470,10 @@ impl Sim {
     /// Nothing can listen on loopback from here on.
     pub const fn break_listener(&mut self) {
         self.no_listener = true;
+    }
+
+    /// The host does not say whether it listens from here on.
+    pub const fn silence_listener(&mut self, silent: bool) {
+        self.silent_listener = silent;
     }
 }

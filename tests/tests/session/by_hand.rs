@@ -7,25 +7,25 @@ use mcp_authz_core::input::WaiterId;
 use mcp_authz_tests::sim::Sim;
 use serde_json::{Value, json};
 
-pub use crate::given::{METADATA as SERVER, REGISTER, RESOURCE, TOKEN, server};
+pub(crate) use crate::given::{METADATA as SERVER, REGISTER, RESOURCE, TOKEN, server};
 
 /// Where the resource's metadata is looked for last.
-pub const RESOURCE_ROOT: &str = "/.well-known/oauth-protected-resource";
+pub(crate) const RESOURCE_ROOT: &str = "/.well-known/oauth-protected-resource";
 /// Where the authorization server's metadata is looked for last.
-pub const SERVER_OPENID: &str = "https://as.example/.well-known/openid-configuration";
+pub(crate) const SERVER_OPENID: &str = "https://as.example/.well-known/openid-configuration";
 
 /// A session with nothing configured but the MCP URL.
-pub fn plain() -> Sim {
+pub(crate) fn plain() -> Sim {
     Sim::by_hand(|config| config)
 }
 
 /// The resource's metadata.
-pub fn resource() -> Value {
+pub(crate) fn resource() -> Value {
     crate::given::resource(&[])
 }
 
 /// The metadata of an authorization server whose endpoints are below its issuer.
-pub fn server_at(issuer: &str) -> Value {
+pub(crate) fn server_at(issuer: &str) -> Value {
     json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),
@@ -36,7 +36,7 @@ pub fn server_at(issuer: &str) -> Value {
 }
 
 /// A document with other members; `null` stands for one that is not there.
-pub fn with(mut document: Value, members: Value) -> Value {
+pub(crate) fn with(mut document: Value, members: Value) -> Value {
     let (Value::Object(all), Value::Object(members)) = (&mut document, members) else {
         panic!("documents are objects");
     };
@@ -45,43 +45,43 @@ pub fn with(mut document: Value, members: Value) -> Value {
 }
 
 /// A token answer without a refresh token.
-pub fn tokens() -> Value {
+pub(crate) fn tokens() -> Value {
     json!({ "access_token": "AT-CANARY", "token_type": "Bearer", "expires_in": 3600 })
 }
 
 /// A token answer with one.
-pub fn refreshable() -> Value {
+pub(crate) fn refreshable() -> Value {
     with(tokens(), json!({ "refresh_token": "RT-CANARY" }))
 }
 
 /// The resource's metadata is asked for and found.
 #[track_caller]
-pub fn listed(sim: &mut Sim) {
+pub(crate) fn listed(sim: &mut Sim) {
     sim.expect_call(Method::GET, RESOURCE).reply_json(200, &resource());
 }
 
 /// Both documents are asked for; the server's is this one.
 #[track_caller]
-pub fn discovered_as(sim: &mut Sim, server: &Value) {
+pub(crate) fn discovered_as(sim: &mut Sim, server: &Value) {
     listed(sim);
     sim.expect_call(Method::GET, SERVER).reply_json(200, server);
 }
 
 /// Both documents are asked for and found.
 #[track_caller]
-pub fn discovered(sim: &mut Sim) {
+pub(crate) fn discovered(sim: &mut Sim) {
     discovered_as(sim, &server());
 }
 
 /// The client registers and becomes `c1`.
 #[track_caller]
-pub fn registered(sim: &mut Sim) {
+pub(crate) fn registered(sim: &mut Sim) {
     sim.expect_call(Method::POST, REGISTER).reply_json(201, &json!({ "client_id": "c1" }));
 }
 
 /// A caller asks, and everything happens up to the page that the person sees.
 #[track_caller]
-pub fn asked(sim: &mut Sim) -> WaiterId {
+pub(crate) fn asked(sim: &mut Sim) -> WaiterId {
     let waiter = sim.acquire("");
     discovered(sim);
     registered(sim);
@@ -90,7 +90,7 @@ pub fn asked(sim: &mut Sim) -> WaiterId {
 
 /// The person agrees, and the code is exchanged for these tokens.
 #[track_caller]
-pub fn agreed(sim: &mut Sim, waiter: WaiterId, tokens: &Value) {
+pub(crate) fn agreed(sim: &mut Sim, waiter: WaiterId, tokens: &Value) {
     let arrival = sim.expect_visit().arrive_with_code("");
     sim.expect_call(Method::POST, TOKEN).reply_json(200, tokens);
     sim.expect_granted(waiter);
@@ -99,7 +99,7 @@ pub fn agreed(sim: &mut Sim, waiter: WaiterId, tokens: &Value) {
 
 /// Nothing was sent to this place, and nobody was shown a page.
 #[track_caller]
-pub fn untouched(sim: &mut Sim, host: &str) {
+pub(crate) fn untouched(sim: &mut Sim, host: &str) {
     let sent: Vec<&String> = sim.requests().iter().filter(|sent| sent.contains(host)).collect();
     assert!(sent.is_empty(), "sent there: {sent:?}");
     sim.expect_no_call();

@@ -143,6 +143,14 @@ pub fn logged_in(sim: &mut Sim, answer: &Value) {
     assert_eq!(bearer(sim), held(answer));
 }
 
+/// The pause before the next attempt goes by. With restarts it is skipped when the attempt is
+/// expected, so that its answer can be given to the process that sent it.
+pub fn pause_until(sim: &mut Sim, second: u64) {
+    if !sim.restarting() {
+        sim.at(second);
+    }
+}
+
 /// The token endpoint's refusal.
 pub fn error(code: &str) -> Value {
     json!({ "error": code })

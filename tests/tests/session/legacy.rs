@@ -3,8 +3,7 @@
 use http::Method;
 use mcp_authz_core::config::{PreRegistered, Profile};
 use mcp_authz_core::effect::{RecordKind, Why};
-use mcp_authz_core::failure::Switch;
-use mcp_authz_tests::model::{Endpoint, Settings};
+use mcp_authz_tests::model::{RefreshIssue, Settings};
 use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 
@@ -109,26 +108,26 @@ scripts! {
     }
 
     a_resource_that_has_shown_metadata_is_never_an_old_one_again_leg_05(
-        sim = Sim::against(Settings::revision("2026-07-28"), |config| config.persistent(true))
+        sim = {
+            let mut settings = Settings::revision("2026-07-28");
+            settings.server.tokens.refresh = RefreshIssue::Never;
+            Sim::against(settings, |config| config.persistent(true))
+        }
     ) {
-        sim.acquire("");
+        let waiter = sim.acquire("");
         sim.log_in();
+        sim.expect_granted(waiter);
         sim.new_process(|config| config.persistent(true));
-        sim.model().set(|settings| {
-            settings.prm.places.clear();
-            settings.server.issuer = "https://mcp.example".to_owned();
-        });
+        let waiter = sim.acquire("");
+        sim.expect_granted(waiter);
+        sim.model().set(|settings| settings.prm.places.clear());
         sim.model().revoke_all();
-        sim.model().clear_seen();
-        let waiter = sim.refused(401, "");
+        let waiter = sim.call_tool("echo", false).expect_err("the token is revoked");
         sim.serve();
-        // The stored token is tried first; it is for another issuer's endpoint, which is gone.
-        let _ = waiter;
         let failure = sim.expect_failed(waiter, "discovery_failed");
         assert_eq!(failure.rule(), "LEG-05");
-        assert_eq!(failure.switches(), [] as [Switch; 0]);
-        assert_eq!(sim.model().count(Endpoint::AsOauth), 0);
-        assert_eq!(sim.model().count(Endpoint::Register), 0);
+        assert_eq!(failure.switches(), []);
+        assert_eq!(sim.count("https://mcp.example/.well-known/oauth-authorization-server"), 0);
     }
 
     registration_may_not_be_there_leg_09(sim = plain()) {

@@ -172,9 +172,7 @@ scripts! {
     ) {
         let waiter = sim.acquire("");
         sim.serve();
-        // Each restart asks once more, and the requests of a search are counted.
-        let code = if sim.restarting() { "too_many_redirects" } else { "too_many_redirects" };
-        let failure = sim.expect_failed(waiter, code);
+        let failure = sim.expect_failed(waiter, "too_many_redirects");
         assert_eq!(failure.purpose(), Some(Purpose::ServerMetadata));
     }
 

@@ -9,7 +9,7 @@ use crate::suite::Script;
 
 fn scripts() -> impl Iterator<Item = Script> {
     [
-        crate::discovery::ALL, crate::issuer::ALL, crate::legacy::ALL, crate::server_metadata::ALL, crate::login::ALL,
+        crate::discovery::ALL, crate::binding::ALL, crate::client_documents::ALL, crate::registration::ALL, crate::issuer::ALL, crate::legacy::ALL, crate::server_metadata::ALL, crate::login::ALL,
         crate::tokens::ALL,
         crate::client_auth::ALL,
         crate::refresh::ALL,

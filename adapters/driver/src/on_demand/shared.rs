@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures_channel::{mpsc, oneshot};
 use mcp_authz_core::effect::{Effects, Settlement, TicketId, Work};
-use mcp_authz_core::failure::{Failure, Kind};
 use mcp_authz_core::input::{Input, WaiterId};
 use mcp_authz_core::session::{Session, Snapshot};
 
@@ -119,15 +118,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
 
     pub(super) fn cancel_all(self: &Arc<Self>) -> Result<(), DriveError> {
         let waiting: Vec<_> = self.lock().mail.keys().copied().collect();
-        for waiter in waiting {
-            self.step(|_| Input::Cancel(waiter))?;
-            let mail = self.lock().mail.remove(&waiter);
-            if let Some(settle) = mail {
-                let outcome = Err(Arc::new(Failure::new(Kind::Cancelled, "HOST-195")));
-                let _nobody_left = settle.send(Ok(Settlement { waiter, outcome, unsaved: false }));
-            }
-        }
-        Ok(())
+        waiting.into_iter().try_for_each(|waiter| self.step(|_| Input::Cancel(waiter)))
     }
 
     pub(super) fn close(&self) {

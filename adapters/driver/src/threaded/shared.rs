@@ -7,7 +7,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 
 use mcp_authz_core::effect::{Effects, Settlement, Work};
-use mcp_authz_core::failure::{Failure, Kind};
 use mcp_authz_core::input::{Input, WaiterId};
 use mcp_authz_core::session::{Session, Snapshot};
 
@@ -134,16 +133,7 @@ impl<H: Http, L: Listener> Shared<H, L> {
 
     pub(super) fn cancel(self: &Arc<Self>) -> Result<(), DriveError> {
         let waiting: Vec<_> = self.lock().mail.keys().copied().collect();
-        for waiter in waiting {
-            self.step(|_| Input::Cancel(waiter), true)?;
-            let failure = Failure::new(Kind::Cancelled, "HOST-195");
-            let outcome = Err(Arc::new(failure));
-            if let Some(mail @ None) = self.lock().mail.get_mut(&waiter) {
-                *mail = Some(Settlement { waiter, outcome, unsaved: false });
-            }
-            self.turned.notify_all();
-        }
-        Ok(())
+        waiting.into_iter().try_for_each(|waiter| self.step(|_| Input::Cancel(waiter), true))
     }
 
     pub(super) fn close(&self) {

@@ -1,0 +1,453 @@
+//! How to become a client: the order of the ways, dynamic registration, and when it is made anew.
+
+use http::Method;
+use mcp_authz_core::config::PreRegistered;
+use mcp_authz_core::effect::{LoopbackHost, Purpose, RecordKind, Why};
+use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_core::secret::Secret;
+use mcp_authz_tests::model::{AuthMethod, Endpoint, RegistrationMode, Settings};
+use mcp_authz_tests::sim::Sim;
+use serde_json::json;
+
+use crate::by_hand::*;
+use crate::given::known_client;
+
+/// An honest server with one thing changed, and a session with a store.
+fn changed(change: impl FnOnce(&mut Settings)) -> Sim {
+    let mut settings = Settings::revision("2026-07-28");
+    change(&mut settings);
+    Sim::against(settings, |config| config.persistent(true))
+}
+
+/// A session whose redirect URI somebody else serves.
+fn served_elsewhere() -> Sim {
+    Sim::by_hand(|config| config.redirect_uri("https://app.example/cb"))
+}
+
+/// The same with a store.
+fn kept_elsewhere() -> Sim {
+    Sim::by_hand(|config| config.redirect_uri("https://app.example/cb").persistent(true))
+}
+
+/// A caller asks, and both documents are found.
+fn up_to_registration(sim: &mut Sim) -> mcp_authz_core::input::WaiterId {
+    let waiter = sim.acquire("");
+    discovered(sim);
+    waiter
+}
+
+/// A login goes through.
+fn logs_in(sim: &mut Sim) {
+    let waiter = sim.acquire("");
+    sim.log_in();
+    sim.expect_granted(waiter);
+}
+
+scripts! {
+    credentials_agreed_upon_come_first_reg_01_reg_05(sim = Sim::by_hand(|config| {
+        config
+            .pre_registered(known_client(None))
+            .client_document("https://app.example/client.json", &[])
+    })) {
+        sim.acquire("");
+        let all = json!({ "client_id_metadata_document_supported": true });
+        discovered_as(sim, &with(server(), all));
+        assert_eq!(sim.expect_visit().param("client_id").as_deref(), Some("known"));
+        sim.expect_no_call();
+        sim.expect_note("client by pre_registered");
+    }
+
+    credentials_for_the_only_server_need_no_issuer_reg_05(sim = Sim::by_hand(|config| {
+        config.redirect_uri("https://app.example/cb").pre_registered(PreRegistered {
+            issuer: None,
+            client_id: "known".to_owned(),
+            secret: Some(Secret::new("SECRET-CANARY")),
+            method: None,
+        })
+    })) {
+        let waiter = up_to_registration(sim);
+        assert!(!sim.listens());
+        sim.expect_visit().arrive_with_code("");
+        let call = sim.expect_call(Method::POST, TOKEN);
+        assert!(call.header("authorization").starts_with("Basic "));
+        assert!(call.form("client_id").is_empty());
+        call.reply_json(200, &tokens());
+        sim.expect_granted(waiter);
+    }
+
+    a_known_public_client_is_one_where_none_is_not_listed_d15_cauth_02(
+        sim = Sim::by_hand(|config| config.pre_registered(known_client(None)))
+    ) {
+        sim.acquire("");
+        let methods = json!({ "token_endpoint_auth_methods_supported": ["client_secret_basic"] });
+        discovered_as(sim, &with(server(), methods));
+        sim.expect_note("lenient: unlisted_none for https://as.example");
+        sim.expect_visit();
+    }
+
+    a_known_client_whose_secret_nobody_takes_is_refused_early_cauth_02(
+        sim = Sim::by_hand(|config| config.pre_registered(known_client(Some("SECRET-CANARY"))))
+    ) {
+        let waiter = sim.acquire("");
+        let methods = json!({ "token_endpoint_auth_methods_supported": ["private_key_jwt"] });
+        discovered_as(sim, &with(server(), methods));
+        sim.expect_failed(waiter, "client_auth_unsupported");
+        sim.expect_no_visit();
+    }
+
+    a_registration_says_what_kind_of_program_asks_reg_06_to_reg_10_reg_18_nat_06(sim = plain()) {
+        up_to_registration(sim);
+        assert!(sim.listens());
+        let call = sim.expect_call(Method::POST, REGISTER);
+        assert_eq!(call.header("content-type"), "application/json");
+        assert_eq!(call.header("authorization"), "");
+        let asked = call.json();
+        assert_eq!(asked["application_type"], "native");
+        assert_eq!(asked["token_endpoint_auth_method"], "none");
+        assert_eq!(asked["grant_types"], json!(["authorization_code", "refresh_token"]));
+        assert_eq!(asked["redirect_uris"], json!(["http://127.0.0.1:51000/callback"]));
+    }
+
+    a_web_program_says_so_reg_10(sim = served_elsewhere()) {
+        up_to_registration(sim);
+        let call = sim.expect_call(Method::POST, REGISTER);
+        assert_eq!(call.json()["application_type"], "web");
+    }
+
+    an_initial_access_token_goes_to_the_registration_alone_reg_06(
+        sim = {
+            let mut settings = Settings::revision("2026-07-28");
+            settings.server.registration.initial_access_token = Some("IAT-CANARY".to_owned());
+            Sim::against(settings, |config| {
+                config.initial_access_token(Secret::new("IAT-CANARY"))
+            })
+        }
+    ) {
+        logs_in(sim);
+        let with_token = sim.model().seen().iter().filter(|seen| seen.authorized()).count();
+        assert_eq!(with_token, 1);
+    }
+
+    a_closed_registration_says_whose_it_is_reg_17(
+        sim = changed(|settings| {
+            settings.server.registration.initial_access_token = Some("IAT-CANARY".to_owned());
+        })
+    ) {
+        let waiter = sim.acquire("");
+        sim.serve();
+        let failure = sim.expect_failed(waiter, "registration_failed");
+        let said = failure.said().expect("the server gave a reason");
+        assert_eq!((said.error.as_str(), said.status), ("invalid_token", Some(401)));
+        assert_eq!(failure.remedy(), Remedy::Register);
+        assert_eq!(failure.purpose(), Some(Purpose::Registration));
+        assert_eq!(sim.model().count(Endpoint::Register), 1);
+        assert!(!sim.listens());
+    }
+
+    a_refused_redirect_is_reported_in_the_servers_words_reg_11_reg_17(
+        sim = changed(|settings| {
+            settings.server.registration.mode =
+                RegistrationMode::Refuses("invalid_redirect_uri".to_owned());
+        })
+    ) {
+        let waiter = sim.acquire("");
+        sim.serve();
+        let failure = sim.expect_failed(waiter, "registration_failed");
+        let said = failure.said().expect("the server gave a reason");
+        assert_eq!(said.error, "invalid_redirect_uri");
+        assert_eq!(said.description.as_deref(), Some("this server registers nobody"));
+        assert_eq!(sim.model().count(Endpoint::Register), 1);
+    }
+
+    an_answer_that_cannot_be_used_ends_the_login_reg_13_reg_15_host_149_host_151_host_152(
+        sim = plain()
+    ) {
+        for (answer, code) in [
+            (json!({}), "registration_failed"),
+            (json!({ "client_id": "" }), "registration_failed"),
+            (json!({ "client_id": "c", "redirect_uris": ["https://evil.example/cb"] }),
+                "registration_unusable"),
+            (json!({ "client_id": "c", "token_endpoint_auth_method": "private_key_jwt" }),
+                "registration_unusable"),
+            (json!({ "client_id": "c", "token_endpoint_auth_method": "client_secret_basic" }),
+                "registration_unusable"),
+        ] {
+            let waiter = up_to_registration(sim);
+            sim.expect_call(Method::POST, REGISTER).reply_json(201, &answer);
+            sim.expect_failed(waiter, code);
+            sim.expect_no_visit();
+            assert!(!sim.listens());
+        }
+    }
+
+    a_redirect_of_the_registration_is_never_followed_tok_05_host_049(sim = plain()) {
+        for status in [301, 302, 303, 307, 308] {
+            let waiter = up_to_registration(sim);
+            let headers = [("location", "https://evil.example/register")];
+            sim.expect_call(Method::POST, REGISTER).respond(status, &headers, b"");
+            sim.expect_failed(waiter, "redirect_refused");
+            untouched(sim, "evil.example");
+        }
+    }
+
+    a_registration_that_is_lost_is_not_repeated_reg_17(sim = plain()) {
+        let waiter = up_to_registration(sim);
+        sim.expect_call(Method::POST, REGISTER).maybe_sent(Why::Broken);
+        assert!(sim.expect_failed(waiter, "transient").remedy().retryable());
+        let waiter = up_to_registration(sim);
+        sim.at(31);
+        sim.expect_failed(waiter, "timeout");
+        let waiter = up_to_registration(sim);
+        sim.expect_call(Method::POST, REGISTER).reply(503);
+        sim.expect_failed(waiter, "transient");
+        sim.expect_no_call();
+    }
+
+    the_answer_decides_how_the_client_authenticates_reg_15_cauth_04(
+        sim = changed(|settings| settings.server.registration.assigns = Some(AuthMethod::Post))
+    ) {
+        logs_in(sim);
+        let form = sim.model().seen_at(Endpoint::Token).next().expect("one exchange").form.clone();
+        assert!(form.get("client_secret").is_some());
+    }
+
+    two_hundred_will_do_and_a_secret_nobody_asked_for_is_left_reg_13_reg_16(
+        sim = changed(|settings| {
+            let rules = &mut settings.server.registration;
+            rules.status = 200;
+            rules.secret_unasked = true;
+            rules.omits_method = true;
+        })
+    ) {
+        logs_in(sim);
+        let form = sim.model().seen_at(Endpoint::Token).next().expect("one exchange").form.clone();
+        assert!(form.get("client_secret").is_none());
+    }
+
+    no_method_suits_a_client_yet_to_register_host_138(sim = plain()) {
+        let waiter = sim.acquire("");
+        let methods = json!({ "token_endpoint_auth_methods_supported": ["tls_client_auth"] });
+        discovered_as(sim, &with(server(), methods));
+        sim.expect_failed(waiter, "client_auth_unsupported");
+        sim.expect_no_call();
+    }
+
+    without_any_way_the_host_is_asked_for_credentials_reg_20_host_161(
+        sim = Sim::against(
+            {
+                let mut settings = Settings::revision("2026-07-28");
+                settings.server.registration.mode = RegistrationMode::Closed;
+                settings.server.client_documents.supported = true;
+                settings
+            },
+            |config| config,
+        )
+    ) {
+        let waiter = sim.acquire("");
+        sim.serve();
+        let failure = sim.expect_failed(waiter, "no_registration_method");
+        assert_eq!((failure.rule(), failure.remedy()), ("REG-20", Remedy::Register));
+        assert_eq!(failure.subject(), Some("https://as.example"));
+        assert_eq!(sim.model().count(Endpoint::Register), 0);
+    }
+
+    registration_may_be_switched_off_reg_04(
+        sim = Sim::by_hand(|config| config.dynamic_registration(false))
+    ) {
+        let waiter = up_to_registration(sim);
+        sim.expect_failed(waiter, "no_registration_method");
+        sim.expect_no_call();
+    }
+
+    a_registration_is_found_again_reg_02_reg_22(
+        sim = changed(|settings| {
+            settings.server.tokens.refresh = mcp_authz_tests::model::RefreshIssue::Never;
+        })
+    ) {
+        logs_in(sim);
+        sim.model().revoke_all();
+        // Another port: the registration is for any.
+        sim.new_process(|config| {
+            config.persistent(true).redirect_loopback(LoopbackHost::V4, Some(50_001), "/callback")
+        });
+        logs_in(sim);
+        let waiter = sim.call_tool("echo", false).err();
+        assert_eq!(waiter, None);
+        assert_eq!(sim.model().count(Endpoint::Register), 1);
+    }
+
+    a_secret_that_has_ended_is_never_used_reg_14(
+        sim = changed(|settings| {
+            settings.server.registration.assigns = Some(AuthMethod::Basic);
+            settings.server.registration.secret_life_s = Some(600);
+        })
+    ) {
+        logs_in(sim);
+        sim.at(601);
+        let waiter = sim.call_tool("echo", false).err();
+        assert_eq!(waiter, None);
+        sim.model().revoke_all();
+        let waiter = sim.call_tool("echo", false).expect_err("the token is revoked");
+        sim.log_in();
+        sim.expect_granted(waiter);
+        assert_eq!(sim.model().count(Endpoint::Register), 2);
+    }
+
+    what_manages_a_registration_is_kept_and_never_fetched_reg_19_host_150_host_156(
+        sim = Sim::by_hand(|config| config.persistent(true))
+    ) {
+        let waiter = up_to_registration(sim);
+        sim.expect_call(Method::POST, REGISTER).reply_json(201, &json!({
+            "client_id": "c1",
+            "registration_access_token": "RAT-CANARY",
+            "registration_client_uri": "https://evil.example/c1",
+            "issuer": "https://evil.example",
+            "token_endpoint": "https://evil.example/token",
+        }));
+        agreed(sim, waiter, &tokens());
+        untouched(sim, "evil.example");
+        let kept = sim.store().documents(RecordKind::Client);
+        assert_eq!(kept[0]["management"]["token"], "RAT-CANARY");
+        assert_eq!(kept[0]["issuer"], "https://as.example");
+    }
+
+    a_forgotten_registration_is_made_anew_once_reg_21_host_158(sim = plain()) {
+        let waiter = asked(sim);
+        sim.expect_visit().arrive_with_code("");
+        let refusal = json!({ "error": "invalid_client" });
+        sim.expect_call(Method::POST, TOKEN).reply_json(401, &refusal);
+        sim.expect_waiting(waiter);
+        sim.expect_call(Method::POST, REGISTER).reply_json(201, &json!({ "client_id": "c2" }));
+        let visit = sim.expect_visit();
+        assert_eq!(visit.param("client_id").as_deref(), Some("c2"));
+        visit.arrive_with_code("");
+        sim.expect_call(Method::POST, TOKEN).reply_json(401, &refusal);
+        let failure = sim.expect_failed(waiter, "client_rejected");
+        assert_eq!(failure.remedy(), Remedy::Register);
+        sim.expect_no_call();
+        sim.expect_no_visit();
+    }
+
+    a_registration_forgotten_between_logins_is_not_taken_from_the_store_reg_21(
+        sim = changed(|_| ())
+    ) {
+        logs_in(sim);
+        sim.model().forget_clients();
+        sim.model().revoke_access_tokens();
+        let waiter = sim.call_tool("echo", false).expect_err("the token is revoked");
+        sim.log_in();
+        sim.expect_granted(waiter);
+        assert_eq!(sim.model().count(Endpoint::Register), 2);
+        assert_eq!(sim.store().documents(RecordKind::Client).len(), 1);
+    }
+
+    a_known_client_that_is_refused_is_reported_reg_21(
+        sim = Sim::by_hand(|config| config.pre_registered(known_client(None)))
+    ) {
+        let waiter = up_to_registration(sim);
+        sim.expect_visit().arrive_with_code("");
+        sim.expect_call(Method::POST, TOKEN)
+            .reply_json(401, &json!({ "error": "invalid_client" }));
+        sim.expect_failed(waiter, "client_rejected");
+        sim.expect_no_call();
+    }
+
+    nothing_is_registered_where_nothing_can_listen_nat_08_host_197(sim = plain()) {
+        sim.break_listener();
+        let waiter = up_to_registration(sim);
+        let failure = sim.expect_failed(waiter, "listener_unavailable");
+        assert_eq!(failure.remedy(), Remedy::Configure);
+        sim.expect_no_call();
+    }
+
+    a_host_that_never_says_whether_it_listens_nat_08(sim = plain()) {
+        sim.silence_listener(true);
+        let waiter = up_to_registration(sim);
+        sim.restart();
+        sim.at(11);
+        sim.expect_failed(waiter, "listener_unavailable");
+    }
+
+    a_restart_finds_the_way_it_was_on_nat_08(sim = served_elsewhere()) {
+        up_to_registration(sim);
+        sim.restart();
+        registered(sim);
+        sim.expect_visit();
+    }
+
+    a_restart_looks_into_the_store_again_reg_02(sim = kept_elsewhere()) {
+        up_to_registration(sim);
+        // Another process may have registered meanwhile.
+        sim.restart();
+        registered(sim);
+        sim.expect_visit();
+    }
+
+    a_store_that_is_silent_does_not_stop_a_registration_reg_02_bind_09(
+        sim = Sim::by_hand(|config| config.persistent(true))
+    ) {
+        let waiter = sim.acquire("");
+        listed(sim);
+        sim.store().silence(true);
+        sim.expect_call(Method::GET, SERVER).reply_json(200, &server());
+        sim.restart();
+        sim.at(31);
+        sim.expect_note("store: store_unavailable");
+        sim.store().silence(false);
+        registered(sim);
+        agreed(sim, waiter, &tokens());
+    }
+
+    a_store_that_is_silent_and_a_restart_reg_02(sim = kept_elsewhere()) {
+        sim.acquire("");
+        listed(sim);
+        sim.store().silence(true);
+        sim.expect_call(Method::GET, SERVER).reply_json(200, &server());
+        sim.restart();
+        sim.store().silence(false);
+        sim.restart();
+        registered(sim);
+        sim.expect_visit();
+    }
+
+    a_newer_record_of_a_client_is_left_alone_bind_10(
+        sim = changed(|settings| {
+            settings.server.tokens.refresh = mcp_authz_tests::model::RefreshIssue::Never;
+        })
+    ) {
+        logs_in(sim);
+        sim.model().revoke_all();
+        sim.store().damage(RecordKind::Grant, b"{}");
+        let waiter = sim.call_tool("echo", false).expect_err("the token is revoked");
+        sim.log_in();
+        sim.expect_granted(waiter);
+        // A program of tomorrow has written here, and only the client's record is looked for.
+        sim.store().change(RecordKind::Binding, |binding| binding["listed"] = json!(1));
+        sim.store().change(RecordKind::Client, |client| client["format"] = json!(99));
+        sim.new_process(|config| config.persistent(true));
+        let waiter = sim.acquire("");
+        sim.serve();
+        assert_eq!(sim.expect_failed(waiter, "store_version").kind(), Kind::StoreVersion);
+        assert_eq!(sim.model().count(Endpoint::Register), 1);
+    }
+
+    restarts_do_not_refill_the_budget_of_a_login_step_16(sim = served_elsewhere()) {
+        up_to_registration(sim);
+        for _ in 0..24 {
+            sim.restart();
+        }
+        sim.expect_note("failed: request_budget [STEP-16]");
+        sim.expect_no_visit();
+    }
+
+    neither_does_a_silent_store_step_16(sim = kept_elsewhere()) {
+        up_to_registration(sim);
+        for _ in 0..24 {
+            if sim.notes().iter().any(|note| note.to_string().contains("request_budget")) {
+                break;
+            }
+            sim.restart();
+        }
+        sim.expect_note("failed: request_budget [STEP-16]");
+    }
+}
