@@ -6,7 +6,8 @@ use core::pin::pin;
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
-use mcp_authz_core::effect::{Limits, Reply, Told, Visit};
+use mcp_authz_core::effect::{Limits, Page, Reply, Told, Visit};
+use mcp_authz_core::failure::Failure;
 use mcp_authz_core::input::Callback;
 use mcp_authz_driver::exchange::{self, Refusal};
 use mcp_authz_driver::on_demand::AuthSession;
@@ -56,11 +57,9 @@ pub(crate) async fn run<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     let person = pin!(meet(options, session, http, visits, show));
     let outcome = match select(job, person).await {
         Either::Left((outcome, _)) => outcome,
-        Either::Right((why, job)) => {
+        Either::Right((outcome, _)) => {
             // Whoever waits for that person waits in vain.
             let _stopped = session.cancel();
-            drop(job.await);
-            let outcome = Outcome::stuck(&why);
             show.step(&Step::outcome(&outcome));
             outcome
         }
@@ -120,15 +119,20 @@ async fn meet<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     http: &H,
     mut visits: UnboundedReceiver<Visit>,
     show: &Show,
-) -> String {
+) -> Outcome {
     while let Some(visit) = visits.next().await {
         if visit.reissued || options.person != Who::Headless {
             continue;
         }
         match play(options, http, &visit, show).await {
-            // The page for the browser is nobody's: there is no browser.
-            Ok(url) => drop(session.deliver(Callback::url(url))),
-            Err(why) => return why,
+            Ok(url) => {
+                // What a browser would be shown: the login is over, or it has refused this answer
+                // and waits for a better one, which this person cannot give.
+                if let Ok(Page::Refused(kind)) = session.deliver(Callback::url(url)).await {
+                    return Failure::new(kind, "ISS-05").into();
+                }
+            }
+            Err(why) => return Outcome::stuck(&why),
         }
     }
     core::future::pending().await

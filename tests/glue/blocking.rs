@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use mcp_authz_core::effect::{Limits, Reply, Told, Visit};
+use mcp_authz_core::effect::{Limits, Page, Reply, Told, Visit};
+use mcp_authz_core::failure::Failure;
 use mcp_authz_core::input::Callback;
 use mcp_authz_driver::exchange::{self, Refusal};
 use mcp_authz_driver::ports::{Http, Listener, Observer};
@@ -59,16 +60,9 @@ pub(crate) fn run<H: Http + Clone, L: Listener>(
     };
     // The thread ends with the program: a person may look at a page for as long as they like.
     thread::spawn(person);
-    let outcome = work(options, url, session, http, show);
+    let outcome = work(options, url, session, http, show, &stuck);
     let _saved = session.quiet();
-    match stuck.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        Some(why) => {
-            let outcome = Outcome::stuck(&why);
-            show.step(&Step::outcome(&outcome));
-            outcome
-        }
-        None => outcome,
-    }
+    outcome
 }
 
 fn limits(options: &Options, body: usize) -> Limits {
@@ -81,6 +75,7 @@ fn work<H: Http, L: Listener>(
     session: &AuthSession<H, L>,
     http: &H,
     show: &Show,
+    stuck: &Mutex<Option<Outcome>>,
 ) -> Outcome {
     let limits = limits(options, LARGEST_ANSWER);
     let mut job = Job::new(options, url);
@@ -101,6 +96,10 @@ fn work<H: Http, L: Listener>(
             Action::Challenge(refusal) => session.challenge(told(refusal)),
             Action::Finish(outcome) => return outcome,
         };
+        if let Some(outcome) = stuck.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            show.step(&Step::outcome(&outcome));
+            return outcome;
+        }
         turn = match settled {
             Ok(settlement) => job.step(Event::Settled(settlement.outcome)),
             Err(stopped) => return Outcome::setup(&stopped.to_string()),
@@ -121,22 +120,25 @@ fn meet<H: Http, L: Listener>(
     http: &H,
     visits: Receiver<Visit>,
     show: &Show,
-    stuck: &Mutex<Option<String>>,
+    stuck: &Mutex<Option<Outcome>>,
 ) {
     for visit in visits {
         if visit.reissued || options.person != Who::Headless {
             continue;
         }
-        match play(options, http, &visit, show) {
-            // The page for the browser is nobody's: there is no browser.
-            Ok(url) => drop(session.deliver(Callback::url(url))),
-            Err(why) => {
-                *stuck.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
-                // Whoever waits for that person waits in vain.
-                let _stopped = session.cancel();
-                return;
-            }
-        }
+        let outcome = match play(options, http, &visit, show) {
+            // What a browser would be shown: the login is over, or it has refused this answer and
+            // waits for a better one, which this person cannot give.
+            Ok(url) => match session.deliver(Callback::url(url)) {
+                Ok(Page::Refused(kind)) => Failure::new(kind, "ISS-05").into(),
+                _ => continue,
+            },
+            Err(why) => Outcome::stuck(&why),
+        };
+        *stuck.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        // Whoever waits for that person waits in vain.
+        let _stopped = session.cancel();
+        return;
     }
 }
 

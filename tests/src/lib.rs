@@ -1,6 +1,7 @@
 //! What the suites of mcp-authz share.
 //!
 //! - [`coverage`]: which tests prove which requirement.
+//! - [`fuzz_bodies`]: what the fuzz targets do with their bytes.
 //! - [`job`]: what the example clients share: arguments, steps, output.
 //! - [`model`]: a complete MCP authorization server and protected MCP endpoint as a pure function.
 //! - [`serve`]: the same model behind real sockets on the loopback interface.
@@ -8,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 pub mod coverage;
+#[allow(clippy::panic, clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is a finding")]
+pub mod fuzz_bodies;
 pub mod job;
 pub mod model;
 pub mod serve;

@@ -1,0 +1,63 @@
+//! One suite over the three adapters: whole sessions against the model server on real sockets.
+//!
+//! Each case is written once, for a [`faces::Face`], and run on threads, on tokio and on async-std.
+#![cfg(feature = "testing")]
+
+#[path = "sessions/faces.rs"]
+mod faces;
+#[path = "sessions/login.rs"]
+mod login;
+#[path = "sessions/refresh.rs"]
+mod refresh;
+#[path = "sessions/stopping.rs"]
+mod stopping;
+#[path = "sessions/world.rs"]
+mod world;
+
+macro_rules! over_all_adapters {
+    ($($topic:ident { $($case:ident,)* })*) => {
+        over_all_adapters! { @adapter ureq $($topic { $($case,)* })* }
+        over_all_adapters! { @adapter tokio $($topic { $($case,)* })* }
+        over_all_adapters! { @adapter async_std $($topic { $($case,)* })* }
+    };
+    (@adapter $adapter:ident $($topic:ident { $($case:ident,)* })*) => {
+        mod $adapter {
+            $($(
+                #[test]
+                fn $case() {
+                    super::$topic::$case(super::faces::$adapter);
+                }
+            )*)*
+        }
+    };
+}
+
+over_all_adapters! {
+    login {
+        a_login_by_the_listener_serves_requests,
+        a_login_by_hand_is_answered_with_its_page,
+        a_hundred_callers_one_login_host_172,
+        what_belongs_to_no_login_is_refused_host_175,
+        a_login_is_left_alone_by_wrong_callbacks_host_189,
+        a_step_up_is_made_for_the_request_that_needs_it,
+        a_refused_login_settles_everybody,
+        requests_of_another_origin_carry_nothing_host_257,
+    }
+    refresh {
+        a_refused_token_is_refreshed_once_for_everybody,
+        an_expired_token_is_refreshed_before_it_is_sent,
+        an_ageing_token_is_used_while_one_refresh_runs,
+        a_refresh_waits_for_no_person,
+        a_network_failure_opens_no_page,
+        a_lost_answer_is_reported_and_not_sent_again_host_254,
+    }
+    stopping {
+        cancelling_settles_and_closes_the_port_host_195,
+        the_last_handle_closes_the_port,
+        forgetting_is_done_on_return,
+        a_session_goes_on_from_its_snapshot,
+        without_random_bytes_nothing_is_sent_host_164,
+        a_program_that_may_ask_nobody_is_told_so,
+        nobody_listens_where_the_port_is_taken_host_197,
+    }
+}

@@ -1,0 +1,238 @@
+//! A server, a person, a store and a clock around a session.
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Instant;
+
+use http::{Method, Request};
+use mcp_authz_core::Config;
+use mcp_authz_core::config::Builder;
+use mcp_authz_core::effect::{Told, Visit};
+use mcp_authz_core::entropy::Entropy;
+use mcp_authz_core::scope::ScopeSet;
+use mcp_authz_core::time::{Monotonic, Timestamp};
+use mcp_authz_driver::clock::{self, Clock};
+use mcp_authz_driver::entropy::{self, Random};
+use mcp_authz_driver::exchange::Exchange;
+use mcp_authz_driver::ports::{Common, Observer};
+use mcp_authz_host::store::Memory;
+use mcp_authz_tests::model::{Endpoint, Settings};
+use mcp_authz_tests::serve::{Served, embedded};
+
+use crate::faces::{Face, Make};
+
+/// What the person does with a page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Person {
+    /// Agrees at once.
+    Agrees,
+    /// Is not there.
+    Away,
+}
+
+pub(crate) struct World {
+    pub(crate) served: Served,
+    pub(crate) watcher: Arc<Watcher>,
+    pub(crate) clock: Arc<Shifted>,
+    pub(crate) random: Arc<Switched>,
+    pub(crate) store: Memory,
+}
+
+/// Hears what the session tells, and plays the person.
+pub(crate) struct Watcher {
+    pub(crate) person: Mutex<Person>,
+    pub(crate) visits: Mutex<Vec<Visit>>,
+    pub(crate) notes: Mutex<Vec<String>>,
+}
+
+struct Observing(Arc<Watcher>);
+
+impl Observer for Observing {
+    fn told(&self, told: &Told) {
+        match told {
+            Told::Open(visit) => {
+                self.0.visits.lock().unwrap().push(visit.clone());
+                let url = visit.url().to_owned();
+                if *self.0.person.lock().unwrap() == Person::Agrees {
+                    thread::spawn(move || browse(&browse(&url).location()));
+                }
+            }
+            Told::Note(note) => self.0.notes.lock().unwrap().push(note.to_string()),
+            _ => {}
+        }
+    }
+}
+
+/// The system's clock and what the test added to it.
+#[derive(Default)]
+pub(crate) struct Shifted {
+    real: clock::System,
+    ahead: AtomicU64,
+}
+
+impl Shifted {
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.ahead.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    fn ahead(&self) -> Duration {
+        Duration::from_secs(self.ahead.load(Ordering::SeqCst))
+    }
+}
+
+struct Ticking(Arc<Shifted>);
+
+impl Clock for Ticking {
+    fn wall(&self) -> Timestamp {
+        self.0.real.wall().after(self.0.ahead())
+    }
+    fn mono(&self) -> Monotonic {
+        self.0.real.mono().after(self.0.ahead())
+    }
+}
+
+/// The system's random bytes, unless they are switched off.
+#[derive(Default)]
+pub(crate) struct Switched {
+    pub(crate) off: AtomicBool,
+}
+
+struct Drawing(Arc<Switched>);
+
+impl Random for Drawing {
+    fn draw(&self) -> Option<Entropy> {
+        entropy::System.draw().filter(|_| !self.0.off.load(Ordering::SeqCst))
+    }
+}
+
+impl World {
+    pub(crate) fn new(adjust: impl FnOnce(&mut Settings)) -> Self {
+        Self {
+            served: embedded(adjust).unwrap(),
+            watcher: Arc::new(Watcher {
+                person: Mutex::new(Person::Agrees),
+                visits: Mutex::default(),
+                notes: Mutex::default(),
+            }),
+            clock: Arc::default(),
+            random: Arc::default(),
+            store: Memory::new(),
+        }
+    }
+
+    pub(crate) fn common(&self) -> Common {
+        Common {
+            store: Arc::new(self.store.clone()),
+            observer: Arc::new(Observing(Arc::clone(&self.watcher))),
+            clock: Arc::new(Ticking(Arc::clone(&self.clock))),
+            random: Arc::new(Drawing(Arc::clone(&self.random))),
+            ..Common::default()
+        }
+    }
+
+    pub(crate) fn config(&self) -> Builder {
+        Config::builder(self.served.mcp_url()).persistent(true)
+    }
+
+    pub(crate) fn session(&self, make: Make) -> Arc<dyn Face> {
+        make(self.common(), self.config().build().unwrap(), None)
+    }
+
+    /// A session that is logged in.
+    pub(crate) fn logged_in(&self, make: Make) -> Arc<dyn Face> {
+        let session = self.session(make);
+        session.acquire(&ScopeSet::empty(), true).unwrap().outcome.unwrap();
+        session.quiet();
+        self.watcher.visits.lock().unwrap().clear();
+        self.served.lock().clear_seen();
+        session
+    }
+
+    pub(crate) fn person(&self, person: Person) {
+        *self.watcher.person.lock().unwrap() = person;
+    }
+
+    pub(crate) fn count(&self, endpoint: Endpoint) -> usize {
+        self.served.lock().count(endpoint)
+    }
+
+    /// How many pages were shown.
+    pub(crate) fn pages(&self) -> usize {
+        self.watcher.visits.lock().unwrap().len()
+    }
+
+    /// The page that is shown now, once it is.
+    pub(crate) fn page(&self) -> Visit {
+        eventually(|| self.watcher.visits.lock().unwrap().last().cloned())
+    }
+
+    /// A request that needs a token.
+    pub(crate) fn initialize(&self) -> Exchange {
+        let params = r#"{"protocolVersion":"2025-11-25","capabilities":{},
+            "clientInfo":{"name":"test","version":"1"}}"#;
+        self.rpc("initialize", params)
+    }
+
+    pub(crate) fn rpc(&self, method: &str, params: &str) -> Exchange {
+        let url = self.served.mcp_url().to_owned();
+        Exchange::new(post(&url, method, params)).operation(method)
+    }
+}
+
+pub(crate) fn post(url: &str, method: &str, params: &str) -> Request<Vec<u8>> {
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
+    Request::builder()
+        .method(Method::POST)
+        .uri(url)
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream")
+        .body(body.into_bytes())
+        .unwrap()
+}
+
+/// Waits for something that is on its way.
+pub(crate) fn eventually<T>(mut what: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = what() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "it never came");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What a browser got.
+pub(crate) struct Got {
+    pub(crate) text: String,
+}
+
+impl Got {
+    pub(crate) fn status(&self) -> u16 {
+        self.text.split(' ').nth(1).map_or(0, |status| status.parse().unwrap())
+    }
+
+    pub(crate) fn location(&self) -> String {
+        let field = |line: &str| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("location").then(|| value.trim().to_owned())
+        };
+        self.text.lines().find_map(field).expect("a redirect")
+    }
+}
+
+/// Opens a page on loopback.
+pub(crate) fn browse(url: &str) -> Got {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (host, path) = rest.split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut text = String::new();
+    let _reset = stream.read_to_string(&mut text);
+    Got { text }
+}
