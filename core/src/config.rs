@@ -83,7 +83,7 @@ pub(crate) enum ResourceParameter {
     Replaced(Arc<str>),
 }
 
-/// Time and size limits. A caller may lower each; [`Builder::limits`] cuts what is over the top.
+/// Time limits. A caller may lower each; [`Builder::build`] cuts what is over the top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
     /// To connect.

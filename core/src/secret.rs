@@ -1,7 +1,7 @@
 //! One type for everything that must never be seen: tokens, codes, verifiers, client secrets.
 //!
 //! Decides how a secret is held, compared and shown; refuses to decide where one may go. Only the
-//! snapshot and the record writers may serialise one, through [`written`].
+//! snapshot and the record writers may serialise one, through `written`.
 
 use core::fmt;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ pub(crate) mod written {
     }
 }
 
-/// [`written`] for a secret that may be absent.
+/// `written` for a secret that may be absent.
 pub(crate) mod written_option {
     use serde::{Deserialize, Deserializer, Serializer};
 

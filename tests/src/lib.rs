@@ -16,3 +16,8 @@ pub mod model;
 pub mod serve;
 #[allow(clippy::panic, clippy::expect_used, reason = "a script's expectation is an assertion")]
 pub mod sim;
+
+/// The code on the front page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -33,5 +33,31 @@ mod registration;
 mod client_documents;
 #[path = "session/binding.rs"]
 mod binding;
+#[path = "session/lanes.rs"]
+mod lanes;
+#[path = "session/stepup.rs"]
+mod stepup;
+#[path = "session/refusals.rs"]
+mod refusals;
+#[path = "session/vault.rs"]
+mod vault;
+#[path = "session/restart.rs"]
+mod restart;
+#[path = "session/limits.rs"]
+mod limits;
+#[path = "session/canary.rs"]
+mod canary;
+#[path = "session/authorization.rs"]
+mod authorization;
+#[path = "session/callback.rs"]
+mod callback;
+#[path = "session/hostile_urls.rs"]
+mod hostile_urls;
+#[path = "session/configuration.rs"]
+mod configuration;
+#[path = "session/enrolment.rs"]
+mod enrolment;
+#[path = "session/issuer_choice.rs"]
+mod issuer_choice;
 #[path = "session/table.rs"]
 mod table;

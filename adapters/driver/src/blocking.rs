@@ -9,7 +9,7 @@ use mcp_authz_core::session::Session;
 use mcp_authz_core::time::Deadline;
 
 use crate::arrivals::{Arrivals, PageSink};
-use crate::desk::{Desk, Sorted};
+use crate::desk::{Aloud, Desk, Sorted};
 use crate::error::DriveError;
 use crate::ports::{Common, Http, Listener};
 use crate::publish::Published;
@@ -115,11 +115,13 @@ fn settle<H: Http, L: Listener>(
             continue;
         };
         let effects = session.handle(input, io.common.env()?)?;
-        let Sorted { settled: all, aloud, abandoned: _, work } =
+        let Sorted { work, .. } =
             io.desk.sort(effects, session.deadline().is_none(), &io.published);
-        settled = all.into_iter().find(|settlement| settlement.waiter == me).or(settled);
-        for told in aloud {
-            told.say(&*io.common.observer);
+        while let Some(word) = io.desk.next_word() {
+            match word {
+                Aloud::Settle(settlement) if settlement.waiter == me => settled = Some(settlement),
+                word => word.say(&*io.common.observer),
+            }
         }
         for work in work {
             inbox.push_back(io.perform(work));

@@ -1,9 +1,10 @@
 //! What every driver keeps beside its session: who is to get which page, and which ports are open.
 //!
 //! Nothing here is called with effects of two sessions, and nothing here waits: what a step tells is
-//! sorted under the session's lock and said aloud after it.
+//! queued under the session's lock and said aloud after it, by one speaker at a time. So everybody
+//! hears one order, and a caller is settled after everything that led to its settlement was told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use mcp_authz_core::effect::{Effects, Page, Settlement, TicketId, Told, Work};
 use mcp_authz_core::input::{ArrivalId, Callback, Input};
@@ -18,11 +19,15 @@ pub(crate) struct Desk {
     pages: HashMap<ArrivalId, PageSink>,
     ports: HashMap<TicketId, Option<Listening>>,
     arrived: u64,
+    voice: VecDeque<Aloud>,
+    speaking: bool,
 }
 
 /// Something to be said once the lock is gone: observers and browsers are other people's code, and
 /// closing a port may wait for its thread.
 pub(crate) enum Aloud {
+    /// For the driver itself, which keeps the mailboxes.
+    Settle(Settlement),
     Told(Told),
     Page(PageSink, Page),
     NoPage(PageSink),
@@ -32,6 +37,7 @@ pub(crate) enum Aloud {
 impl Aloud {
     pub(crate) fn say(self, observer: &dyn Observer) {
         match self {
+            Self::Settle(_) => {}
             Self::Told(told) => observer.told(&told),
             Self::Page(sink, page) => sink.show(page),
             Self::NoPage(sink) => drop(sink),
@@ -42,10 +48,10 @@ impl Aloud {
 
 /// One step's effects, sorted.
 pub(crate) struct Sorted {
-    pub(crate) settled: Vec<Settlement>,
-    pub(crate) aloud: Vec<Aloud>,
     pub(crate) abandoned: Vec<TicketId>,
     pub(crate) work: Vec<Work>,
+    /// Nobody speaks and there is something to say: whoever took the step is the speaker now.
+    pub(crate) speak: bool,
 }
 
 impl Desk {
@@ -60,39 +66,53 @@ impl Desk {
     /// Publishes, and sorts the rest. A session that waits for nothing owes no page either: whoever
     /// still waits for one is told so.
     pub(crate) fn sort(&mut self, effects: Effects, idle: bool, cell: &Published) -> Sorted {
-        let mut sorted = Sorted {
-            settled: Vec::new(),
-            aloud: Vec::new(),
-            abandoned: Vec::new(),
-            work: effects.work,
-        };
+        let mut sorted = Sorted { abandoned: Vec::new(), work: effects.work, speak: false };
         for told in effects.told {
             match told {
                 Told::Publish(granted) => cell.publish(granted),
-                Told::Settle(settlement) => sorted.settled.push(settlement),
+                Told::Settle(settlement) => self.voice.push_back(Aloud::Settle(settlement)),
                 Told::Page { arrival, page } => {
                     if let Some(sink) = self.pages.remove(&arrival) {
-                        sorted.aloud.push(Aloud::Page(sink, page));
+                        self.voice.push_back(Aloud::Page(sink, page));
                     }
                 }
                 Told::Abandon(id) => {
                     sorted.abandoned.push(id);
                     if let Some(Some(open)) = self.ports.remove(&id) {
-                        sorted.aloud.push(Aloud::Close(open));
+                        self.voice.push_back(Aloud::Close(open));
                     }
                 }
-                other => sorted.aloud.push(Aloud::Told(other)),
+                other => self.voice.push_back(Aloud::Told(other)),
             }
         }
         if idle && sorted.work.is_empty() {
-            sorted.aloud.extend(self.pages.drain().map(|(_, sink)| Aloud::NoPage(sink)));
+            self.voice.extend(self.pages.drain().map(|(_, sink)| Aloud::NoPage(sink)));
         }
         for work in &sorted.work {
             if let Work::Listen(_) = work {
                 self.ports.insert(work.id(), None);
             }
         }
+        sorted.speak = !self.speaking && !self.voice.is_empty();
+        self.speaking |= sorted.speak;
         sorted
+    }
+
+    /// The next thing for the speaker to say; with `None` there is no speaker any more.
+    pub(crate) fn next_word(&mut self) -> Option<Aloud> {
+        let next = self.voice.pop_front();
+        self.speaking = next.is_some();
+        next
+    }
+
+    /// Whether somebody speaks, and may yet settle somebody.
+    pub(crate) const fn speaking(&self) -> bool {
+        self.speaking
+    }
+
+    /// The speaker was ended by a panic of an observer; the next step finds another.
+    pub(crate) const fn hush(&mut self) {
+        self.speaking = false;
     }
 
     /// Keeps a bound port open until it is abandoned. Gives it back, to be closed, if that has

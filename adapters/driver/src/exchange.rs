@@ -7,14 +7,15 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use http::response::Parts;
 use http::{HeaderMap, Request, StatusCode};
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 use mcp_authz_core::failure::{Failure, Kind};
-use mcp_authz_core::granted::Granted;
+use mcp_authz_core::granted::{Area, Granted};
 use mcp_authz_core::input::{Challenge, Epoch, WaiterId, is_refusal};
+use url::Url;
 
 use crate::error::DriveError;
 use crate::ports::Answer;
@@ -109,7 +110,7 @@ impl Refusal {
 pub enum ExchangeError {
     /// It was not sent; the failure says what to do.
     Unsent(Arc<Failure>),
-    /// The server refused it and no grant could be had that it might accept.
+    /// The server refused it and no grant could be had that it might accept, or sent it elsewhere.
     Refused {
         /// Why not, and what to do.
         failure: Arc<Failure>,
@@ -155,7 +156,7 @@ impl core::error::Error for ExchangeError {}
 /// One request on its way to an answer.
 pub(crate) struct Attempt {
     exchange: Exchange,
-    epoch: Option<Epoch>,
+    granted: Option<Arc<Granted>>,
     attempts: u32,
 }
 
@@ -171,7 +172,7 @@ impl Attempt {
         if exchange.request.headers().contains_key(AUTHORIZATION) {
             return Err(unsent(Kind::ConfigInvalid, "HOST-259"));
         }
-        Ok(Self { exchange, epoch: None, attempts: 0 })
+        Ok(Self { exchange, granted: None, attempts: 0 })
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -190,12 +191,12 @@ impl Attempt {
     /// The request to send, with the token if there is one and it may go there (USE-07).
     pub(crate) fn request(
         &mut self,
-        granted: Option<&Granted>,
+        granted: Option<Arc<Granted>>,
     ) -> Result<Request<Vec<u8>>, ExchangeError> {
         let mut request = self.exchange.request.clone();
-        self.epoch = granted.map(Granted::epoch);
+        self.granted = granted;
         self.attempts = self.attempts.saturating_add(1);
-        if let Some(granted) = granted {
+        if let Some(granted) = &self.granted {
             if !granted.area().covers(&request.uri().to_string()) {
                 return Err(unsent(Kind::OriginMismatch, "USE-07"));
             }
@@ -210,11 +211,17 @@ impl Attempt {
             Reply::NotSent(why) => return Err(ExchangeError::Lost { why, sent: false }),
             Reply::MaybeSent(why) => return Err(ExchangeError::Lost { why, sent: true }),
         };
+        if let Some(granted) = &self.granted
+            && leads_out(&self.exchange.request, &answer, granted.area())
+        {
+            let failure = Arc::new(Failure::new(Kind::OriginMismatch, "HOST-055"));
+            return Err(ExchangeError::Refused { failure, answer: Box::new(answer) });
+        }
         if self.attempts >= MOST_ATTEMPTS || !refused(answer.status(), answer.headers()) {
             return Ok(Verdict::Done(answer));
         }
         let refusal = Refusal {
-            epoch: self.epoch,
+            epoch: self.granted.as_deref().map(Granted::epoch),
             status: answer.status(),
             headers: answer.headers().clone(),
             operation: self.exchange.operation.clone(),
@@ -229,6 +236,20 @@ impl Attempt {
 fn refused(status: StatusCode, headers: &HeaderMap) -> bool {
     is_refusal(status)
         && (status != StatusCode::BAD_REQUEST || headers.contains_key(WWW_AUTHENTICATE))
+}
+
+/// Whether an answer sends a request with a token to where the token may not go. A redirect within
+/// the token area is an answer like others; it is not followed here either.
+fn leads_out(request: &Request<Vec<u8>>, answer: &Answer, area: &Area) -> bool {
+    let Some(location) = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection())
+    else {
+        return false;
+    };
+    let target = Url::parse(&request.uri().to_string())
+        .ok()
+        .zip(location.to_str().ok())
+        .and_then(|(base, location)| base.join(location).ok());
+    target.is_none_or(|target| !area.covers(target.as_str()))
 }
 
 /// What the caller watches, without the body of a refusal, which would spoil its event decoder.

@@ -168,7 +168,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
             Err(failure) => Attempt::without(failure).map(|()| None)?,
         };
         loop {
-            let request = attempt.request(granted.as_deref())?;
+            let request = attempt.request(granted)?;
             let limits = attempt.limits();
             let mut watch = unrefused(enough);
             let reply = self.shared().http().exchange(request, &limits, &mut watch).await;

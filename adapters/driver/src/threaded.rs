@@ -136,7 +136,7 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
             Err(failure) => Attempt::without(failure).map(|()| None)?,
         };
         loop {
-            let request = attempt.request(granted.as_deref())?;
+            let request = attempt.request(granted)?;
             let reply = self.shared().http.exchange(
                 request,
                 &attempt.limits(),

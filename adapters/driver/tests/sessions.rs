@@ -42,6 +42,7 @@ over_all_adapters! {
         a_step_up_is_made_for_the_request_that_needs_it,
         a_refused_login_settles_everybody,
         requests_of_another_origin_carry_nothing_host_257,
+        a_redirect_out_of_the_token_area_is_refused_host_055_host_056,
     }
     refresh {
         a_refused_token_is_refreshed_once_for_everybody,
@@ -50,6 +51,7 @@ over_all_adapters! {
         a_refresh_waits_for_no_person,
         a_network_failure_opens_no_page,
         a_lost_answer_is_reported_and_not_sent_again_host_254,
+        a_refresh_goes_on_without_its_callers,
     }
     stopping {
         cancelling_settles_and_closes_the_port_host_195,
@@ -59,5 +61,6 @@ over_all_adapters! {
         without_random_bytes_nothing_is_sent_host_164,
         a_program_that_may_ask_nobody_is_told_so,
         nobody_listens_where_the_port_is_taken_host_197,
+        a_storm_leaves_nobody_waiting,
     }
 }

@@ -1,7 +1,7 @@
 //! The form every stage has: a state is spent by a signal and becomes a turn.
 //!
 //! What moves a state stands in that stage's module and in its [`Table`], and nowhere else. Only
-//! [`Cx`] makes a [`Parked`], so a stage that waits has exactly one effect and one deadline.
+//! `Cx` makes a `Parked`, so a stage that waits has exactly one effect and one deadline.
 
 mod cx;
 pub mod diagram;

@@ -69,6 +69,14 @@ impl Session {
                     return;
                 }
                 Ok(Moved::Done(brought)) => brought,
+                // A server that cannot say now whether the issuer is still listed stops no
+                // refresh (STEP-12).
+                Err(failure) if flow.relisting() && failure.remedy().retryable() => {
+                    let subject = failure.subject().unwrap_or_default().to_owned();
+                    let (kind, rule) = (failure.kind(), failure.rule());
+                    now.note(Note::Dropped { kind, rule, subject });
+                    Brought::Looked(Looked::StillListed)
+                }
                 Err(failure) => return self.end(lane, flow, Err(failure), now),
             };
             flow.parking = None;
@@ -669,6 +677,9 @@ impl Session {
             });
             if usable && self.body.memory.credentials(&config, now.wall).is_some() {
                 self.publish(now);
+                // What was read did not come for those who waited: if it is over, it is renewed.
+                let current = self.body.memory.current();
+                self.waiters.iter_mut().for_each(|waiting| waiting.want.since = current);
             }
             return;
         }
@@ -754,9 +765,7 @@ impl Session {
     /// Writes down how a visit to the person has ended.
     fn remember_visit(&mut self, flow: &Flow, result: &Result<(), Failure>) {
         if let Goal::Login(LoginGoal { cause: Cause::StepUp, operation, .. }) = &flow.goal {
-            let declined = result
-                .as_ref()
-                .is_err_and(|failure| failure.kind() == Kind::AuthorizationDenied);
+            let declined = result.as_ref().is_err_and(declined);
             self.body.history.step_up_ends(operation, result.is_ok(), declined);
         }
     }
@@ -858,11 +867,17 @@ fn reauthorize(failure: &Failure) -> Failure {
 /// A step-up that a person refused is the refusal of that request only (HOST-249).
 fn step_up_declined(flow: &Flow, failure: Failure) -> Failure {
     let step_up = matches!(&flow.goal, Goal::Login(goal) if goal.cause == Cause::StepUp);
-    if step_up && failure.kind() == Kind::AuthorizationDenied {
+    if step_up && declined(&failure) {
         return Failure::new(Kind::StepUpDeclined, "STEP-06")
             .with_evidence(failure.evidence().to_vec());
     }
     failure
+}
+
+/// Whether it was the person who said no, not the server for a reason of its own (STEP-15).
+fn declined(failure: &Failure) -> bool {
+    failure.kind() == Kind::AuthorizationDenied
+        && failure.said().is_some_and(|said| said.error == "access_denied")
 }
 
 /// A flow came to a step whose ground it had not laid: a bug of ours.

@@ -79,6 +79,12 @@ impl Flow {
         self.parking.as_ref().is_some_and(|parking| parking.ticket == Some(ticket))
     }
 
+    /// Whether the flow looks if the issuer of its refresh token is still listed.
+    pub(crate) fn relisting(&self) -> bool {
+        matches!(&self.goal, Goal::Refresh(goal) if goal.pointer.is_some())
+            && !self.ground.relisted
+    }
+
     /// Whether the flow has sent something that cannot be had again if its answer is not heard.
     pub(crate) fn spending(&self) -> bool {
         matches!(self.stage, Some(Stage::Token(_) | Stage::Save(_)))

@@ -426,8 +426,8 @@ impl Session {
                 }
             }
         }
-        self.refresh_ahead(now);
         self.save_again(now);
+        self.refresh_ahead(now);
     }
 
     const fn free(&self, lane: Lane) -> bool {
@@ -467,13 +467,16 @@ impl Session {
     fn standing(&self, want: &Want, now: &Now) -> Standing {
         let memory = &self.body.memory;
         let granted = memory.published.as_ref();
+        // While a login at another issuer is under way, what is held is for the old one (BIND-06).
+        let moved =
+            self.body.person.as_ref().is_some_and(|flow| flow.ground.previous_issuer.is_some());
         Standing {
             recalled: memory.recalled || !self.config.persistent,
             current: memory.current(),
             live: granted.is_some_and(|granted| !granted.life().over(now.wall, now.mono)),
             covers: memory.requested().is_some_and(|asked| asked.covers(&want.scopes))
                 || want.scopes.is_empty(),
-            refreshable: memory.refreshable(&self.config, now.wall),
+            refreshable: !moved && memory.refreshable(&self.config, now.wall),
             rested: memory.rested(now.mono),
         }
     }

@@ -134,7 +134,9 @@ impl Discovery {
         let Some((_, text)) = candidates.nth(usize::from(number)) else {
             return self.no_listing(cx);
         };
-        let url = ServerUrl::read(&text, "resource_metadata", &cx.config.reach)?;
+        // Made of the person's own URL: if it breaks a rule, only the configuration can mend it.
+        let url = ServerUrl::read(&text, "resource_metadata", &cx.config.reach)
+            .map_err(|failure| failure.with_remedy(Remedy::Configure))?;
         self.looking = Looking::Resource { url, guess: Some(number), hops: 0 };
         self.fetch(cx)
     }
@@ -504,7 +506,7 @@ impl Machine for Discovery {
             State { name: At::Server, awaits: Awaited::Call },
         ],
         rows: &[
-            Row { from: At::Start, on: On::Begin, targets: &[At::Resource] },
+            Row { from: At::Start, on: On::Begin, targets: &[At::Resource, At::Failed] },
             Row {
                 from: At::Resource,
                 on: On::Reply,

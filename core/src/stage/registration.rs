@@ -392,14 +392,14 @@ impl Machine for Registration {
                 on: On::Stored,
                 targets: &[At::Registered, At::Done, At::Failed],
             },
-            Row { from: At::Client, on: On::Expired, targets: &[At::Registered] },
+            Row { from: At::Client, on: On::Expired, targets: &[At::Registered, At::Failed] },
             Row { from: At::Client, on: On::Resumed, targets: &[At::Redirect, At::Client] },
             Row { from: At::Registered, on: On::Reply, targets: &[At::Done, At::Failed] },
             Row { from: At::Registered, on: On::Expired, targets: &[At::Failed] },
             Row {
                 from: At::Registered,
                 on: On::Resumed,
-                targets: &[At::Redirect, At::Client, At::Registered],
+                targets: &[At::Redirect, At::Client, At::Registered, At::Failed],
             },
         ],
     };

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use mcp_authz_core::effect::{
     Bound, Bytes, Purpose, Record, Reply, StoreRequest, Stored, Ticket, TicketId, Told, Visit, Why,
     Work,
@@ -208,24 +208,14 @@ impl World {
         }
         let out = self.out.remove(usize::from(index) % self.out.len());
         let reply = reply(self, &out);
-        let verdict = match &reply {
-            Reply::NotSent(_) => Some(Use::Unsent),
-            Reply::Answered(response) if is_final(response) => Some(Use::Spent),
-            _ => None,
-        };
-        // A server that keeps one refresh token for ever gives it out again.
-        let kept = match &reply {
-            Reply::Answered(response) => given(response),
-            _ => None,
-        };
         for secret in once(&out.request, out.purpose) {
-            if let Some(verdict) = verdict {
-                let spent = verdict != Use::Spent || kept.as_deref().is_some_and(|k| k != secret);
-                let refused = matches!(&reply, Reply::Answered(r) if r.status() != StatusCode::OK);
-                if spent || refused {
-                    self.uses.insert(secret, verdict);
+            match &reply {
+                Reply::NotSent(_) => self.uses.insert(secret, Use::Unsent),
+                Reply::Answered(response) if spends(response, &secret) => {
+                    self.uses.insert(secret, Use::Spent)
                 }
-            }
+                _ => None,
+            };
         }
         self.give(out.ticket.answer(reply));
     }
@@ -389,8 +379,8 @@ impl World {
             16 => {
                 let index = usize::from(detail) % self.waiting.len().max(1);
                 if let Some(waiter) = self.waiting.keys().nth(index).copied() {
-                    self.waiting.remove(&waiter);
                     self.give(Input::Cancel(waiter));
+                    self.waiting.remove(&waiter);
                 }
             }
             17 => {
@@ -459,20 +449,19 @@ fn once(request: &Request<Vec<u8>>, purpose: Purpose) -> Vec<String> {
         .collect()
 }
 
-/// Whether the server has decided: new tokens, or a refusal for good.
-fn is_final(response: &Response<Vec<u8>>) -> bool {
-    let text = String::from_utf8_lossy(response.body());
+/// Whether an answer ends the use of a secret: a refusal for good, or tokens that replace it. A
+/// server that gives no new refresh token, or the same one, lets the old one live.
+fn spends(response: &Response<Vec<u8>>, secret: &str) -> bool {
+    let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    let text = |name: &str| body.get(name).and_then(serde_json::Value::as_str);
     match response.status().as_u16() {
-        200 => text.contains("\"access_token\":\""),
-        400 => text.contains("\"invalid_grant\""),
+        200 if text("access_token").is_some() => match secret.strip_prefix("refresh_token=") {
+            Some(old) => text("refresh_token").is_some_and(|new| new != old),
+            None => true,
+        },
+        400 => text("error") == Some("invalid_grant"),
         _ => false,
     }
-}
-
-/// The refresh token that an answer gives.
-fn given(response: &Response<Vec<u8>>) -> Option<String> {
-    let body: serde_json::Value = serde_json::from_slice(response.body()).ok()?;
-    Some(format!("refresh_token={}", body.get("refresh_token")?.as_str()?))
 }
 
 /// A list of operations, two bytes each, after one byte that picks the servers' revision and habits.
@@ -481,7 +470,13 @@ fn given(response: &Response<Vec<u8>>) -> Option<String> {
 /// If a caller is settled twice or never, a secret is used again, the session stalls, or it reports
 /// a bug of its own.
 pub fn session_ops(data: &[u8]) {
-    let Some((first, operations)) = data.split_first() else { return };
+    if let Some(mut world) = operated(data) {
+        world.settle();
+    }
+}
+
+fn operated(data: &[u8]) -> Option<World> {
+    let (first, operations) = data.split_first()?;
     let revision = REVISIONS.get(usize::from(first % 4)).copied().unwrap_or_default();
     let mut settings = Settings::revision(revision);
     for server in settings.servers_mut() {
@@ -495,7 +490,7 @@ pub fn session_ops(data: &[u8]) {
             world.operate(*operation, *detail);
         }
     }
-    world.settle();
+    Some(world)
 }
 
 /// What a store gives back for every record; the session makes do with it or asks anew.
@@ -529,5 +524,28 @@ pub fn snapshot(data: &[u8]) {
             world.acquire("", true);
             world.settle();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The operations reach what they are meant to reach: otherwise the target proves nothing.
+    #[test]
+    fn committed_operations_log_in_and_refresh() {
+        let of = |name: &str| {
+            let file = crate::coverage::root().join("fuzz/corpus/session_ops").join(name);
+            operated(&std::fs::read(file).unwrap()).unwrap()
+        };
+        for name in ["login", "login-2025-03-26", "login-2025-06-18", "step-up", "migration"] {
+            assert!(of(name).published.is_some(), "{name}");
+        }
+        let refreshed = of("refresh");
+        assert!(refreshed.published.is_some());
+        let spent = |(secret, used): (&String, &Use)| {
+            secret.starts_with("refresh_token=") && *used == Use::Spent
+        };
+        assert!(refreshed.uses.iter().any(spent));
     }
 }

@@ -277,6 +277,8 @@ impl Sim {
     }
 
     fn perform(&mut self, effects: Effects) {
+        let shown = format!("{effects:?}");
+        assert!(!shown.contains("CANARY"), "a secret is in an effect's Debug: {shown}");
         for told in effects.told {
             self.hear(told);
         }

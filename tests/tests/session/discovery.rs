@@ -144,7 +144,7 @@ scripts! {
         sim.expect_visit();
     }
 
-    a_lost_request_is_not_taken_for_an_absence_disc_09_host_118(sim = plain()) {
+    a_lost_request_is_not_taken_for_an_absence_disc_09_host_069_host_075_host_118(sim = plain()) {
         for (why, code) in [
             (Why::Connect, "transient"),
             (Why::Resolve, "transient"),
@@ -342,6 +342,20 @@ scripts! {
         sim.expect_call(Method::GET, "/prm").reply_json(200, &resource());
         sim.expect_call(Method::GET, SERVER).reply_json(200, &server());
         agreed(sim, waiter, &tokens());
+    }
+
+    an_mcp_url_that_leaves_no_room_ends_at_once_host_025(
+        sim = {
+            let long = format!("https://mcp.example/{}", "a".repeat(2025));
+            let settings = Settings::revision("2026-07-28");
+            let settings = settings.at(&long, "https://as.example", "https://as2.example");
+            Sim::against(settings, |config| config)
+        }
+    ) {
+        let waiter = sim.acquire("");
+        let failure = sim.expect_failed(waiter, "url_too_long");
+        assert_eq!(failure.remedy(), Remedy::Configure);
+        sim.expect_no_call();
     }
 
     the_search_has_a_budget_that_a_restart_does_not_refill_step_16(sim = plain()) {

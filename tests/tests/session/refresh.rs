@@ -157,7 +157,7 @@ scripts! {
     /// A server that ends each token at once causes no storm; it decides itself what it accepts.
     expires_in_zero_is_refreshed_once_in_ten_seconds_host_203_host_233(sim = by_hand()) {
         logged_in(sim, &tokens(1, 0));
-        let caller = sim.at(1).acquire("");
+        let caller = sim.acquire("");
         refresh(sim, 1).reply_json(200, &tokens(2, 0));
         assert_eq!(sim.expect_granted(caller).authorization(), "Bearer AT-CANARY-2");
         for second in 3..11 {

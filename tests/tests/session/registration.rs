@@ -3,9 +3,10 @@
 use http::Method;
 use mcp_authz_core::config::PreRegistered;
 use mcp_authz_core::effect::{LoopbackHost, Purpose, RecordKind, Why};
-use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_core::failure::Remedy;
+use mcp_authz_core::input::WaiterId;
 use mcp_authz_core::secret::Secret;
-use mcp_authz_tests::model::{AuthMethod, Endpoint, RegistrationMode, Settings};
+use mcp_authz_tests::model::{AuthMethod, Endpoint, RefreshIssue, RegistrationMode, Settings};
 use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 
@@ -24,13 +25,8 @@ fn served_elsewhere() -> Sim {
     Sim::by_hand(|config| config.redirect_uri("https://app.example/cb"))
 }
 
-/// The same with a store.
-fn kept_elsewhere() -> Sim {
-    Sim::by_hand(|config| config.redirect_uri("https://app.example/cb").persistent(true))
-}
-
 /// A caller asks, and both documents are found.
-fn up_to_registration(sim: &mut Sim) -> mcp_authz_core::input::WaiterId {
+fn up_to_registration(sim: &mut Sim) -> WaiterId {
     let waiter = sim.acquire("");
     discovered(sim);
     waiter
@@ -261,18 +257,24 @@ scripts! {
 
     a_registration_is_found_again_reg_02_reg_22(
         sim = changed(|settings| {
-            settings.server.tokens.refresh = mcp_authz_tests::model::RefreshIssue::Never;
+            settings.server.tokens.refresh = RefreshIssue::Never;
         })
     ) {
         logs_in(sim);
-        sim.model().revoke_all();
         // Another port: the registration is for any.
         sim.new_process(|config| {
             config.persistent(true).redirect_loopback(LoopbackHost::V4, Some(50_001), "/callback")
         });
-        logs_in(sim);
-        let waiter = sim.call_tool("echo", false).err();
-        assert_eq!(waiter, None);
+        let waiter = sim.acquire("");
+        sim.expect_granted(waiter);
+        sim.model().revoke_all();
+        let waiter = sim.call_tool("echo", false).expect_err("the token is revoked");
+        sim.serve();
+        let visit = sim.expect_visit();
+        assert_eq!(visit.param("redirect_uri").as_deref(), Some("http://127.0.0.1:50001/callback"));
+        visit.approve();
+        sim.serve();
+        sim.expect_granted(waiter);
         assert_eq!(sim.model().count(Endpoint::Register), 1);
     }
 
@@ -350,104 +352,5 @@ scripts! {
             .reply_json(401, &json!({ "error": "invalid_client" }));
         sim.expect_failed(waiter, "client_rejected");
         sim.expect_no_call();
-    }
-
-    nothing_is_registered_where_nothing_can_listen_nat_08_host_197(sim = plain()) {
-        sim.break_listener();
-        let waiter = up_to_registration(sim);
-        let failure = sim.expect_failed(waiter, "listener_unavailable");
-        assert_eq!(failure.remedy(), Remedy::Configure);
-        sim.expect_no_call();
-    }
-
-    a_host_that_never_says_whether_it_listens_nat_08(sim = plain()) {
-        sim.silence_listener(true);
-        let waiter = up_to_registration(sim);
-        sim.restart();
-        sim.at(11);
-        sim.expect_failed(waiter, "listener_unavailable");
-    }
-
-    a_restart_finds_the_way_it_was_on_nat_08(sim = served_elsewhere()) {
-        up_to_registration(sim);
-        sim.restart();
-        registered(sim);
-        sim.expect_visit();
-    }
-
-    a_restart_looks_into_the_store_again_reg_02(sim = kept_elsewhere()) {
-        up_to_registration(sim);
-        // Another process may have registered meanwhile.
-        sim.restart();
-        registered(sim);
-        sim.expect_visit();
-    }
-
-    a_store_that_is_silent_does_not_stop_a_registration_reg_02_bind_09(
-        sim = Sim::by_hand(|config| config.persistent(true))
-    ) {
-        let waiter = sim.acquire("");
-        listed(sim);
-        sim.store().silence(true);
-        sim.expect_call(Method::GET, SERVER).reply_json(200, &server());
-        sim.restart();
-        sim.at(31);
-        sim.expect_note("store: store_unavailable");
-        sim.store().silence(false);
-        registered(sim);
-        agreed(sim, waiter, &tokens());
-    }
-
-    a_store_that_is_silent_and_a_restart_reg_02(sim = kept_elsewhere()) {
-        sim.acquire("");
-        listed(sim);
-        sim.store().silence(true);
-        sim.expect_call(Method::GET, SERVER).reply_json(200, &server());
-        sim.restart();
-        sim.store().silence(false);
-        sim.restart();
-        registered(sim);
-        sim.expect_visit();
-    }
-
-    a_newer_record_of_a_client_is_left_alone_bind_10(
-        sim = changed(|settings| {
-            settings.server.tokens.refresh = mcp_authz_tests::model::RefreshIssue::Never;
-        })
-    ) {
-        logs_in(sim);
-        sim.model().revoke_all();
-        sim.store().damage(RecordKind::Grant, b"{}");
-        let waiter = sim.call_tool("echo", false).expect_err("the token is revoked");
-        sim.log_in();
-        sim.expect_granted(waiter);
-        // A program of tomorrow has written here, and only the client's record is looked for.
-        sim.store().change(RecordKind::Binding, |binding| binding["listed"] = json!(1));
-        sim.store().change(RecordKind::Client, |client| client["format"] = json!(99));
-        sim.new_process(|config| config.persistent(true));
-        let waiter = sim.acquire("");
-        sim.serve();
-        assert_eq!(sim.expect_failed(waiter, "store_version").kind(), Kind::StoreVersion);
-        assert_eq!(sim.model().count(Endpoint::Register), 1);
-    }
-
-    restarts_do_not_refill_the_budget_of_a_login_step_16(sim = served_elsewhere()) {
-        up_to_registration(sim);
-        for _ in 0..24 {
-            sim.restart();
-        }
-        sim.expect_note("failed: request_budget [STEP-16]");
-        sim.expect_no_visit();
-    }
-
-    neither_does_a_silent_store_step_16(sim = kept_elsewhere()) {
-        up_to_registration(sim);
-        for _ in 0..24 {
-            if sim.notes().iter().any(|note| note.to_string().contains("request_budget")) {
-                break;
-            }
-            sim.restart();
-        }
-        sim.expect_note("failed: request_budget [STEP-16]");
     }
 }

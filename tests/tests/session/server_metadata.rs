@@ -176,7 +176,7 @@ scripts! {
         assert_eq!(failure.purpose(), Some(Purpose::ServerMetadata));
     }
 
-    another_issuer_ends_the_attempt_asm_07_asm_08_host_124_host_135(sim = plain()) {
+    another_issuer_ends_the_attempt_asm_07_asm_08_sec_08_host_124_host_135(sim = plain()) {
         for issuer in [
             "https://evil.example",
             "https://AS.example",
@@ -245,7 +245,7 @@ scripts! {
         sim.expect_no_call();
     }
 
-    what_a_login_needs_must_be_there_asm_10_asm_14_host_086_host_126_host_133(sim = plain()) {
+    what_a_login_needs_must_be_there_asm_10_asm_14_host_086_host_126_host_133_host_137(sim = plain()) {
         for (members, code) in [
             (json!({ "issuer": null }), "as_metadata_invalid"),
             (json!({ "token_endpoint": null }), "as_metadata_invalid"),
@@ -340,72 +340,6 @@ scripts! {
         ends(sim, &with(server(), others), "resource_mismatch");
     }
 
-    the_next_issuer_is_for_definite_absence_only_prm_10_host_044_d12(sim = plain()) {
-        let two = ["https://gone.example", "https://as.example"];
-        let waiter = sim.acquire("");
-        names(sim, &two);
-        let gone = "https://gone.example/.well-known/oauth-authorization-server";
-        sim.expect_call(Method::GET, gone).reply(503);
-        sim.expect_call(Method::GET, "https://gone.example/.well-known/openid-configuration")
-            .reply(404);
-        sim.expect_failed(waiter, "transient");
-        let waiter = sim.acquire("");
-        names(sim, &two);
-        sim.expect_call(Method::GET, gone).reply_json(200, &server_at("https://evil.example"));
-        sim.expect_failed(waiter, "issuer_mismatch");
-        sim.acquire("");
-        names(sim, &two);
-        sim.expect_call(Method::GET, gone).reply(404);
-        sim.expect_call(Method::GET, "https://gone.example/.well-known/openid-configuration")
-            .reply(404);
-        sim.expect_call(Method::GET, SERVER).reply_json(200, &server());
-        registered(sim);
-        sim.expect_visit();
-    }
-
-    four_issuers_are_tried_and_no_more_prm_10_host_044(sim = plain()) {
-        let waiter = sim.acquire("");
-        let many: Vec<String> = (0..200).map(|n| format!("https://as{n}.example")).collect();
-        names(sim, &many.iter().map(String::as_str).collect::<Vec<_>>());
-        // Each restart asks once more, and the requests of a search are counted.
-        let (tried, code) =
-            if sim.restarting() { (2, "request_budget") } else { (4, "discovery_failed") };
-        for issuer in many.iter().take(tried) {
-            for place in ["oauth-authorization-server", "openid-configuration"] {
-                let url = format!("{issuer}/.well-known/{place}");
-                sim.expect_call(Method::GET, &url).reply(404);
-            }
-        }
-        if sim.restarting() {
-            let url = format!("{}/.well-known/oauth-authorization-server", many[2]);
-            sim.expect_call(Method::GET, &url).reply(404);
-        }
-        sim.expect_failed(waiter, code);
-        sim.expect_no_call();
-    }
-
-    the_choice_among_issuers_is_the_hosts_prm_10_d12(
-        sim = Sim::by_hand(|config| config.prefer_issuer("https://as.example"))
-    ) {
-        sim.acquire("");
-        names(sim, &["https://other.example", "https://as.example"]);
-        sim.expect_call(Method::GET, SERVER);
-    }
-
-    a_bad_issuer_is_skipped_and_noted_prm_09_host_113_host_114(sim = plain()) {
-        sim.acquire("");
-        names(sim, &[
-            "http://169.254.169.254",
-            "https://as.example/#x",
-            "https://as.example/.well-known/oauth-authorization-server",
-            "https://as.example",
-        ]);
-        sim.expect_note("insecure_transport");
-        sim.expect_note("url_fragment");
-        sim.expect_note("[HOST-114]");
-        sim.expect_call(Method::GET, SERVER);
-    }
-
     a_server_that_recovers_is_asked_afresh_disc_16(
         sim = changed(|settings| settings.server.callback.iss = IssMode::Absent)
     ) {
@@ -416,6 +350,25 @@ scripts! {
         sim.expect_failed(waiter, "transient");
         let waiter = sim.acquire("");
         sim.log_in();
+        sim.expect_granted(waiter);
+    }
+
+    no_cookie_is_kept_and_no_signed_metadata_believed_host_072_prm_15_asm_19(sim = plain()) {
+        let waiter = sim.acquire("");
+        let cookie = [("content-type", "application/json"), ("set-cookie", "a=b")];
+        let signed = json!({ "signed_metadata": "e30.e30.x", "resource_name#fr": "x" });
+        let document = with(resource(), signed.clone()).to_string();
+        sim.expect_call(Method::GET, RESOURCE).respond(200, &cookie, document.as_bytes());
+        let call = sim.expect_call(Method::GET, SERVER);
+        assert_eq!(call.header("cookie"), "");
+        call.respond(200, &cookie, with(server(), signed).to_string().as_bytes());
+        let call = sim.expect_call(Method::POST, REGISTER);
+        assert_eq!(call.header("cookie"), "");
+        call.respond(201, &cookie, br#"{"client_id":"c1"}"#);
+        sim.expect_visit().arrive_with_code("");
+        let call = sim.expect_call(Method::POST, TOKEN);
+        assert_eq!(call.header("cookie"), "");
+        call.reply_json(200, &tokens());
         sim.expect_granted(waiter);
     }
 

@@ -7,10 +7,17 @@ use mcp_authz_core::note::Edge;
 
 use crate::suite::Script;
 
-fn scripts() -> impl Iterator<Item = Script> {
+pub fn scripts() -> impl Iterator<Item = Script> {
     [
-        crate::discovery::ALL, crate::binding::ALL, crate::client_documents::ALL, crate::registration::ALL, crate::issuer::ALL, crate::legacy::ALL, crate::server_metadata::ALL, crate::login::ALL,
+        crate::discovery::ALL, crate::issuer_choice::ALL, crate::enrolment::ALL, crate::hostile_urls::ALL, crate::callback::ALL, crate::authorization::ALL, crate::binding::ALL, crate::client_documents::ALL, crate::registration::ALL, crate::issuer::ALL, crate::legacy::ALL, crate::server_metadata::ALL, crate::login::ALL,
         crate::tokens::ALL,
+        crate::canary::ALL,
+        crate::limits::ALL,
+        crate::restart::ALL,
+        crate::vault::ALL,
+        crate::refusals::ALL,
+        crate::stepup::ALL,
+        crate::lanes::ALL,
         crate::client_auth::ALL,
         crate::refresh::ALL,
     ]

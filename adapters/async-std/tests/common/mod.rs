@@ -4,7 +4,7 @@ use core::future::Future;
 
 use mcp_authz_driver::testing::BlockOn;
 
-pub struct OnAsyncStd;
+pub(crate) struct OnAsyncStd;
 
 impl BlockOn for OnAsyncStd {
     fn block_on<F: Future>(&self, future: F) -> F::Output {

@@ -148,15 +148,31 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
         self.turn(self.lock(), effects);
     }
 
+    /// Says what there is to say, and settles in between, each word without the lock.
+    fn speak(&self) {
+        let _speaking = Speaking(&self.state);
+        loop {
+            let mut state = self.lock();
+            match state.desk.next_word() {
+                None => return,
+                Some(Aloud::Settle(settlement)) => {
+                    if let Some(settle) = state.mail.remove(&settlement.waiter) {
+                        drop(state);
+                        let _nobody_left = settle.send(Ok(settlement));
+                    }
+                }
+                Some(word) => {
+                    drop(state);
+                    word.say(&*self.ports.common.observer);
+                }
+            }
+        }
+    }
+
     fn turn(self: &Arc<Self>, mut state: MutexGuard<'_, State>, effects: Effects) {
         let at = &mut *state;
         let idle = at.session.deadline().is_none() && at.queue.is_empty();
         let sorted = at.desk.sort(effects, idle, &self.published);
-        for settlement in sorted.settled {
-            if let Some(settle) = at.mail.remove(&settlement.waiter) {
-                let _nobody_left = settle.send(Ok(settlement));
-            }
-        }
         at.queue.retain(|work| !sorted.abandoned.contains(&work.id()));
         at.queue.extend(sorted.work);
         let kicks = if at.runner.is_some() {
@@ -170,11 +186,24 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
             None
         };
         drop(state);
-        sorted.aloud.into_iter().for_each(|told| Aloud::say(told, &*self.ports.common.observer));
+        if sorted.speak {
+            self.speak();
+        }
         if let Some(kicks) = kicks {
             // Made here: a runtime that is gone drops the task unpolled, and the guard with it.
             let running = Running::new(Arc::clone(self));
             self.ports.runtime.spawn(runner::run(running, kicks));
+        }
+    }
+}
+
+/// Resets the speaker should an observer panic.
+struct Speaking<'a>(&'a Mutex<State>);
+
+impl Drop for Speaking<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).desk.hush();
         }
     }
 }

@@ -110,3 +110,18 @@ pub fn one_rule_never_widens_another_host_040(make: Make) {
     not_sent(&http.send(get(&url), &strict), blocked);
     assert_eq!(server.requests().len(), 1);
 }
+
+/// A one-time request never rides on a connection that may have died meanwhile.
+pub fn a_call_has_a_connection_of_its_own_host_065(make: Make) {
+    let server = Server::raw(|_, mut stream, server| {
+        while server.hear(&mut stream) {
+            say(&mut stream, &ok("hi"));
+        }
+    });
+    let http = port(make);
+    answered(http.exchange(get(&server.here()), &limits(), &mut |_, _| false));
+    for _ in 0..3 {
+        answered(http.send(get(&server.here()), &limits()));
+    }
+    assert_eq!(server.connections(), 4);
+}

@@ -181,6 +181,7 @@ macro_rules! http_contract {
                 only_the_permitted_address_is_dialled_host_038,
                 each_connection_is_judged_anew_host_039,
                 one_rule_never_widens_another_host_040,
+                a_call_has_a_connection_of_its_own_host_065,
             }
             handshake {
                 a_trusted_server_is_answered,

@@ -168,11 +168,6 @@ impl<H: Http, L: Listener> Shared<H, L> {
         let at = &mut *state;
         let idle = at.session.deadline().is_none() && at.queue.is_empty();
         let sorted = at.desk.sort(effects, idle, &self.published);
-        for settlement in sorted.settled {
-            if let Some(mail) = at.mail.get_mut(&settlement.waiter) {
-                *mail = Some(settlement);
-            }
-        }
         at.queue.retain(|work| !sorted.abandoned.contains(&work.id()));
         at.queue.extend(sorted.work);
         // A thread that goes on to attend takes one piece itself.
@@ -180,8 +175,36 @@ impl<H: Http, L: Listener> Shared<H, L> {
         at.attending = at.attending.saturating_add(spare);
         drop(state);
         self.turned.notify_all();
-        sorted.aloud.into_iter().for_each(|told| Aloud::say(told, &*self.common.observer));
+        if sorted.speak {
+            self.speak();
+        }
         (0..spare).for_each(|_| self.help());
+    }
+
+    /// Says what there is to say, and settles in between, each word without the lock.
+    fn speak(&self) {
+        let _speaking = Speaking(&self.state);
+        loop {
+            let mut state = self.lock();
+            match state.desk.next_word() {
+                None => {
+                    drop(state);
+                    // Who found nobody busy but the speaker looks again.
+                    return self.turned.notify_all();
+                }
+                Some(Aloud::Settle(settlement)) => {
+                    if let Some(mail) = state.mail.get_mut(&settlement.waiter) {
+                        *mail = Some(settlement);
+                    }
+                    drop(state);
+                    self.turned.notify_all();
+                }
+                Some(word) => {
+                    drop(state);
+                    word.say(&*self.common.observer);
+                }
+            }
+        }
     }
 
     /// A helper thread, already counted as attending.
@@ -226,7 +249,8 @@ impl<H: Http, L: Listener> Shared<H, L> {
                 return Ok(Next::Do(work));
             }
             let deadline = state.session.deadline();
-            let others_busy = state.attending > state.idle.saturating_add(1);
+            let others_busy =
+                state.attending > state.idle.saturating_add(1) || state.desk.speaking();
             match purpose {
                 Purpose::Quiet if !others_busy => return Ok(Next::Leave(None)),
                 Purpose::Help if state.closed || state.idle > 0 || deadline.is_none() => {
@@ -246,6 +270,17 @@ impl<H: Http, L: Listener> Shared<H, L> {
             let slept = self.turned.wait_timeout(state, left);
             state = slept.unwrap_or_else(PoisonError::into_inner).0;
             state.idle = state.idle.saturating_sub(1);
+        }
+    }
+}
+
+/// Resets the speaker should an observer panic.
+struct Speaking<'a>(&'a Mutex<State>);
+
+impl Drop for Speaking<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).desk.hush();
         }
     }
 }

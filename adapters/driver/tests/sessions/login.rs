@@ -8,7 +8,7 @@ use mcp_authz_core::failure::Kind;
 use mcp_authz_core::input::Callback;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_driver::exchange::{Exchange, ExchangeError};
-use mcp_authz_tests::model::{Consent, Endpoint};
+use mcp_authz_tests::model::{Consent, Endpoint, Literal};
 
 use crate::faces::Make;
 use crate::world::{Person, World, browse, post};
@@ -143,4 +143,27 @@ pub(crate) fn requests_of_another_origin_carry_nothing_host_257(make: Make) {
         other => panic!("{other:?}"),
     }
     assert!(world.served.lock().seen().is_empty());
+}
+
+pub(crate) fn a_redirect_out_of_the_token_area_is_refused_host_055_host_056(make: Make) {
+    let world = World::new(|_| {});
+    let session = world.logged_in(make);
+    for (location, refused) in [
+        ("https://evil.example/mcp", true),
+        ("/other", true),
+        ("//evil.example/mcp", true),
+        ("/mcp/../other", true),
+        ("/mcp/", false),
+    ] {
+        let answer = Literal::status(307).header("location", location);
+        world.served.lock().inject(Endpoint::Mcp, 1, answer);
+        match session.exchange(world.initialize()) {
+            Err(ExchangeError::Refused { failure, .. }) if refused => {
+                assert_eq!(failure.kind(), Kind::OriginMismatch);
+            }
+            Ok(answer) if !refused => assert_eq!(answer.status().as_u16(), 307),
+            other => panic!("{location}: {other:?}"),
+        }
+    }
+    assert_eq!(world.served.lock().seen().len(), 5);
 }

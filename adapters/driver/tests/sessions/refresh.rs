@@ -8,7 +8,7 @@ use std::time::Instant;
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_driver::exchange::ExchangeError;
-use mcp_authz_tests::model::{Endpoint, Fault};
+use mcp_authz_tests::model::{Endpoint, Fault, Literal};
 
 use crate::faces::{Face, Make};
 use crate::world::{Person, World, eventually};
@@ -116,4 +116,23 @@ pub(crate) fn a_lost_answer_is_reported_and_not_sent_again_host_254(make: Make) 
         other => panic!("{other:?}"),
     }
     assert_eq!(world.count(Endpoint::Mcp), 1);
+}
+
+/// A refresh that pauses between two attempts goes on when the last caller has left.
+pub(crate) fn a_refresh_goes_on_without_its_callers(make: Make) {
+    let world = World::new(|_| {});
+    let session = world.logged_in(make);
+    let first = session.granted().unwrap();
+    world.served.lock().inject(Endpoint::Token, 1, Literal::status(503));
+    world.clock.advance(4000);
+    let waiting = Arc::clone(&session);
+    let waiter = thread::spawn(move || waiting.acquire(&ScopeSet::empty(), true));
+    eventually(|| (world.count(Endpoint::Token) == 1).then_some(()));
+    // The answer is still on its way to the session.
+    thread::sleep(Duration::from_millis(100));
+    session.cancel().unwrap();
+    let failure = waiter.join().unwrap().unwrap().outcome.unwrap_err();
+    assert_eq!(failure.kind(), Kind::Cancelled);
+    eventually(|| session.granted().filter(|granted| granted.epoch() > first.epoch()));
+    assert_eq!(world.count(Endpoint::Token), 2);
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use mcp_authz_core::effect::LoopbackHost;
 use mcp_authz_core::failure::Kind;
+use mcp_authz_core::input::Callback;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_driver::DriveError;
 use mcp_authz_tests::model::Endpoint;
@@ -124,4 +125,36 @@ pub(crate) fn nobody_listens_where_the_port_is_taken_host_197(make: Make) {
     let failure = session.acquire(&ScopeSet::empty(), true).unwrap().outcome.unwrap_err();
     assert_eq!(failure.kind(), Kind::ListenerUnavailable);
     assert_eq!(world.pages(), 0);
+}
+
+/// Callers, refusals, cancellations and strays all at once: everybody is answered, and in the end
+/// an honest request succeeds.
+pub(crate) fn a_storm_leaves_nobody_waiting(make: Make) {
+    let world = Arc::new(World::new(|_| {}));
+    let session = world.logged_in(make);
+    let threads: Vec<_> = (0..12u32)
+        .map(|number| {
+            let (world, session) = (Arc::clone(&world), Arc::clone(&session));
+            thread::spawn(move || {
+                for round in 0..15u32 {
+                    match number.wrapping_mul(7).wrapping_add(round) % 6 {
+                        0 => world.served.lock().revoke_access_tokens(),
+                        1 => session.cancel().unwrap(),
+                        2 => {
+                            let stray = Callback::url("http://127.0.0.1:9/callback?state=x");
+                            let _page_or_none = session.deliver(stray);
+                        }
+                        3 => drop(session.acquire(&ScopeSet::empty(), round % 2 == 0).unwrap()),
+                        _ => drop(session.exchange(world.initialize())),
+                    }
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        eventually(|| thread.is_finished().then_some(()));
+        thread.join().unwrap();
+    }
+    session.quiet();
+    assert_eq!(session.exchange(world.initialize()).unwrap().status().as_u16(), 200);
 }

@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use mcp_authz_driver::testing::BlockOn;
 use tokio::runtime::Runtime;
 
-pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
-pub struct OnTokio;
+pub(crate) struct OnTokio;
 
 impl BlockOn for OnTokio {
     fn block_on<F: Future>(&self, future: F) -> F::Output {

@@ -1,0 +1,131 @@
+//! A port, a store and a restart on the way to a registration: what each of them may hold up.
+
+use http::Method;
+use mcp_authz_core::effect::RecordKind;
+use mcp_authz_core::failure::Remedy;
+use mcp_authz_core::input::WaiterId;
+use mcp_authz_tests::model::{Endpoint, RefreshIssue, Settings};
+use mcp_authz_tests::sim::Sim;
+use serde_json::json;
+
+use crate::by_hand::*;
+
+/// A session whose redirect URI somebody else serves.
+fn served_elsewhere() -> Sim {
+    Sim::by_hand(|config| config.redirect_uri("https://app.example/cb"))
+}
+
+/// The same with a store.
+fn kept_elsewhere() -> Sim {
+    Sim::by_hand(|config| config.redirect_uri("https://app.example/cb").persistent(true))
+}
+
+/// A caller asks, and both documents are found.
+fn up_to_registration(sim: &mut Sim) -> WaiterId {
+    let waiter = sim.acquire("");
+    discovered(sim);
+    waiter
+}
+
+scripts! {
+    nothing_is_registered_where_nothing_can_listen_nat_08_host_197(sim = plain()) {
+        sim.break_listener();
+        let waiter = up_to_registration(sim);
+        let failure = sim.expect_failed(waiter, "listener_unavailable");
+        assert_eq!(failure.remedy(), Remedy::Configure);
+        sim.expect_no_call();
+    }
+
+    a_host_that_never_says_whether_it_listens_nat_08(sim = plain()) {
+        sim.silence_listener(true);
+        let waiter = up_to_registration(sim);
+        sim.restart();
+        sim.at(11);
+        sim.expect_failed(waiter, "listener_unavailable");
+    }
+
+    a_restart_finds_the_way_it_was_on_nat_08(sim = served_elsewhere()) {
+        up_to_registration(sim);
+        sim.restart();
+        registered(sim);
+        sim.expect_visit();
+    }
+
+    a_restart_looks_into_the_store_again_reg_02(sim = kept_elsewhere()) {
+        up_to_registration(sim);
+        // Another process may have registered meanwhile.
+        sim.restart();
+        registered(sim);
+        sim.expect_visit();
+    }
+
+    a_store_that_is_silent_does_not_stop_a_registration_reg_02_bind_09(
+        sim = Sim::by_hand(|config| config.persistent(true))
+    ) {
+        let waiter = sim.acquire("");
+        listed(sim);
+        sim.store().silence(true);
+        sim.expect_call(Method::GET, SERVER).reply_json(200, &server());
+        sim.restart();
+        sim.at(31);
+        sim.expect_note("store: store_unavailable");
+        sim.store().silence(false);
+        sim.restart();
+        registered(sim);
+        agreed(sim, waiter, &tokens());
+    }
+
+    a_store_that_is_silent_and_a_restart_reg_02(sim = kept_elsewhere()) {
+        sim.acquire("");
+        listed(sim);
+        sim.store().silence(true);
+        sim.expect_call(Method::GET, SERVER).reply_json(200, &server());
+        sim.restart();
+        sim.store().silence(false);
+        sim.restart();
+        registered(sim);
+        sim.expect_visit();
+    }
+
+    a_newer_record_of_a_client_is_left_alone_bind_10(
+        sim = {
+            let mut settings = Settings::revision("2026-07-28");
+            settings.server.tokens.refresh = RefreshIssue::Never;
+            Sim::against(settings, |config| config.persistent(true))
+        }
+    ) {
+        let waiter = sim.acquire("");
+        sim.log_in();
+        sim.expect_granted(waiter);
+        // The binding is lost, and a program of tomorrow has written the client's record.
+        sim.store().damage(RecordKind::Binding, b"{}");
+        sim.store().change(RecordKind::Client, |client| client["format"] = json!(99));
+        sim.new_process(|config| config.persistent(true));
+        let waiter = sim.acquire("");
+        sim.serve();
+        sim.expect_failed(waiter, "store_version");
+        assert_eq!(sim.model().count(Endpoint::Register), 1);
+        assert_eq!(sim.store().documents(RecordKind::Client)[0]["format"], 99);
+    }
+
+    restarts_do_not_refill_the_budget_of_a_login_step_16(sim = served_elsewhere()) {
+        up_to_registration(sim);
+        for _ in 0..24 {
+            sim.restart();
+        }
+        sim.expect_note("failed: request_budget [STEP-16]");
+        sim.expect_no_visit();
+    }
+
+    neither_does_a_silent_store_step_16(sim = kept_elsewhere()) {
+        up_to_registration(sim);
+        while sim.requests().len() < 24 {
+            sim.restart();
+        }
+        sim.store().silence(true);
+        sim.restart();
+        sim.at(31);
+        sim.expect_note("failed: request_budget [STEP-16]");
+        sim.expect_no_visit();
+    }
+}

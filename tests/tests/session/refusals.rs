@@ -1,0 +1,203 @@
+//! What a refusal by the MCP server means: a refresh, a login, or nothing that helps.
+
+use mcp_authz_core::failure::Remedy;
+use mcp_authz_tests::sim::Sim;
+use serde_json::json;
+
+use crate::given::{
+    access_only, approve, at, bearer, by_hand, discover, discover_with, logged_in, refresh,
+    resource, server, tokens,
+};
+
+/// The same request refused once more, after its retry.
+fn again(sim: &mut Sim) -> mcp_authz_core::input::WaiterId {
+    let epoch = sim.published().map(|granted| granted.epoch());
+    sim.refused_with(epoch, 401, "Bearer", "tools/list", true, true)
+}
+
+scripts! {
+    a_fresh_token_that_is_refused_is_the_end_step_12_host_234(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        let first = sim.refused(401, r#"Bearer error="invalid_token""#);
+        refresh(sim, 1).reply_json(200, &tokens(2, 3600));
+        sim.expect_granted(first);
+        let second = again(sim);
+        let failure = sim.expect_failed(second, "unauthorized_after_refresh");
+        assert_eq!(failure.remedy(), Remedy::AskUser);
+        sim.expect_no_call();
+        sim.expect_no_visit();
+    }
+
+    /// A repeat that was refused with an old token is the old token's fault.
+    a_repeat_with_an_old_token_gets_the_new_one_step_12(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        let old = sim.published().map(|granted| granted.epoch());
+        let first = sim.refused(401, "Bearer");
+        refresh(sim, 1).reply_json(200, &tokens(2, 3600));
+        sim.expect_granted(first);
+        let repeat = sim.refused_with(old, 401, "Bearer", "tools/list", true, true);
+        sim.expect_granted(repeat);
+        sim.expect_no_call();
+    }
+
+    /// Each call may be served by one refresh; none opens a page.
+    refused_for_ever_step_12_host_245(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        for call in 1..6 {
+            let first = sim.refused(401, "Bearer");
+            refresh(sim, call).reply_json(200, &tokens(call + 1, 3600));
+            sim.expect_granted(first);
+            let second = again(sim);
+            sim.expect_failed(second, "unauthorized_after_refresh");
+        }
+        sim.expect_no_visit();
+    }
+
+    /// Without a refresh token the person is asked, once in ten minutes.
+    refused_for_ever_without_a_refresh_token_host_245_step_12(sim = by_hand()) {
+        logged_in(sim, &access_only(1, 3600));
+        let first = sim.at(5).refused(401, "Bearer");
+        discover(sim);
+        approve(sim).reply_json(200, &access_only(2, 3600));
+        sim.expect_granted(first);
+        let second = again(sim);
+        sim.expect_failed(second, "unauthorized_after_refresh");
+        let next = sim.at(60).refused(401, "Bearer");
+        discover(sim);
+        let failure = sim.expect_failed(next, "reauthorization_required");
+        assert_eq!(failure.remedy(), Remedy::AskUser);
+        sim.expect_no_visit();
+        // Ten minutes after the page it may be shown again.
+        let later = sim.at(606).refused(401, "Bearer");
+        discover(sim);
+        approve(sim).reply_json(200, &access_only(3, 3600));
+        sim.expect_granted(later);
+    }
+
+    the_scopes_of_a_401_join_those_before_step_13(sim = by_hand()) {
+        logged_in(sim, &access_only(1, 3600));
+        let waiter = sim.refused(401, r#"Bearer scope="files:list""#);
+        discover(sim);
+        let visit = sim.expect_visit();
+        assert_eq!(visit.param("scope").as_deref(), Some("files:read files:list"));
+        visit.arrive_with_code("");
+        crate::given::exchange(sim).reply_json(200, &tokens(2, 3600));
+        sim.expect_granted(waiter);
+    }
+
+    /// An `Origin` or a policy is no matter of scope.
+    other_403s_are_forbidden_step_11(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        for challenge in ["", "Bearer", r#"Bearer error="invalid_token""#, r#"Basic realm="x""#,
+            r#"DPoP error="insufficient_scope""#]
+        {
+            let waiter = sim.refused(403, challenge);
+            let failure = sim.expect_failed(waiter, "forbidden");
+            assert_eq!(failure.rule(), "STEP-11");
+        }
+        sim.expect_no_call();
+        sim.expect_no_visit();
+        assert_eq!(bearer(sim), at(1));
+    }
+
+    a_400_is_reported_and_nothing_else_is_tried_step_14(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        let waiter = sim.refused(400, r#"Bearer error="invalid_request""#);
+        let failure = sim.expect_failed(waiter, "forbidden");
+        assert_eq!(failure.rule(), "STEP-14");
+        sim.expect_no_call();
+    }
+
+    a_401_without_a_challenge_is_one_still_use_05(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        let waiter = sim.refused(401, "");
+        refresh(sim, 1).reply_json(200, &tokens(2, 3600));
+        sim.expect_granted(waiter);
+    }
+
+    /// A broken refresh ends this call; the live token stays for the others.
+    a_refusal_during_an_outage_asks_nobody_ref_09(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        let waiter = sim.refused(401, "Bearer");
+        let bystander = sim.acquire("");
+        sim.expect_granted(bystander);
+        refresh(sim, 1).respond(503, &[("retry-after", "60")], b"");
+        let failure = sim.expect_failed(waiter, "transient");
+        assert!(failure.remedy().retryable());
+        sim.expect_no_visit();
+        assert_eq!(bearer(sim), at(1));
+    }
+
+    /// Nobody may be asked: no page, no discovery.
+    a_quiet_caller_hears_that_a_person_is_needed_step_12(sim = by_hand()) {
+        logged_in(sim, &access_only(1, 3600));
+        let epoch = sim.published().map(|granted| granted.epoch());
+        let waiter = sim.refused_with(epoch, 401, "Bearer", "tools/list", false, false);
+        let failure = sim.expect_failed(waiter, "reauthorization_required");
+        assert_eq!(failure.remedy(), Remedy::AskUser);
+        sim.expect_no_call();
+        sim.expect_no_visit();
+    }
+
+    /// Every spelling of scopes in a first refusal, by rank.
+    the_challenge_comes_first_scope_02_scope_05(sim = by_hand()) {
+        sim.refused(401, r#"Bearer scope="files:list""#);
+        discover_with(sim, &resource(&["files:read"]), &server());
+        crate::given::register(sim, "c1");
+        assert_eq!(sim.expect_visit().param("scope").as_deref(), Some("files:list"));
+    }
+    the_resource_comes_second_scope_03(sim = by_hand()) {
+        sim.refused(401, "Bearer");
+        let listed = json!({ "scopes_supported": ["other", "unrelated"] });
+        let server = crate::given::server_with(&listed);
+        discover_with(sim, &resource(&["files:read", "files:list"]), &server);
+        crate::given::register(sim, "c1");
+        let scope = sim.expect_visit().param("scope");
+        assert_eq!(scope.as_deref(), Some("files:read files:list"));
+    }
+    nothing_is_sent_where_nobody_names_any_scope_04_scope_08_scope_09(sim = by_hand()) {
+        sim.refused(401, "Bearer");
+        let listed = json!({ "scopes_supported": ["other", "offline_access"] });
+        discover_with(sim, &resource(&[]), &crate::given::server_with(&listed));
+        crate::given::register(sim, "c1");
+        assert_eq!(sim.expect_visit().param("scope"), None);
+    }
+    offline_access_is_added_where_it_is_listed_scope_07(sim = by_hand()) {
+        sim.refused(401, r#"Bearer scope="files:list""#);
+        let listed = json!({ "scopes_supported": ["offline_access"] });
+        discover_with(sim, &resource(&[]), &crate::given::server_with(&listed));
+        crate::given::register(sim, "c1");
+        let scope = sim.expect_visit().param("scope");
+        assert_eq!(scope.as_deref(), Some("files:list offline_access"));
+    }
+    the_host_s_own_scopes_come_before_all_scope_06(
+        sim = Sim::by_hand(|config| config.scopes(&["mine"]).default_scopes(&["fallback"]))
+    ) {
+        sim.refused(401, r#"Bearer scope="files:list""#);
+        discover(sim);
+        crate::given::register(sim, "c1");
+        assert_eq!(sim.expect_visit().param("scope").as_deref(), Some("mine"));
+        sim.expect_note("host");
+    }
+    the_host_s_fallback_comes_last_scope_06(
+        sim = Sim::by_hand(|config| config.default_scopes(&["fallback"]))
+    ) {
+        sim.refused(401, "Bearer");
+        discover(sim);
+        crate::given::register(sim, "c1");
+        assert_eq!(sim.expect_visit().param("scope").as_deref(), Some("fallback"));
+    }
+    the_older_revision_has_the_same_ranks_scope_14(
+        sim = Sim::against(
+            mcp_authz_tests::model::Settings::revision("2025-06-18"), |config| config)
+    ) {
+        sim.model().set(|settings| settings.prm.scopes = vec!["mcp:tools".to_owned()]);
+        let waiter = sim.refused(401, "Bearer");
+        sim.serve();
+        let visit = sim.expect_visit();
+        assert_eq!(visit.param("scope").as_deref(), Some("mcp:tools"));
+        visit.approve();
+        sim.serve();
+        sim.expect_granted(waiter);
+    }
+}
