@@ -16,7 +16,7 @@ use crate::wire::client_auth::Method;
 use crate::wire::client_document::ClientDocumentUrl;
 use crate::wire::redirect::RedirectUri;
 use crate::wire::registration::ClientMetadata;
-use crate::wire::url::{McpUrl, Reach};
+use crate::wire::url::{McpUrl, Reach, UrlPolicy};
 
 /// How tolerant the client is of servers that deviate (design decisions D1 to D15).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,8 +168,15 @@ impl Config {
         self.profile == Profile::Strict
     }
 
-    pub(crate) fn issuer(&self, issuer: &str) -> Option<&IssuerSettings> {
-        self.issuers.iter().find(|settings| *settings.issuer == *issuer)
+    /// The settings for an issuer, which a person may name as it is listed or as its own document
+    /// writes it (AMB-05, BIND-12).
+    pub(crate) fn settings<'a>(
+        &'a self,
+        listed: &'a str,
+        issuer: &'a str,
+    ) -> impl Iterator<Item = &'a IssuerSettings> {
+        let named = move |at: &&IssuerSettings| *at.issuer == *listed || *at.issuer == *issuer;
+        self.issuers.iter().filter(named)
     }
 
     pub(crate) fn client_for(&self, issuer: &str) -> Option<&PreRegistered> {
@@ -204,6 +211,7 @@ pub struct Builder {
     plain_http: Vec<Box<str>>,
     private_hosts: Vec<Box<str>>,
     prefixes: Vec<String>,
+    policy: Option<Arc<dyn UrlPolicy>>,
 }
 
 #[derive(Clone, Debug)]
@@ -237,6 +245,7 @@ impl Builder {
             plain_http: Vec::new(),
             private_hosts: Vec::new(),
             prefixes: Vec::new(),
+            policy: None,
         }
     }
 
@@ -387,6 +396,14 @@ impl Builder {
         self
     }
 
+    /// A deployment's own rule about URLs, beside ours: a server that authorizes for others lists
+    /// the hosts it may be sent to (SEC-06).
+    #[must_use]
+    pub fn url_policy(mut self, policy: Arc<dyn UrlPolicy>) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
     /// Time limits.
     #[must_use]
     pub const fn times(mut self, times: Times) -> Self {
@@ -454,7 +471,8 @@ impl Builder {
         if self.prefixes.iter().any(|prefix| !prefix.starts_with('/')) {
             return Err(invalid("token_prefix", "USE-07"));
         }
-        let reach = Reach::new(&mcp, self.plain_http, self.private_hosts, strict);
+        let reach = Reach::new(&mcp, self.plain_http, self.private_hosts, strict)
+            .with_policy(self.policy);
         Ok(Arc::new(Config {
             name: mcp.canonical().into(),
             account: self.account.into(),

@@ -288,8 +288,8 @@ fn names(source: &str) -> Vec<(&str, usize)> {
         }
         if line.starts_with("scripts!") {
             scripts_end = Some(indent);
-        } else if line.starts_with("#[") {
-            let path = line[2..].split(['(', ']']).next().unwrap_or_default();
+        } else if let Some(attribute) = line.strip_prefix("#[") {
+            let path = attribute.split(['(', ']']).next().unwrap_or_default();
             marked |= path == "test" || path.ends_with("::test") || path == "test_case";
         } else if let Some(name) = function(line) {
             if marked {

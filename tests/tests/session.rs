@@ -1,6 +1,14 @@
 //! Scripts of the session: the core against the model, or against answers given by hand, with time
 //! in the margin. Each runs twice, the second time with a restart after each step.
 #![forbid(unsafe_code)]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 #[path = "session/suite.rs"]
 #[macro_use]
@@ -59,5 +67,11 @@ mod configuration;
 mod enrolment;
 #[path = "session/issuer_choice.rs"]
 mod issuer_choice;
+#[path = "session/outages.rs"]
+mod outages;
+#[path = "session/scopes.rs"]
+mod scopes;
+#[path = "session/damage.rs"]
+mod damage;
 #[path = "session/table.rs"]
 mod table;

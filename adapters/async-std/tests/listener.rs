@@ -1,4 +1,11 @@
 //! The listener on async-std.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 mod common;
 

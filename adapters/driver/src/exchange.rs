@@ -241,7 +241,8 @@ fn refused(status: StatusCode, headers: &HeaderMap) -> bool {
 /// Whether an answer sends a request with a token to where the token may not go. A redirect within
 /// the token area is an answer like others; it is not followed here either.
 fn leads_out(request: &Request<Vec<u8>>, answer: &Answer, area: &Area) -> bool {
-    let Some(location) = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection())
+    let Some(location) =
+        answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection())
     else {
         return false;
     };

@@ -174,15 +174,13 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
             let reply = self.shared().http().exchange(request, &limits, &mut watch).await;
             match attempt.read(reply)? {
                 Verdict::Done(answer) => return Ok(answer),
-                Verdict::Refused(answer, refusal) => {
-                    match self.challenge(refusal).await?.outcome {
-                        Ok(healed) => granted = Some(healed),
-                        Err(failure) => {
-                            let answer = Box::new(answer);
-                            return Err(ExchangeError::Refused { failure, answer });
-                        }
+                Verdict::Refused(answer, refusal) => match self.challenge(refusal).await?.outcome {
+                    Ok(healed) => granted = Some(healed),
+                    Err(failure) => {
+                        let answer = Box::new(answer);
+                        return Err(ExchangeError::Refused { failure, answer });
                     }
-                }
+                },
             }
         }
     }

@@ -41,8 +41,7 @@ impl Published {
         let granted = self.granted()?;
         let (wall, mono) = (clock.wall(), clock.mono());
         let life = granted.life();
-        let serves =
-            scopes.is_empty() || granted.scopes().is_some_and(|held| held.covers(scopes));
+        let serves = scopes.is_empty() || granted.scopes().is_some_and(|held| held.covers(scopes));
         if life.over(wall, mono) || !serves {
             return None;
         }

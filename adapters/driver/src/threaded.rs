@@ -137,11 +137,8 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
         };
         loop {
             let request = attempt.request(granted)?;
-            let reply = self.shared().http.exchange(
-                request,
-                &attempt.limits(),
-                &mut unrefused(enough),
-            );
+            let reply =
+                self.shared().http.exchange(request, &attempt.limits(), &mut unrefused(enough));
             match attempt.read(reply)? {
                 Verdict::Done(answer) => return Ok(answer),
                 Verdict::Refused(answer, refusal) => match self.challenge(refusal)?.outcome {

@@ -77,8 +77,8 @@ pub fn client_config(roots: &Roots) -> Result<ClientConfig, RootsUnusable> {
         }
         #[cfg(feature = "platform-verifier")]
         Roots::Platform => {
-            let verifier = rustls_platform_verifier::Verifier::new(provider)
-                .map_err(|_| RootsUnusable)?;
+            let verifier =
+                rustls_platform_verifier::Verifier::new(provider).map_err(|_| RootsUnusable)?;
             // The name is rustls's for every verifier but its own; this one is the system's.
             return Ok(builder
                 .dangerous()

@@ -1,4 +1,11 @@
 //! Work that is abandoned while it is being done.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;

@@ -2,6 +2,13 @@
 //!
 //! Each case is written once, for a [`faces::Face`], and run on threads, on tokio and on async-std.
 #![cfg(feature = "testing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 #[path = "sessions/faces.rs"]
 mod faces;

@@ -105,6 +105,7 @@ fn reap(mut child: Child) {
 pub struct Visits<O> {
     browser: Arc<dyn Browser>,
     offer: Arc<dyn Fn(&Visit) + Send + Sync>,
+    patience: Duration,
     then: O,
 }
 
@@ -115,7 +116,14 @@ impl<O: Observer> Visits<O> {
         offer: impl Fn(&Visit) + Send + Sync + 'static,
         then: O,
     ) -> Self {
-        Self { browser: Arc::new(browser), offer: Arc::new(offer), then }
+        Self { browser: Arc::new(browser), offer: Arc::new(offer), patience: PATIENCE, then }
+    }
+
+    /// How long a launcher may take before the page is offered; ten seconds unless said.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     fn show(&self, visit: &Visit) {
@@ -123,9 +131,10 @@ impl<O: Observer> Visits<O> {
         let (browser, page) = (Arc::clone(&self.browser), visit.clone());
         let opening = thread::Builder::new().spawn(move || opened.send(browser.open(&page)));
         let (offer, page) = (Arc::clone(&self.offer), visit.clone());
+        let patience = self.patience;
         let watching = thread::Builder::new().spawn(move || {
             // The opener's thread is left behind if it hangs; the wait for the callback goes on.
-            if !matches!(result.recv_timeout(PATIENCE), Ok(Ok(()))) {
+            if !matches!(result.recv_timeout(patience), Ok(Ok(()))) {
                 offer(&page);
             }
         });

@@ -35,11 +35,8 @@ pub struct Loopback;
 impl Listener for Loopback {
     fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> Option<Listening> {
         let bound = loopback::bind(on).ok()?;
-        let house = Arc::new(House {
-            rule: Rule::new(on, bound.port),
-            arrivals,
-            guests: Mutex::default(),
-        });
+        let house =
+            Arc::new(House { rule: Rule::new(on, bound.port), arrivals, guests: Mutex::default() });
         let mut doors = Doors { house, threads: Vec::new() };
         for listener in bound.listeners {
             let address = listener.local_addr().ok()?;

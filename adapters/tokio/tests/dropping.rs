@@ -1,4 +1,11 @@
 //! Callers and runtimes that go away.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 use core::time::Duration;
 use std::net::TcpStream;
@@ -89,7 +96,8 @@ fn a_dropped_caller_takes_no_refresh_with_it() {
         let other = self::session(&served, &person, &store);
         served.lock().set(|settings| settings.delays.clear());
         let _whatever = other.acquire(&none(), false).await.unwrap();
-        let refused = served.lock().seen_at(Endpoint::Token).filter(|seen| seen.status != 200).count();
+        let refused =
+            served.lock().seen_at(Endpoint::Token).filter(|seen| seen.status != 200).count();
         assert_eq!(refused, 0);
     });
 }

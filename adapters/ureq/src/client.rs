@@ -140,7 +140,7 @@ impl Builder {
     pub fn build(self) -> Result<Client, RootsUnusable> {
         // Made once to be checked: ureq builds its own from the same parts.
         tls::client_config(&self.roots)?;
-        let http = UreqHttp::new(self.lookup, &self.roots, self.proxy, self.user_agent);
+        let http = UreqHttp::new(self.lookup, &self.roots, self.proxy, self.user_agent)?;
         Ok(Client { http, common: self.common })
     }
 }

@@ -13,7 +13,7 @@ use mcp_authz_core::effect::{Limits, Reply, Why};
 use mcp_authz_driver::dial::{self, Lookup};
 use mcp_authz_driver::head;
 use mcp_authz_driver::ports::Http;
-use mcp_authz_driver::tls::{self, CertificateDer, Roots};
+use mcp_authz_driver::tls::{self, CertificateDer, Roots, RootsUnusable};
 use ureq::config::AutoHeaderValue;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
@@ -56,13 +56,13 @@ impl UreqHttp {
         roots: &Roots,
         proxy: Option<ureq::Proxy>,
         user_agent: String,
-    ) -> Self {
+    ) -> Result<Self, RootsUnusable> {
         let tls = TlsConfig::builder()
             .unversioned_rustls_crypto_provider(tls::provider())
-            .root_certs(root_certs(roots))
+            .root_certs(root_certs(roots)?)
             .build();
         let agents = Mutex::default();
-        Self { shared: Arc::new(Shared { lookup, tls, proxy, user_agent, agents }) }
+        Ok(Self { shared: Arc::new(Shared { lookup, tls, proxy, user_agent, agents }) })
     }
 
     fn agent(&self, limits: &Limits, reuse: bool) -> Agent {
@@ -99,11 +99,7 @@ impl UreqHttp {
         let agent = self.agent(limits, reuse);
         let bodiless = request.body().is_empty()
             && !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
-        let answer = if bodiless {
-            agent.run(request.map(|_| ()))
-        } else {
-            agent.run(request)
-        };
+        let answer = if bodiless { agent.run(request.map(|_| ())) } else { agent.run(request) };
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return unanswered(&error),
@@ -165,16 +161,19 @@ impl fmt::Debug for UreqHttp {
     }
 }
 
-fn root_certs(roots: &Roots) -> RootCerts {
+fn root_certs(roots: &Roots) -> Result<RootCerts, RootsUnusable> {
     let owned = |der: &CertificateDer<'static>| Certificate::from_der(der).to_owned();
-    match roots {
+    Ok(match roots {
+        Roots::Compiled => RootCerts::WebPki,
         Roots::Only(certificates) => {
             RootCerts::Specific(Arc::new(certificates.iter().map(owned).collect()))
         }
         #[cfg(feature = "platform-verifier")]
         Roots::Platform => RootCerts::PlatformVerifier,
-        _ => RootCerts::WebPki,
-    }
+        // Another crate's features may know a kind that ureq was not built for. Never trust others
+        // than were asked for.
+        _ => return Err(RootsUnusable),
+    })
 }
 
 fn read(

@@ -1,4 +1,11 @@
 //! The HTTP port against scripted servers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 use mcp_authz_ureq::Client;
 

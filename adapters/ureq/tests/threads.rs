@@ -1,5 +1,12 @@
 //! Threads that help, and leave when there is nothing left to help with.
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 use core::time::Duration;
 use std::io::{Read, Write};

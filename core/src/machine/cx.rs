@@ -108,7 +108,8 @@ impl Cx<'_> {
     /// Waits for the answer to a request.
     ///
     /// # Errors
-    /// `request_budget` when the flow has sent its share.
+    /// `request_budget` when the flow has sent its share, `transient` when discovery has used up its
+    /// time.
     pub(crate) fn call(
         &mut self,
         request: http::Request<Vec<u8>>,
@@ -126,6 +127,9 @@ impl Cx<'_> {
                 .discovery_ends
                 .get_or_insert(self.mono.after(DISCOVERY));
             total = total.min(self.mono.until(ends));
+            if total.is_zero() {
+                return Err(Failure::new(Kind::Transient, "DISC-17").with_purpose(purpose));
+            }
         }
         let limits = Limits {
             connect: self.config.times.connect.min(total),

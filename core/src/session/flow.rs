@@ -210,6 +210,7 @@ impl Session {
             endpoint: server.authorization_endpoint.clone(),
             token_host: server.token_endpoint.host_str().into(),
             issuer: server.issuer.clone(),
+            listed: found.listed.clone(),
             previous_issuer: ground.previous_issuer.clone(),
             iss_promised: server.iss_promised,
             legacy: found.class == Class::Legacy,
@@ -230,8 +231,8 @@ impl Session {
     /// The resource as it is sent (RES-03, D8).
     fn resource_parameter(&self, found: &Found) -> Option<Arc<str>> {
         use crate::config::ResourceParameter::{Omitted, Replaced};
-        let settings = self.config.issuer(&found.server.issuer);
-        match settings.and_then(|settings| settings.resource.as_ref()) {
+        let mut settings = self.config.settings(&found.listed, &found.server.issuer);
+        match settings.find_map(|settings| settings.resource.as_ref()) {
             Some(Omitted) => None,
             Some(Replaced(other)) => Some(other.clone()),
             None => Some(self.resource(found)),
@@ -248,6 +249,7 @@ impl Session {
             Brought::Recalled(found) => self.recalled(flow, found, now),
             Brought::Looked(Looked::StillListed) => flow.ground.relisted = true,
             Brought::Looked(Looked::Moved { to }) => {
+                self.body.memory.moved = true;
                 return Err(Failure::new(Kind::IssuerChanged, "BIND-05").with_subject(&to));
             }
             Brought::Looked(Looked::Found(found)) => return self.found(flow, found, now),
@@ -291,14 +293,14 @@ impl Session {
     /// taken over (REF-06, HOST-224).
     fn looked(&mut self, flow: &mut Flow, found: Recalled, now: &mut Now) {
         let memory = &mut self.body.memory;
-        let (theirs, ours) = match (found.grant, &memory.grant) {
-            (Some(theirs), Some(ours)) if theirs.generation > ours.generation => (theirs, ours),
-            _ => {
-                if flow.ground.refused {
-                    now.note(Note::Rejected);
-                }
-                return;
+        let Some(ours) = &mut memory.grant else { return };
+        let newer = found.grant.filter(|theirs| theirs.generation > ours.generation);
+        let Some(theirs) = newer else {
+            if flow.ground.refused {
+                ours.value.rejected = true;
+                now.note(Note::Rejected);
             }
+            return;
         };
         let grant = &theirs.value;
         let renewed = grant.access_token != ours.value.access_token;
@@ -516,7 +518,6 @@ impl Session {
         if !rejected {
             return Err(failure);
         }
-        held.value.rejected = true;
         flow.ground.verdict = Some(failure);
         flow.ground.refused = true;
         if self.config.persistent && !flow.ground.looked_again {
@@ -524,6 +525,7 @@ impl Session {
             flow.ground.looked_again = true;
             flow.ground.looked = false;
         } else {
+            held.value.rejected = true;
             now.note(Note::Rejected);
         }
         Ok(())
@@ -693,9 +695,7 @@ impl Session {
         match flow.goal {
             Goal::Forget => return,
             Goal::Keep(_) => return self.kept(minted, flow.ground.unsaved, now),
-            Goal::Login(_) => {
-                self.body.memory.logins = self.body.memory.logins.saturating_add(1);
-            }
+            Goal::Login(_) => self.body.memory.logged_in(),
             _ => {}
         }
         if matches!(flow.goal, Goal::Login(_)) && !config.persistent {
@@ -780,12 +780,16 @@ impl Session {
         // What a person can mend is put to those who may ask one; nobody else gets a page for a
         // network that is down (REF-09).
         let mendable = refresh
-            && match failure.kind() {
-                Kind::GrantRejected | Kind::ReauthorizationRequired | Kind::IssuerChanged => true,
-                // Only a registration can be made anew; a client of the configuration cannot.
-                Kind::ClientRejected => !self.body.memory.refreshable(&self.config, now.wall),
-                _ => false,
-            };
+            && matches!(
+                failure.kind(),
+                Kind::GrantRejected
+                    | Kind::ReauthorizationRequired
+                    | Kind::ClientRejected
+                    | Kind::IssuerChanged
+            )
+            // Where the same refresh could be sent again, they would wait for it for ever: a
+            // client of the configuration that is refused cannot be made anew.
+            && !self.body.memory.refreshable(&self.config, now.wall);
         let failure = step_up_declined(flow, failure);
         let failure = Arc::new(failure);
         let memory = &self.body.memory;
@@ -793,9 +797,8 @@ impl Session {
             refresh && !granted.life().over(now.wall, now.mono)
         });
         let mut rest = Vec::with_capacity(self.waiters.len());
-        for mut waiting in self.waiters.drain(..) {
+        for waiting in self.waiters.drain(..) {
             if waiting.lane != Some(lane) || (mendable && waiting.want.may_ask) {
-                waiting.unhelped |= waiting.lane == Some(lane);
                 rest.push(waiting);
                 continue;
             }
@@ -842,7 +845,7 @@ impl Session {
         memory.grant = Some(held.clone());
         if late.binding.is_some() {
             memory.binding.clone_from(&late.binding);
-            memory.logins = memory.logins.saturating_add(1);
+            memory.logged_in();
         }
         // As any other rotation: stored first, if the store is free to be asked (REF-04).
         if self.config.persistent && self.body.machine.is_none() {

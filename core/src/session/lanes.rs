@@ -81,8 +81,7 @@ impl Flow {
 
     /// Whether the flow looks if the issuer of its refresh token is still listed.
     pub(crate) fn relisting(&self) -> bool {
-        matches!(&self.goal, Goal::Refresh(goal) if goal.pointer.is_some())
-            && !self.ground.relisted
+        matches!(&self.goal, Goal::Refresh(goal) if goal.pointer.is_some()) && !self.ground.relisted
     }
 
     /// Whether the flow has sent something that cannot be had again if its answer is not heard.

@@ -47,6 +47,8 @@ pub(crate) struct Memory {
     pub(crate) unsaved: bool,
     /// It is not offered to the store again before this.
     pub(crate) save_after: Option<Monotonic>,
+    /// The resource no longer names the issuer of the grant: nothing of it is sent (BIND-03).
+    pub(crate) moved: bool,
     /// Counts logins, so that a refresh that one has overtaken is recognised.
     pub(crate) logins: u64,
     #[serde(skip)]
@@ -74,8 +76,14 @@ impl Memory {
     /// Whether a refresh token may be sent, and a client is there to send it.
     pub(crate) fn refreshable(&self, config: &Config, now: Timestamp) -> bool {
         self.grant.as_ref().is_some_and(|held| {
-            held.value.refresh_token.is_some() && !held.value.rejected
+            held.value.refresh_token.is_some() && !held.value.rejected && !self.moved
         }) && self.credentials(config, now).is_some()
+    }
+
+    /// A login has taken the place of whatever was held.
+    pub(crate) fn logged_in(&mut self) {
+        self.moved = false;
+        self.logins = self.logins.saturating_add(1);
     }
 
     /// Whether enough time has passed since the last refresh.

@@ -182,7 +182,7 @@ impl Session {
     }
 
     fn park(&mut self, id: WaiterId, want: Want) {
-        self.waiters.push(Waiting { id, want, lane: None, unhelped: false });
+        self.waiters.push(Waiting { id, want, lane: None });
     }
 
     /// A refusal by the MCP server: what kind of want it makes, or that nothing helps.
@@ -234,9 +234,11 @@ impl Session {
             challenged,
             operation: challenge.operation.into(),
         };
-        if cause == Cause::StepUp && !outdated {
+        if cause == Cause::StepUp {
             match self.step_up(&want, now.mono) {
                 Ok(scopes) => want.scopes = scopes,
+                // What it lacks has been asked for since, perhaps for somebody else.
+                Err(_) if outdated => {}
                 Err(failure) => return self.refuse(challenge.waiter, failure, now),
             }
         }
@@ -336,7 +338,6 @@ impl Session {
             return;
         };
         let lane = self.waiters.remove(at).lane;
-        self.refuse(waiter, Failure::new(Kind::Cancelled, "HOST-195"), now);
         // A login that was restored has no callers yet: only its last one can end it.
         let last = lane == Some(Lane::Person)
             && !self.waiters.iter().any(|waiting| waiting.lane == lane);
@@ -346,6 +347,7 @@ impl Session {
             let failure = Failure::new(Kind::Cancelled, "HOST-195");
             self.end(Lane::Person, flow, Err(failure), now);
         }
+        self.refuse(waiter, Failure::new(Kind::Cancelled, "HOST-195"), now);
     }
 
     /// Log-out: nothing that is still out can bring the grant back (HOST-242).
@@ -391,7 +393,7 @@ impl Session {
     fn settle(&mut self, now: &mut Now) {
         let mut at = 0;
         while let Some(waiting) = self.waiters.get(at) {
-            match verdict(waiting.wish(), self.standing(&waiting.want, now)) {
+            match verdict(waiting.want.wish(), self.standing(&waiting.want, now)) {
                 Verdict::Use => {
                     let id = waiting.id;
                     self.waiters.remove(at);

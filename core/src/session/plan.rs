@@ -75,9 +75,6 @@ pub(crate) struct Wish {
     pub(crate) step_up: bool,
     /// Whether a person may be bothered.
     pub(crate) may_ask: bool,
-    /// A refresh that it waited for was refused: it gets no second one, or two refusals would
-    /// chase each other for ever (STEP-16).
-    pub(crate) unhelped: bool,
 }
 
 /// How things stand, as far as the verdict needs it.
@@ -131,12 +128,12 @@ pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
     if newer && covers {
         // A token that is over is attached all the same while no refresh may run: the server
         // decides. So is one that came for this very caller with no lifetime at all (HOST-203).
-        let stuck = refreshable && !rested && !wish.step_up && !wish.unhelped;
+        let stuck = refreshable && !rested && !wish.step_up;
         if live || renewed || stuck {
             return Verdict::Use;
         }
     }
-    if refreshable && !wish.step_up && !wish.unhelped && (covers || current.is_none()) {
+    if refreshable && !wish.step_up && (covers || current.is_none()) {
         return Verdict::Await(Lane::Machine, Start::Refresh);
     }
     if wish.may_ask {
@@ -157,13 +154,7 @@ mod tests {
         refreshable: true,
         rested: true,
     };
-    const ASKS: Wish = Wish {
-        over: None,
-        since: Some(Epoch(2)),
-        step_up: false,
-        may_ask: true,
-        unhelped: false,
-    };
+    const ASKS: Wish = Wish { over: None, since: Some(Epoch(2)), step_up: false, may_ask: true };
     const REFRESH: Verdict = Verdict::Await(Lane::Machine, Start::Refresh);
     const LOGIN: Verdict = Verdict::Await(Lane::Person, Start::Login);
 
@@ -190,7 +181,6 @@ mod tests {
             ("refused, no refresh token", refused, Standing { refreshable: false, ..LIVE }, LOGIN),
             ("nothing", ASKS, Standing { refreshable: false, ..gone }, LOGIN),
             ("only a refresh token", ASKS, gone, REFRESH),
-            ("a refresh was refused already", Wish { unhelped: true, ..refused }, LIVE, LOGIN),
             ("nobody may be asked", Wish { may_ask: false, ..refused },
                 Standing { refreshable: false, ..LIVE }, fail),
             ("more scope", ASKS, Standing { covers: false, ..LIVE }, LOGIN),

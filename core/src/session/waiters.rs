@@ -15,8 +15,6 @@ pub(crate) struct Waiting {
     pub(crate) want: Want,
     /// The lane it waits for, if its flow has begun.
     pub(crate) lane: Option<Lane>,
-    /// A refresh that it waited for was refused.
-    pub(crate) unhelped: bool,
 }
 
 /// What a caller wants.
@@ -37,19 +35,16 @@ pub(crate) struct Want {
     pub(crate) operation: Arc<str>,
 }
 
-impl Waiting {
+impl Want {
     pub(crate) const fn wish(&self) -> Wish {
         Wish {
-            over: self.want.over,
-            since: self.want.since,
-            step_up: matches!(self.want.cause, Cause::StepUp),
-            may_ask: self.want.may_ask,
-            unhelped: self.unhelped,
+            over: self.over,
+            since: self.since,
+            step_up: matches!(self.cause, Cause::StepUp),
+            may_ask: self.may_ask,
         }
     }
-}
 
-impl Want {
     pub(crate) fn refresh(&self) -> RefreshGoal {
         RefreshGoal { pointer: self.pointer.clone() }
     }

@@ -29,6 +29,7 @@ pub(crate) struct Ask {
     pub(crate) endpoint: ServerUrl,
     pub(crate) token_host: Arc<str>,
     pub(crate) issuer: Arc<str>,
+    pub(crate) listed: Arc<str>,
     pub(crate) previous_issuer: Option<Arc<str>>,
     pub(crate) iss_promised: bool,
     pub(crate) legacy: bool,
@@ -113,10 +114,10 @@ impl Authorization {
 
     fn visit(&self, sent: &Sent, reissued: bool, cx: &Cx<'_>) -> Result<Visit, Failure> {
         let Ask { endpoint, issuer, client_id, redirect_uri, resource, scopes, .. } = &self.ask;
-        let settings = cx.config.issuer(issuer);
-        let consent = settings.is_some_and(|at| at.consent_for_offline)
+        let settings = || cx.config.settings(&self.ask.listed, issuer);
+        let consent = settings().any(|at| at.consent_for_offline)
             && scopes.contains("offline_access");
-        let mut extra = settings.map(|at| at.parameters.clone()).unwrap_or_default();
+        let mut extra: Vec<_> = settings().flat_map(|at| at.parameters.iter().cloned()).collect();
         if consent {
             extra.push(("prompt".into(), "consent".into()));
         }

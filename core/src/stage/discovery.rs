@@ -442,14 +442,16 @@ impl Discovery {
         for failure in &dropped {
             cx.dropped(failure);
         }
-        let settings = config.issuer(&listed);
+        let settings = || config.settings(&listed, &server.issuer);
+        // A pin is named by the listed issuer alone: a document must not choose its own.
+        let pinned = config.settings(&listed, &listed).find_map(|at| at.pin.as_deref());
         let rules = ServerRules {
             expected_issuer: &listed,
             strict: config.strict(),
             legacy: issuer.is_none(),
-            pin: settings.and_then(|settings| settings.pin.as_deref()),
-            pkce_unlisted: settings.is_some_and(|settings| settings.pkce_unlisted),
-            split_endpoints: settings.is_some_and(|settings| settings.split_endpoints),
+            pin: pinned,
+            pkce_unlisted: settings().any(|at| at.pkce_unlisted),
+            split_endpoints: settings().any(|at| at.split_endpoints),
             par_supported: false,
             resource: self.resource.as_ref().map(|listing| &*listing.resource),
         };

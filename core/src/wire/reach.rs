@@ -4,11 +4,23 @@
 //! Decides by the text of a URL; the adapter decides again by the address it is about to dial,
 //! since a name tells nothing about where it leads (SEC-07).
 
+use core::fmt;
+use std::sync::Arc;
+
 use super::mcp_url::McpUrl;
 use super::parts::Parts;
 use super::url::{ServerUrl, addresses};
 use crate::address::Addresses;
 use crate::failure::{Failure, Kind, Switch};
+
+/// A deployment's own rule about URLs, asked after every rule of ours has passed (SEC-06): about
+/// each one a server named and each redirect, before anything is sent there.
+///
+/// A pure function of its arguments, or the same inputs would not give the same effects.
+pub trait UrlPolicy: fmt::Debug + Send + Sync {
+    /// Whether requests may go to this scheme, host (as the URL writes it) and port.
+    fn allows(&self, https: bool, host: &str, port: u16) -> bool;
+}
 
 /// The limits that one MCP URL and the caller's switches set to all URLs named by servers.
 #[derive(Clone, Debug)]
@@ -18,6 +30,7 @@ pub struct Reach {
     pub(crate) plain_http: Vec<Box<str>>,
     pub(crate) private: Vec<Box<str>>,
     pub(crate) strict: bool,
+    policy: Option<Arc<dyn UrlPolicy>>,
 }
 
 /// Scheme, host and port of the MCP URL.
@@ -68,7 +81,14 @@ impl Reach {
             plain_http,
             private,
             strict,
+            policy: None,
         }
+    }
+
+    /// The same with a deployment's own rule beside ours.
+    #[must_use]
+    pub fn with_policy(self, policy: Option<Arc<dyn UrlPolicy>>) -> Self {
+        Self { policy, ..self }
     }
 
     /// Which addresses may be dialled for a URL that passed the rules.
@@ -96,6 +116,17 @@ impl Reach {
 
     /// Transport before address (HOST-042).
     pub(super) fn admit(&self, parts: &Parts<'_>) -> Result<Addresses, Blocked> {
+        let admitted = self.judge(parts)?;
+        let allows = |policy: &Arc<dyn UrlPolicy>| {
+            policy.allows(parts.https, parts.host, parts.port)
+        };
+        if self.policy.as_ref().is_none_or(allows) {
+            return Ok(admitted);
+        }
+        Err(Blocked { kind: Kind::AddressBlocked, rule: "SEC-06", switch: None })
+    }
+
+    fn judge(&self, parts: &Parts<'_>) -> Result<Addresses, Blocked> {
         if self.owns(parts) {
             return Ok(Addresses::Any);
         }

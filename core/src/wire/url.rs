@@ -17,7 +17,7 @@ use super::form;
 pub use super::mcp_url::McpUrl;
 pub use super::parts::LONGEST_URL;
 use super::parts::{Parts, is_url_text};
-pub use super::reach::Reach;
+pub use super::reach::{Reach, UrlPolicy};
 use crate::address::Addresses;
 use crate::failure::{Failure, Kind};
 

@@ -341,8 +341,8 @@ impl World {
 
     fn operate(&mut self, operation: u8, detail: u8) {
         match operation % 20 {
-            0 => self.acquire("", detail % 4 != 0),
-            1 => self.acquire("files:read", detail % 4 != 0),
+            0 => self.acquire("", !detail.is_multiple_of(4)),
+            1 => self.acquire("files:read", !detail.is_multiple_of(4)),
             2 => {
                 const FIELDS: [&str; 4] = [
                     "Bearer",

@@ -83,11 +83,10 @@ scripts! {
     }
 
     a_port_that_is_gone_after_a_restart_ends_the_visit_nat_08(sim = plain()) {
-        let waiter = asked(sim);
+        asked(sim);
         sim.break_listener();
         sim.restart();
         sim.expect_note("failed: listener_unavailable [NAT-08]");
-        let _ = waiter;
     }
 
     parameters_of_the_host_are_added_authz_09_authz_10_d9(sim = Sim::by_hand(|config| {
@@ -138,8 +137,8 @@ scripts! {
         let waiter = sim.acquire(&scopes.join(" "));
         let long = format!("https://as.example/authorize?x={}", "a".repeat(2000));
         discovered_as(sim, &with(server(), json!({ "authorization_endpoint": long })));
-        let id = "\u{e9}".repeat(0) + &"%".repeat(1500);
-        sim.expect_call(Method::POST, REGISTER).reply_json(201, &json!({ "client_id": id }));
+        let id = json!({ "client_id": "%".repeat(1500) });
+        sim.expect_call(Method::POST, REGISTER).reply_json(201, &id);
         let failure = sim.expect_failed(waiter, "url_too_long");
         assert_eq!(failure.rule(), "HOST-167");
         sim.expect_no_visit();

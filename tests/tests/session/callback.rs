@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::by_hand::*;
 
 scripts! {
-    what_belongs_to_no_login_changes_nothing_iss_04_iss_05_host_175_to_177(sim = plain()) {
+    what_belongs_to_no_login_changes_nothing_iss_04_iss_05_host_175_to_host_177(sim = plain()) {
         let waiter = asked(sim);
         let visit = sim.expect_visit();
         let (redirect, state) = visit.ours();
@@ -37,7 +37,7 @@ scripts! {
         sim.expect_granted(waiter);
     }
 
-    an_answer_that_breaks_a_rule_does_not_use_the_login_up_iss_02_iss_18_host_180_to_182(
+    an_answer_that_breaks_a_rule_does_not_use_the_login_up_iss_02_iss_18_host_180_to_host_182(
         sim = plain()
     ) {
         let waiter = asked(sim);

@@ -68,7 +68,7 @@ scripts! {
         let caller = sim.at(60).acquire_quietly("");
         let said = json!({
             "error": "invalid_request",
-            "error_description": "bad token RT-CANARY-1, RT%2DCANARY%2D1",
+            "error_description": "bad token RT-CANARY-1, token=RT-CANARY-1&x",
         });
         refresh(sim, 1).reply_json(400, &said);
         let failure = sim.expect_failed(caller, "server_error");

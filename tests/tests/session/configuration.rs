@@ -1,9 +1,15 @@
 //! What a configuration may not hold: refused when it is made, before any network.
 
+use std::sync::Arc;
+
+use http::Method;
 use mcp_authz_core::Config;
 use mcp_authz_core::config::{Builder, Profile};
 use mcp_authz_core::effect::LoopbackHost;
 use mcp_authz_core::failure::Failure;
+use mcp_authz_core::wire::url::UrlPolicy;
+use mcp_authz_tests::sim::Sim;
+use serde_json::json;
 
 fn refused(configure: impl FnOnce(Builder) -> Builder) -> Failure {
     let builder = configure(Config::builder("https://mcp.example/mcp"));
@@ -93,4 +99,39 @@ fn the_mcp_url_must_be_one_sec_01_res_06() {
     assert!(Config::builder("http://127.0.0.1:8080/mcp").build().is_ok());
     let account = refused(|config| config.account(""));
     assert_eq!(account.rule(), "HOST-299");
+}
+
+/// Knows its own company's hosts and nobody else's.
+#[derive(Debug)]
+struct OwnHosts;
+
+impl UrlPolicy for OwnHosts {
+    fn allows(&self, https: bool, host: &str, port: u16) -> bool {
+        https && port == 443 && (host == "mcp.example" || host.ends_with(".corp.example"))
+    }
+}
+
+#[test]
+fn a_policy_of_the_deployment_sees_every_url_sec_06() {
+    for (issuer, allowed) in [("https://as.corp.example", true), ("https://as.example", false)] {
+        let mut sim = Sim::by_hand(|config| config.url_policy(Arc::new(OwnHosts)));
+        let waiter = sim.acquire("");
+        sim.expect_call(Method::GET, "/.well-known/oauth-protected-resource/mcp").reply_json(
+            200,
+            &json!({ "resource": "https://mcp.example/mcp", "authorization_servers": [issuer] }),
+        );
+        if allowed {
+            let metadata = format!("{issuer}/.well-known/oauth-authorization-server");
+            sim.expect_call(Method::GET, &metadata).respond(
+                302,
+                &[("location", "https://elsewhere.example/")],
+                b"",
+            );
+            sim.expect_failed(waiter, "cross_origin_redirect");
+        } else {
+            let failure = sim.expect_failed(waiter, "address_blocked");
+            assert_eq!(failure.rule(), "SEC-06");
+            sim.expect_no_call();
+        }
+    }
 }

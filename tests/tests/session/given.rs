@@ -2,9 +2,9 @@
 
 use http::Method;
 use mcp_authz_core::config::PreRegistered;
+use mcp_authz_core::input::WaiterId;
 use mcp_authz_core::secret::Secret;
 use mcp_authz_tests::sim::{Asked, Sim};
-use mcp_authz_core::input::WaiterId;
 use serde_json::{Value, json};
 
 pub const METADATA: &str = "https://as.example/.well-known/oauth-authorization-server";

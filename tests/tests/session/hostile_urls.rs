@@ -36,16 +36,13 @@ fn names(sim: &mut Sim, issuers: &Value) {
 /// A session for an MCP URL on this machine.
 fn local() -> Sim {
     let mut settings = mcp_authz_tests::model::Settings::revision("2026-07-28");
-    settings = settings.at(
-        "http://127.0.0.1:8080/mcp",
-        "http://127.0.0.1:9090",
-        "http://127.0.0.1:9091",
-    );
+    settings =
+        settings.at("http://127.0.0.1:8080/mcp", "http://127.0.0.1:9090", "http://127.0.0.1:9091");
     Sim::against(settings, |config| config)
 }
 
 scripts! {
-    a_needed_endpoint_must_be_a_good_url_sec_01_sec_04_sec_05_authz_07_host_001_to_026_host_046(
+    a_needed_endpoint_must_be_a_good_url_sec_01_sec_04_sec_05_authz_07_host_001_to_host_026_host_046(
         sim = plain()
     ) {
         for field in ["authorization_endpoint", "token_endpoint"] {
@@ -149,12 +146,13 @@ scripts! {
     a_refused_scope_in_a_challenge_starts_nothing_odd_host_091_host_092_host_095_host_096(
         sim = plain()
     ) {
+        let mut later = 0;
         for (challenge, scope) in [
             (r#"Bearer x_scope="admin", scope="read""#.to_owned(), Some("read")),
             (r#"Bearer scope="read", scope="admin""#.to_owned(), None),
             (r#"Bearer scope="re\"ad""#.to_owned(), None),
             (r#"Bearer scope="read"#.to_owned(), None),
-            (format!("Bearer scope=\"{}\"", "s ".repeat(0) + &many(65)), None),
+            (format!("Bearer scope=\"{}\"", many(65)), None),
             (r#"Negotiate abc==, Bearer scope="read""#.to_owned(), Some("read")),
         ] {
             sim.refused(401, &challenge);
@@ -166,7 +164,7 @@ scripts! {
             assert_eq!(visit.param("scope").as_deref(), scope, "{challenge}");
             visit.arrive_with("error=access_denied");
             // What a refusal has opened is not opened again for ten minutes (STEP-12).
-            let later = sim.wall_ms() / 1000 - 1_785_542_400 + 601;
+            later += 601;
             sim.at(later);
         }
     }

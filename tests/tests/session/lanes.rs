@@ -53,7 +53,7 @@ scripts! {
         let again = sim.at(120).acquire("");
         refresh(sim, 2).reply_json(200, &tokens(3, 60));
         sim.expect_granted(again);
-        sim.at(170);
+        sim.at(150);
         approve(sim).reply_json(200, &tokens(4, 60));
         assert_eq!(sim.expect_granted(step).authorization(), "Bearer AT-CANARY-4");
         assert_eq!(bearer(sim), at(4));

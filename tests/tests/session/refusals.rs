@@ -2,12 +2,8 @@
 
 use mcp_authz_core::failure::Remedy;
 use mcp_authz_tests::sim::Sim;
-use serde_json::json;
 
-use crate::given::{
-    access_only, approve, at, bearer, by_hand, discover, discover_with, logged_in, refresh,
-    resource, server, tokens,
-};
+use crate::given::{access_only, approve, at, bearer, by_hand, discover, logged_in, refresh, tokens};
 
 /// The same request refused once more, after its retry.
 fn again(sim: &mut Sim) -> mcp_authz_core::input::WaiterId {
@@ -137,67 +133,5 @@ scripts! {
         assert_eq!(failure.remedy(), Remedy::AskUser);
         sim.expect_no_call();
         sim.expect_no_visit();
-    }
-
-    /// Every spelling of scopes in a first refusal, by rank.
-    the_challenge_comes_first_scope_02_scope_05(sim = by_hand()) {
-        sim.refused(401, r#"Bearer scope="files:list""#);
-        discover_with(sim, &resource(&["files:read"]), &server());
-        crate::given::register(sim, "c1");
-        assert_eq!(sim.expect_visit().param("scope").as_deref(), Some("files:list"));
-    }
-    the_resource_comes_second_scope_03(sim = by_hand()) {
-        sim.refused(401, "Bearer");
-        let listed = json!({ "scopes_supported": ["other", "unrelated"] });
-        let server = crate::given::server_with(&listed);
-        discover_with(sim, &resource(&["files:read", "files:list"]), &server);
-        crate::given::register(sim, "c1");
-        let scope = sim.expect_visit().param("scope");
-        assert_eq!(scope.as_deref(), Some("files:read files:list"));
-    }
-    nothing_is_sent_where_nobody_names_any_scope_04_scope_08_scope_09(sim = by_hand()) {
-        sim.refused(401, "Bearer");
-        let listed = json!({ "scopes_supported": ["other", "offline_access"] });
-        discover_with(sim, &resource(&[]), &crate::given::server_with(&listed));
-        crate::given::register(sim, "c1");
-        assert_eq!(sim.expect_visit().param("scope"), None);
-    }
-    offline_access_is_added_where_it_is_listed_scope_07(sim = by_hand()) {
-        sim.refused(401, r#"Bearer scope="files:list""#);
-        let listed = json!({ "scopes_supported": ["offline_access"] });
-        discover_with(sim, &resource(&[]), &crate::given::server_with(&listed));
-        crate::given::register(sim, "c1");
-        let scope = sim.expect_visit().param("scope");
-        assert_eq!(scope.as_deref(), Some("files:list offline_access"));
-    }
-    the_host_s_own_scopes_come_before_all_scope_06(
-        sim = Sim::by_hand(|config| config.scopes(&["mine"]).default_scopes(&["fallback"]))
-    ) {
-        sim.refused(401, r#"Bearer scope="files:list""#);
-        discover(sim);
-        crate::given::register(sim, "c1");
-        assert_eq!(sim.expect_visit().param("scope").as_deref(), Some("mine"));
-        sim.expect_note("host");
-    }
-    the_host_s_fallback_comes_last_scope_06(
-        sim = Sim::by_hand(|config| config.default_scopes(&["fallback"]))
-    ) {
-        sim.refused(401, "Bearer");
-        discover(sim);
-        crate::given::register(sim, "c1");
-        assert_eq!(sim.expect_visit().param("scope").as_deref(), Some("fallback"));
-    }
-    the_older_revision_has_the_same_ranks_scope_14(
-        sim = Sim::against(
-            mcp_authz_tests::model::Settings::revision("2025-06-18"), |config| config)
-    ) {
-        sim.model().set(|settings| settings.prm.scopes = vec!["mcp:tools".to_owned()]);
-        let waiter = sim.refused(401, "Bearer");
-        sim.serve();
-        let visit = sim.expect_visit();
-        assert_eq!(visit.param("scope").as_deref(), Some("mcp:tools"));
-        visit.approve();
-        sim.serve();
-        sim.expect_granted(waiter);
     }
 }

@@ -262,7 +262,7 @@ scripts! {
         }
     }
 
-    without_pkce_no_page_is_opened_asm_11_asm_12_pkce_04_pkce_07_host_129_to_131(
+    without_pkce_no_page_is_opened_asm_11_asm_12_pkce_04_pkce_07_host_129_to_host_131(
         sim = changed(|settings| settings.server.metadata.pkce = Pkce::Absent)
     ) {
         for (pkce, switches) in [

@@ -1,15 +1,15 @@
 //! The code exchange: what is sent, what may come back, and what nothing may undo.
 
-use http::Method;
 use mcp_authz_core::config::Profile;
 use mcp_authz_core::effect::{Page, RecordKind, Why};
 use mcp_authz_core::failure::Remedy;
 use mcp_authz_core::granted::Life;
 use serde_json::{Value, json};
 
-use crate::given::{self, access_only, approve, at, bearer, by_hand, discover, discover_with, error};
-use crate::given::{TOKEN, exchange, kept, logged_in, register, resource, server, server_with, tokens};
-use crate::given::up_to_exchange;
+use crate::given::{
+    self, TOKEN, access_only, approve, at, bearer, by_hand, discover, discover_with, error,
+    exchange, kept, logged_in, register, resource, server_with, tokens, up_to_exchange,
+};
 
 /// A first login whose exchange is answered so and fails with this code. Nothing is held.
 fn refused_exchange(sim: &mut mcp_authz_tests::sim::Sim, status: u16, answer: &Value, code: &str) {

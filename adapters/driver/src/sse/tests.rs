@@ -10,10 +10,7 @@ fn event(kind: &str, data: &str, id: &str) -> Event {
 
 #[test]
 fn the_examples_of_the_standard() {
-    assert_eq!(
-        all(b"data: YHOO\ndata: +2\ndata: 10\n\n"),
-        [event("message", "YHOO\n+2\n10", "")]
-    );
+    assert_eq!(all(b"data: YHOO\ndata: +2\ndata: 10\n\n"), [event("message", "YHOO\n+2\n10", "")]);
     assert_eq!(
         all(b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n"),
         [event("message", "first event", "1"), event("message", "second event", "")]
@@ -47,8 +44,9 @@ fn line_ends_byte_order_mark_and_unknown_fields() {
 
 #[test]
 fn every_way_to_cut_a_stream_gives_the_same_events() {
-    let stream = "\u{feff}id: 7\r\nevent: endpoint\rdata: \u{20ac}1\ndata: 2\r\n\r\n: x\r\rdata: z\n\n"
-        .as_bytes();
+    let stream =
+        "\u{feff}id: 7\r\nevent: endpoint\rdata: \u{20ac}1\ndata: 2\r\n\r\n: x\r\rdata: z\n\n"
+            .as_bytes();
     let whole = all(stream);
     assert_eq!(whole, [event("endpoint", "\u{20ac}1\n2", "7"), event("message", "z", "7")]);
     for first in 0..=stream.len() {

@@ -48,7 +48,10 @@ pub fn literals_are_judged_before_they_are_dialled_host_033(make: Make) {
         let reply = http.exchange(get(&url), &under(Addresses::Public), &mut |_, _| false);
         not_sent(&reply, blocked);
     }
-    not_sent(&http.send(get(&server.url("http", "10.0.0.1")), &under(Addresses::Loopback)), blocked);
+    not_sent(
+        &http.send(get(&server.url("http", "10.0.0.1")), &under(Addresses::Loopback)),
+        blocked,
+    );
     assert_eq!(server.connections(), 0);
     answered(http.send(get(&server.here()), &under(Addresses::Any)));
 }

@@ -94,9 +94,8 @@ pub fn redirects_are_never_followed_host_047_to_host_053(make: Make) {
         "location: https:\\\\evil.example\r\n".to_owned(),
         format!("location: /{}\r\n", "x".repeat(10 * 1024)),
     ] {
-        let server = Server::saying(format!(
-            "HTTP/1.1 302 Moved\r\n{location}content-length: 0\r\n\r\n"
-        ));
+        let server =
+            Server::saying(format!("HTTP/1.1 302 Moved\r\n{location}content-length: 0\r\n\r\n"));
         assert_eq!(answered(http.send(get(&server.here()), &limits())).status().as_u16(), 302);
     }
     assert_eq!(elsewhere.connections(), 0);

@@ -89,11 +89,9 @@ pub fn certificates_that_prove_nothing_host_075(make: Make) {
     let honest = identity("as.example", false);
     let expired = identity("as.example", true);
     let other = identity("evil.example", false);
-    for (shown, trusted) in [
-        (&expired, &expired.authority),
-        (&other, &other.authority),
-        (&honest, &other.authority),
-    ] {
+    for (shown, trusted) in
+        [(&expired, &expired.authority), (&other, &other.authority), (&honest, &other.authority)]
+    {
         let server = serve(Arc::clone(&shown.config));
         let http = trusting(make, trusted);
         let url = server.url("https", "as.example");

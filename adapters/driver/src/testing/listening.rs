@@ -66,10 +66,7 @@ fn status(mut stream: TcpStream) -> u16 {
 /// A callback is reported, and its browser gets the page that the session chose.
 pub fn a_callback_is_reported_and_answered(make: MakeListener) {
     let open = Open::new(make, LoopbackHost::V4);
-    for (page, expected) in [
-        (Page::Refused(Kind::StateMismatch), 400),
-        (Page::Authorized, 200),
-    ] {
+    for (page, expected) in [(Page::Refused(Kind::StateMismatch), 400), (Page::Authorized, 200)] {
         let browser = knock(open.address(), "/callback?code=x&state=y");
         open.arrival().show(page);
         assert_eq!(status(browser), expected);
@@ -127,8 +124,7 @@ pub fn the_port_closes_at_once_host_195(make: MakeListener) {
 /// Two hundred connections that trickle keep nobody waiting.
 pub fn slow_connections_keep_no_browser_waiting_host_191(make: MakeListener) {
     let open = Open::new(make, LoopbackHost::V4);
-    let mut slow: Vec<_> =
-        (0..200).map(|_| TcpStream::connect(open.address()).unwrap()).collect();
+    let mut slow: Vec<_> = (0..200).map(|_| TcpStream::connect(open.address()).unwrap()).collect();
     for stream in &mut slow {
         let _pushed_out = stream.write_all(b"G");
     }
@@ -188,7 +184,8 @@ pub fn a_flood_of_wrong_callbacks_host_193(make: MakeListener) {
     assert_eq!(flood.join().unwrap(), 300);
 }
 
-/// The tests of the callback listener. The argument is a [`MakeListener`].
+/// The tests of the callback listener. The argument is a
+/// [`MakeListener`](crate::testing::listening::MakeListener).
 #[macro_export]
 macro_rules! listener_contract {
     ($make:expr) => {

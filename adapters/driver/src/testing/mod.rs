@@ -146,7 +146,7 @@ pub fn maybe_sent(reply: &Reply, expected: &[Why]) {
     assert!(matches!(reply, Reply::MaybeSent(why) if expected.contains(why)), "{reply:?}");
 }
 
-/// The tests of the HTTP port. The argument is a [`Make`](testing::Make).
+/// The tests of the HTTP port. The argument is a [`Make`](crate::testing::Make).
 #[macro_export]
 macro_rules! http_contract {
     ($make:expr) => {

@@ -58,6 +58,10 @@ enum Purpose {
     Quiet,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once, from the queue to the thread that does it"
+)]
 enum Next {
     Do(Work),
     Wake,
@@ -159,12 +163,7 @@ impl<H: Http, L: Listener> Shared<H, L> {
         Ok(())
     }
 
-    fn turn(
-        self: &Arc<Self>,
-        mut state: MutexGuard<'_, State>,
-        effects: Effects,
-        call_help: bool,
-    ) {
+    fn turn(self: &Arc<Self>, mut state: MutexGuard<'_, State>, effects: Effects, call_help: bool) {
         let at = &mut *state;
         let idle = at.session.deadline().is_none() && at.queue.is_empty();
         let sorted = at.desk.sort(effects, idle, &self.published);

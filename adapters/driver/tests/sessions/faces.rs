@@ -92,11 +92,7 @@ where
     }
 }
 
-pub(crate) fn ureq(
-    common: Common,
-    config: Arc<Config>,
-    from: Option<Snapshot>,
-) -> Arc<dyn Face> {
+pub(crate) fn ureq(common: Common, config: Arc<Config>, from: Option<Snapshot>) -> Arc<dyn Face> {
     let client = mcp_authz_ureq::Client::builder().common(common).build().unwrap();
     Arc::new(match from {
         Some(from) => client.resume(config, from).unwrap(),
@@ -115,11 +111,7 @@ impl BlockOn for OnTokio {
     }
 }
 
-pub(crate) fn tokio(
-    common: Common,
-    config: Arc<Config>,
-    from: Option<Snapshot>,
-) -> Arc<dyn Face> {
+pub(crate) fn tokio(common: Common, config: Arc<Config>, from: Option<Snapshot>) -> Arc<dyn Face> {
     let builder = mcp_authz_tokio::Client::builder().runtime(TOKIO.handle().clone());
     let client = builder.common(common).build().unwrap();
     let session = match from {

@@ -64,8 +64,7 @@ fn only_a_navigation_counts_host_187() {
 #[test]
 fn other_methods_are_refused_without_cors_host_188() {
     for method in ["POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "get"] {
-        let request =
-            format!("{method} /callback?code=x HTTP/1.1\r\nHost: 127.0.0.1:4711\r\n\r\n");
+        let request = format!("{method} /callback?code=x HTTP/1.1\r\nHost: 127.0.0.1:4711\r\n\r\n");
         assert_eq!(status(&request), 405, "{method}");
         let rule = rule();
         let Heard::Answer(answer) = Conversation::new(&rule).hear(request.as_bytes()) else {

@@ -1,0 +1,82 @@
+//! Pages that are shown in a browser, or cannot be.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+
+use core::time::Duration;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use mcp_authz_core::Config;
+use mcp_authz_core::effect::Visit;
+use mcp_authz_core::scope::ScopeSet;
+use mcp_authz_driver::ports::Silent;
+use mcp_authz_host::browser::{Browser, BrowserRefused, Visits};
+use mcp_authz_tests::serve::embedded;
+use mcp_authz_ureq::Client;
+
+fn browse(url: &str) -> String {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+fn log_in(url: &str) {
+    let there = browse(url);
+    let location = there.lines().find_map(|line| line.strip_prefix("location: "));
+    assert!(browse(location.unwrap()).starts_with("HTTP/1.1 200 "));
+}
+
+/// What the launcher does.
+enum Launcher {
+    Works,
+    Refuses,
+    Hangs,
+}
+
+impl Browser for Launcher {
+    fn open(&self, visit: &Visit) -> Result<(), BrowserRefused> {
+        match self {
+            Self::Works => log_in(visit.url()),
+            Self::Refuses => return Err(BrowserRefused),
+            Self::Hangs => thread::sleep(Duration::from_secs(3600)),
+        }
+        Ok(())
+    }
+}
+
+/// Logs in, and says how often the page was offered for manual use.
+fn offers(launcher: Launcher) -> usize {
+    let served = embedded(|_| {}).unwrap();
+    let offered = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&offered);
+    let offer = move |visit: &Visit| {
+        *count.lock().unwrap() += 1;
+        let url = visit.url().to_owned();
+        thread::spawn(move || log_in(&url));
+    };
+    let visits = Visits::new(launcher, offer, Silent).patience(Duration::from_millis(500));
+    let client = Client::builder().observer(visits).build().unwrap();
+    let session = client.session(Config::builder(served.mcp_url()).build().unwrap());
+    assert!(session.acquire(&ScopeSet::empty(), true).unwrap().outcome.is_ok());
+    thread::sleep(Duration::from_millis(700));
+    *offered.lock().unwrap()
+}
+
+#[test]
+fn a_browser_that_works_needs_no_offer() {
+    assert_eq!(offers(Launcher::Works), 0);
+}
+
+#[test]
+fn the_login_goes_on_when_the_browser_is_refused_host_169() {
+    assert_eq!(offers(Launcher::Refuses), 1);
+}
+
+#[test]
+fn the_login_goes_on_when_the_browser_hangs_host_169() {
+    assert_eq!(offers(Launcher::Hangs), 1);
+}

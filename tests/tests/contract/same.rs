@@ -1,0 +1,43 @@
+//! Every runtime does the whole job in every revision, with and without registration, and says the
+//! same.
+
+use mcp_authz_tests::model::REVISIONS;
+
+use crate::runtimes::{Ran, all_alike, options};
+
+/// Against the embedded server that the arguments describe.
+fn own_server(arguments: &[&str]) -> Ran {
+    let serve = || options(arguments).serve().unwrap().unwrap();
+    all_alike(arguments, &serve)
+}
+
+#[test]
+fn every_revision_with_and_without_registration_on_every_runtime() {
+    for revision in REVISIONS {
+        for registration in ["on", "off"] {
+            let ran =
+                own_server(&["--json", "--revision", revision, "--registration", registration]);
+            let context = format!("{revision}, registration {registration}: {:#?}", ran.lines);
+            assert_eq!(ran.outcome.exit_status(), 0, "{context}");
+            let has = |text: &str| ran.lines.iter().any(|line| line.contains(text));
+            assert!(has(r#""outcome":"authorized""#), "{context}");
+            assert!(has(r#""purpose":"refresh""#), "{context}");
+            assert_eq!(has(r#""purpose":"registration""#), registration == "on", "{context}");
+        }
+    }
+}
+
+#[test]
+fn both_wires_and_a_step_up_on_every_runtime() {
+    let ran = own_server(&["--json"]);
+    assert_eq!(ran.outcome.exit_status(), 0, "{:#?}", ran.lines);
+    assert!(ran.lines.iter().any(|line| line.contains("mcp:tools mcp:admin")));
+}
+
+#[test]
+fn strict_fails_alike_where_a_plain_server_needs_leniency() {
+    let ran = own_server(&["--json", "--strict", "--revision", "2025-03-26"]);
+    assert_eq!(ran.outcome.exit_status(), 1);
+    let last = ran.lines.last().unwrap();
+    assert!(last.contains(r#""code":"discovery_failed""#), "{last}");
+}
