@@ -14,7 +14,8 @@ use crate::session::lanes::{
 use crate::session::memory::fill;
 use crate::session::plan::{Step, next_step};
 use crate::session::scopes::{self, Named};
-use crate::session::{Now, Session, emptied};
+use crate::session::waiters::Waiting;
+use crate::session::{Now, Session, emptied, unhelped};
 use crate::stage::authorization::{self, Authorization};
 use crate::stage::discovery::{self, Discovery, Found, Looked};
 use crate::stage::registration::{self, Enrolled, Registration};
@@ -131,8 +132,10 @@ impl Session {
             Step::Recall => Stage::Recall(Recall::all(config.mcp_url(), config.account())),
             Step::Look => Stage::Recall(Recall::again(&held()?.value)),
             Step::Relist => {
-                let Goal::Refresh(goal) = &flow.goal else { return Err(fault(now)) };
-                let pointer = goal.pointer.clone();
+                let pointer = match &flow.goal {
+                    Goal::Refresh(goal) => goal.pointer.clone(),
+                    _ => None,
+                };
                 Stage::Discovery(Discovery::new(self.discovery(pointer, true)))
             }
             Step::Discover => {
@@ -654,6 +657,9 @@ impl Session {
             now.out.told.push(Told::Page { arrival, page });
         }
         self.remember_visit(&flow, &result);
+        if result.is_ok() && matches!(flow.goal, Goal::Relist) {
+            self.still_refused(now);
+        }
         if let Err(failure) = result {
             now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
             let failure = failure.with_evidence(core::mem::take(&mut flow.evidence));
@@ -770,6 +776,17 @@ impl Session {
         }
     }
 
+    /// The issuer is still listed, so nothing explains why a fresh token was refused.
+    fn still_refused(&mut self, now: &mut Now) {
+        let (again, rest) = core::mem::take(&mut self.waiters)
+            .into_iter()
+            .partition(|waiting: &Waiting| waiting.want.again);
+        self.waiters = rest;
+        for waiting in again {
+            self.refuse(waiting.id, unhelped(), now);
+        }
+    }
+
     /// Settles those who waited for a flow that failed.
     fn fail(&mut self, lane: Lane, flow: &Flow, failure: Failure, now: &mut Now) {
         let refresh = matches!(flow.goal, Goal::Refresh(_));
@@ -779,7 +796,8 @@ impl Session {
         }
         // What a person can mend is put to those who may ask one; nobody else gets a page for a
         // network that is down (REF-09).
-        let mendable = refresh
+        let relist = matches!(flow.goal, Goal::Relist);
+        let mendable = (refresh || relist)
             && matches!(
                 failure.kind(),
                 Kind::GrantRejected
@@ -797,8 +815,9 @@ impl Session {
             refresh && !granted.life().over(now.wall, now.mono)
         });
         let mut rest = Vec::with_capacity(self.waiters.len());
-        for waiting in self.waiters.drain(..) {
+        for mut waiting in self.waiters.drain(..) {
             if waiting.lane != Some(lane) || (mendable && waiting.want.may_ask) {
+                waiting.want.again &= !mendable;
                 rest.push(waiting);
                 continue;
             }
@@ -807,6 +826,8 @@ impl Session {
                 Some(granted) if over.is_none_or(|over| granted.epoch() > over) => {
                     Ok(Arc::clone(granted))
                 }
+                // Why the list could not be read is not why the request was refused.
+                _ if relist && !mendable => Err(Arc::new(unhelped())),
                 _ if mendable && failure.kind() != Kind::IssuerChanged => {
                     Err(Arc::new(reauthorize(&failure)))
                 }

@@ -81,7 +81,12 @@ impl Flow {
 
     /// Whether the flow looks if the issuer of its refresh token is still listed.
     pub(crate) fn relisting(&self) -> bool {
-        matches!(&self.goal, Goal::Refresh(goal) if goal.pointer.is_some()) && !self.ground.relisted
+        let looks = match &self.goal {
+            Goal::Refresh(goal) => goal.pointer.is_some(),
+            Goal::Relist => true,
+            _ => false,
+        };
+        looks && !self.ground.relisted
     }
 
     /// Whether the flow has sent something that cannot be had again if its answer is not heard.
@@ -97,6 +102,8 @@ pub(crate) enum Goal {
     Recall,
     /// A new access token for the refresh token.
     Refresh(RefreshGoal),
+    /// To know whether the bound issuer is still listed, after a refresh that did not help (BIND-05).
+    Relist,
     /// A grant from a person.
     Login(LoginGoal),
     /// Records written, for what happened outside a flow.

@@ -43,6 +43,8 @@ pub(crate) struct Memory {
     pub(crate) refreshed: Option<Monotonic>,
     /// No refresh ahead of time before this.
     pub(crate) ahead_after: Option<Monotonic>,
+    /// A fresh token that the server refused all the same: a caller who asks gets a login, not it.
+    pub(crate) useless: Option<Epoch>,
     /// The store refused the newest record.
     pub(crate) unsaved: bool,
     /// It is not offered to the store again before this.
@@ -122,6 +124,13 @@ impl Memory {
 
     pub(crate) fn postpone_ahead(&mut self, now: Monotonic) {
         self.ahead_after = Some(now.after(AHEAD_PAUSE));
+    }
+
+    /// Whether a refusal could mean that the resource has gone to another issuer since its metadata
+    /// was read: a refresh reads none by itself.
+    pub(crate) fn may_have_moved(&self) -> bool {
+        let binding = self.binding.as_ref().map(|held| &held.value);
+        binding.is_some_and(|binding| binding.class == Class::Resource) && self.refreshed.is_some()
     }
 
     /// The client of the held grant: from the configuration, or from its registration.

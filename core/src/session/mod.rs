@@ -167,13 +167,15 @@ impl Session {
     }
 
     fn acquire(&mut self, acquire: Acquire) {
+        let memory = &self.body.memory;
         let want = Want {
             cause: Cause::Asked,
             may_ask: acquire.may_ask,
             scopes: acquire.scopes.clone(),
             wanted: acquire.scopes,
-            over: None,
-            since: self.body.memory.current(),
+            over: memory.useless.filter(|useless| Some(*useless) == memory.current()),
+            since: memory.current(),
+            again: false,
             pointer: None,
             challenged: None,
             operation: "".into(),
@@ -219,9 +221,12 @@ impl Session {
             }
         };
         // The caller has had a fresh token for this very request, and it did not help (STEP-12).
-        if cause == Cause::Refused && challenge.again && !outdated {
-            let failure = Failure::new(Kind::UnauthorizedAfterRefresh, "STEP-12");
-            return self.refuse(challenge.waiter, failure, now);
+        let again = cause == Cause::Refused && challenge.again && !outdated;
+        if again {
+            self.body.memory.useless = current;
+            if pointer.is_some() || !self.body.memory.may_have_moved() {
+                return self.refuse(challenge.waiter, unhelped(), now);
+            }
         }
         let mut want = Want {
             cause,
@@ -230,6 +235,7 @@ impl Session {
             wanted: ScopeSet::empty(),
             over: challenge.epoch,
             since: challenge.epoch,
+            again,
             pointer,
             challenged,
             operation: challenge.operation.into(),
@@ -410,6 +416,7 @@ impl Session {
                         let goal = match start {
                             Start::Recall => Goal::Recall,
                             Start::Refresh => Goal::Refresh(waiting.want.refresh()),
+                            Start::Relist => Goal::Relist,
                             Start::Login => Goal::Login(waiting.want.login()),
                         };
                         if let Err(failure) = self.may_start(&goal, now.mono) {
@@ -472,14 +479,17 @@ impl Session {
         // While a login at another issuer is under way, what is held is for the old one (BIND-06).
         let moved =
             self.body.person.as_ref().is_some_and(|flow| flow.ground.previous_issuer.is_some());
+        // A refresh has just been tried for this token, and what it brought was refused.
+        let useless = want.cause == Cause::Asked && want.over.is_some();
         Standing {
             recalled: memory.recalled || !self.config.persistent,
             current: memory.current(),
             live: granted.is_some_and(|granted| !granted.life().over(now.wall, now.mono)),
             covers: memory.requested().is_some_and(|asked| asked.covers(&want.scopes))
                 || want.scopes.is_empty(),
-            refreshable: !moved && memory.refreshable(&self.config, now.wall),
+            refreshable: !moved && !useless && memory.refreshable(&self.config, now.wall),
             rested: memory.rested(now.mono),
+            moved: moved || memory.moved,
         }
     }
 
@@ -570,6 +580,11 @@ fn emptied(mut held: Held<Grant>) -> Held<Grant> {
     held.value.refresh_token = None;
     held.value.rejected = true;
     held
+}
+
+/// A fresh token did not help; what could be tried by machines has been (STEP-12).
+fn unhelped() -> Failure {
+    Failure::new(Kind::UnauthorizedAfterRefresh, "STEP-12")
 }
 
 fn stray(arrival: ArrivalId, kind: Kind, rule: &'static str, now: &mut Now) {

@@ -42,6 +42,8 @@ pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool) -> Step 
         Goal::Forget if !ground.looked => Step::Recall,
         Goal::Forget if ground.minted.is_some() && !ground.kept => Step::Keep,
         Goal::Recall | Goal::Forget | Goal::Keep(_) => Step::End,
+        Goal::Relist if !ground.relisted => Step::Relist,
+        Goal::Relist => Step::End,
         Goal::Refresh(refresh) => match () {
             () if refresh.pointer.is_some() && !ground.relisted => Step::Relist,
             () if persistent && !ground.looked => Step::Look,
@@ -73,6 +75,8 @@ pub(crate) struct Wish {
     pub(crate) since: Option<Epoch>,
     /// The request failed for want of scope, which a refresh cannot widen (REF-13).
     pub(crate) step_up: bool,
+    /// The request was refused with a fresh token: only a change of issuer could explain it.
+    pub(crate) again: bool,
     /// Whether a person may be bothered.
     pub(crate) may_ask: bool,
 }
@@ -92,6 +96,8 @@ pub(crate) struct Standing {
     pub(crate) refreshable: bool,
     /// Enough time has passed since the last refresh (HOST-233).
     pub(crate) rested: bool,
+    /// The resource is known to have gone to another issuer (BIND-05).
+    pub(crate) moved: bool,
 }
 
 /// What one caller gets now.
@@ -112,6 +118,8 @@ pub(crate) enum Start {
     Recall,
     /// Refresh.
     Refresh,
+    /// See whether the issuer is still listed.
+    Relist,
     /// Ask the person.
     Login,
 }
@@ -119,11 +127,14 @@ pub(crate) enum Start {
 /// What one caller gets now. A refresh is tried before a person is bothered, and a caller who may
 /// not bother anyone is never made to wait for one.
 pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
-    let Standing { recalled, current, live, covers, refreshable, rested } = standing;
+    let Standing { recalled, current, live, covers, refreshable, rested, moved } = standing;
     if !recalled {
         return Verdict::Await(Lane::Machine, Start::Recall);
     }
     let newer = current.is_some() && wish.over.is_none_or(|over| current > Some(over));
+    if wish.again && !newer && !moved {
+        return Verdict::Await(Lane::Machine, Start::Relist);
+    }
     let renewed = current > wish.since;
     if newer && covers {
         // A token that is over is attached all the same while no refresh may run: the server
@@ -153,8 +164,10 @@ mod tests {
         covers: true,
         refreshable: true,
         rested: true,
+        moved: false,
     };
-    const ASKS: Wish = Wish { over: None, since: Some(Epoch(2)), step_up: false, may_ask: true };
+    const ASKS: Wish =
+        Wish { over: None, since: Some(Epoch(2)), step_up: false, again: false, may_ask: true };
     const REFRESH: Verdict = Verdict::Await(Lane::Machine, Start::Refresh);
     const LOGIN: Verdict = Verdict::Await(Lane::Person, Start::Login);
 
@@ -177,6 +190,8 @@ mod tests {
             ("refused", refused, LIVE, REFRESH),
             ("refused, rate limit does not count", refused, Standing { rested: false, ..LIVE },
                 REFRESH),
+            ("refused with a fresh token", Wish { again: true, ..refused }, LIVE,
+                Verdict::Await(Lane::Machine, Start::Relist)),
             ("refused an old epoch", Wish { over: Some(Epoch(1)), ..ASKS }, LIVE, Verdict::Use),
             ("refused, no refresh token", refused, Standing { refreshable: false, ..LIVE }, LOGIN),
             ("nothing", ASKS, Standing { refreshable: false, ..gone }, LOGIN),

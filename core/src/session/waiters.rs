@@ -30,6 +30,8 @@ pub(crate) struct Want {
     pub(crate) over: Option<Epoch>,
     /// The newest epoch when it began to wait.
     pub(crate) since: Option<Epoch>,
+    /// It was refused with a fresh token (BIND-05).
+    pub(crate) again: bool,
     pub(crate) pointer: Option<ServerUrl>,
     pub(crate) challenged: Option<ScopeSet>,
     pub(crate) operation: Arc<str>,
@@ -41,6 +43,7 @@ impl Want {
             over: self.over,
             since: self.since,
             step_up: matches!(self.cause, Cause::StepUp),
+            again: self.again,
             may_ask: self.may_ask,
         }
     }

@@ -1,9 +1,14 @@
 //! What a refusal by the MCP server means: a refresh, a login, or nothing that helps.
 
+use http::Method;
 use mcp_authz_core::failure::Remedy;
 use mcp_authz_tests::sim::Sim;
+use serde_json::json;
 
-use crate::given::{access_only, approve, at, bearer, by_hand, discover, logged_in, refresh, tokens};
+use crate::given::{
+    RESOURCE, access_only, approve, at, bearer, by_hand, discover, logged_in, refresh, resource,
+    tokens,
+};
 
 /// The same request refused once more, after its retry.
 fn again(sim: &mut Sim) -> mcp_authz_core::input::WaiterId {
@@ -18,10 +23,47 @@ scripts! {
         refresh(sim, 1).reply_json(200, &tokens(2, 3600));
         sim.expect_granted(first);
         let second = again(sim);
+        sim.expect_call(Method::GET, RESOURCE).reply_json(200, &resource(&[]));
         let failure = sim.expect_failed(second, "unauthorized_after_refresh");
         assert_eq!(failure.remedy(), Remedy::AskUser);
         sim.expect_no_call();
         sim.expect_no_visit();
+    }
+
+    /// Only a person who asks gets the login that the refusal calls for.
+    a_useless_token_is_not_handed_out_again_step_12(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        let first = sim.refused(401, "Bearer");
+        refresh(sim, 1).reply_json(200, &tokens(2, 3600));
+        sim.expect_granted(first);
+        let second = again(sim);
+        sim.expect_call(Method::GET, RESOURCE).reply(503);
+        sim.expect_failed(second, "unauthorized_after_refresh");
+        let quiet = sim.acquire_quietly("");
+        sim.expect_failed(quiet, "reauthorization_required");
+        let asked = sim.acquire("");
+        sim.expect_call(Method::GET, RESOURCE).reply_json(200, &resource(&[]));
+        sim.expect_waiting(asked);
+    }
+
+    /// A move that no challenge announced is found when a fresh token does not help.
+    a_401_that_survives_a_refresh_reads_the_list_again_bind_05(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        let first = sim.refused(401, "Bearer");
+        refresh(sim, 1).reply_json(200, &tokens(2, 3600));
+        sim.expect_granted(first);
+        let second = again(sim);
+        let mut moved = resource(&[]);
+        moved["authorization_servers"] = json!(["https://as2.example"]);
+        sim.expect_call(Method::GET, RESOURCE).reply_json(200, &moved);
+        sim.expect_call(Method::GET, RESOURCE).reply_json(200, &moved);
+        let metadata = "https://as2.example/.well-known/oauth-authorization-server";
+        sim.expect_call(Method::GET, metadata).reply(503);
+        sim.expect_call(Method::GET, "https://as2.example/.well-known/openid-configuration")
+            .reply(503);
+        sim.expect_failed(second, "transient");
+        // A restart in mid-refresh asks once more.
+        assert_eq!(sim.count("https://as.example/token"), if sim.restarting() { 3 } else { 2 });
     }
 
     /// A repeat that was refused with an old token is the old token's fault.
@@ -44,6 +86,7 @@ scripts! {
             refresh(sim, call).reply_json(200, &tokens(call + 1, 3600));
             sim.expect_granted(first);
             let second = again(sim);
+            sim.expect_call(Method::GET, RESOURCE).reply_json(200, &resource(&[]));
             sim.expect_failed(second, "unauthorized_after_refresh");
         }
         sim.expect_no_visit();
