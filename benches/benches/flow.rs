@@ -35,8 +35,7 @@ fn acquire_live(bencher: divan::Bencher<'_, '_>) {
     let (mut session, _) = flow::run(flow::prepare(&flow::config()));
     let mut seeds = 1_000;
     bencher.bench_local(move || {
-        let acquire =
-            Acquire { waiter: WaiterId(9), scopes: ScopeSet::empty(), may_ask: false };
+        let acquire = Acquire { waiter: WaiterId(9), scopes: ScopeSet::empty(), may_ask: false };
         session.handle(Input::Acquire(acquire), flow::env(&mut seeds)).expect("no misuse")
     });
 }

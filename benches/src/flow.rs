@@ -77,8 +77,7 @@ pub fn run(prepared: Prepared) -> (Session, Arc<Granted>) {
     let mut next = Some(refusal);
     let mut granted = None;
     while let Some(input) = next.take() {
-        let Effects { told, work } =
-            session.handle(input, env(&mut seeds)).expect("no misuse");
+        let Effects { told, work } = session.handle(input, env(&mut seeds)).expect("no misuse");
         for told in told {
             match told {
                 Told::Open(visit) => {

@@ -1,4 +1,11 @@
 //! Counted, not timed: how often the core allocates.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that goes wrong panics"
+)]
 #![forbid(unsafe_code)]
 
 use mcp_authz_benches::{canned, flow};

@@ -471,8 +471,8 @@ impl Builder {
         if self.prefixes.iter().any(|prefix| !prefix.starts_with('/')) {
             return Err(invalid("token_prefix", "USE-07"));
         }
-        let reach = Reach::new(&mcp, self.plain_http, self.private_hosts, strict)
-            .with_policy(self.policy);
+        let reach =
+            Reach::new(&mcp, self.plain_http, self.private_hosts, strict).with_policy(self.policy);
         Ok(Arc::new(Config {
             name: mcp.canonical().into(),
             account: self.account.into(),
@@ -573,7 +573,9 @@ impl Danger {
     /// D8: the `resource` parameter is this one at this issuer.
     #[must_use]
     pub fn replace_resource(mut self, issuer: &str, resource: &str) -> Self {
-        self.0.at_issuer(issuer, |at| at.resource = Some(ResourceParameter::Replaced(resource.into())));
+        self.0.at_issuer(issuer, |at| {
+            at.resource = Some(ResourceParameter::Replaced(resource.into()))
+        });
         self
     }
 

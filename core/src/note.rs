@@ -224,11 +224,9 @@ impl fmt::Debug for Shown {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Step(edge) => write!(
-                f,
-                "{}: {} -{}-> {}",
-                edge.machine, edge.from, edge.on, edge.to
-            ),
+            Self::Step(edge) => {
+                write!(f, "{}: {} -{}-> {}", edge.machine, edge.from, edge.on, edge.to)
+            }
             Self::Asked { purpose, method, url } => {
                 write!(f, "{method} {url} ({})", purpose.name())
             }

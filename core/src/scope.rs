@@ -56,9 +56,7 @@ impl ScopeSet {
     ///
     /// # Errors
     /// As [`ScopeSet::read`]; an empty token is outside the alphabet.
-    pub fn from_tokens<'a>(
-        tokens: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, ScopeFault> {
+    pub fn from_tokens<'a>(tokens: impl IntoIterator<Item = &'a str>) -> Result<Self, ScopeFault> {
         let mut set = Self::empty();
         for token in tokens {
             set.insert(token)?;
@@ -158,8 +156,7 @@ impl fmt::Display for ScopeSet {
 
 /// One or more of 0x21, 0x23-0x5B, 0x5D-0x7E (RFC 6749 §3.3).
 fn is_scope_token(token: &str) -> bool {
-    !token.is_empty()
-        && token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
+    !token.is_empty() && token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }
 
 #[cfg(test)]

@@ -115,10 +115,7 @@ mod tests {
         assert_eq!(Timestamp::from_unix(i64::MAX).after(far).unix(), i64::MAX);
         assert_eq!(Timestamp::from_unix(5).until(Timestamp::from_unix(-5)), Duration::ZERO);
         assert_eq!(Monotonic::from_millis(7).after(far).millis(), u64::MAX);
-        assert_eq!(
-            Monotonic::from_millis(9).until(Monotonic::from_millis(3)),
-            Duration::ZERO
-        );
+        assert_eq!(Monotonic::from_millis(9).until(Monotonic::from_millis(3)), Duration::ZERO);
     }
 
     #[test]

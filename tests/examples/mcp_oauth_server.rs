@@ -63,13 +63,8 @@ fn main() -> ExitCode {
 }
 
 fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-    let mut options = Options {
-        port: 8000,
-        revision: None,
-        registration: true,
-        form: false,
-        expires_in: 3600,
-    };
+    let mut options =
+        Options { port: 8000, revision: None, registration: true, form: false, expires_in: 3600 };
     while let Some(name) = args.next() {
         if name == "--help" || name == "-h" {
             return Ok(None);
@@ -95,20 +90,11 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, St
 
 fn run(options: &Options) -> io::Result<()> {
     let (mcp, first, second) = (Door::open(options.port)?, Door::open(0)?, Door::open(0)?);
-    let settings = options
-        .revision
-        .as_deref()
-        .map_or_else(Settings::default, Settings::revision);
-    let mut settings = settings.at(
-        &format!("{}/mcp", mcp.origin()),
-        first.origin(),
-        second.origin(),
-    );
+    let settings = options.revision.as_deref().map_or_else(Settings::default, Settings::revision);
+    let mut settings =
+        settings.at(&format!("{}/mcp", mcp.origin()), first.origin(), second.origin());
     // Tokens of an earlier run must not fit.
-    settings.seed = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+    settings.seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     for server in settings.servers_mut() {
         server.tokens.access_life_s = options.expires_in;
         if options.form {
@@ -142,12 +128,9 @@ fn introduce(options: &Options, settings: &Settings) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let wire = match settings.mcp.era {
         Era::Modern => settings.mcp.modern_versions.join(", "),
-        Era::Both => [
-            settings.mcp.legacy_versions.as_slice(),
-            &settings.mcp.modern_versions,
-        ]
-        .concat()
-        .join(", "),
+        Era::Both => [settings.mcp.legacy_versions.as_slice(), &settings.mcp.modern_versions]
+            .concat()
+            .join(", "),
         Era::Legacy | Era::HttpSse => settings.mcp.legacy_versions.join(", "),
     };
     writeln!(out, "MCP URL         {}", settings.mcp_url)?;
@@ -162,27 +145,12 @@ fn introduce(options: &Options, settings: &Settings) -> io::Result<()> {
     writeln!(
         out,
         "Consent         {}",
-        if options.form {
-            "a page with a form"
-        } else {
-            "given at once"
-        }
+        if options.form { "a page with a form" } else { "given at once" }
     )?;
-    writeln!(
-        out,
-        "Access tokens   live {} s; refresh tokens rotate",
-        options.expires_in
-    )?;
-    writeln!(
-        out,
-        "Tools           echo, whoami, test-tool, admin{}",
-        admin(settings)
-    )?;
+    writeln!(out, "Access tokens   live {} s; refresh tokens rotate", options.expires_in)?;
+    writeln!(out, "Tools           echo, whoami, test-tool, admin{}", admin(settings))?;
     writeln!(out)?;
-    writeln!(
-        out,
-        "Give the MCP URL to any MCP client. To see the challenge:"
-    )?;
+    writeln!(out, "Give the MCP URL to any MCP client. To see the challenge:")?;
     writeln!(out, "    curl -i -X POST {}", settings.mcp_url)?;
     writeln!(out)?;
     out.flush()

@@ -9,7 +9,12 @@
 #![forbid(unsafe_code)]
 
 pub mod coverage;
-#[allow(clippy::panic, clippy::expect_used, clippy::missing_panics_doc, reason = "a panic is a finding")]
+#[allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a panic is a finding"
+)]
 pub mod fuzz_bodies;
 pub mod job;
 pub mod model;

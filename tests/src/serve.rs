@@ -70,13 +70,8 @@ impl Shared {
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
-        let real = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_millis();
-        u64::try_from(real)
-            .unwrap_or(u64::MAX)
-            .saturating_add(self.ahead.load(Ordering::Relaxed))
+        let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        u64::try_from(real).unwrap_or(u64::MAX).saturating_add(self.ahead.load(Ordering::Relaxed))
     }
 
     pub(crate) fn stopped(&self) -> bool {
@@ -104,9 +99,7 @@ impl Shared {
     }
 
     fn connections(&self) -> MutexGuard<'_, BTreeMap<u64, TcpStream>> {
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,11 +131,7 @@ impl Served {
                 (origin, thread::spawn(move || keep_door(&door, &shared)))
             })
             .collect();
-        Self {
-            mcp_url,
-            shared,
-            doors,
-        }
+        Self { mcp_url, shared, doors }
     }
 
     /// The MCP URL.
@@ -208,11 +197,7 @@ pub fn embedded_revision(revision: &str, adjust: impl FnOnce(&mut Settings)) -> 
 
 fn embedded_settings(settings: Settings, adjust: impl FnOnce(&mut Settings)) -> io::Result<Served> {
     let (mcp, first, second) = (Door::open(0)?, Door::open(0)?, Door::open(0)?);
-    let mut settings = settings.at(
-        &format!("{}/mcp", mcp.origin),
-        &first.origin,
-        &second.origin,
-    );
+    let mut settings = settings.at(&format!("{}/mcp", mcp.origin), &first.origin, &second.origin);
     adjust(&mut settings);
     let model = Arc::new(Mutex::new(Model::new(settings)));
     Ok(Served::start(model, vec![mcp, first, second]))
@@ -226,17 +211,12 @@ fn keep_door(door: &Door, shared: &Arc<Shared>) {
         }
         let Ok(connection) = connection else { continue };
         // Numbers are per door, so the port keeps those of two doors apart.
-        let port = door
-            .listener
-            .local_addr()
-            .map(|address| u64::from(address.port()))
-            .unwrap_or_default();
+        let port =
+            door.listener.local_addr().map(|address| u64::from(address.port())).unwrap_or_default();
         let key = port << 40 | number;
-        let (Ok(copy), origin, shared) = (
-            connection.try_clone(),
-            door.origin.clone(),
-            Arc::clone(shared),
-        ) else {
+        let (Ok(copy), origin, shared) =
+            (connection.try_clone(), door.origin.clone(), Arc::clone(shared))
+        else {
             continue;
         };
         shared.connections().insert(key, copy);

@@ -1,5 +1,12 @@
 //! One contract for every runtime: the example clients do the whole job against the model server
 //! over real sockets.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that goes wrong panics"
+)]
 #![forbid(unsafe_code)]
 
 #[path = "../glue/asynchronous.rs"]

@@ -17,61 +17,61 @@ mod suite;
 #[path = "session/given.rs"]
 mod given;
 
-#[path = "session/by_hand.rs"]
-mod by_hand;
-#[path = "session/discovery.rs"]
-mod discovery;
-#[path = "session/login.rs"]
-mod login;
-#[path = "session/tokens.rs"]
-mod tokens;
-#[path = "session/server_metadata.rs"]
-mod server_metadata;
-#[path = "session/legacy.rs"]
-mod legacy;
-#[path = "session/issuer.rs"]
-mod issuer;
-#[path = "session/refresh.rs"]
-mod refresh;
-#[path = "session/client_auth.rs"]
-mod client_auth;
-#[path = "session/registration.rs"]
-mod registration;
-#[path = "session/client_documents.rs"]
-mod client_documents;
-#[path = "session/binding.rs"]
-mod binding;
-#[path = "session/lanes.rs"]
-mod lanes;
-#[path = "session/stepup.rs"]
-mod stepup;
-#[path = "session/refusals.rs"]
-mod refusals;
-#[path = "session/vault.rs"]
-mod vault;
-#[path = "session/restart.rs"]
-mod restart;
-#[path = "session/limits.rs"]
-mod limits;
-#[path = "session/canary.rs"]
-mod canary;
 #[path = "session/authorization.rs"]
 mod authorization;
+#[path = "session/binding.rs"]
+mod binding;
+#[path = "session/by_hand.rs"]
+mod by_hand;
 #[path = "session/callback.rs"]
 mod callback;
-#[path = "session/hostile_urls.rs"]
-mod hostile_urls;
+#[path = "session/canary.rs"]
+mod canary;
+#[path = "session/client_auth.rs"]
+mod client_auth;
+#[path = "session/client_documents.rs"]
+mod client_documents;
 #[path = "session/configuration.rs"]
 mod configuration;
-#[path = "session/enrolment.rs"]
-mod enrolment;
-#[path = "session/issuer_choice.rs"]
-mod issuer_choice;
-#[path = "session/outages.rs"]
-mod outages;
-#[path = "session/scopes.rs"]
-mod scopes;
 #[path = "session/damage.rs"]
 mod damage;
+#[path = "session/discovery.rs"]
+mod discovery;
+#[path = "session/enrolment.rs"]
+mod enrolment;
+#[path = "session/hostile_urls.rs"]
+mod hostile_urls;
+#[path = "session/issuer.rs"]
+mod issuer;
+#[path = "session/issuer_choice.rs"]
+mod issuer_choice;
+#[path = "session/lanes.rs"]
+mod lanes;
+#[path = "session/legacy.rs"]
+mod legacy;
+#[path = "session/limits.rs"]
+mod limits;
+#[path = "session/login.rs"]
+mod login;
+#[path = "session/outages.rs"]
+mod outages;
+#[path = "session/refresh.rs"]
+mod refresh;
+#[path = "session/refusals.rs"]
+mod refusals;
+#[path = "session/registration.rs"]
+mod registration;
+#[path = "session/restart.rs"]
+mod restart;
+#[path = "session/scopes.rs"]
+mod scopes;
+#[path = "session/server_metadata.rs"]
+mod server_metadata;
+#[path = "session/stepup.rs"]
+mod stepup;
 #[path = "session/table.rs"]
 mod table;
+#[path = "session/tokens.rs"]
+mod tokens;
+#[path = "session/vault.rs"]
+mod vault;

@@ -5,10 +5,10 @@
 
 use std::process::ExitCode;
 
+use mcp_authz_async_std::Client;
 use mcp_authz_host::browser::{self, Visits};
 use mcp_authz_tests::job::args::{self, Command};
 use mcp_authz_tests::job::{Options, Outcome, Show, Step, Target, Who};
-use mcp_authz_async_std::Client;
 
 #[path = "../../../tests/glue/asynchronous.rs"]
 mod glue;

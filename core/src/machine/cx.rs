@@ -6,8 +6,8 @@ use core::time::Duration;
 use crate::address::Addresses;
 use crate::config::Config;
 use crate::effect::{
-    Call, Limits, Listen, ListenOn, Page, Purpose, StoreOp, StoreRequest, Ticket, TicketId, Told, Visit,
-    Work,
+    Call, Limits, Listen, ListenOn, Page, Purpose, StoreOp, StoreRequest, Ticket, TicketId, Told,
+    Visit, Work,
 };
 use crate::entropy::Draw;
 use crate::failure::{Evidence, Failure, Kind, Outcome, Switch, escaped};
@@ -122,10 +122,7 @@ impl Cx<'_> {
         let metadata = matches!(purpose, Purpose::ResourceMetadata | Purpose::ServerMetadata);
         let mut total = self.config.times.request;
         if metadata {
-            let ends = *self
-                .budget
-                .discovery_ends
-                .get_or_insert(self.mono.after(DISCOVERY));
+            let ends = *self.budget.discovery_ends.get_or_insert(self.mono.after(DISCOVERY));
             total = total.min(self.mono.until(ends));
             if total.is_zero() {
                 return Err(Failure::new(Kind::Transient, "DISC-17").with_purpose(purpose));

@@ -10,7 +10,8 @@ use super::{Row, SignalName, StateName, Table};
 pub fn mermaid() -> String {
     let mut out = String::from("stateDiagram-v2\n");
     // Writing to a string cannot fail.
-    let _ = order(&mut out).and_then(|()| Table::ALL.iter().try_for_each(|table| draw(table, &mut out)));
+    let _ = order(&mut out)
+        .and_then(|()| Table::ALL.iter().try_for_each(|table| draw(table, &mut out)));
     out
 }
 

@@ -52,7 +52,7 @@ pub(crate) enum Signal {
     /// The store answered.
     Stored(Stored),
     /// A signature was made, or not.
-    #[cfg_attr(not(test), allow(dead_code, reason = "no stage signs yet; the effect is public"))]
+    #[allow(dead_code, reason = "no stage signs yet; the effect is public")]
     Signed(Signature),
     /// The deadline came first.
     Expired,

@@ -375,12 +375,7 @@ impl Session {
         Ok(())
     }
 
-    fn scopes(
-        &self,
-        goal: &LoginGoal,
-        found: &Found,
-        now: &mut Now,
-    ) -> Result<ScopeSet, Failure> {
+    fn scopes(&self, goal: &LoginGoal, found: &Found, now: &mut Now) -> Result<ScopeSet, Failure> {
         let config = &self.config;
         let grant = self.body.memory.grant.as_ref().map(|held| &held.value);
         let same = grant.filter(|grant| grant.issuer == found.server.issuer);
@@ -507,10 +502,8 @@ impl Session {
             flow.ground.verdict = Some(failure);
             return Ok(());
         }
-        let client = matches!(
-            error,
-            Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient)
-        );
+        let client =
+            matches!(error, Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient));
         if client {
             let (issuer, id) = (held.value.issuer.clone(), held.value.client_id.clone());
             self.body.memory.forget_client(&issuer, &id);
@@ -541,10 +534,8 @@ impl Session {
         error: Option<ErrorCode>,
         now: &mut Now,
     ) -> Result<(), Failure> {
-        let client = matches!(
-            error,
-            Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient)
-        );
+        let client =
+            matches!(error, Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient));
         let Some(enrolled) = &flow.ground.enrolled else { return Err(failure) };
         if !client || enrolled.way != Way::Dynamic {
             return Err(failure);
@@ -680,9 +671,12 @@ impl Session {
     fn install(&mut self, flow: &mut Flow, now: &mut Now) {
         let config = Arc::clone(&self.config);
         if matches!(flow.goal, Goal::Recall) {
-            let usable = self.body.memory.grant.as_ref().is_some_and(|held| {
-                held.value.access_token.is_some() && !held.value.rejected
-            });
+            let usable = self
+                .body
+                .memory
+                .grant
+                .as_ref()
+                .is_some_and(|held| held.value.access_token.is_some() && !held.value.rejected);
             if usable && self.body.memory.credentials(&config, now.wall).is_some() {
                 self.publish(now);
                 // What was read did not come for those who waited: if it is over, it is renewed.
@@ -811,9 +805,10 @@ impl Session {
         let failure = step_up_declined(flow, failure);
         let failure = Arc::new(failure);
         let memory = &self.body.memory;
-        let live = memory.published.as_ref().filter(|granted| {
-            refresh && !granted.life().over(now.wall, now.mono)
-        });
+        let live = memory
+            .published
+            .as_ref()
+            .filter(|granted| refresh && !granted.life().over(now.wall, now.mono));
         let mut rest = Vec::with_capacity(self.waiters.len());
         for mut waiting in self.waiters.drain(..) {
             if waiting.lane != Some(lane) || (mendable && waiting.want.may_ask) {
@@ -884,8 +879,7 @@ fn reauthorize(failure: &Failure) -> Failure {
     if failure.kind() == Kind::ClientRejected {
         return failure.clone();
     }
-    Failure::new(Kind::ReauthorizationRequired, "REF-08")
-        .with_evidence(failure.evidence().to_vec())
+    Failure::new(Kind::ReauthorizationRequired, "REF-08").with_evidence(failure.evidence().to_vec())
 }
 
 /// A step-up that a person refused is the refusal of that request only (HOST-249).

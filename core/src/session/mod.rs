@@ -345,11 +345,9 @@ impl Session {
         };
         let lane = self.waiters.remove(at).lane;
         // A login that was restored has no callers yet: only its last one can end it.
-        let last = lane == Some(Lane::Person)
-            && !self.waiters.iter().any(|waiting| waiting.lane == lane);
-        if last
-            && let Some(flow) = self.body.person.take_if(|flow| !flow.spending())
-        {
+        let last =
+            lane == Some(Lane::Person) && !self.waiters.iter().any(|waiting| waiting.lane == lane);
+        if last && let Some(flow) = self.body.person.take_if(|flow| !flow.spending()) {
             let failure = Failure::new(Kind::Cancelled, "HOST-195");
             self.end(Lane::Person, flow, Err(failure), now);
         }

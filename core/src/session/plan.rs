@@ -178,30 +178,58 @@ mod tests {
         let refused = Wish { over: Some(Epoch(2)), ..ASKS };
         let fail = Verdict::Fail(Kind::ReauthorizationRequired, "STEP-12");
         for (case, wish, standing, expected) in [
-            ("unread store", ASKS, Standing { recalled: false, ..LIVE },
-                Verdict::Await(Lane::Machine, Start::Recall)),
+            (
+                "unread store",
+                ASKS,
+                Standing { recalled: false, ..LIVE },
+                Verdict::Await(Lane::Machine, Start::Recall),
+            ),
             ("live", ASKS, LIVE, Verdict::Use),
             ("over", ASKS, over, REFRESH),
-            ("over, refreshed a moment ago", ASKS, Standing { rested: false, ..over },
-                Verdict::Use),
-            ("over, came for this caller", Wish { since: Some(Epoch(1)), ..ASKS }, over,
-                Verdict::Use),
+            (
+                "over, refreshed a moment ago",
+                ASKS,
+                Standing { rested: false, ..over },
+                Verdict::Use,
+            ),
+            (
+                "over, came for this caller",
+                Wish { since: Some(Epoch(1)), ..ASKS },
+                over,
+                Verdict::Use,
+            ),
             ("over, no refresh token", ASKS, Standing { refreshable: false, ..over }, LOGIN),
             ("refused", refused, LIVE, REFRESH),
-            ("refused, rate limit does not count", refused, Standing { rested: false, ..LIVE },
-                REFRESH),
-            ("refused with a fresh token", Wish { again: true, ..refused }, LIVE,
-                Verdict::Await(Lane::Machine, Start::Relist)),
+            (
+                "refused, rate limit does not count",
+                refused,
+                Standing { rested: false, ..LIVE },
+                REFRESH,
+            ),
+            (
+                "refused with a fresh token",
+                Wish { again: true, ..refused },
+                LIVE,
+                Verdict::Await(Lane::Machine, Start::Relist),
+            ),
             ("refused an old epoch", Wish { over: Some(Epoch(1)), ..ASKS }, LIVE, Verdict::Use),
             ("refused, no refresh token", refused, Standing { refreshable: false, ..LIVE }, LOGIN),
             ("nothing", ASKS, Standing { refreshable: false, ..gone }, LOGIN),
             ("only a refresh token", ASKS, gone, REFRESH),
-            ("nobody may be asked", Wish { may_ask: false, ..refused },
-                Standing { refreshable: false, ..LIVE }, fail),
+            (
+                "nobody may be asked",
+                Wish { may_ask: false, ..refused },
+                Standing { refreshable: false, ..LIVE },
+                fail,
+            ),
             ("more scope", ASKS, Standing { covers: false, ..LIVE }, LOGIN),
             ("step-up", Wish { step_up: true, ..refused }, LIVE, LOGIN),
-            ("step-up that another caller had done", Wish { step_up: true, over: Some(Epoch(1)),
-                ..ASKS }, LIVE, Verdict::Use),
+            (
+                "step-up that another caller had done",
+                Wish { step_up: true, over: Some(Epoch(1)), ..ASKS },
+                LIVE,
+                Verdict::Use,
+            ),
         ] {
             assert_eq!(verdict(wish, standing), expected, "{case}");
         }

@@ -137,8 +137,7 @@ mod tests {
         let alone = Named { offline_listed: true, ..named(&none) };
         assert!(choose(&alone).unwrap().0.is_empty(), "it would replace the server's default");
         let faulty = set("a offline_access");
-        let unwanted =
-            Named { resource: Some(&faulty), offline_wanted: false, ..named(&none) };
+        let unwanted = Named { resource: Some(&faulty), offline_wanted: false, ..named(&none) };
         let (scopes, _, dropped) = choose(&unwanted).unwrap();
         assert_eq!((scopes.as_str(), dropped), ("a", true));
     }

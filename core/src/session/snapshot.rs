@@ -79,8 +79,8 @@ impl Body {
         let from = self.mono;
         let shift = |at: &mut Monotonic| {
             // A moment in the past is kept as far in the past as the new clock reaches.
-            let moved = i128::from(at.millis()) - i128::from(from.millis())
-                + i128::from(to.millis());
+            let moved =
+                i128::from(at.millis()) - i128::from(from.millis()) + i128::from(to.millis());
             *at = Monotonic::from_millis(u64::try_from(moved.max(0)).unwrap_or(u64::MAX));
         };
         self.memory.shift(shift);
@@ -101,9 +101,7 @@ mod spent_states {
         states.iter().map(Secret::expose).collect::<Vec<_>>().serialize(to)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<Secret>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Secret>, D::Error> {
         Ok(Vec::<Box<str>>::deserialize(from)?.into_iter().map(Secret::new).collect())
     }
 }

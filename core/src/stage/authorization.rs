@@ -115,8 +115,8 @@ impl Authorization {
     fn visit(&self, sent: &Sent, reissued: bool, cx: &Cx<'_>) -> Result<Visit, Failure> {
         let Ask { endpoint, issuer, client_id, redirect_uri, resource, scopes, .. } = &self.ask;
         let settings = || cx.config.settings(&self.ask.listed, issuer);
-        let consent = settings().any(|at| at.consent_for_offline)
-            && scopes.contains("offline_access");
+        let consent =
+            settings().any(|at| at.consent_for_offline) && scopes.contains("offline_access");
         let mut extra: Vec<_> = settings().flat_map(|at| at.parameters.iter().cloned()).collect();
         if consent {
             extra.push(("prompt".into(), "consent".into()));
@@ -210,10 +210,8 @@ impl Machine for Authorization {
             Signal::Resumed => self.resume(cx),
             Signal::Callback(callback) => self.callback(callback, cx),
             Signal::Bound(bound) => self.bound(bound, cx),
-            Signal::Expired => {
-                Err(Failure::new(Kind::CallbackTimeout, "AUTHZ-11")
-                    .with_purpose(Purpose::Authorization))
-            }
+            Signal::Expired => Err(Failure::new(Kind::CallbackTimeout, "AUTHZ-11")
+                .with_purpose(Purpose::Authorization)),
             _ => Err(confused(cx)),
         }
     }

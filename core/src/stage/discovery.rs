@@ -159,8 +159,7 @@ impl Discovery {
         }
         let text = well_known::legacy_metadata(&cx.config.mcp);
         let url = ServerUrl::read(&text, "issuer", &cx.config.reach)?;
-        self.looking =
-            Looking::Server { url, issuer: None, candidate: 0, hops: 0, unsure: false };
+        self.looking = Looking::Server { url, issuer: None, candidate: 0, hops: 0, unsure: false };
         self.fetch(cx)
     }
 
@@ -516,11 +515,7 @@ impl Machine for Discovery {
             },
             Row { from: At::Resource, on: On::Expired, targets: &[At::Failed] },
             Row { from: At::Resource, on: On::Resumed, targets: &[At::Resource, At::Failed] },
-            Row {
-                from: At::Server,
-                on: On::Reply,
-                targets: &[At::Server, At::Done, At::Failed],
-            },
+            Row { from: At::Server, on: On::Reply, targets: &[At::Server, At::Done, At::Failed] },
             Row { from: At::Server, on: On::Expired, targets: &[At::Server, At::Failed] },
             Row { from: At::Server, on: On::Resumed, targets: &[At::Server, At::Failed] },
         ],

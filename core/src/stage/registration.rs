@@ -99,7 +99,8 @@ impl Registration {
         }
         match &cx.config.redirect {
             Redirect::Fixed(uri) => {
-                let redirect = Redirected { uri: uri.clone(), set: uri.set_key().into(), listen: None };
+                let redirect =
+                    Redirected { uri: uri.clone(), set: uri.set_key().into(), listen: None };
                 self.redirected(redirect, cx)
             }
             Redirect::Loopback { host, port, path } => {
@@ -126,11 +127,7 @@ impl Registration {
     }
 
     /// The redirect URI is certain; now the client.
-    fn redirected(
-        mut self,
-        redirect: Redirected,
-        cx: &mut Cx<'_>,
-    ) -> Result<Turn<Self>, Failure> {
+    fn redirected(mut self, redirect: Redirected, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         match &self.plan {
             Some(Plan::Given { credentials, way }) => {
                 if *way == Way::Document {
@@ -230,18 +227,18 @@ impl Registration {
             Reply::NotSent(why) | Reply::MaybeSent(why) => {
                 cx.note(Note::Lost { purpose: Purpose::Registration, why });
                 cx.evidence(Purpose::Registration, endpoint.shown(), Outcome::Lost(why.kind()));
-                return Err(Failure::new(why.kind(), "REG-17")
-                    .with_purpose(Purpose::Registration));
+                return Err(Failure::new(why.kind(), "REG-17").with_purpose(Purpose::Registration));
             }
         };
         let status = response.status().as_u16();
         cx.note(Note::Answered { purpose: Purpose::Registration, status });
         let legacy = self.ask.legacy;
         let asked = Asked { method: *method, redirect_uri: &redirect.uri, legacy };
-        let read = registration::read_registration(&response, &asked, cx.wall).map_err(|failure| {
-            cx.evidence(Purpose::Registration, endpoint.shown(), Outcome::Status(status));
-            failure.with_purpose(Purpose::Registration)
-        })?;
+        let read =
+            registration::read_registration(&response, &asked, cx.wall).map_err(|failure| {
+                cx.evidence(Purpose::Registration, endpoint.shown(), Outcome::Status(status));
+                failure.with_purpose(Purpose::Registration)
+            })?;
         for note in &read.notes {
             cx.dropped(note);
         }

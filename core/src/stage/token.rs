@@ -38,7 +38,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// What is exchanged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Spend {
-    Code { approved: Approved, redirect_uri: RedirectUri },
+    Code {
+        approved: Approved,
+        redirect_uri: RedirectUri,
+    },
     Refresh {
         #[serde(with = "crate::secret::written")]
         refresh_token: Secret,

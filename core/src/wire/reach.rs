@@ -117,9 +117,8 @@ impl Reach {
     /// Transport before address (HOST-042).
     pub(super) fn admit(&self, parts: &Parts<'_>) -> Result<Addresses, Blocked> {
         let admitted = self.judge(parts)?;
-        let allows = |policy: &Arc<dyn UrlPolicy>| {
-            policy.allows(parts.https, parts.host, parts.port)
-        };
+        let allows =
+            |policy: &Arc<dyn UrlPolicy>| policy.allows(parts.https, parts.host, parts.port);
         if self.policy.as_ref().is_none_or(allows) {
             return Ok(admitted);
         }

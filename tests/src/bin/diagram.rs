@@ -2,7 +2,9 @@
 
 fn main() {
     if std::env::args().len() > 1 {
-        println!("usage: diagram\n\nPrints the state diagram that README.md shows, as Mermaid text.");
+        println!(
+            "usage: diagram\n\nPrints the state diagram that README.md shows, as Mermaid text."
+        );
         return;
     }
     print!("{}", mcp_authz_core::machine::diagram::mermaid());

@@ -16,8 +16,16 @@ use crate::model::REVISIONS;
 
 /// The environment variable that holds the client secret: arguments can be read by every process.
 pub const SECRET_VARIABLE: &str = "MCP_CLIENT_SECRET";
-const FLAGS: [&str; 8] =
-    ["--browser", "--headless", "--no-login", "--json", "--refresh", "--strict", "--help", "--version"];
+const FLAGS: [&str; 8] = [
+    "--browser",
+    "--headless",
+    "--no-login",
+    "--json",
+    "--refresh",
+    "--strict",
+    "--help",
+    "--version",
+];
 const VALUED: [&str; 20] = [
     "--scope",
     "--call",
@@ -72,7 +80,8 @@ pub fn read(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Command, Usage> {
     let mut reader = Reader::default();
-    let mut arguments = Words { rest: arguments.into_iter().collect::<Vec<_>>().into_iter(), joined: None };
+    let mut arguments =
+        Words { rest: arguments.into_iter().collect::<Vec<_>>().into_iter(), joined: None };
     let mut plain = false;
     while let Some(word) = arguments.next()? {
         match word.as_str() {
@@ -98,9 +107,9 @@ struct Words {
 impl Words {
     fn next(&mut self) -> Result<Option<String>, Usage> {
         let Some(word) = self.rest.next() else { return Ok(None) };
-        let word = word
-            .into_string()
-            .map_err(|word| Usage(format!("{} is not UTF-8: write it in UTF-8", escaped(&word.to_string_lossy()))))?;
+        let word = word.into_string().map_err(|word| {
+            Usage(format!("{} is not UTF-8: write it in UTF-8", escaped(&word.to_string_lossy())))
+        })?;
         Ok(Some(match word.split_once('=') {
             Some((name, value)) if name.starts_with("--") => {
                 self.joined = Some((name.to_owned(), value.to_owned()));
@@ -139,11 +148,17 @@ struct Reader {
 impl Reader {
     fn url(&mut self, url: String) -> Result<(), Usage> {
         if !url.contains("://") {
-            return Err(Usage(format!("{} is no URL: write https://HOST/PATH, or see --help", escaped(&url))));
+            return Err(Usage(format!(
+                "{} is no URL: write https://HOST/PATH, or see --help",
+                escaped(&url)
+            )));
         }
         match self.url.replace(url) {
             None => Ok(()),
-            Some(first) => Err(Usage(format!("more than one URL: leave out all but one, such as {}", escaped(&first)))),
+            Some(first) => Err(Usage(format!(
+                "more than one URL: leave out all but one, such as {}",
+                escaped(&first)
+            ))),
         }
     }
 
@@ -158,9 +173,13 @@ impl Reader {
         let options = &mut self.options;
         match option {
             "--scope" => {
-                let more = ScopeSet::read(&value).ok().and_then(|more| options.scopes.union(&more).ok());
+                let more =
+                    ScopeSet::read(&value).ok().and_then(|more| options.scopes.union(&more).ok());
                 options.scopes = more.ok_or_else(|| {
-                    Usage(format!("{} is no scope: scopes are printable ASCII without \" and \\", escaped(&value)))
+                    Usage(format!(
+                        "{} is no scope: scopes are printable ASCII without \" and \\",
+                        escaped(&value)
+                    ))
                 })?;
             }
             "--call" => options.call = Some(value),
@@ -184,7 +203,9 @@ impl Reader {
             "--protocol-version" if value.bytes().all(|byte| matches!(byte, b'!'..=b'~')) => {
                 options.protocol_version = Some(value);
             }
-            "--protocol-version" => return Err(no_such("protocol version", &value, &REVISIONS.join(", "))),
+            "--protocol-version" => {
+                return Err(no_such("protocol version", &value, &REVISIONS.join(", ")));
+            }
             "--timeout" => {
                 let seconds = value.parse().ok().filter(|seconds| (1..=300).contains(seconds));
                 let seconds = seconds.ok_or_else(|| no_such("time", &value, "1 to 300 seconds"))?;
@@ -224,7 +245,9 @@ impl Reader {
     fn finish(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Options, Usage> {
         let mut options = self.options;
         if options.strict && (!options.leniencies.is_empty() || options.legacy == Some(true)) {
-            return Err(Usage("--strict forbids what another option allows: leave out one of them".to_owned()));
+            return Err(Usage(
+                "--strict forbids what another option allows: leave out one of them".to_owned(),
+            ));
         }
         let registration = self.registration.take();
         options.target = match self.url {
@@ -237,13 +260,17 @@ impl Reader {
                 options.person = Who::Browser;
                 Target::Url(url)
             }
-            None => Target::Embedded(Embedded { revision: self.revision, registration: registration.unwrap_or(true) }),
+            None => Target::Embedded(Embedded {
+                revision: self.revision,
+                registration: registration.unwrap_or(true),
+            }),
         };
         if let Some((who, _)) = self.who {
             options.person = who;
         }
         if options.known_client().is_some() {
-            options.client_secret = variable(SECRET_VARIABLE).filter(|secret| !secret.is_empty()).map(Secret::new);
+            options.client_secret =
+                variable(SECRET_VARIABLE).filter(|secret| !secret.is_empty()).map(Secret::new);
         }
         // What is wrong with a setting is better said now than after a server has been asked.
         let url = match &options.target {

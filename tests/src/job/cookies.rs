@@ -25,9 +25,13 @@ impl Jar {
     pub(crate) fn keep(&mut self, url: &Url, headers: &HeaderMap) {
         let Some(host) = url.host_str() else { return };
         for line in headers.get_all(SET_COOKIE) {
-            let Some(line) = line.to_str().ok().filter(|line| line.len() <= LONGEST) else { continue };
+            let Some(line) = line.to_str().ok().filter(|line| line.len() <= LONGEST) else {
+                continue;
+            };
             let mut parts = line.split(';');
-            let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { continue };
+            let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
+                continue;
+            };
             let (name, value) = (name.trim(), value.trim());
             if name.is_empty() {
                 continue;
@@ -56,8 +60,10 @@ impl Jar {
         let host = url.host_str()?;
         let safe = url.scheme() == "https" || matches!(host, "127.0.0.1" | "[::1]" | "localhost");
         let held = self.0.iter().filter(|cookie| cookie.host == host && (safe || !cookie.secure));
-        let pairs: Vec<String> = held.map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
-        let mut value = HeaderValue::from_str(&pairs.join("; ")).ok().filter(|value| !value.is_empty())?;
+        let pairs: Vec<String> =
+            held.map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
+        let mut value =
+            HeaderValue::from_str(&pairs.join("; ")).ok().filter(|value| !value.is_empty())?;
         value.set_sensitive(true);
         Some(value)
     }
@@ -93,7 +99,16 @@ mod tests {
     fn cookies_are_replaced_and_ended() {
         let mut jar = Jar::default();
         let url = "http://127.0.0.1:4000/";
-        for line in ["a=1", "a=2; Secure", "b=x=y", "=3", "novalue", "c=1", "c=; Max-Age=0", "b2=1; max-age=soon"] {
+        for line in [
+            "a=1",
+            "a=2; Secure",
+            "b=x=y",
+            "=3",
+            "novalue",
+            "c=1",
+            "c=; Max-Age=0",
+            "b2=1; max-age=soon",
+        ] {
             set(&mut jar, url, line);
         }
         assert_eq!(sent(&jar, url), "a=2; b=x=y; b2=1");

@@ -23,7 +23,8 @@ impl Options {
 
     /// Makes a server of some revision what the command line asks for.
     pub fn adjust(&self, settings: &mut Settings) {
-        let registration = !matches!(&self.target, Target::Embedded(Embedded { registration: false, .. }));
+        let registration =
+            !matches!(&self.target, Target::Embedded(Embedded { registration: false, .. }));
         let redirect = self.redirect.as_deref().unwrap_or("http://127.0.0.1/callback");
         let redirect_uris = vec![redirect.to_owned()];
         for server in settings.servers_mut() {
@@ -39,7 +40,11 @@ impl Options {
             server.clients.extend(self.known_client().map(|client_id| Preregistered {
                 client_id: client_id.to_owned(),
                 secret: self.client_secret.as_ref().map(|secret| secret.expose().to_owned()),
-                method: if self.client_secret.is_some() { AuthMethod::Basic } else { AuthMethod::None },
+                method: if self.client_secret.is_some() {
+                    AuthMethod::Basic
+                } else {
+                    AuthMethod::None
+                },
                 redirect_uris: redirect_uris.clone(),
                 grant_types: server.grant_types.clone(),
             }));

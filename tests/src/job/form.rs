@@ -29,8 +29,8 @@ const YES: [&str; 16] = [
     "submit",
 ];
 const NO: [&str; 18] = [
-    "deny", "cancel", "reject", "decline", "refuse", "no", "not", "don", "dont", "disallow", "disagree", "never",
-    "false", "logout", "back", "abort", "reset", "revoke",
+    "deny", "cancel", "reject", "decline", "refuse", "no", "not", "don", "dont", "disallow",
+    "disagree", "never", "false", "logout", "back", "abort", "reset", "revoke",
 ];
 
 /// What is to be done about a page.
@@ -98,11 +98,14 @@ enum Kind {
 /// What a person who agrees does with a page that came from `at`. `arrives` knows the redirect URI.
 pub(crate) fn next(page: &str, at: &Url, arrives: impl Fn(&Url) -> bool) -> Next {
     let page = Page::read(page);
-    let base = page.base.as_deref().and_then(|base| at.join(base).ok()).unwrap_or_else(|| at.clone());
-    let choice = (0..page.forms.len()).map(|nth| (page.best_button(nth), nth)).max_by_key(|(button, nth)| {
-        // A form without buttons is sent by a script, which says nothing either. Among equals the first form.
-        (button.map_or(1, |(score, _)| score), std::cmp::Reverse(*nth))
-    });
+    let base =
+        page.base.as_deref().and_then(|base| at.join(base).ok()).unwrap_or_else(|| at.clone());
+    let choice = (0..page.forms.len()).map(|nth| (page.best_button(nth), nth)).max_by_key(
+        |(button, nth)| {
+            // A form without buttons is sent by a script, which says nothing either. Among equals the first form.
+            (button.map_or(1, |(score, _)| score), std::cmp::Reverse(*nth))
+        },
+    );
     if let Some((button, nth)) = choice {
         return page.submit(nth, button.map(|(_, field)| field), at, &base);
     }
@@ -142,9 +145,15 @@ impl Page {
                     _ => {}
                 },
                 Token::Open(tag) => {
-                    let owner = tag.get("form").map(|id| Owner::Id(id.to_owned())).or_else(|| form.map(Owner::Nth));
+                    let owner = tag
+                        .get("form")
+                        .map(|id| Owner::Id(id.to_owned()))
+                        .or_else(|| form.map(Owner::Nth));
                     match tag.name.as_str() {
-                        "base" => page.base = page.base.take().or_else(|| tag.get("href").map(str::to_owned)),
+                        "base" => {
+                            page.base =
+                                page.base.take().or_else(|| tag.get("href").map(str::to_owned))
+                        }
                         "meta" => page.refresh = page.refresh.take().or_else(|| refresh(&tag)),
                         "a" => page.links.extend(tag.get("href").map(str::to_owned)),
                         // A form inside a form is none.
@@ -159,7 +168,9 @@ impl Page {
                         }
                         "button" => {
                             let value = tag.get("value").unwrap_or_default().to_owned();
-                            let submits = tag.get("type").is_none_or(|kind| kind.eq_ignore_ascii_case("submit"));
+                            let submits = tag
+                                .get("type")
+                                .is_none_or(|kind| kind.eq_ignore_ascii_case("submit"));
                             open = submits.then(|| page.add(owner, Kind::Button, tag, value));
                         }
                         "textarea" => open = Some(page.add(owner, Kind::Typed, tag, String::new())),
@@ -218,7 +229,8 @@ impl Page {
         }
         let typed = |field: &&Field| {
             field.value.is_empty()
-                && (field.kind == Kind::Password || (field.kind == Kind::Typed && field.tag.has("required")))
+                && (field.kind == Kind::Password
+                    || (field.kind == Kind::Typed && field.tag.has("required")))
         };
         if let Some(field) = self.fields_of(nth).find(typed) {
             let name = field.tag.get("name").unwrap_or("a field without name");
@@ -226,17 +238,24 @@ impl Page {
         }
         let form = self.forms.get(nth).map(|form| &form.tag);
         let said = |own: &str, theirs: &str| {
-            button.and_then(|button| button.tag.get(own)).or_else(|| form?.get(theirs)).map(str::trim)
+            button
+                .and_then(|button| button.tag.get(own))
+                .or_else(|| form?.get(theirs))
+                .map(str::trim)
         };
         let method = said("formmethod", "method").unwrap_or("get").to_ascii_lowercase();
         let coding = said("formenctype", "enctype").unwrap_or_default().to_ascii_lowercase();
         let post = method == "post";
-        if method == "dialog" || (post && matches!(coding.as_str(), "multipart/form-data" | "text/plain")) {
+        if method == "dialog"
+            || (post && matches!(coding.as_str(), "multipart/form-data" | "text/plain"))
+        {
             return Next::Stuck("the form is of a kind that cannot be sent".to_owned());
         }
         let action = said("formaction", "action").filter(|action| !action.is_empty());
         let target = action.map_or_else(|| Ok(at.clone()), |action| base.join(action));
-        let Ok(mut url) = target else { return Next::Stuck("the form's action is no URL".to_owned()) };
+        let Ok(mut url) = target else {
+            return Next::Stuck("the form's action is no URL".to_owned());
+        };
         url.set_fragment(None);
         let mut body = form_urlencoded::Serializer::new(String::new());
         for field in self.fields_of(nth) {
@@ -266,7 +285,8 @@ impl Page {
 impl Field {
     /// 0 for a button that does something else, 1 for one that says nothing, 2 for one that agrees.
     fn agreement(&self) -> u8 {
-        let said = ["name", "value", "id", "aria-label"].into_iter().filter_map(|name| self.tag.get(name));
+        let said =
+            ["name", "value", "id", "aria-label"].into_iter().filter_map(|name| self.tag.get(name));
         let words: Vec<String> = said.chain([self.label.as_str()]).flat_map(words).collect();
         let any = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
         match (any(&NO), any(&YES)) {
@@ -282,7 +302,8 @@ fn words(text: &str) -> Vec<String> {
     let mut all = vec![String::new()];
     let mut before = ' ';
     for character in text.chars() {
-        let starts = !character.is_alphanumeric() || (before.is_lowercase() && character.is_uppercase());
+        let starts =
+            !character.is_alphanumeric() || (before.is_lowercase() && character.is_uppercase());
         if starts {
             all.push(String::new());
         }
@@ -309,10 +330,12 @@ fn kind(tag: &Tag) -> Kind {
 
 /// Where a page sends its reader by itself.
 fn refresh(tag: &Tag) -> Option<String> {
-    let refreshes = tag.get("http-equiv").is_some_and(|name| name.trim().eq_ignore_ascii_case("refresh"));
+    let refreshes =
+        tag.get("http-equiv").is_some_and(|name| name.trim().eq_ignore_ascii_case("refresh"));
     let (_, url) = tag.get("content").filter(|_| refreshes)?.split_once([';', ','])?;
     let url = url.trim();
-    let bare = url.get(..3).filter(|start| start.eq_ignore_ascii_case("url")).and_then(|_| url.get(3..));
+    let bare =
+        url.get(..3).filter(|start| start.eq_ignore_ascii_case("url")).and_then(|_| url.get(3..));
     let url = bare.map_or(url, |rest| rest.trim_start().trim_start_matches('=').trim_start());
     Some(url.trim_matches(['"', '\'']).to_owned()).filter(|url| !url.is_empty())
 }

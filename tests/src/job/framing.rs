@@ -32,7 +32,10 @@ impl Enough {
     pub fn piece(&mut self, piece: &[u8]) -> bool {
         let Some(id) = self.id.filter(|_| !self.reached) else { return self.reached };
         let begins = |byte: &u8| !byte.is_ascii_whitespace();
-        if self.tail.is_empty() && self.seen == 0 && matches!(piece.iter().find(|b| begins(b)), Some(b'{' | b'[')) {
+        if self.tail.is_empty()
+            && self.seen == 0
+            && matches!(piece.iter().find(|b| begins(b)), Some(b'{' | b'['))
+        {
             self.id = None;
             return false;
         }
@@ -231,7 +234,10 @@ mod tests {
                 assert!(early.is_some() || enough.reached(stream.as_bytes()), "{end:?} {step}");
                 let mut pieces = Enough::new(Some(7));
                 let when = stream.as_bytes().chunks(step).position(|piece| pieces.piece(piece));
-                assert!(when.is_some_and(|when| (when + 1) * step + end.len() > stream.len()), "{end:?} {step}");
+                assert!(
+                    when.is_some_and(|when| (when + 1) * step + end.len() > stream.len()),
+                    "{end:?} {step}"
+                );
             }
         }
         assert!(!Enough::new(Some(7)).reached(format!("{REPLY}\n\ndata: {REPLY}\n\n").as_bytes()));
@@ -256,7 +262,8 @@ mod tests {
     fn errors_are_read_whatever_their_id_and_type() {
         let body = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32022,"message":"no"}}"#;
         for media in ["application/json", "text/plain", ""] {
-            let code = error(&typed(media, body)).and_then(|error| error.get("code").and_then(Value::as_i64));
+            let code = error(&typed(media, body))
+                .and_then(|error| error.get("code").and_then(Value::as_i64));
             assert_eq!(code, Some(-32022), "{media}");
         }
         assert!(error(&typed("text/html", "<p>no")).is_none());

@@ -154,7 +154,9 @@ impl Job {
             Event::Start => Happened::Start,
             Event::Answered(response) => Happened::Answered(response),
             Event::Unreachable(why) => Happened::Unreachable(why),
-            Event::Settled(settled) => Happened::Settled(settled.map(|granted| Held::of(&granted, &self.url))),
+            Event::Settled(settled) => {
+                Happened::Settled(settled.map(|granted| Held::of(&granted, &self.url)))
+            }
         })
     }
 
@@ -173,9 +175,15 @@ impl Job {
                 }
                 self.advance(&mut said)
             }
-            (Awaits::Answer(hand), Happened::Answered(response)) => self.answered(hand, response, &mut said),
-            (Awaits::Answer(hand), Happened::Unreachable(why)) => self.unreachable(&hand.ask, why, &mut said),
-            (Awaits::Relief(hand, status), Happened::Settled(Ok(held))) => self.relieved(hand, status, held, &mut said),
+            (Awaits::Answer(hand), Happened::Answered(response)) => {
+                self.answered(hand, response, &mut said)
+            }
+            (Awaits::Answer(hand), Happened::Unreachable(why)) => {
+                self.unreachable(&hand.ask, why, &mut said)
+            }
+            (Awaits::Relief(hand, status), Happened::Settled(Ok(held))) => {
+                self.relieved(hand, status, held, &mut said)
+            }
             (Awaits::Refresh, Happened::Settled(Ok(held))) => {
                 self.summary.refreshed = true;
                 self.hold(held, "granted", &mut said);
@@ -184,7 +192,9 @@ impl Job {
             (Awaits::Relief(..) | Awaits::Refresh, Happened::Settled(Err(failure))) => {
                 self.conclude(failure.into(), &mut said)
             }
-            _ => Action::Finish(Outcome::setup("the program answered an action with an event of another kind")),
+            _ => Action::Finish(Outcome::setup(
+                "the program answered an action with an event of another kind",
+            )),
         };
         if let Action::Finish(outcome) = &action {
             said.push(Step::outcome(outcome));
@@ -256,7 +266,13 @@ impl Job {
     fn plan(&mut self, tools: &[Tool]) {
         let mut calls: VecDeque<String> = self.call.iter().cloned().collect();
         if self.embedded && calls.is_empty() {
-            calls.extend(tools.iter().filter(|tool| tool.plain).take(MOST_CALLS).map(|tool| tool.name.clone()));
+            calls.extend(
+                tools
+                    .iter()
+                    .filter(|tool| tool.plain)
+                    .take(MOST_CALLS)
+                    .map(|tool| tool.name.clone()),
+            );
         }
         self.goals.extend(calls.pop_front().map(Goal::Call));
         if (self.embedded || self.refresh) && self.held.is_some() {

@@ -145,7 +145,12 @@ impl Mcp {
     }
 
     /// What the answer to a request means; the connection moves on accordingly.
-    pub(crate) fn read(&mut self, ask: &Ask, id: Option<u64>, response: &Response<Vec<u8>>) -> Heard {
+    pub(crate) fn read(
+        &mut self,
+        ask: &Ask,
+        id: Option<u64>,
+        response: &Response<Vec<u8>>,
+    ) -> Heard {
         let status = response.status();
         if *ask == Ask::Bye {
             self.session = None;
@@ -191,7 +196,9 @@ impl Mcp {
     fn discovered(&mut self, result: &Value) -> Heard {
         self.stage = Stage::Open;
         match result.get("supportedVersions").and_then(Value::as_array) {
-            Some(supported) if !supported.iter().any(|version| *version == *self.version) => self.correct(supported),
+            Some(supported) if !supported.iter().any(|version| *version == *self.version) => {
+                self.correct(supported)
+            }
             _ => Heard::Moved,
         }
     }
@@ -202,7 +209,9 @@ impl Mcp {
             return Heard::Fault(unknown_version(version));
         }
         let session = response.headers().get(SESSION);
-        if session.is_some_and(|id| id.is_empty() || !id.as_bytes().iter().all(|byte| matches!(byte, 0x21..=0x7e))) {
+        if session.is_some_and(|id| {
+            id.is_empty() || !id.as_bytes().iter().all(|byte| matches!(byte, 0x21..=0x7e))
+        }) {
             let text = "the session id has characters that no session id may have";
             return Heard::Fault(Fault::server("mcp_session_id", text, "TRANS-18"));
         }
@@ -233,8 +242,10 @@ impl Mcp {
         if let Some(error) = error.filter(|error| status.is_client_error() && code(error) != 0) {
             return self.erred(ask, &error, status);
         }
-        let missing =
-            matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
+        let missing = matches!(
+            status,
+            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+        );
         match ask {
             Ask::Discover if missing => self.fall_back(),
             Ask::Initialize if missing => {
@@ -288,8 +299,10 @@ impl Mcp {
     /// Takes up the newest version that both sides know; it decides the wire, too.
     fn correct(&mut self, supported: &[Value]) -> Heard {
         let known = [MODERN].into_iter().chain(LEGACY);
-        let common = known.into_iter().find(|known| supported.iter().any(|version| version == known));
-        let Some(version) = common.filter(|version| !self.corrected && *version != self.version) else {
+        let common =
+            known.into_iter().find(|known| supported.iter().any(|version| version == known));
+        let Some(version) = common.filter(|version| !self.corrected && *version != self.version)
+        else {
             let named: Vec<&str> = supported.iter().take(8).filter_map(Value::as_str).collect();
             return Heard::Fault(unknown_version(&named.join(", ")));
         };
@@ -320,11 +333,18 @@ fn code(error: &Value) -> i64 {
 
 fn listed(result: &Value) -> Heard {
     let Some(tools) = result.get("tools").and_then(Value::as_array) else {
-        return Heard::Fault(Fault::server("mcp_malformed", "tools/list gave no list of tools", "TRANS-04"));
+        return Heard::Fault(Fault::server(
+            "mcp_malformed",
+            "tools/list gave no list of tools",
+            "TRANS-04",
+        ));
     };
     let tool = |tool: &Value| {
         let required = tool.pointer("/inputSchema/required").and_then(Value::as_array);
-        Some(Tool { name: tool.get("name")?.as_str()?.to_owned(), plain: required.is_none_or(Vec::is_empty) })
+        Some(Tool {
+            name: tool.get("name")?.as_str()?.to_owned(),
+            plain: required.is_none_or(Vec::is_empty),
+        })
     };
     let next = result.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
     Heard::Tools { tools: tools.iter().filter_map(tool).collect(), next }
@@ -332,11 +352,17 @@ fn listed(result: &Value) -> Heard {
 
 fn called(result: &Value) -> Heard {
     if result.get("resultType").and_then(Value::as_str).is_some_and(|kind| kind != "complete") {
-        return Heard::Called { error: true, text: "the tool wants input that this program does not give".to_owned() };
+        return Heard::Called {
+            error: true,
+            text: "the tool wants input that this program does not give".to_owned(),
+        };
     }
     let texts = result.get("content").and_then(Value::as_array).into_iter().flatten();
     let texts: Vec<&str> = texts.filter_map(|part| part.get("text")?.as_str()).take(4).collect();
-    Heard::Called { error: result.get("isError").and_then(Value::as_bool).unwrap_or_default(), text: texts.join(" ") }
+    Heard::Called {
+        error: result.get("isError").and_then(Value::as_bool).unwrap_or_default(),
+        text: texts.join(" "),
+    }
 }
 
 fn unknown_version(named: &str) -> Fault {
@@ -350,7 +376,8 @@ fn unusable(status: StatusCode, ask: &Ask) -> Fault {
         text.push_str("; a server of 2025-11-25 or before is spared this question by --era legacy");
     }
     if status.is_redirection() {
-        let text = format!("{text}: a redirect, which no token may follow; give the URL it leads to");
+        let text =
+            format!("{text}: a redirect, which no token may follow; give the URL it leads to");
         return Fault::new("redirect_refused", &text, "USE-04", Remedy::Configure);
     }
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {

@@ -25,7 +25,8 @@ impl Outcome {
     /// The headless person could not go on, for this reason.
     #[must_use]
     pub fn stuck(why: &str) -> Self {
-        let text = format!("the program cannot log in by itself: {why}; a person can, with --browser");
+        let text =
+            format!("the program cannot log in by itself: {why}; a person can, with --browser");
         Self::Failed(Trouble::Mcp(Fault::new("person_stuck", &text, "", Remedy::AskUser)))
     }
 

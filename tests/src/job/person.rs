@@ -50,7 +50,9 @@ pub enum PersonAction {
 impl fmt::Debug for PersonAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Send(request) => f.debug_tuple("Send").field(request.method()).finish_non_exhaustive(),
+            Self::Send(request) => {
+                f.debug_tuple("Send").field(request.method()).finish_non_exhaustive()
+            }
             Self::Arrived(_) => f.write_str("Arrived(..)"),
             Self::Stuck(why) => f.debug_tuple("Stuck").field(why).finish(),
         }
@@ -114,19 +116,28 @@ impl Person {
         Turn { said, action }
     }
 
-    fn answered(&mut self, sent: Sent, response: &Response<Vec<u8>>, said: &mut Vec<Step>) -> PersonAction {
+    fn answered(
+        &mut self,
+        sent: Sent,
+        response: &Response<Vec<u8>>,
+        said: &mut Vec<Step>,
+    ) -> PersonAction {
         let status = response.status();
         if status.is_redirection() {
             let Some(to) = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()) else {
                 return stuck("a redirect leads nowhere");
             };
-            let keeps = matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+            let keeps =
+                matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
             return self.go(to.trim(), &sent, keeps, said);
         }
         if !status.is_success() {
             return stuck(&format!("the authorization server answered {}", status.as_u16()));
         }
-        if !matches!(framing::essence(response.headers()).as_str(), "" | "text/html" | "application/xhtml+xml") {
+        if !matches!(
+            framing::essence(response.headers()).as_str(),
+            "" | "text/html" | "application/xhtml+xml"
+        ) {
             return stuck("the authorization server answered with something that is no page");
         }
         let page = response.body();
@@ -139,16 +150,17 @@ impl Person {
                 }
                 PersonAction::Arrived(form.url.into())
             }
-            Next::Submit(form) => {
-                self.send(Sent { url: form.url, post: form.post, body: form.body.into_bytes() }, said)
-            }
+            Next::Submit(form) => self
+                .send(Sent { url: form.url, post: form.post, body: form.body.into_bytes() }, said),
             Next::Stuck(why) => stuck(&why),
         }
     }
 
     /// Follows a link or a redirect, unless it is the one back to the client.
     fn go(&mut self, to: &str, from: &Sent, keeps: bool, said: &mut Vec<Step>) -> PersonAction {
-        let Ok(url) = from.url.join(to) else { return stuck("a redirect leads to something that is no URL") };
+        let Ok(url) = from.url.join(to) else {
+            return stuck("a redirect leads to something that is no URL");
+        };
         if self.arrives(&url) {
             // As the server wrote it: parsing and writing again may change the query.
             let whole = Url::parse(to).is_ok();
@@ -160,7 +172,10 @@ impl Person {
 
     fn send(&mut self, sent: Sent, said: &mut Vec<Step>) -> PersonAction {
         if !matches!(sent.url.scheme(), "https" | "http") {
-            return stuck(&format!("the way leads to {}: which no browser opens by itself", sent.url.scheme()));
+            return stuck(&format!(
+                "the way leads to {}: which no browser opens by itself",
+                sent.url.scheme()
+            ));
         }
         self.hops = self.hops.saturating_add(1);
         if self.hops > MOST_HOPS {
@@ -169,8 +184,11 @@ impl Person {
         let method = if sent.post { Method::POST } else { Method::GET };
         let mut target = sent.url.clone();
         target.set_fragment(None);
-        let request = Request::builder().method(method.clone()).uri(target.as_str()).body(sent.body.clone());
-        let Ok(mut request) = request else { return stuck("a redirect leads to something that cannot be asked") };
+        let request =
+            Request::builder().method(method.clone()).uri(target.as_str()).body(sent.body.clone());
+        let Ok(mut request) = request else {
+            return stuck("a redirect leads to something that cannot be asked");
+        };
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml"));
         if sent.post {
@@ -187,8 +205,12 @@ impl Person {
     /// Whether this is the redirect URI; what the query adds does not matter.
     fn arrives(&self, url: &Url) -> bool {
         self.redirect.as_ref().is_some_and(|redirect| {
-            (redirect.scheme(), redirect.host_str(), redirect.port_or_known_default(), redirect.path())
-                == (url.scheme(), url.host_str(), url.port_or_known_default(), url.path())
+            (
+                redirect.scheme(),
+                redirect.host_str(),
+                redirect.port_or_known_default(),
+                redirect.path(),
+            ) == (url.scheme(), url.host_str(), url.port_or_known_default(), url.path())
         })
     }
 }

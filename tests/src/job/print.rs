@@ -67,7 +67,8 @@ impl Step {
     /// The embedded server is up.
     #[must_use]
     pub fn server(mcp_url: &str) -> Self {
-        Self::new("server", format!("an MCP server of our own at {}", bare(mcp_url))).with("url", bare(mcp_url))
+        Self::new("server", format!("an MCP server of our own at {}", bare(mcp_url)))
+            .with("url", bare(mcp_url))
     }
 
     /// The page that the person is about to see, and for what. The URL itself is not shown: it holds `state`.
@@ -101,9 +102,10 @@ impl Step {
     /// worth nothing to anybody who cannot also answer at the redirect URI.
     #[must_use]
     pub fn open(visit: &Visit) -> Self {
-        Self::new("open", "")
-            .with("url", visit.url())
-            .human(Human::Block("open this page, if your browser does not show it:".to_owned(), vec![("", visit.url().to_owned())]))
+        Self::new("open", "").with("url", visit.url()).human(Human::Block(
+            "open this page, if your browser does not show it:".to_owned(),
+            vec![("", visit.url().to_owned())],
+        ))
     }
 
     /// No browser could be opened; the person has to.
@@ -130,11 +132,17 @@ impl Step {
     }
 
     pub(crate) fn answer(purpose: &str, status: u16) -> Self {
-        Self::new("answer", "").with("purpose", purpose).with("status", status).human(Human::Came(status.to_string()))
+        Self::new("answer", "")
+            .with("purpose", purpose)
+            .with("status", status)
+            .human(Human::Came(status.to_string()))
     }
 
     pub(crate) fn lost(purpose: &str, code: &str) -> Self {
-        Self::new("lost", "").with("purpose", purpose).with("code", code).human(Human::Came(code.to_owned()))
+        Self::new("lost", "")
+            .with("purpose", purpose)
+            .with("code", code)
+            .human(Human::Came(code.to_owned()))
     }
 
     pub(crate) fn nothing_held(code: &str) -> Self {
@@ -156,10 +164,13 @@ impl Step {
 
     pub(crate) fn challenge(status: u16, operation: &str, again: bool) -> Self {
         let more = if again { ", again" } else { "" };
-        Self::new("challenge", format!("{operation} was refused{more}; asking the session what to do"))
-            .with("status", status)
-            .with("operation", operation)
-            .with("again", again)
+        Self::new(
+            "challenge",
+            format!("{operation} was refused{more}; asking the session what to do"),
+        )
+        .with("status", status)
+        .with("operation", operation)
+        .with("again", again)
     }
 
     pub(crate) fn wire(era: &str, version: &str) -> Self {
@@ -174,7 +185,10 @@ impl Step {
     }
 
     pub(crate) fn refresh() -> Self {
-        Self::new("forced_refresh", "telling the session that its token was refused, to see it refresh")
+        Self::new(
+            "forced_refresh",
+            "telling the session that its token was refused, to see it refresh",
+        )
     }
 
     pub(crate) fn tools(names: &[String]) -> Self {
@@ -184,11 +198,15 @@ impl Step {
 
     pub(crate) fn called(name: &str, error: bool, text: &str) -> Self {
         let sign = if error { "failed with" } else { "says" };
-        Self::new("called", format!("{name} {sign}: {text}")).with("tool", name).with("error", error).with("text", text)
+        Self::new("called", format!("{name} {sign}: {text}"))
+            .with("tool", name)
+            .with("error", error)
+            .with("text", text)
     }
 
     pub(crate) fn arrived(url: &str) -> Self {
-        Self::new("arrived", "the person is sent back to the client").with("redirect_uri", bare(url))
+        Self::new("arrived", "the person is sent back to the client")
+            .with("redirect_uri", bare(url))
     }
 
     pub(crate) fn stuck(why: &str) -> Self {

@@ -29,14 +29,18 @@ struct Example {
 impl Example {
     fn new(line: &[&str], secret: Option<&str>) -> Self {
         let variable = |_: &str| secret.map(str::to_owned);
-        let Ok(Command::Run(options)) = args::read("example", line.iter().map(Into::into), variable) else {
+        let Ok(Command::Run(options)) =
+            args::read("example", line.iter().map(Into::into), variable)
+        else {
             panic!("{line:?}")
         };
-        let settings = options.settings().unwrap().at(URL, "http://127.0.0.1:4001", "http://127.0.0.1:4002");
+        let settings =
+            options.settings().unwrap().at(URL, "http://127.0.0.1:4001", "http://127.0.0.1:4002");
         let session = Session::new(options.config(URL).unwrap());
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
-        let show = Show::new(options.format, move |line| sink.lock().unwrap().push(line.to_owned()));
+        let show =
+            Show::new(options.format, move |line| sink.lock().unwrap().push(line.to_owned()));
         Self { options: *options, model: Model::new(settings), session, show, lines, steps: 0 }
     }
 
@@ -93,7 +97,12 @@ impl Example {
                     Told::Settle(settlement) => settled = Some(settlement.outcome),
                     Told::Open(visit) => {
                         let callback = self.log_in(visit.url(), &visit.redirect_uri);
-                        inbox.extend(callback.map(|callback| Input::Callback { arrival: ArrivalId(1), callback }));
+                        inbox.extend(
+                            callback.map(|callback| Input::Callback {
+                                arrival: ArrivalId(1),
+                                callback,
+                            }),
+                        );
                     }
                     _ => {}
                 }
@@ -104,14 +113,18 @@ impl Example {
                         let (request, _, ticket) = call.split();
                         inbox.push_back(ticket.answer(Reply::Answered(self.serve(&request))));
                     }
-                    Work::Listen(listen) => inbox.push_back(listen.split().1.answer(Bound::Port(5000))),
-                    Work::Store(_) | Work::Sign(_) => panic!("neither a store nor a key is configured"),
+                    Work::Listen(listen) => {
+                        inbox.push_back(listen.split().1.answer(Bound::Port(5000)))
+                    }
+                    Work::Store(_) | Work::Sign(_) => {
+                        panic!("neither a store nor a key is configured")
+                    }
                 }
             }
         }
-        Event::Settled(
-            settled.unwrap_or_else(|| Err(Arc::new(Failure::new(mcp_authz_core::Kind::CallbackTimeout, "AUTHZ-11")))),
-        )
+        Event::Settled(settled.unwrap_or_else(|| {
+            Err(Arc::new(Failure::new(mcp_authz_core::Kind::CallbackTimeout, "AUTHZ-11")))
+        }))
     }
 
     fn run(&mut self) -> Outcome {
@@ -125,8 +138,22 @@ impl Example {
                 Action::Acquire { scopes, may_ask } => {
                     self.settle(Input::Acquire(input::Acquire { waiter, scopes, may_ask }))
                 }
-                Action::Challenge(Refusal { epoch, status, headers, operation, again, may_ask }) => self
-                    .settle(Input::Challenge(Challenge { waiter, epoch, status, headers, operation, again, may_ask })),
+                Action::Challenge(Refusal {
+                    epoch,
+                    status,
+                    headers,
+                    operation,
+                    again,
+                    may_ask,
+                }) => self.settle(Input::Challenge(Challenge {
+                    waiter,
+                    epoch,
+                    status,
+                    headers,
+                    operation,
+                    again,
+                    may_ask,
+                })),
                 Action::Finish(outcome) => return outcome,
             };
             turn = job.step(event);
@@ -152,10 +179,16 @@ fn the_demonstration_works_at_every_revision_however_the_client_is_known() {
             let mut example = Example::new(&line, secret);
             let outcome = example.run();
             let lines = example.lines();
-            let Outcome::Authorized(summary) = outcome else { panic!("{line:?}\n{}", lines.join("\n")) };
+            let Outcome::Authorized(summary) = outcome else {
+                panic!("{line:?}\n{}", lines.join("\n"))
+            };
             assert_eq!(summary.called, ["whoami", "test-tool", "admin"]);
             assert!(summary.refreshed, "{line:?}");
-            assert_eq!(summary.stepped_up, revision.is_none_or(|revision| revision >= "2025-11-25"), "{line:?}");
+            assert_eq!(
+                summary.stepped_up,
+                revision.is_none_or(|revision| revision >= "2025-11-25"),
+                "{line:?}"
+            );
             for line in &lines {
                 assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
                 for secret in ["S3CRET", "code-", "at-", "rt-", "state="] {
@@ -181,7 +214,9 @@ fn people_see_a_few_aligned_lines() {
     let mut example = Example::new(&[], None);
     assert_eq!(example.run().exit_status(), 0);
     let lines = example.lines();
-    for says in ["  log in at http://127.0.0.1:4001", "       token host   127.0.0.1", "  done: authorized"] {
+    for says in
+        ["  log in at http://127.0.0.1:4001", "       token host   127.0.0.1", "  done: authorized"]
+    {
         assert!(lines.iter().any(|line| line.starts_with(says)), "{says}\n{}", lines.join("\n"));
     }
     assert!(lines.iter().all(|line| line.len() < 160));
@@ -193,7 +228,9 @@ fn a_person_who_declines_ends_it_with_words_for_what_to_do() {
     example.model.set(|settings| settings.server.consent = Consent::Deny);
     assert_eq!(example.run().exit_status(), 1);
     let last = example.lines().pop().unwrap();
-    assert!(last.starts_with("{\"outcome\":\"failed\",\"code\":\"authorization_denied\",\"remedy\":\"ask_user\""));
+    assert!(last.starts_with(
+        "{\"outcome\":\"failed\",\"code\":\"authorization_denied\",\"remedy\":\"ask_user\""
+    ));
 }
 
 #[test]

@@ -79,12 +79,9 @@ impl Answer {
 
     /// The error shape of RFC 6749 and RFC 7591.
     pub(crate) fn refusal(status: StatusCode, code: &str, description: &str) -> Self {
-        Self::json(
-            status,
-            &json!({"error": code, "error_description": description}),
-        )
-        .header(CACHE_CONTROL, "no-store")
-        .because(code)
+        Self::json(status, &json!({"error": code, "error_description": description}))
+            .header(CACHE_CONTROL, "no-store")
+            .because(code)
     }
 
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {

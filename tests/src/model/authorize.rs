@@ -46,24 +46,14 @@ impl Model {
         };
         let client = one("client_id").and_then(|id| self.client(index, &server, &id));
         let Some(client) = client else {
-            return told(
-                "invalid_client",
-                "no client of that identifier is registered",
-            );
+            return told("invalid_client", "no client of that identifier is registered");
         };
         let Some(redirect_uri) = one("redirect_uri").filter(|uri| client.redirects_to(uri)) else {
-            return told(
-                "invalid_request",
-                "the redirect URI is missing or not registered",
-            );
+            return told("invalid_request", "the redirect URI is missing or not registered");
         };
         let state = params.get("state").map(str::to_owned);
         let pending = match self.judge(&server, index, &client, params) {
-            Ok(judged) => Pending {
-                redirect_uri,
-                state,
-                ..judged
-            },
+            Ok(judged) => Pending { redirect_uri, state, ..judged },
             Err((code, description)) => {
                 return refused(&server, &redirect_uri, state.as_deref(), code, description);
             }
@@ -108,25 +98,18 @@ impl Model {
             None => return Err(("invalid_request", "response_type is missing")),
         }
         if !client.may("authorization_code") {
-            return Err((
-                "unauthorized_client",
-                "the client did not register authorization_code",
-            ));
+            return Err(("unauthorized_client", "the client did not register authorization_code"));
         }
         if server.require_state && params.get("state").is_none_or(str::is_empty) {
             return Err(("invalid_request", "state is missing"));
         }
-        let challenge = params
-            .get("code_challenge")
-            .ok_or(("invalid_request", "code_challenge is missing"))?;
+        let challenge =
+            params.get("code_challenge").ok_or(("invalid_request", "code_challenge is missing"))?;
         if params.get("code_challenge_method") != Some("S256") {
             return Err(("invalid_request", "code_challenge_method is not S256"));
         }
         if challenge.len() != 43 || !challenge.bytes().all(is_base64url) {
-            return Err((
-                "invalid_request",
-                "code_challenge is not a SHA-256 in base64url",
-            ));
+            return Err(("invalid_request", "code_challenge is not a SHA-256 in base64url"));
         }
         let resource = self.judge_resource(server, params.get("resource"))?;
         let scopes = self.judge_scopes(server, params.get("scope"))?;
@@ -216,13 +199,7 @@ impl Model {
         };
         self.grants.codes.insert(code.clone(), record);
         let params = vec![("code".to_owned(), code)];
-        back(
-            server,
-            &pending.redirect_uri,
-            pending.state.as_deref(),
-            params,
-            status,
-        )
+        back(server, &pending.redirect_uri, pending.state.as_deref(), params, status)
     }
 
     /// Shows the consent page.
@@ -244,10 +221,8 @@ impl Model {
             ticket = pending.ticket,
         );
         self.pending.insert(cookie.clone(), pending);
-        Answer::html(StatusCode::OK, "Allow access?", &content).header(
-            SET_COOKIE,
-            &format!("{COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Lax"),
-        )
+        Answer::html(StatusCode::OK, "Allow access?", &content)
+            .header(SET_COOKIE, &format!("{COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Lax"))
     }
 
     /// The consent form comes back.
@@ -256,9 +231,7 @@ impl Model {
             return Answer::empty(StatusCode::METHOD_NOT_ALLOWED).header(ALLOW, "POST");
         }
         let server = self.server(index);
-        let pending = call
-            .cookie(COOKIE)
-            .and_then(|cookie| self.pending.remove(cookie));
+        let pending = call.cookie(COOKIE).and_then(|cookie| self.pending.remove(cookie));
         // The cookie says who is asked, the ticket that this very page was seen: without it any site could agree.
         let pending = pending.filter(|pending| {
             pending.server == index && call.form.get("ticket") == Some(&pending.ticket)
@@ -330,9 +303,7 @@ fn back(
         IssMode::Absent | IssMode::Missing => {}
     }
     params.extend(server.callback.extra.iter().cloned());
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(params)
-        .finish();
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
     // Appended to the text as it came: a parser would rewrite what the client registered.
     let sign = if redirect_uri.contains('?') { '&' } else { '?' };
     Answer::redirect(status, &format!("{redirect_uri}{sign}{query}"))
@@ -343,8 +314,5 @@ pub(crate) fn is_base64url(byte: u8) -> bool {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -76,10 +76,8 @@ impl Model {
             return invalid();
         };
         // A token without a resource was asked for where `resource` need not be sent; it is for the only one there is.
-        let ours = family
-            .resource
-            .as_ref()
-            .is_none_or(|resource| *resource == self.settings.resource());
+        let ours =
+            family.resource.as_ref().is_none_or(|resource| *resource == self.settings.resource());
         if !ours || family.server != self.current {
             return invalid();
         }
@@ -96,11 +94,8 @@ impl Model {
         let tool = wish.tool.and_then(|tool| gate.tools.get(tool));
         let special: Vec<String> = method.into_iter().chain(tool).flatten().cloned().collect();
         let needed: Vec<String> = gate.base.iter().chain(&special).cloned().collect();
-        let missing: Vec<String> = needed
-            .iter()
-            .filter(|scope| !caller.scopes.contains(scope))
-            .cloned()
-            .collect();
+        let missing: Vec<String> =
+            needed.iter().filter(|scope| !caller.scopes.contains(scope)).cloned().collect();
         match gate.step_up {
             StepUp::Endless if !special.is_empty() => {
                 let scope = format!("more:{}", self.transport.next_step());
@@ -154,11 +149,7 @@ impl Model {
                     .places
                     .first()
                     .and_then(|place| prm_url(&self.settings, place));
-                let pointer = rules
-                    .pointer
-                    .clone()
-                    .or(place)
-                    .filter(|_| rules.resource_metadata);
+                let pointer = rules.pointer.clone().or(place).filter(|_| rules.resource_metadata);
                 let params = [
                     ("error", error.map(str::to_owned)),
                     ("scope", scope),
@@ -168,10 +159,8 @@ impl Model {
                     .into_iter()
                     .filter_map(|(name, value)| value.map(|value| format!("{name}=\"{value}\"")))
                     .collect();
-                answer = answer.header(
-                    WWW_AUTHENTICATE,
-                    format!("Bearer {}", params.join(", ")).trim_end(),
-                );
+                answer = answer
+                    .header(WWW_AUTHENTICATE, format!("Bearer {}", params.join(", ")).trim_end());
             }
         }
         answer

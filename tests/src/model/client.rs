@@ -31,9 +31,7 @@ impl Client {
     }
 
     pub(crate) fn redirects_to(&self, uri: &str) -> bool {
-        self.redirect_uris
-            .iter()
-            .any(|known| same_redirect(known, uri))
+        self.redirect_uris.iter().any(|known| same_redirect(known, uri))
     }
 }
 
@@ -112,31 +110,21 @@ impl Model {
                 ));
             };
             if call.form.get("client_id").is_some_and(|other| other != id) {
-                return Err(bad_request(
-                    "invalid_request",
-                    "two different client identifiers",
-                ));
+                return Err(bad_request("invalid_request", "two different client identifiers"));
             }
             (id, Some(secret), AuthMethod::Basic)
         } else {
             let Some(id) = call.form.get("client_id") else {
                 return Err(unauthenticated(header, "no client identifier"));
             };
-            let method = if body_secret.is_some() {
-                AuthMethod::Post
-            } else {
-                AuthMethod::None
-            };
+            let method = if body_secret.is_some() { AuthMethod::Post } else { AuthMethod::None };
             (id.to_owned(), body_secret.map(str::to_owned), method)
         };
         let Some(client) = self.client(index, server, &id) else {
             return Err(unauthenticated(header, "unknown client"));
         };
         if client.method != method {
-            return Err(unauthenticated(
-                header,
-                "not the registered client authentication method",
-            ));
+            return Err(unauthenticated(header, "not the registered client authentication method"));
         }
         if client.method != AuthMethod::None {
             if client.secret != secret {
@@ -153,11 +141,7 @@ impl Model {
 fn unauthenticated(header: bool, description: &str) -> Answer {
     let answer = Answer::refusal(StatusCode::UNAUTHORIZED, "invalid_client", description);
     // RFC 6749 section 5.2: a client that tried the header is told which scheme is meant.
-    if header {
-        answer.header(WWW_AUTHENTICATE, "Basic realm=\"token\"")
-    } else {
-        answer
-    }
+    if header { answer.header(WWW_AUTHENTICATE, "Basic realm=\"token\"") } else { answer }
 }
 
 pub(crate) fn bad_request(code: &str, description: &str) -> Answer {

@@ -101,11 +101,7 @@ impl Grants {
     }
 
     pub(crate) fn revoke_access_of(&mut self, family: u64) {
-        for access in self
-            .access
-            .values_mut()
-            .filter(|access| access.family == family)
-        {
+        for access in self.access.values_mut().filter(|access| access.family == family) {
             access.revoked = true;
         }
     }
@@ -117,20 +113,14 @@ impl Grants {
     }
 
     pub(crate) fn live_access(&self, now: u64) -> usize {
-        self.access
-            .keys()
-            .filter(|token| self.good_access(token, now).is_some())
-            .count()
+        self.access.keys().filter(|token| self.good_access(token, now).is_some()).count()
     }
 
     pub(crate) fn live_refresh(&self, now: u64) -> usize {
         let live = |refresh: &&Refresh| {
             refresh.rotated.is_none()
                 && refresh.ends.is_none_or(|ends| ends > now)
-                && self
-                    .families
-                    .get(&refresh.family)
-                    .is_some_and(|family| !family.revoked)
+                && self.families.get(&refresh.family).is_some_and(|family| !family.revoked)
         };
         self.refresh.values().filter(live).count()
     }

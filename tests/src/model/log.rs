@@ -57,16 +57,9 @@ impl Seen {
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (method, endpoint) = (self.method.as_str(), format!("{:?}", self.endpoint));
-        write!(
-            f,
-            "{method:<6} {:<3} {endpoint:<14} {}{}",
-            self.status, self.origin, self.path
-        )?;
+        write!(f, "{method:<6} {:<3} {endpoint:<14} {}{}", self.status, self.origin, self.path)?;
         // Escaped: both are the client's words, and a log line stays one line.
-        for word in [self.rpc(), self.form.get("grant_type")]
-            .into_iter()
-            .flatten()
-        {
+        for word in [self.rpc(), self.form.get("grant_type")].into_iter().flatten() {
             write!(f, "  {}", word.escape_debug())?;
         }
         if let Some(error) = &self.error {

@@ -98,18 +98,9 @@ impl Model {
     /// DNS rebinding is the one attack that this header stops.
     pub(crate) fn check_origin(&self, call: &Call<'_>) -> Result<(), Answer> {
         match call.text(ORIGIN) {
-            Some(origin)
-                if !self
-                    .settings
-                    .mcp
-                    .origins
-                    .iter()
-                    .any(|known| known == origin) =>
-            {
-                Err(
-                    Answer::json(StatusCode::FORBIDDEN, &json!({"error": "origin"}))
-                        .because("origin"),
-                )
+            Some(origin) if !self.settings.mcp.origins.iter().any(|known| known == origin) => {
+                Err(Answer::json(StatusCode::FORBIDDEN, &json!({"error": "origin"}))
+                    .because("origin"))
             }
             _ => Ok(()),
         }
@@ -121,10 +112,7 @@ impl Model {
                 messages.iter().map(rpc::wish).collect()
             }
             Some(message) => vec![rpc::wish(message)],
-            None => vec![Wish {
-                method: "",
-                tool: None,
-            }],
+            None => vec![Wish { method: "", tool: None }],
         };
         self.admit(call, &wishes)
     }
@@ -138,11 +126,7 @@ impl Model {
                     .pointer("/params/_meta")
                     .is_some_and(|meta| meta.get(META_VERSION).is_some());
                 let known = |version: &str| {
-                    self.settings
-                        .mcp
-                        .legacy_versions
-                        .iter()
-                        .any(|known| known == version)
+                    self.settings.mcp.legacy_versions.iter().any(|known| known == version)
                 };
                 named || call.text(VERSION).is_some_and(|version| !known(version))
             }
@@ -159,11 +143,7 @@ impl Model {
         };
         let messages = match posted {
             Value::Array(_) if version.as_str() > "2025-03-26" => {
-                return refused(
-                    StatusCode::BAD_REQUEST,
-                    rpc::INVALID,
-                    "batches were removed",
-                );
+                return refused(StatusCode::BAD_REQUEST, rpc::INVALID, "batches were removed");
             }
             Value::Array(messages) if messages.is_empty() => {
                 return refused(StatusCode::BAD_REQUEST, rpc::INVALID, "an empty batch");
@@ -172,11 +152,7 @@ impl Model {
             message => std::slice::from_ref(message),
         };
         if !messages.iter().all(rpc::is_message) {
-            return refused(
-                StatusCode::BAD_REQUEST,
-                rpc::INVALID,
-                "not a JSON-RPC message",
-            );
+            return refused(StatusCode::BAD_REQUEST, rpc::INVALID, "not a JSON-RPC message");
         }
         let replies: Vec<Value> = messages
             .iter()
@@ -201,19 +177,14 @@ impl Model {
         history: Option<Option<String>>,
         breakable: bool,
     ) -> Answer {
-        let error = replies
-            .iter()
-            .find_map(|reply| reply.pointer("/error/code"))
-            .map(ToString::to_string);
+        let error =
+            replies.iter().find_map(|reply| reply.pointer("/error/code")).map(ToString::to_string);
         let mcp = &self.settings.mcp;
         let mut answer = match (mcp.answers, replies.as_slice()) {
             (AnswerForm::Json, [reply]) => Answer::json(StatusCode::OK, reply),
             _ => {
-                let cut = if breakable && self.transport.cuts < mcp.cuts {
-                    mcp.cut
-                } else {
-                    Cut::Never
-                };
+                let cut =
+                    if breakable && self.transport.cuts < mcp.cuts { mcp.cut } else { Cut::Never };
                 if cut != Cut::Never {
                     self.transport.cuts = self.transport.cuts.saturating_add(1);
                 }
@@ -233,9 +204,7 @@ impl Model {
                     events.push(Event::Comment("working"));
                 }
                 if mcp.priming && history.is_some() {
-                    events.push(Event::Priming {
-                        retry_ms: mcp.retry_ms,
-                    });
+                    events.push(Event::Priming { retry_ms: mcp.retry_ms });
                 }
                 events.extend(replies.into_iter().map(Event::Message));
                 let stream = self.streams.events(events, manner, history);
@@ -247,16 +216,10 @@ impl Model {
     }
 
     fn initialize(&mut self, call: &Call<'_>, caller: &Caller, message: &Value) -> Answer {
-        let asked = message
-            .pointer("/params/protocolVersion")
-            .and_then(Value::as_str);
+        let asked = message.pointer("/params/protocolVersion").and_then(Value::as_str);
         let Some(asked) = asked else {
-            let reply = rpc::error(
-                message.get("id"),
-                rpc::BAD_PARAMS,
-                "protocolVersion is missing",
-                None,
-            );
+            let reply =
+                rpc::error(message.get("id"), rpc::BAD_PARAMS, "protocolVersion is missing", None);
             return Answer::json(StatusCode::OK, &reply).because("-32602");
         };
         let versions = &self.settings.mcp.legacy_versions;
@@ -294,9 +257,7 @@ impl Model {
             ));
         }
         if !self.settings.mcp.sessions {
-            let version = header
-                .or(versions.first().map(String::as_str))
-                .unwrap_or_default();
+            let version = header.or(versions.first().map(String::as_str)).unwrap_or_default();
             if header.is_none() && version > "2025-03-26" {
                 return Err(no_version());
             }
@@ -310,17 +271,10 @@ impl Model {
             ));
         };
         // A session id proves nothing: it is good only together with a token of the person who opened it.
-        let session = self
-            .transport
-            .sessions
-            .get(id)
-            .filter(|session| session.subject == caller.subject);
+        let session =
+            self.transport.sessions.get(id).filter(|session| session.subject == caller.subject);
         let Some(session) = session else {
-            return Err(refused(
-                StatusCode::NOT_FOUND,
-                rpc::TRANSPORT,
-                "Session not found",
-            ));
+            return Err(refused(StatusCode::NOT_FOUND, rpc::TRANSPORT, "Session not found"));
         };
         match header {
             Some(header) if header != session.version => Err(refused(
@@ -344,17 +298,12 @@ impl Model {
         let Some(last) = call.text(LAST_EVENT) else {
             return event_stream(self.streams.standing(session));
         };
-        let manner = Manner {
-            chunk: self.settings.mcp.chunk_bytes,
-            ..Manner::default()
-        };
+        let manner = Manner { chunk: self.settings.mcp.chunk_bytes, ..Manner::default() };
         match self.streams.resume(last, session.as_deref(), manner) {
             Some(stream) => event_stream(stream),
-            None => refused(
-                StatusCode::BAD_REQUEST,
-                rpc::TRANSPORT,
-                "Bad Request: unknown event id",
-            ),
+            None => {
+                refused(StatusCode::BAD_REQUEST, rpc::TRANSPORT, "Bad Request: unknown event id")
+            }
         }
     }
 
@@ -404,11 +353,7 @@ fn posted(call: &Call<'_>, body: &[u8]) -> Result<Value, Answer> {
 }
 
 pub(crate) fn unreadable(body: &[u8]) -> Answer {
-    let text = if body.is_empty() {
-        "the body is empty"
-    } else {
-        "the body is not JSON"
-    };
+    let text = if body.is_empty() { "the body is empty" } else { "the body is not JSON" };
     refused(StatusCode::BAD_REQUEST, rpc::PARSE, text)
 }
 
@@ -417,11 +362,7 @@ pub(crate) fn refused(status: StatusCode, code: i64, text: &str) -> Answer {
 }
 
 fn no_version() -> Answer {
-    refused(
-        StatusCode::BAD_REQUEST,
-        rpc::TRANSPORT,
-        "Bad Request: MCP-Protocol-Version is missing",
-    )
+    refused(StatusCode::BAD_REQUEST, rpc::TRANSPORT, "Bad Request: MCP-Protocol-Version is missing")
 }
 
 pub(crate) fn not_allowed(allowed: &str) -> Answer {

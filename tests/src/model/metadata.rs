@@ -40,10 +40,7 @@ impl Model {
             "bearer_methods_supported": ["header"],
         });
         if !prm.scopes.is_empty() {
-            document = lay_over(
-                document,
-                &[("scopes_supported".to_owned(), json!(prm.scopes))],
-            );
+            document = lay_over(document, &[("scopes_supported".to_owned(), json!(prm.scopes))]);
         }
         served(call, &prm.redirect, &lay_over(document, &prm.members))
     }
@@ -62,11 +59,7 @@ impl Model {
             return self.absent();
         }
         let document = document(&server, endpoint != Endpoint::AsOauth);
-        served(
-            call,
-            &server.metadata.redirect,
-            &lay_over(document, &server.metadata.members),
-        )
+        served(call, &server.metadata.redirect, &lay_over(document, &server.metadata.members))
     }
 }
 
@@ -77,11 +70,7 @@ fn issuer_has_no_path(server: &Server) -> bool {
 fn document(server: &Server, openid: bool) -> Value {
     let base = server.base();
     let issuer = server.metadata.issuer.as_ref().unwrap_or(&server.issuer);
-    let methods: Vec<&str> = server
-        .auth_methods
-        .iter()
-        .map(|method| method.name())
-        .collect();
+    let methods: Vec<&str> = server.auth_methods.iter().map(|method| method.name()).collect();
     let mut members = vec![
         ("issuer", json!(issuer)),
         ("authorization_endpoint", json!(format!("{base}/authorize"))),
@@ -109,10 +98,7 @@ fn document(server: &Server, openid: bool) -> Value {
         server.callback.iss,
         IssMode::Sent | IssMode::Missing | IssMode::Wrong(_) | IssMode::Slashed
     ) {
-        members.push((
-            "authorization_response_iss_parameter_supported",
-            json!(true),
-        ));
+        members.push(("authorization_response_iss_parameter_supported", json!(true)));
     }
     if server.client_documents.supported {
         members.push(("client_id_metadata_document_supported", json!(true)));
@@ -122,12 +108,7 @@ fn document(server: &Server, openid: bool) -> Value {
         members.push(("subject_types_supported", json!(["public"])));
         members.push(("id_token_signing_alg_values_supported", json!(["ES256"])));
     }
-    Value::Object(
-        members
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-    )
+    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 fn served(call: &Call<'_>, redirect: &Redirect, document: &Value) -> Answer {
@@ -137,11 +118,8 @@ fn served(call: &Call<'_>, redirect: &Redirect, document: &Value) -> Answer {
     match redirect {
         Redirect::To(url) => return Answer::redirect(StatusCode::FOUND, url),
         Redirect::SameOrigin(hops) => {
-            let hop: u32 = call
-                .query
-                .get("hop")
-                .and_then(|hop| hop.parse().ok())
-                .unwrap_or_default();
+            let hop: u32 =
+                call.query.get("hop").and_then(|hop| hop.parse().ok()).unwrap_or_default();
             if hop < *hops {
                 let mut next = call.url.clone();
                 next.set_query(Some(&format!("hop={}", hop.saturating_add(1))));

@@ -100,21 +100,13 @@ pub struct Literal {
 impl Literal {
     /// An answer without headers and body.
     pub fn status(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
+        Self { status, headers: Vec::new(), body: Vec::new() }
     }
 
     /// A JSON answer; the text need not be JSON.
     pub fn json(status: u16, body: &str) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        Self {
-            status,
-            headers,
-            body: body.as_bytes().to_vec(),
-        }
+        Self { status, headers, body: body.as_bytes().to_vec() }
     }
 
     /// The same with one more header.
@@ -125,10 +117,8 @@ impl Literal {
     }
 
     fn answer(self) -> Answer {
-        let mut answer = Answer::new(
-            StatusCode::from_u16(self.status).unwrap_or_default(),
-            self.body,
-        );
+        let mut answer =
+            Answer::new(StatusCode::from_u16(self.status).unwrap_or_default(), self.body);
         for (name, value) in self.headers {
             if let (Ok(name), Ok(value)) = (
                 http::HeaderName::from_bytes(name.as_bytes()),
@@ -180,12 +170,7 @@ impl Model {
             }
             None => self.dispatch(&call, request.body(), route),
         };
-        answer.delay_ms = self
-            .settings
-            .delays
-            .get(&route.endpoint)
-            .copied()
-            .unwrap_or_default();
+        answer.delay_ms = self.settings.delays.get(&route.endpoint).copied().unwrap_or_default();
         self.note(&call, route, &answer);
         answer
     }
@@ -227,9 +212,7 @@ impl Model {
 
     /// The requests to one endpoint, oldest first.
     pub fn seen_at(&self, endpoint: Endpoint) -> impl Iterator<Item = &Seen> {
-        self.seen
-            .iter()
-            .filter(move |seen| seen.endpoint == endpoint)
+        self.seen.iter().filter(move |seen| seen.endpoint == endpoint)
     }
 
     /// Empties the log of requests.
@@ -333,10 +316,7 @@ impl Model {
     }
 
     fn server(&self, index: usize) -> Server {
-        self.settings
-            .nth(index)
-            .unwrap_or(&self.settings.server)
-            .clone()
+        self.settings.nth(index).unwrap_or(&self.settings.server).clone()
     }
 
     fn next_fault(&mut self, endpoint: Endpoint) -> Option<Fault> {
@@ -357,16 +337,13 @@ impl Model {
     /// What stands where nothing is.
     fn absent(&self) -> Answer {
         match self.settings.absent {
-            Absent::Html => Answer::html(
-                StatusCode::NOT_FOUND,
-                "Not found",
-                "<p>There is no such page.</p>",
-            ),
+            Absent::Html => {
+                Answer::html(StatusCode::NOT_FOUND, "Not found", "<p>There is no such page.</p>")
+            }
             Absent::Empty => Answer::empty(StatusCode::NOT_FOUND),
-            Absent::Json => Answer::json(
-                StatusCode::NOT_FOUND,
-                &serde_json::json!({"message": "not found"}),
-            ),
+            Absent::Json => {
+                Answer::json(StatusCode::NOT_FOUND, &serde_json::json!({"message": "not found"}))
+            }
             Absent::Everything => {
                 Answer::html(StatusCode::OK, "Our application", "<div id=\"root\"></div>")
             }
@@ -386,11 +363,7 @@ impl Model {
             form: call.form.clone(),
             json: call.json.clone(),
             headers,
-            status: if answer.body == Body::Dropped {
-                0
-            } else {
-                answer.status.as_u16()
-            },
+            status: if answer.body == Body::Dropped { 0 } else { answer.status.as_u16() },
             error: answer.error.clone(),
         });
     }

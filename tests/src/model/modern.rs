@@ -55,28 +55,16 @@ impl Model {
         let Some(header) = call.text(VERSION) else {
             return bad(HEADER_MISMATCH, "MCP-Protocol-Version is missing", None);
         };
-        let meta = |key: &str| {
-            message
-                .pointer("/params/_meta")
-                .and_then(|meta| meta.get(key))
-        };
+        let meta = |key: &str| message.pointer("/params/_meta").and_then(|meta| meta.get(key));
         let Some(named) = meta(META_VERSION).and_then(Value::as_str) else {
             return bad(rpc::BAD_PARAMS, "_meta has no protocol version", None);
         };
         if named != header {
-            return bad(
-                HEADER_MISMATCH,
-                "MCP-Protocol-Version differs from _meta",
-                None,
-            );
+            return bad(HEADER_MISMATCH, "MCP-Protocol-Version differs from _meta", None);
         }
         if !supported.iter().any(|known| known == header) {
             let data = json!({"supported": supported, "requested": header});
-            return bad(
-                UNSUPPORTED_VERSION,
-                "unsupported protocol version",
-                Some(data),
-            );
+            return bad(UNSUPPORTED_VERSION, "unsupported protocol version", Some(data));
         }
         let Some(capabilities) = meta(META_CAPABILITIES).filter(|value| value.is_object()) else {
             return bad(rpc::BAD_PARAMS, "_meta has no client capabilities", None);
@@ -95,22 +83,14 @@ impl Model {
             if named.is_none()
                 || named.as_deref() != message.pointer(target).and_then(Value::as_str)
             {
-                return bad(
-                    HEADER_MISMATCH,
-                    "Mcp-Name differs from the parameters",
-                    None,
-                );
+                return bad(HEADER_MISMATCH, "Mcp-Name differs from the parameters", None);
             }
         }
         if let (Some("tools/call"), Some(needed)) = (method, &self.settings.mcp.capability)
             && capabilities.get(needed).is_none()
         {
             let data = json!({"requiredCapabilities": {needed: {}}});
-            return bad(
-                MISSING_CAPABILITY,
-                "a client capability is missing",
-                Some(data),
-            );
+            return bad(MISSING_CAPABILITY, "a client capability is missing", Some(data));
         }
         Ok(())
     }
@@ -130,10 +110,7 @@ impl Model {
 
 /// A header value out of its base64 wrapping, if it has one.
 fn unwrapped(value: &str) -> Option<String> {
-    match value
-        .strip_prefix("=?base64?")
-        .and_then(|rest| rest.strip_suffix("?="))
-    {
+    match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
         Some(wrapped) => String::from_utf8(STANDARD.decode(wrapped).ok()?).ok(),
         None => Some(value.to_owned()),
     }

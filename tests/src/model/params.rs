@@ -18,28 +18,18 @@ impl Params {
 
     /// The first value of that name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// All values of that name.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.0
-            .iter()
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-            .collect()
+        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
     }
 
     /// The first name that occurs twice, which RFC 6749 section 3 forbids. `resource` may repeat in RFC 8707, but
     /// MCP identifies one server.
     pub(crate) fn repeated(&self) -> Option<&str> {
-        self.0
-            .iter()
-            .map(|(key, _)| key.as_str())
-            .find(|key| self.all(key).len() > 1)
+        self.0.iter().map(|(key, _)| key.as_str()).find(|key| self.all(key).len() > 1)
     }
 }
 
@@ -80,14 +70,7 @@ impl<'a> Call<'a> {
     /// The media type of the body, lower case, without parameters.
     pub(crate) fn media_type(&self) -> Option<String> {
         let value = self.text(CONTENT_TYPE)?;
-        Some(
-            value
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .to_ascii_lowercase(),
-        )
+        Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
     }
 
     pub(crate) fn is_form(&self) -> bool {

@@ -67,19 +67,13 @@ impl Model {
         let mut members = asked.echo;
         members.insert("client_id".to_owned(), json!(id));
         members.insert("client_id_issued_at".to_owned(), json!(issued));
-        members.insert(
-            "token_endpoint_auth_method".to_owned(),
-            json!(method.name()),
-        );
+        members.insert("token_endpoint_auth_method".to_owned(), json!(method.name()));
         if rules.omits_method {
             members.remove("token_endpoint_auth_method");
         }
         if let Some(secret) = &secret {
             members.insert("client_secret".to_owned(), json!(secret));
-            members.insert(
-                "client_secret_expires_at".to_owned(),
-                json!(ends.unwrap_or_default()),
-            );
+            members.insert("client_secret_expires_at".to_owned(), json!(ends.unwrap_or_default()));
         }
         let client = Client {
             id,
@@ -124,24 +118,16 @@ impl Asked {
             return Err((METADATA, "this token_endpoint_auth_method is not supported"));
         }
         // A server may also leave out of its answer what it does not support; refusing shows more.
-        if grant_types
-            .iter()
-            .any(|grant| !server.grant_types.contains(grant))
-        {
+        if grant_types.iter().any(|grant| !server.grant_types.contains(grant)) {
             return Err((METADATA, "a grant type is not supported"));
         }
         agree(&grant_types, &response_types)?;
-        if grant_types
-            .iter()
-            .any(|grant| grant == "authorization_code")
-            && redirect_uris.is_empty()
+        if grant_types.iter().any(|grant| grant == "authorization_code") && redirect_uris.is_empty()
         {
             return Err((REDIRECT, "redirect_uris is missing or empty"));
         }
-        let urls = redirect_uris
-            .iter()
-            .map(|uri| redirect_url(uri))
-            .collect::<Result<Vec<_>, _>>()?;
+        let urls =
+            redirect_uris.iter().map(|uri| redirect_url(uri)).collect::<Result<Vec<_>, _>>()?;
         judge_application_type(
             asked.get("application_type"),
             &urls,
@@ -157,28 +143,17 @@ impl Asked {
         echo.insert("redirect_uris".to_owned(), json!(redirect_uris));
         echo.insert("grant_types".to_owned(), json!(grant_types));
         echo.insert("response_types".to_owned(), json!(response_types));
-        for own in [
-            "client_id",
-            "client_secret",
-            "client_secret_expires_at",
-            "client_id_issued_at",
-        ] {
+        for own in ["client_id", "client_secret", "client_secret_expires_at", "client_id_issued_at"]
+        {
             echo.remove(own);
         }
-        Ok(Self {
-            redirect_uris,
-            grant_types,
-            method,
-            echo,
-        })
+        Ok(Self { redirect_uris, grant_types, method, echo })
     }
 }
 
 /// `authorization_code` and `code` come together or not at all (RFC 7591 section 2.1).
 fn agree(grant_types: &[String], response_types: &[String]) -> Result<(), Refused> {
-    let code_grant = grant_types
-        .iter()
-        .any(|grant| grant == "authorization_code");
+    let code_grant = grant_types.iter().any(|grant| grant == "authorization_code");
     let code_response = response_types.iter().any(|response| response == "code");
     if response_types.iter().any(|response| response != "code") {
         return Err((METADATA, "a response type is not supported"));
@@ -228,21 +203,11 @@ fn judge_application_type(
         {
             Ok(())
         }
-        "web" => Err((
-            REDIRECT,
-            "a web application has https redirect URIs on remote hosts",
-        )),
-        "native"
-            if urls
-                .iter()
-                .any(|url| url.scheme() != "https" || is_loopback(url)) =>
-        {
-            Ok(())
+        "web" => Err((REDIRECT, "a web application has https redirect URIs on remote hosts")),
+        "native" if urls.iter().any(|url| url.scheme() != "https" || is_loopback(url)) => Ok(()),
+        "native" => {
+            Err((REDIRECT, "a native application has loopback or private-use redirect URIs"))
         }
-        "native" => Err((
-            REDIRECT,
-            "a native application has loopback or private-use redirect URIs",
-        )),
         _ => Err((METADATA, "application_type is neither native nor web")),
     }
 }
@@ -252,12 +217,7 @@ fn texts(asked: &Map<String, Value>, name: &'static str) -> Result<Option<Vec<St
         return Ok(None);
     };
     let texts = value.as_array().and_then(|values| {
-        values
-            .iter()
-            .map(|value| value.as_str().map(str::to_owned))
-            .collect::<Option<Vec<_>>>()
+        values.iter().map(|value| value.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
     });
-    texts
-        .map(Some)
-        .ok_or((METADATA, "a list of strings is not one"))
+    texts.map(Some).ok_or((METADATA, "a list of strings is not one"))
 }

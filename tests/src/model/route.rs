@@ -57,38 +57,24 @@ pub(crate) const MESSAGES: &str = "/messages";
 pub(crate) fn route(settings: &Settings, url: &Url) -> Route {
     let resource = resource_endpoint(settings, url);
     if let Some(endpoint) = resource {
-        return Route {
-            endpoint,
-            server: None,
-        };
+        return Route { endpoint, server: None };
     }
     for (index, server) in settings.servers().enumerate() {
         if let Some(endpoint) = server_endpoint(&server.issuer, server.base(), url) {
-            return Route {
-                endpoint,
-                server: Some(index),
-            };
+            return Route { endpoint, server: Some(index) };
         }
     }
     for (index, server) in settings.servers().enumerate() {
         let same = Url::parse(&server.issuer).is_ok_and(|issuer| issuer.origin() == url.origin());
         if same && matches!(url.path(), OAUTH | OIDC) {
-            return Route {
-                endpoint: Endpoint::AsRoot,
-                server: Some(index),
-            };
+            return Route { endpoint: Endpoint::AsRoot, server: Some(index) };
         }
     }
-    Route {
-        endpoint: Endpoint::Other,
-        server: None,
-    }
+    Route { endpoint: Endpoint::Other, server: None }
 }
 
 fn resource_endpoint(settings: &Settings, url: &Url) -> Option<Endpoint> {
-    let mcp = Url::parse(&settings.mcp_url)
-        .ok()
-        .filter(|mcp| mcp.origin() == url.origin())?;
+    let mcp = Url::parse(&settings.mcp_url).ok().filter(|mcp| mcp.origin() == url.origin())?;
     let (path, mcp_path) = (url.path(), mcp.path().trim_end_matches('/'));
     if path == mcp.path() && (mcp.query().is_none() || url.query() == mcp.query()) {
         return Some(Endpoint::Mcp);
@@ -123,9 +109,7 @@ fn server_endpoint(issuer: &str, base: &str, url: &Url) -> Option<Endpoint> {
     }) {
         return Some(endpoint);
     }
-    let issuer = Url::parse(issuer)
-        .ok()
-        .filter(|issuer| issuer.origin() == url.origin())?;
+    let issuer = Url::parse(issuer).ok().filter(|issuer| issuer.origin() == url.origin())?;
     let (path, tenant) = (url.path(), issuer.path().trim_end_matches('/'));
     if path.strip_prefix(OAUTH) == Some(tenant) {
         Some(Endpoint::AsOauth)
@@ -140,9 +124,7 @@ fn server_endpoint(issuer: &str, base: &str, url: &Url) -> Option<Endpoint> {
 
 /// The path of `url` below `base`.
 fn below<'a>(base: &str, url: &'a Url) -> Option<&'a str> {
-    let base = Url::parse(base)
-        .ok()
-        .filter(|base| base.origin() == url.origin())?;
+    let base = Url::parse(base).ok().filter(|base| base.origin() == url.origin())?;
     url.path().strip_prefix(base.path().trim_end_matches('/'))
 }
 

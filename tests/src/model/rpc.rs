@@ -31,9 +31,7 @@ pub(crate) fn method(message: &Value) -> Option<&str> {
 /// A message that awaits an answer.
 pub(crate) fn is_request(message: &Value) -> bool {
     method(message).is_some()
-        && message
-            .get("id")
-            .is_some_and(|id| id.is_string() || id.is_number())
+        && message.get("id").is_some_and(|id| id.is_string() || id.is_number())
 }
 
 /// A message at all.

@@ -59,11 +59,7 @@ impl Server {
             },
             registration: Registration::default(),
             consent: Consent::Auto,
-            callback: Callback {
-                iss: IssMode::Sent,
-                state: StateEcho::Same,
-                extra: Vec::new(),
-            },
+            callback: Callback { iss: IssMode::Sent, state: StateEcho::Same, extra: Vec::new() },
             tokens: Tokens::default(),
             resource: ResourceRule::Required,
             auth_methods: vec![AuthMethod::None, AuthMethod::Basic, AuthMethod::Post],
@@ -80,10 +76,7 @@ impl Server {
 
     /// Where the endpoints stand, without a final slash.
     pub(crate) fn base(&self) -> &str {
-        self.endpoints
-            .as_deref()
-            .unwrap_or(&self.issuer)
-            .trim_end_matches('/')
+        self.endpoints.as_deref().unwrap_or(&self.issuer).trim_end_matches('/')
     }
 }
 
@@ -148,9 +141,7 @@ impl AuthMethod {
     }
 
     pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::None, Self::Basic, Self::Post]
-            .into_iter()
-            .find(|method| method.name() == name)
+        [Self::None, Self::Basic, Self::Post].into_iter().find(|method| method.name() == name)
     }
 }
 
@@ -343,10 +334,7 @@ impl Default for Tokens {
             token_type: Some("Bearer".to_owned()),
             scope: ScopeEcho::AsAsked,
             refresh: RefreshIssue::Always,
-            rotation: Rotation::On {
-                revoke_family: true,
-                grace_ms: 0,
-            },
+            rotation: Rotation::On { revoke_family: true, grace_ms: 0 },
             refresh_life_ms: None,
             refresh_ends_access: false,
             error_status: None,

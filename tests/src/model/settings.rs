@@ -250,13 +250,7 @@ impl Settings {
     /// A name not in [`REVISIONS`] gives the newest.
     pub fn revision(name: &str) -> Self {
         let mut settings = Self::newest();
-        let legacy = |count: usize| {
-            REVISIONS
-                .iter()
-                .take(count)
-                .map(|v| (*v).to_owned())
-                .collect()
-        };
+        let legacy = |count: usize| REVISIONS.iter().take(count).map(|v| (*v).to_owned()).collect();
         match name {
             "2025-03-26" => {
                 settings.mcp.legacy_versions = legacy(1);
@@ -293,11 +287,7 @@ impl Settings {
                 server.resource = ResourceRule::Optional;
             }
         }
-        settings.at(
-            "https://mcp.example/mcp",
-            "https://as.example",
-            "https://as2.example",
-        )
+        settings.at("https://mcp.example/mcp", "https://as.example", "https://as2.example")
     }
 
     fn newest() -> Self {
@@ -365,11 +355,8 @@ impl Settings {
     #[must_use]
     pub fn at(mut self, mcp_url: &str, issuer: &str, second_issuer: &str) -> Self {
         mcp_url.clone_into(&mut self.mcp_url);
-        self.server.issuer = if self.prm.places.is_empty() {
-            origin_of(mcp_url)
-        } else {
-            issuer.to_owned()
-        };
+        self.server.issuer =
+            if self.prm.places.is_empty() { origin_of(mcp_url) } else { issuer.to_owned() };
         if let Some(second) = self.others.first_mut() {
             second_issuer.clone_into(&mut second.issuer);
         }
@@ -415,7 +402,5 @@ impl Settings {
 
 /// Scheme, host and port of a URL, without a final slash.
 pub(crate) fn origin_of(url: &str) -> String {
-    Url::parse(url)
-        .map(|url| url.origin().ascii_serialization())
-        .unwrap_or_default()
+    Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }

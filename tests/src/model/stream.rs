@@ -101,10 +101,7 @@ impl Streams {
     /// These bytes, then the connection goes.
     pub(crate) fn broken(&mut self, bytes: Vec<u8>) -> StreamId {
         let queue = VecDeque::from([(0, Out::Bytes(bytes)), (0, Out::Cut)]);
-        self.add(Stream {
-            queue,
-            ..Stream::default()
-        })
+        self.add(Stream { queue, ..Stream::default() })
     }
 
     /// A stream with these events. With `history` it can be resumed by clients of that session.
@@ -117,13 +114,7 @@ impl Streams {
         let number = self.last.saturating_add(1);
         let resumable = history.is_some();
         if let Some(session) = history {
-            self.history.insert(
-                number,
-                History {
-                    session,
-                    ..History::default()
-                },
-            );
+            self.history.insert(number, History { session, ..History::default() });
         }
         let mut queue = VecDeque::new();
         let mut stopped = false;
@@ -141,11 +132,8 @@ impl Streams {
                 continue;
             }
             let at = if message { manner.message_at } else { 0 };
-            let text = if message && manner.keep_alive {
-                format!(": still here\n\n{text}")
-            } else {
-                text
-            };
+            let text =
+                if message && manner.keep_alive { format!(": still here\n\n{text}") } else { text };
             let half = text.len() / 2;
             let text = if message && manner.cut_inside {
                 text.get(..half).unwrap_or_default()
@@ -158,49 +146,29 @@ impl Streams {
                 stopped = true;
             }
         }
-        self.add(Stream {
-            queue,
-            ..Stream::default()
-        })
+        self.add(Stream { queue, ..Stream::default() })
     }
 
     /// A GET stream that stands until somebody closes it.
     pub(crate) fn standing(&mut self, session: Option<String>) -> StreamId {
         let number = self.last.saturating_add(1);
-        self.history.insert(
-            number,
-            History {
-                session,
-                standing: true,
-                ..History::default()
-            },
-        );
+        self.history.insert(number, History { session, standing: true, ..History::default() });
         let queue = VecDeque::from([(0, Out::Bytes(b": open\n\n".to_vec()))]);
-        self.add(Stream {
-            queue,
-            standing: Some(number),
-            session: None,
-        })
+        self.add(Stream { queue, standing: Some(number), session: None })
     }
 
     /// An HTTP+SSE stream: its first event names the endpoint, replies follow.
     pub(crate) fn http_sse(&mut self, session: String, endpoint: String) -> StreamId {
         let text = self.written(Event::Named("endpoint", endpoint), None);
         let queue = VecDeque::from([(0, Out::Bytes(text.into_bytes()))]);
-        self.add(Stream {
-            queue,
-            standing: None,
-            session: Some(session),
-        })
+        self.add(Stream { queue, standing: None, session: Some(session) })
     }
 
     /// Speaks on an HTTP+SSE stream; false if it is gone.
     pub(crate) fn reply(&mut self, session: &str, message: &Value, at: u64) -> bool {
         let text = self.written(Event::Message(message.clone()), None);
-        let stream = self
-            .open
-            .values_mut()
-            .find(|stream| stream.session.as_deref() == Some(session));
+        let stream =
+            self.open.values_mut().find(|stream| stream.session.as_deref() == Some(session));
         stream.is_some_and(|stream| {
             stream.queue.push_back((at, Out::Bytes(text.into_bytes())));
             true
@@ -216,21 +184,15 @@ impl Streams {
     ) -> Option<StreamId> {
         let (number, index) = last_event.split_once('-')?;
         let (number, index): (u64, usize) = (number.parse().ok()?, index.parse().ok()?);
-        let history = self
-            .history
-            .get(&number)
-            .filter(|history| history.session.as_deref() == session)?;
+        let history =
+            self.history.get(&number).filter(|history| history.session.as_deref() == session)?;
         let standing = history.standing.then_some(number);
         let mut queue = VecDeque::new();
         for (at, event) in history.events.iter().enumerate().skip(index) {
             let text = message_text(event, Some((number, at.saturating_add(1))));
             push_chunks(&mut queue, text.as_bytes(), 0, manner.chunk);
         }
-        Some(self.add(Stream {
-            queue,
-            standing,
-            session: None,
-        }))
+        Some(self.add(Stream { queue, standing, session: None }))
     }
 
     pub(crate) fn push(&mut self, message: &Value) {
@@ -241,9 +203,7 @@ impl Streams {
                 (number, history.events.len())
             });
             if id.is_some() || stream.session.is_some() {
-                stream
-                    .queue
-                    .push_back((0, Out::Bytes(message_text(message, id).into_bytes())));
+                stream.queue.push_back((0, Out::Bytes(message_text(message, id).into_bytes())));
             }
         }
     }
@@ -284,12 +244,8 @@ impl Streams {
             Event::Comment(text) => format!(": {text}\n\n"),
             Event::Named(name, data) => format!("event: {name}\ndata: {data}\n\n"),
             Event::Priming { retry_ms } => {
-                let id = number
-                    .map(|number| format!("id: {number}-0\n"))
-                    .unwrap_or_default();
-                let retry = retry_ms
-                    .map(|ms| format!("retry: {ms}\n"))
-                    .unwrap_or_default();
+                let id = number.map(|number| format!("id: {number}-0\n")).unwrap_or_default();
+                let retry = retry_ms.map(|ms| format!("retry: {ms}\n")).unwrap_or_default();
                 format!("{id}{retry}data:\n\n")
             }
             Event::Message(message) => {
@@ -305,9 +261,7 @@ impl Streams {
 }
 
 fn message_text(message: &Value, id: Option<(u64, usize)>) -> String {
-    let id = id
-        .map(|(number, index)| format!("id: {number}-{index}\n"))
-        .unwrap_or_default();
+    let id = id.map(|(number, index)| format!("id: {number}-{index}\n")).unwrap_or_default();
     format!("event: message\n{id}data: {message}\n\n")
 }
 

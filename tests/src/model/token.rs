@@ -40,10 +40,7 @@ impl Model {
             .get("grant_type")
             .ok_or_else(|| bad_request("invalid_request", "no grant_type"))?;
         if !server.grant_types.iter().any(|known| known == grant_type) {
-            return Err(bad_request(
-                "unsupported_grant_type",
-                "this grant is not offered",
-            ));
+            return Err(bad_request("unsupported_grant_type", "this grant is not offered"));
         }
         if !client.may(grant_type) {
             return Err(bad_request(
@@ -55,10 +52,7 @@ impl Model {
             "authorization_code" => self.exchange(call, index, server, &client),
             "refresh_token" => self.refresh(call, index, server, &client),
             "client_credentials" => self.client_credentials(call, index, server, &client),
-            _ => Err(bad_request(
-                "unsupported_grant_type",
-                "this grant is not offered",
-            )),
+            _ => Err(bad_request("unsupported_grant_type", "this grant is not offered")),
         }
     }
 
@@ -70,10 +64,8 @@ impl Model {
         client: &Client,
     ) -> Result<Answer, Answer> {
         let invalid = |description: &str| Err(bad_request("invalid_grant", description));
-        let code = call
-            .form
-            .get("code")
-            .ok_or_else(|| bad_request("invalid_request", "no code"))?;
+        let code =
+            call.form.get("code").ok_or_else(|| bad_request("invalid_request", "no code"))?;
         let Some(record) = self.grants.codes.get_mut(code) else {
             return invalid("unknown code");
         };
@@ -108,14 +100,7 @@ impl Model {
             Some(_) => {}
         }
         self.same_resource(call, server, &family)?;
-        Ok(self.issue(
-            call,
-            server,
-            client,
-            number,
-            &family.scopes,
-            Some(Next::New),
-        ))
+        Ok(self.issue(call, server, client, number, &family.scopes, Some(Next::New)))
     }
 
     fn refresh(
@@ -142,13 +127,8 @@ impl Model {
         if family.revoked || record.ends.is_some_and(|ends| ends <= call.now) {
             return invalid("the refresh token has expired or was revoked");
         }
-        if let (
-            Some(first),
-            Rotation::On {
-                revoke_family,
-                grace_ms,
-            },
-        ) = (record.rotated, server.tokens.rotation)
+        if let (Some(first), Rotation::On { revoke_family, grace_ms }) =
+            (record.rotated, server.tokens.rotation)
             && call.now >= first.saturating_add(grace_ms)
         {
             if revoke_family {
@@ -185,17 +165,11 @@ impl Model {
         client: &Client,
     ) -> Result<Answer, Answer> {
         if client.method == AuthMethod::None {
-            return Err(bad_request(
-                "unauthorized_client",
-                "a public client has no credentials",
-            ));
+            return Err(bad_request("unauthorized_client", "a public client has no credentials"));
         }
         let resource = self.judge_resource(server, call.form.get("resource"));
         let resource = resource.map_err(|(code, description)| bad_request(code, description))?;
-        let scopes = call
-            .form
-            .get("scope")
-            .map_or_else(|| server.default_scopes.clone(), words);
+        let scopes = call.form.get("scope").map_or_else(|| server.default_scopes.clone(), words);
         let family = Family {
             server: index,
             client: client.id.clone(),
@@ -239,25 +213,13 @@ impl Model {
     ) -> Answer {
         let rules = &server.tokens;
         let access = self.access_token(rules.length);
-        let ends = call
-            .now
-            .saturating_add(rules.access_life_s.saturating_mul(1000));
+        let ends = call.now.saturating_add(rules.access_life_s.saturating_mul(1000));
         self.grants.issue_access(
             access.clone(),
-            Access {
-                family,
-                scopes: scopes.to_vec(),
-                ends,
-                revoked: false,
-            },
+            Access { family, scopes: scopes.to_vec(), ends, revoked: false },
         );
         let mut members = vec![("access_token", json!(access))];
-        members.extend(
-            rules
-                .token_type
-                .as_ref()
-                .map(|name| ("token_type", json!(name))),
-        );
+        members.extend(rules.token_type.as_ref().map(|name| ("token_type", json!(name))));
         members.extend(
             expires_in(rules.expires_in, rules.access_life_s).map(|value| ("expires_in", value)),
         );
@@ -270,24 +232,12 @@ impl Model {
         };
         if wanted && client.may("refresh_token") {
             let token = format!("rt-{}", self.fresh("refresh"));
-            let ends = rules
-                .refresh_life_ms
-                .map(|life| call.now.saturating_add(life));
-            self.grants.refresh.insert(
-                token.clone(),
-                Refresh {
-                    family,
-                    ends,
-                    rotated: None,
-                },
-            );
+            let ends = rules.refresh_life_ms.map(|life| call.now.saturating_add(life));
+            self.grants.refresh.insert(token.clone(), Refresh { family, ends, rotated: None });
             members.push(("refresh_token", json!(token)));
         }
         let document = Value::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
+            members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         );
         Answer::json(StatusCode::OK, &lay_over(document, &rules.members))
             .header(CACHE_CONTROL, "no-store")
@@ -316,10 +266,8 @@ impl Model {
     fn revoked(&mut self, call: &Call<'_>, index: usize, server: &Server) -> Result<(), Answer> {
         whole_form(call)?;
         let client = self.authenticate(call, index, server)?;
-        let token = call
-            .form
-            .get("token")
-            .ok_or_else(|| bad_request("invalid_request", "no token"))?;
+        let token =
+            call.form.get("token").ok_or_else(|| bad_request("invalid_request", "no token"))?;
         let Some(number) = self.grants.family_of(token) else {
             return Ok(());
         };
@@ -368,9 +316,7 @@ fn whole_form(call: &Call<'_>) -> Result<(), Answer> {
 
 fn is_verifier(verifier: &str) -> bool {
     (43..=128).contains(&verifier.len())
-        && verifier
-            .bytes()
-            .all(|byte| is_base64url(byte) || matches!(byte, b'.' | b'~'))
+        && verifier.bytes().all(|byte| is_base64url(byte) || matches!(byte, b'.' | b'~'))
 }
 
 fn expires_in(form: ExpiresIn, life: u64) -> Option<Value> {

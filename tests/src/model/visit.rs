@@ -41,8 +41,5 @@ fn header(answer: &Answer, name: http::HeaderName) -> Option<String> {
 
 /// The text from `start` to the next quotation mark.
 fn between<'a>(html: &'a str, start: &str) -> Option<&'a str> {
-    html.split_once(start)?
-        .1
-        .split_once('"')
-        .map(|(text, _)| text)
+    html.split_once(start)?.1.split_once('"').map(|(text, _)| text)
 }

@@ -17,10 +17,7 @@ const NAP_MS: u64 = 10;
 /// Serves one connection until it closes.
 pub(super) fn converse(socket: TcpStream, origin: &str, shared: &Shared) -> io::Result<()> {
     socket.set_nodelay(true)?;
-    let mut line = Line {
-        socket,
-        buffer: Vec::new(),
-    };
+    let mut line = Line { socket, buffer: Vec::new() };
     while let Some(Head { request, keep, .. }) = line.request(origin)? {
         let keep = keep && !shared.closes();
         let head = *request.method() == Method::HEAD;
@@ -78,9 +75,7 @@ impl Line {
             None => 0,
             Some(value) => {
                 let text = value.to_str().map_err(|_| malformed("content-length"))?;
-                text.trim()
-                    .parse()
-                    .map_err(|_| malformed("content-length"))?
+                text.trim().parse().map_err(|_| malformed("content-length"))?
             }
         };
         self.exactly(length)
@@ -134,8 +129,7 @@ impl Line {
     fn more(&mut self) -> io::Result<bool> {
         let mut bytes = [0; 8192];
         let count = self.socket.read(&mut bytes)?;
-        self.buffer
-            .extend_from_slice(bytes.get(..count).unwrap_or_default());
+        self.buffer.extend_from_slice(bytes.get(..count).unwrap_or_default());
         Ok(count > 0)
     }
 
@@ -155,12 +149,9 @@ impl Line {
             || answer.headers.contains_key(TRANSFER_ENCODING);
         // Who writes the framing by hand may be lying about it; the connection is of no use afterwards.
         let keep = keep && !framed;
-        let mut text = format!(
-            "HTTP/1.1 {} {}\r\n",
-            status.as_u16(),
-            status.canonical_reason().unwrap_or("")
-        )
-        .into_bytes();
+        let mut text =
+            format!("HTTP/1.1 {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or(""))
+                .into_bytes();
         for (name, value) in &answer.headers {
             text.extend_from_slice(name.as_str().as_bytes());
             text.extend_from_slice(b": ");
@@ -272,11 +263,7 @@ fn read_head(bytes: &[u8], origin: &str) -> io::Result<Option<Head>> {
         .headers()
         .get(CONNECTION)
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
-    Ok(Some(Head {
-        request,
-        keep: parsed.version == Some(1) && !closes,
-        used,
-    }))
+    Ok(Some(Head { request, keep: parsed.version == Some(1) && !closes, used }))
 }
 
 fn malformed(what: &str) -> io::Error {

@@ -247,9 +247,8 @@ impl Sim {
     /// Writes the session out and takes it up again, unless a code is being exchanged: that cannot
     /// be asked for again, and has scripts of its own.
     fn restart_once(&mut self) {
-        let exchanging = |call: &Call| {
-            call.purpose() == mcp_authz_core::effect::Purpose::CodeExchange
-        };
+        let exchanging =
+            |call: &Call| call.purpose() == mcp_authz_core::effect::Purpose::CodeExchange;
         if !self.calls.iter().any(exchanging) {
             self.restart();
         }

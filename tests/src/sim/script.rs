@@ -55,11 +55,8 @@ impl Sim {
             panic!("no request is out; expected {method} {url}");
         };
         let (request, limits, ticket) = call.split();
-        let full = if url.starts_with('/') {
-            format!("https://mcp.example{url}")
-        } else {
-            url.to_owned()
-        };
+        let full =
+            if url.starts_with('/') { format!("https://mcp.example{url}") } else { url.to_owned() };
         assert_eq!(
             (request.method(), request.uri().to_string()),
             (&method, full),
@@ -306,7 +303,6 @@ impl Asked<'_> {
     }
 
     /// Keeps the right to answer for later.
-    #[must_use]
     pub fn hold(self) -> (Request<Vec<u8>>, Ticket<Reply>) {
         (self.request, self.ticket)
     }

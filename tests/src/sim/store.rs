@@ -36,7 +36,9 @@ impl Store {
                 if self.contended > 0 {
                     self.contended -= 1;
                     let theirs = self.records.entry(key.clone());
-                    theirs.or_insert(Record { generation: 0, bytes: Bytes(Vec::new()) }).generation += 1;
+                    theirs
+                        .or_insert(Record { generation: 0, bytes: Bytes(Vec::new()) })
+                        .generation += 1;
                 }
                 let found = self.records.get(&key);
                 if found.map(|record| record.generation) == expected {

@@ -84,4 +84,3 @@ pub(crate) fn all_alike(arguments: &[&str], serve: &dyn Fn() -> Served) -> Ran {
     assert_eq!(blocking.lines, async_std.lines, "and so does async-std: {arguments:?}");
     blocking
 }
-

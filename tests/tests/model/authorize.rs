@@ -8,26 +8,14 @@ use crate::client::*;
 fn authorization_requests_refused() {
     let table: &[(&str, Change, &str)] = &[
         ("no client", Change::Drop("client_id"), "invalid_client"),
-        (
-            "unknown client",
-            Change::Set("client_id", "nobody"),
-            "invalid_client",
-        ),
+        ("unknown client", Change::Set("client_id", "nobody"), "invalid_client"),
         (
             "a document URL where none is supported",
             Change::Set("client_id", "https://c.example/c.json"),
             "invalid_client",
         ),
-        (
-            "two clients",
-            Change::Add("client_id", "other"),
-            "invalid_client",
-        ),
-        (
-            "no redirect URI",
-            Change::Drop("redirect_uri"),
-            "invalid_request",
-        ),
+        ("two clients", Change::Add("client_id", "other"), "invalid_client"),
+        ("no redirect URI", Change::Drop("redirect_uri"), "invalid_request"),
         (
             "other redirect host",
             Change::Set("redirect_uri", "http://evil.example/cb"),
@@ -43,37 +31,13 @@ fn authorization_requests_refused() {
             Change::Set("redirect_uri", "http://localhost:1234/callback"),
             "invalid_request",
         ),
-        (
-            "no response type",
-            Change::Drop("response_type"),
-            "invalid_request",
-        ),
-        (
-            "token response",
-            Change::Set("response_type", "token"),
-            "unsupported_response_type",
-        ),
+        ("no response type", Change::Drop("response_type"), "invalid_request"),
+        ("token response", Change::Set("response_type", "token"), "unsupported_response_type"),
         ("no state", Change::Drop("state"), "invalid_request"),
-        (
-            "no challenge",
-            Change::Drop("code_challenge"),
-            "invalid_request",
-        ),
-        (
-            "plain",
-            Change::Set("code_challenge_method", "plain"),
-            "invalid_request",
-        ),
-        (
-            "no method, which means plain",
-            Change::Drop("code_challenge_method"),
-            "invalid_request",
-        ),
-        (
-            "challenge too short",
-            Change::Set("code_challenge", "abc"),
-            "invalid_request",
-        ),
+        ("no challenge", Change::Drop("code_challenge"), "invalid_request"),
+        ("plain", Change::Set("code_challenge_method", "plain"), "invalid_request"),
+        ("no method, which means plain", Change::Drop("code_challenge_method"), "invalid_request"),
+        ("challenge too short", Change::Set("code_challenge", "abc"), "invalid_request"),
         ("no resource", Change::Drop("resource"), "invalid_target"),
         (
             "resource with a slash more",
@@ -85,16 +49,8 @@ fn authorization_requests_refused() {
             Change::Set("resource", "https://evil.example/mcp"),
             "invalid_target",
         ),
-        (
-            "two resources",
-            Change::Add("resource", "https://mcp.example/mcp"),
-            "invalid_request",
-        ),
-        (
-            "two scopes",
-            Change::Add("scope", "mcp:admin"),
-            "invalid_request",
-        ),
+        ("two resources", Change::Add("resource", "https://mcp.example/mcp"), "invalid_request"),
+        ("two scopes", Change::Add("scope", "mcp:admin"), "invalid_request"),
         (
             "offline_access that is not offered",
             Change::Set("scope", "offline_access"),
@@ -108,20 +64,12 @@ fn authorization_requests_refused() {
         let url = change.on_url(&client.authorize_url());
         let answer = client.get(&url);
         assert_eq!(answer.error.as_deref(), Some(*error), "{name}");
-        let told_by_redirect = answer
-            .header("location")
-            .is_some_and(|to| to.starts_with(REDIRECT));
+        let told_by_redirect = answer.header("location").is_some_and(|to| to.starts_with(REDIRECT));
         let about_client =
             name.contains("client") || name.contains("redirect") || name.contains("literal");
         let about_client = about_client || name.contains("document");
         assert_eq!(told_by_redirect, !about_client, "{name}");
-        assert!(
-            !answer
-                .header("location")
-                .unwrap_or_default()
-                .contains("code="),
-            "{name}"
-        );
+        assert!(!answer.header("location").unwrap_or_default().contains("code="), "{name}");
     }
 }
 
@@ -148,16 +96,8 @@ fn iss_modes() {
         (IssMode::Absent, false, None),
         (IssMode::SentUnadvertised, false, Some("https://as.example")),
         (IssMode::Missing, true, None),
-        (
-            IssMode::Wrong("https://evil.example".into()),
-            true,
-            Some("https://evil.example"),
-        ),
-        (
-            IssMode::Unexpected("https://evil.example".into()),
-            false,
-            Some("https://evil.example"),
-        ),
+        (IssMode::Wrong("https://evil.example".into()), true, Some("https://evil.example")),
+        (IssMode::Unexpected("https://evil.example".into()), false, Some("https://evil.example")),
         (IssMode::Slashed, true, Some("https://as.example/")),
     ];
     for (mode, advertised, sent) in table {
@@ -175,10 +115,7 @@ fn iss_modes() {
 
 #[test]
 fn only_loopback_literals_may_change_their_port() {
-    for registered in [
-        "http://localhost:1234/callback",
-        "https://client.example/callback",
-    ] {
+    for registered in ["http://localhost:1234/callback", "https://client.example/callback"] {
         let mut settings = Settings::default();
         settings.server.clients.push(Preregistered {
             client_id: "known".into(),
@@ -192,10 +129,7 @@ fn only_loopback_literals_may_change_their_port() {
         client.client_id = "known".into();
         let url = Change::Set("redirect_uri", registered).on_url(&client.authorize_url());
         assert_eq!(client.get(&url).status, 302);
-        for other in [
-            "http://localhost:9/callback",
-            "https://client.example:444/callback",
-        ] {
+        for other in ["http://localhost:9/callback", "https://client.example:444/callback"] {
             let url = Change::Set("redirect_uri", other).on_url(&client.authorize_url());
             assert_eq!(client.get(&url).status, 400, "{registered} {other}");
         }

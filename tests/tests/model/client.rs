@@ -40,9 +40,7 @@ impl Change {
 
     pub(crate) fn on_url(self, url: &str) -> String {
         let (base, query) = url.split_once('?').unwrap();
-        let form = form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect();
+        let form = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         format!("{base}?{}", encode(&self.on(form)))
     }
 }
@@ -83,11 +81,7 @@ impl Got {
     }
 
     pub(crate) fn headers(&self, name: &str) -> Vec<&str> {
-        self.map
-            .get_all(name)
-            .iter()
-            .map(|value| value.to_str().unwrap())
-            .collect()
+        self.map.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -160,22 +154,11 @@ impl Client {
             }
         };
         let dropped = self.model.seen().last().unwrap().status == 0;
-        self.transcript.push(format!(
-            "{method} {url} {} {:?} {text}",
-            answer.status, answer.headers
-        ));
+        self.transcript
+            .push(format!("{method} {url} {} {:?} {text}", answer.status, answer.headers));
         let status = if dropped { 0 } else { answer.status.as_u16() };
         let (map, error) = (answer.headers, answer.error);
-        Got {
-            status,
-            map,
-            text,
-            error,
-            dropped,
-            stream,
-            end,
-            delay_ms: answer.delay_ms,
-        }
+        Got { status, map, text, error, dropped, stream, end, delay_ms: answer.delay_ms }
     }
 
     /// Reads a stream as far as it goes now.
@@ -200,10 +183,8 @@ impl Client {
         form: &[(&str, String)],
         headers: Headers<'_>,
     ) -> Got {
-        let form: Form = form
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
-            .collect();
+        let form: Form =
+            form.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
         let mut headers = headers.to_vec();
         headers.push(("content-type", "application/x-www-form-urlencoded".into()));
         self.send("POST", url, &headers, encode(&form).into_bytes())
@@ -240,16 +221,10 @@ impl Client {
             }
             None => "https://mcp.example".to_owned(),
         };
-        self.as_metadata = self
-            .get(&format!("{issuer}/.well-known/oauth-authorization-server"))
-            .json();
+        self.as_metadata =
+            self.get(&format!("{issuer}/.well-known/oauth-authorization-server")).json();
         assert_eq!(self.as_metadata["issuer"], issuer.as_str());
-        let endpoint = |name: &str| {
-            self.as_metadata[name]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let endpoint = |name: &str| self.as_metadata[name].as_str().unwrap_or_default().to_owned();
         self.endpoints = Endpoints {
             authorize: endpoint("authorization_endpoint"),
             token: endpoint("token_endpoint"),
@@ -344,10 +319,7 @@ impl Client {
             form.push(("client_id".into(), self.client_id.clone()));
         }
         if self.auth == AuthMethod::Post {
-            form.push((
-                "client_secret".into(),
-                self.secret.clone().unwrap_or("none".into()),
-            ));
+            form.push(("client_secret".into(), self.secret.clone().unwrap_or("none".into())));
         }
         form
     }
@@ -363,20 +335,15 @@ impl Client {
             let pair = format!("{}:{}", encode(&self.client_id), encode(&secret));
             headers.push(("authorization", format!("Basic {}", STANDARD.encode(pair))));
         }
-        let form: Vec<(&str, String)> = form
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.clone()))
-            .collect();
+        let form: Vec<(&str, String)> =
+            form.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
         let url = self.endpoints.token.clone();
         self.post_form(&url, &form, &headers)
     }
 
     pub(crate) fn keep(&mut self, tokens: &Got) {
         let tokens = tokens.json();
-        tokens["access_token"]
-            .as_str()
-            .unwrap()
-            .clone_into(&mut self.access_token);
+        tokens["access_token"].as_str().unwrap().clone_into(&mut self.access_token);
         if let Some(refresh) = tokens["refresh_token"].as_str() {
             refresh.clone_into(&mut self.refresh_token);
         }
@@ -391,10 +358,7 @@ impl Client {
         self.session = answer.header("mcp-session-id");
         let json = answer.text.split("data: ").last().unwrap();
         let reply: Value = serde_json::from_str(json.trim()).unwrap();
-        self.version = reply["result"]["protocolVersion"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        self.version = reply["result"]["protocolVersion"].as_str().unwrap().to_owned();
         self.modern = false;
     }
 
@@ -408,22 +372,11 @@ impl Client {
     /// An MCP request with what the era demands, and the token if there is one.
     pub(crate) fn mcp(&mut self, method: &'static str, params: Value) -> Got {
         if !self.modern && self.session.is_none() && !self.access_token.is_empty() {
-            let newest = self
-                .model
-                .settings()
-                .mcp
-                .legacy_versions
-                .last()
-                .unwrap()
-                .clone();
+            let newest = self.model.settings().mcp.legacy_versions.last().unwrap().clone();
             self.initialize(&newest);
         }
         let bearer = ("authorization", format!("Bearer {}", self.access_token));
-        let headers = if self.access_token.is_empty() {
-            Vec::new()
-        } else {
-            vec![bearer]
-        };
+        let headers = if self.access_token.is_empty() { Vec::new() } else { vec![bearer] };
         self.mcp_with(method, params, &headers)
     }
 
@@ -458,8 +411,7 @@ impl Client {
     }
 
     pub(crate) fn call_tool(&mut self, name: &str, arguments: Value) -> Value {
-        self.mcp("tools/call", json!({"name": name, "arguments": arguments}))
-            .json()
+        self.mcp("tools/call", json!({"name": name, "arguments": arguments})).json()
     }
 }
 
@@ -485,9 +437,7 @@ pub(crate) fn registration() -> Value {
 }
 
 pub(crate) fn encode(form: &[(String, String)]) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(form)
-        .finish()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish()
 }
 
 pub(crate) fn param(url: &str, name: &str) -> Option<String> {

@@ -11,18 +11,8 @@ fn protected_resource_metadata_places() {
     let path = "https://mcp.example/.well-known/oauth-protected-resource/mcp";
     let custom = "https://mcp.example/custom/place.json";
     let table = [
-        (
-            vec![PrmPlace::Path],
-            [404, 200, 404],
-            "https://mcp.example/mcp",
-            Some(path),
-        ),
-        (
-            vec![PrmPlace::Root],
-            [200, 404, 404],
-            "https://mcp.example",
-            Some(root),
-        ),
+        (vec![PrmPlace::Path], [404, 200, 404], "https://mcp.example/mcp", Some(path)),
+        (vec![PrmPlace::Root], [200, 404, 404], "https://mcp.example", Some(root)),
         (
             vec![PrmPlace::Custom("/custom/place.json".into())],
             [404, 404, 200],
@@ -42,10 +32,8 @@ fn protected_resource_metadata_places() {
                 assert_eq!(answer.json()["resource"], resource);
             }
         }
-        let challenge = client
-            .mcp("tools/list", json!({}))
-            .header("www-authenticate")
-            .unwrap_or_default();
+        let challenge =
+            client.mcp("tools/list", json!({})).header("www-authenticate").unwrap_or_default();
         assert_eq!(quoted(&challenge, "resource_metadata").as_deref(), pointer);
     }
 }
@@ -58,11 +46,7 @@ fn authorization_server_metadata_places() {
         "https://as.example/t/.well-known/openid-configuration",
         "https://as.example/.well-known/oauth-authorization-server",
     ];
-    let places = [
-        MetadataPlace::Oauth,
-        MetadataPlace::OidcInserted,
-        MetadataPlace::Oidc,
-    ];
+    let places = [MetadataPlace::Oauth, MetadataPlace::OidcInserted, MetadataPlace::Oidc];
     for (number, place) in places.into_iter().enumerate() {
         let mut settings = Settings::default();
         settings.server.issuer = "https://as.example/t".into();
@@ -70,17 +54,10 @@ fn authorization_server_metadata_places() {
         let mut client = Client::new(settings);
         for (at, url) in urls.iter().enumerate() {
             let answer = client.get(url);
-            assert_eq!(
-                answer.status,
-                if at == number { 200 } else { 404 },
-                "{place:?} {url}"
-            );
+            assert_eq!(answer.status, if at == number { 200 } else { 404 }, "{place:?} {url}");
             if at == number {
                 assert_eq!(answer.json()["issuer"], "https://as.example/t");
-                assert_eq!(
-                    answer.json()["token_endpoint"],
-                    "https://as.example/t/token"
-                );
+                assert_eq!(answer.json()["token_endpoint"], "https://as.example/t/token");
             }
         }
         assert_eq!(client.model.count(Endpoint::AsRoot), 1);
@@ -99,15 +76,9 @@ fn metadata_redirects_and_overlays() {
         url = client.get(&url).header("location").unwrap();
     }
     let document = client.get(&url).json();
-    assert_eq!(
-        (document.get("resource"), &document["extra"]),
-        (None, &json!(1))
-    );
+    assert_eq!((document.get("resource"), &document["extra"]), (None, &json!(1)));
     let answer = client.get("https://as.example/.well-known/oauth-authorization-server");
-    assert_eq!(
-        answer.header("location").as_deref(),
-        Some("https://evil.example/")
-    );
+    assert_eq!(answer.header("location").as_deref(), Some("https://evil.example/"));
 }
 
 #[test]
@@ -118,14 +89,8 @@ fn what_stands_where_nothing_is() {
         (Absent::Json, 404, Some("application/json")),
         (Absent::Everything, 200, Some("text/html; charset=utf-8")),
     ] {
-        let mut client = Client::new(Settings {
-            absent,
-            ..Settings::default()
-        });
+        let mut client = Client::new(Settings { absent, ..Settings::default() });
         let answer = client.get("https://as.example/.well-known/openid-configuration");
-        assert_eq!(
-            (answer.status, answer.header("content-type").as_deref()),
-            (status, kind)
-        );
+        assert_eq!((answer.status, answer.header("content-type").as_deref()), (status, kind));
     }
 }

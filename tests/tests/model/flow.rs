@@ -10,16 +10,9 @@ fn honest_flow_in_every_revision() {
     for revision in REVISIONS {
         let mut client = Client::new(Settings::revision(revision));
         client.login();
-        assert_eq!(
-            client.mcp_status("tools/list", json!({})),
-            200,
-            "{revision}"
-        );
+        assert_eq!(client.mcp_status("tools/list", json!({})), 200, "{revision}");
         let answer = client.call_tool("echo", json!({"text": "hello"}));
-        assert_eq!(
-            answer["result"]["content"][0]["text"], "hello",
-            "{revision}"
-        );
+        assert_eq!(answer["result"]["content"][0]["text"], "hello", "{revision}");
     }
 }
 
@@ -27,9 +20,7 @@ fn honest_flow_in_every_revision() {
 fn honest_flow_at_the_default_endpoints() {
     let mut client = Client::new(Settings::revision("2025-03-26").without_as_metadata());
     assert_eq!(
-        client
-            .get("https://mcp.example/.well-known/oauth-authorization-server")
-            .status,
+        client.get("https://mcp.example/.well-known/oauth-authorization-server").status,
         404
     );
     client.endpoints = Endpoints::at("https://mcp.example");
@@ -83,10 +74,7 @@ fn consent_form_without_its_cookie_or_ticket_is_refused() {
 #[test]
 fn same_seed_same_answers() {
     let run = |seed: u64| {
-        let mut client = Client::new(Settings {
-            seed,
-            ..Settings::default()
-        });
+        let mut client = Client::new(Settings { seed, ..Settings::default() });
         client.login();
         client.refresh();
         client.call_tool("whoami", json!({}));

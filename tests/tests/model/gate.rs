@@ -11,10 +11,7 @@ fn tokens_refused_at_the_gate() {
     client.login();
     let good = client.access_token.clone();
     let gate = |client: &mut Client, header: Option<String>| {
-        let headers: Vec<_> = header
-            .into_iter()
-            .map(|value| ("authorization", value))
-            .collect();
+        let headers: Vec<_> = header.into_iter().map(|value| ("authorization", value)).collect();
         let answer = client.mcp_with("tools/list", json!({}), &headers);
         let challenge = answer.header("www-authenticate").unwrap_or_default();
         (answer.status, quoted(&challenge, "error"))
@@ -25,10 +22,7 @@ fn tokens_refused_at_the_gate() {
         "the scheme has no case"
     );
     assert_eq!(gate(&mut client, None), (401, None), "no token, no error");
-    assert_eq!(
-        gate(&mut client, Some(format!("Basic {good}"))),
-        (401, None)
-    );
+    assert_eq!(gate(&mut client, Some(format!("Basic {good}"))), (401, None));
     let invalid = (401, Some("invalid_token".to_owned()));
     assert_eq!(gate(&mut client, Some("Bearer guess".into())), invalid);
     let refresh = client.refresh_token.clone();
@@ -38,11 +32,7 @@ fn tokens_refused_at_the_gate() {
         "a refresh token is no access token"
     );
     client.now += 3_600_000;
-    assert_eq!(
-        gate(&mut client, Some(format!("Bearer {good}"))),
-        invalid,
-        "expired"
-    );
+    assert_eq!(gate(&mut client, Some(format!("Bearer {good}"))), invalid, "expired");
 }
 
 #[test]
@@ -58,11 +48,7 @@ fn levers_at_the_gate() {
             _ => client.model.migrate(),
         }
         assert_eq!(client.mcp_status("tools/list", json!({})), 401, "{lever}");
-        assert_eq!(
-            client.refresh().status == 200,
-            matches!(lever, 0 | 3),
-            "{lever}"
-        );
+        assert_eq!(client.refresh().status == 200, matches!(lever, 0 | 3), "{lever}");
     }
 }
 
@@ -87,10 +73,7 @@ fn step_up_names_what_is_missing() {
         assert_eq!(quoted(&challenge, "scope").as_deref(), named);
         client.scope = Some("mcp:tools mcp:admin".into());
         client.login_here();
-        assert_eq!(
-            client.mcp_status("tools/call", json!({"name": "admin", "arguments": {}})),
-            200
-        );
+        assert_eq!(client.mcp_status("tools/call", json!({"name": "admin", "arguments": {}})), 200);
     }
 }
 
@@ -105,11 +88,7 @@ fn step_up_without_end() {
         let mut ask = || {
             let answer = client.mcp("tools/call", json!({"name": "admin", "arguments": {}}));
             assert_eq!(answer.status, 403);
-            quoted(
-                &answer.header("www-authenticate").unwrap_or_default(),
-                "scope",
-            )
-            .unwrap()
+            quoted(&answer.header("www-authenticate").unwrap_or_default(), "scope").unwrap()
         };
         assert_eq!(ask() != ask(), fresh, "{step_up:?}");
         assert_eq!(client.mcp_status("tools/list", json!({})), 200);
@@ -118,10 +97,7 @@ fn step_up_without_end() {
 
 #[test]
 fn migration_after_the_first_request() {
-    let mut client = Client::new(Settings {
-        migrate_after: Some(1),
-        ..Settings::default()
-    });
+    let mut client = Client::new(Settings { migrate_after: Some(1), ..Settings::default() });
     client.login();
     assert_eq!(client.mcp_status("tools/list", json!({})), 200);
     assert_eq!(client.mcp_status("tools/list", json!({})), 401);
@@ -129,11 +105,7 @@ fn migration_after_the_first_request() {
     assert_eq!(client.as_metadata["issuer"], "https://as2.example");
     assert_eq!(client.mcp_status("tools/list", json!({})), 200);
     assert_eq!(
-        client
-            .model
-            .seen_at(Endpoint::Register)
-            .filter(|seen| seen.server == Some(1))
-            .count(),
+        client.model.seen_at(Endpoint::Register).filter(|seen| seen.server == Some(1)).count(),
         1
     );
 }
@@ -151,12 +123,7 @@ fn challenge_forms() {
         let mut settings = Settings::default();
         settings.challenge.form = form;
         let mut client = Client::new(settings);
-        assert_eq!(
-            client
-                .mcp("tools/list", json!({}))
-                .headers("www-authenticate"),
-            lines
-        );
+        assert_eq!(client.mcp("tools/list", json!({})).headers("www-authenticate"), lines);
     }
     let mut settings = Settings::default();
     settings.gate.exempt = vec!["initialize".into(), "notifications/".into()];
@@ -167,21 +134,13 @@ fn challenge_forms() {
     assert_eq!(client.post_json(MCP, &hello, &accept()).status, 200);
     assert_eq!(
         client
-            .post_json(
-                MCP,
-                &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}),
-                &accept()
-            )
+            .post_json(MCP, &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}), &accept())
             .status,
         400
     );
     assert_eq!(
         client
-            .post_json(
-                MCP,
-                &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}),
-                &accept()
-            )
+            .post_json(MCP, &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}), &accept())
             .status,
         401
     );
@@ -191,9 +150,7 @@ fn challenge_forms() {
 fn token_for_another_resource_is_refused() {
     let mut client = Client::new(Settings::default());
     client.login();
-    client
-        .model
-        .set(|settings| settings.prm.resource = Some("https://mcp.example/other".into()));
+    client.model.set(|settings| settings.prm.resource = Some("https://mcp.example/other".into()));
     assert_eq!(client.mcp_status("tools/list", json!({})), 401);
 }
 

@@ -24,33 +24,9 @@ fn rotation_kinds() {
     // (rotation, wait before reuse, is reuse let in, does the family live on)
     let table = [
         (Rotation::Off, 1, true, true),
-        (
-            Rotation::On {
-                revoke_family: true,
-                grace_ms: 1000,
-            },
-            999,
-            true,
-            true,
-        ),
-        (
-            Rotation::On {
-                revoke_family: true,
-                grace_ms: 1000,
-            },
-            1000,
-            false,
-            false,
-        ),
-        (
-            Rotation::On {
-                revoke_family: false,
-                grace_ms: 0,
-            },
-            0,
-            false,
-            true,
-        ),
+        (Rotation::On { revoke_family: true, grace_ms: 1000 }, 999, true, true),
+        (Rotation::On { revoke_family: true, grace_ms: 1000 }, 1000, false, false),
+        (Rotation::On { revoke_family: false, grace_ms: 0 }, 0, false, true),
     ];
     for (rotation, wait, reuse, lives) in table {
         let mut settings = Settings::default();
@@ -70,28 +46,12 @@ fn rotation_kinds() {
 #[test]
 fn refreshes_refused() {
     let table: &[(&str, Change, &str)] = &[
-        (
-            "unknown token",
-            Change::Set("refresh_token", "rt-guess"),
-            "invalid_grant",
-        ),
+        ("unknown token", Change::Set("refresh_token", "rt-guess"), "invalid_grant"),
         ("no token", Change::Drop("refresh_token"), "invalid_request"),
         ("no resource", Change::Drop("resource"), "invalid_target"),
-        (
-            "other resource",
-            Change::Set("resource", "https://evil.example/"),
-            "invalid_target",
-        ),
-        (
-            "more scope",
-            Change::Add("scope", "mcp:tools mcp:admin"),
-            "invalid_scope",
-        ),
-        (
-            "other client",
-            Change::Set("client_id", "nobody"),
-            "invalid_client",
-        ),
+        ("other resource", Change::Set("resource", "https://evil.example/"), "invalid_target"),
+        ("more scope", Change::Add("scope", "mcp:tools mcp:admin"), "invalid_scope"),
+        ("other client", Change::Set("client_id", "nobody"), "invalid_client"),
     ];
     for (name, change, error) in table {
         let mut client = Client::new(Settings::default());
@@ -99,11 +59,7 @@ fn refreshes_refused() {
         let form = client.refresh_form();
         let answer = client.post_token(change.on(form), &[]);
         assert_eq!(answer.error.as_deref(), Some(*error), "{name}");
-        assert_eq!(
-            client.refresh().status,
-            200,
-            "{name}: a refused refresh spends nothing"
-        );
+        assert_eq!(client.refresh().status, 200, "{name}: a refused refresh spends nothing");
     }
 }
 
@@ -111,10 +67,7 @@ fn refreshes_refused() {
 fn refresh_tokens_need_the_grant_or_offline_access() {
     let mut settings = Settings::default();
     settings.server.tokens.refresh = RefreshIssue::OfflineAccess;
-    settings
-        .server
-        .scopes_supported
-        .push("offline_access".into());
+    settings.server.scopes_supported.push("offline_access".into());
     for (scope, grants, issued) in [
         ("mcp:tools", "refresh_token", false),
         ("mcp:tools offline_access", "refresh_token", true),
@@ -133,33 +86,17 @@ fn revocation_ends_a_family_or_one_token() {
     for (refresh, status) in [(true, 401), (false, 401)] {
         let mut client = Client::new(Settings::default());
         client.login();
-        let token = if refresh {
-            client.refresh_token.clone()
-        } else {
-            client.access_token.clone()
-        };
+        let token =
+            if refresh { client.refresh_token.clone() } else { client.access_token.clone() };
         let form = [("token", token), ("client_id", client.client_id.clone())];
-        assert_eq!(
-            client
-                .post_form("https://as.example/revoke", &form, &[])
-                .status,
-            200
-        );
+        assert_eq!(client.post_form("https://as.example/revoke", &form, &[]).status, 200);
         assert_eq!(client.mcp_status("tools/list", json!({})), status);
         assert_eq!(client.refresh().status == 200, !refresh);
     }
     let mut client = Client::new(Settings::default());
     client.login();
-    let form = [
-        ("token", "unknown".to_owned()),
-        ("client_id", client.client_id.clone()),
-    ];
-    assert_eq!(
-        client
-            .post_form("https://as.example/revoke", &form, &[])
-            .status,
-        200
-    );
+    let form = [("token", "unknown".to_owned()), ("client_id", client.client_id.clone())];
+    assert_eq!(client.post_form("https://as.example/revoke", &form, &[]).status, 200);
 }
 
 #[test]
@@ -185,11 +122,7 @@ fn resource_of_the_token_request_equals_the_one_consented_to() {
             let url = first.on_url(&client.authorize_url());
             let form = second.on(client.exchange_form_of(&url));
             let error = (a != b).then_some("invalid_target");
-            assert_eq!(
-                client.post_token(form, &[]).error.as_deref(),
-                error,
-                "{a} {b}"
-            );
+            assert_eq!(client.post_token(form, &[]).error.as_deref(), error, "{a} {b}");
         }
     }
 }
@@ -202,10 +135,9 @@ fn resource_rules() {
         (ResourceRule::Ignored, true, true),
         (ResourceRule::Refused, false, true),
     ] {
-        for (change, good) in [
-            (Change::Set("resource", MCP), with),
-            (Change::Drop("resource"), without),
-        ] {
+        for (change, good) in
+            [(Change::Set("resource", MCP), with), (Change::Drop("resource"), without)]
+        {
             let mut settings = Settings::default();
             settings.server.resource = rule;
             let mut client = Client::new(settings);

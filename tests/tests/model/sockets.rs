@@ -19,18 +19,13 @@ fn raw(origin: &str, request: &str) -> String {
 fn served_behind_doors_of_its_own() {
     let served = serve::embedded(|_| {}).unwrap();
     let origins: Vec<String> = served.origins().map(str::to_owned).collect();
-    let [mcp, first, second] = origins.as_slice() else {
-        panic!("three doors")
-    };
+    let [mcp, first, second] = origins.as_slice() else { panic!("three doors") };
     assert_eq!(served.mcp_url(), format!("{mcp}/mcp"));
     let prm = raw(
         mcp,
         "GET /.well-known/oauth-protected-resource/mcp HTTP/1.1\r\nconnection: close\r\n\r\n",
     );
-    assert!(
-        prm.starts_with("HTTP/1.1 200 OK\r\n") && prm.contains(first),
-        "{prm}"
-    );
+    assert!(prm.starts_with("HTTP/1.1 200 OK\r\n") && prm.contains(first), "{prm}");
     for origin in [first, second] {
         let get =
             "GET /.well-known/oauth-authorization-server HTTP/1.1\r\nconnection: close\r\n\r\n";
@@ -44,25 +39,11 @@ fn served_connections_are_kept_until_told() {
     let served = serve::embedded(|_| {}).unwrap();
     let origin = served.origins().next().unwrap().to_owned();
     let get = "GET /nothing HTTP/1.1\r\n\r\n";
-    let text = raw(
-        &origin,
-        &format!(
-            "{get}{}",
-            get.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")
-        ),
-    );
-    assert_eq!(
-        text.matches("HTTP/1.1 404").count(),
-        2,
-        "two answers on one connection"
-    );
+    let text =
+        raw(&origin, &format!("{get}{}", get.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")));
+    assert_eq!(text.matches("HTTP/1.1 404").count(), 2, "two answers on one connection");
     served.close_after_each(true);
-    assert_eq!(
-        raw(&origin, &format!("{get}{get}"))
-            .matches("HTTP/1.1 404")
-            .count(),
-        1
-    );
+    assert_eq!(raw(&origin, &format!("{get}{get}")).matches("HTTP/1.1 404").count(), 1);
 }
 
 #[test]
@@ -122,17 +103,10 @@ fn dropping_a_server_ends_idle_connections_and_streams() {
         settings.mcp.get_stream = true;
     })
     .unwrap();
-    let address = served
-        .origins()
-        .next()
-        .unwrap()
-        .trim_start_matches("http://")
-        .to_owned();
+    let address = served.origins().next().unwrap().trim_start_matches("http://").to_owned();
     let idle = TcpStream::connect(&address).unwrap();
     let mut stream = TcpStream::connect(&address).unwrap();
-    stream
-        .write_all(b"GET /mcp HTTP/1.1\r\naccept: text/event-stream\r\n\r\n")
-        .unwrap();
+    stream.write_all(b"GET /mcp HTTP/1.1\r\naccept: text/event-stream\r\n\r\n").unwrap();
     let mut some = [0; 64];
     assert!(stream.read(&mut some).unwrap() > 0);
     drop(served);

@@ -8,94 +8,36 @@ use crate::client::*;
 #[test]
 fn code_exchanges_refused() {
     let table: &[(&str, Change, u16, &str)] = &[
-        (
-            "no grant type",
-            Change::Drop("grant_type"),
-            400,
-            "invalid_request",
-        ),
-        (
-            "password grant",
-            Change::Set("grant_type", "password"),
-            400,
-            "unsupported_grant_type",
-        ),
+        ("no grant type", Change::Drop("grant_type"), 400, "invalid_request"),
+        ("password grant", Change::Set("grant_type", "password"), 400, "unsupported_grant_type"),
         ("no code", Change::Drop("code"), 400, "invalid_request"),
-        (
-            "wrong code",
-            Change::Set("code", "code-guess"),
-            400,
-            "invalid_grant",
-        ),
-        (
-            "two codes",
-            Change::Add("code", "code-guess"),
-            400,
-            "invalid_request",
-        ),
-        (
-            "no verifier",
-            Change::Drop("code_verifier"),
-            400,
-            "invalid_request",
-        ),
-        (
-            "short verifier",
-            Change::Set("code_verifier", "short"),
-            400,
-            "invalid_request",
-        ),
+        ("wrong code", Change::Set("code", "code-guess"), 400, "invalid_grant"),
+        ("two codes", Change::Add("code", "code-guess"), 400, "invalid_request"),
+        ("no verifier", Change::Drop("code_verifier"), 400, "invalid_request"),
+        ("short verifier", Change::Set("code_verifier", "short"), 400, "invalid_request"),
         (
             "wrong verifier",
-            Change::Set(
-                "code_verifier",
-                "wrong-wrong-wrong-wrong-wrong-wrong-wrong-wrong",
-            ),
+            Change::Set("code_verifier", "wrong-wrong-wrong-wrong-wrong-wrong-wrong-wrong"),
             400,
             "invalid_grant",
         ),
-        (
-            "no redirect URI",
-            Change::Drop("redirect_uri"),
-            400,
-            "invalid_grant",
-        ),
+        ("no redirect URI", Change::Drop("redirect_uri"), 400, "invalid_grant"),
         (
             "other port",
             Change::Set("redirect_uri", "http://127.0.0.1:1/callback"),
             400,
             "invalid_grant",
         ),
-        (
-            "no resource",
-            Change::Drop("resource"),
-            400,
-            "invalid_target",
-        ),
+        ("no resource", Change::Drop("resource"), 400, "invalid_target"),
         (
             "other resource",
             Change::Set("resource", "https://evil.example/mcp"),
             400,
             "invalid_target",
         ),
-        (
-            "no client",
-            Change::Drop("client_id"),
-            401,
-            "invalid_client",
-        ),
-        (
-            "unknown client",
-            Change::Set("client_id", "nobody"),
-            401,
-            "invalid_client",
-        ),
-        (
-            "secret of a public client",
-            Change::Add("client_secret", "x"),
-            401,
-            "invalid_client",
-        ),
+        ("no client", Change::Drop("client_id"), 401, "invalid_client"),
+        ("unknown client", Change::Set("client_id", "nobody"), 401, "invalid_client"),
+        ("secret of a public client", Change::Add("client_secret", "x"), 401, "invalid_client"),
     ];
     for (name, change, status, error) in table {
         let mut client = Client::new(Settings::default());
@@ -103,11 +45,7 @@ fn code_exchanges_refused() {
         client.register();
         let form = client.exchange_form();
         let answer = client.post_token(change.on(form), &[]);
-        assert_eq!(
-            (answer.status, answer.error.as_deref()),
-            (*status, Some(*error)),
-            "{name}"
-        );
+        assert_eq!((answer.status, answer.error.as_deref()), (*status, Some(*error)), "{name}");
         assert_eq!(answer.json()["error"], *error, "{name}");
         assert_eq!(client.model.live_access_tokens(NOW), 0, "{name}");
     }
@@ -120,10 +58,7 @@ fn expired_code_is_refused() {
     client.register();
     let form = client.exchange_form();
     client.now += 60_000;
-    assert_eq!(
-        client.post_token(form, &[]).error.as_deref(),
-        Some("invalid_grant")
-    );
+    assert_eq!(client.post_token(form, &[]).error.as_deref(), Some("invalid_grant"));
 }
 
 #[test]
@@ -135,10 +70,7 @@ fn reused_code_revokes_what_it_gave() {
     let tokens = client.post_token(form.clone(), &[]);
     client.keep(&tokens);
     assert_eq!(client.mcp_status("tools/list", json!({})), 200);
-    assert_eq!(
-        client.post_token(form, &[]).error.as_deref(),
-        Some("invalid_grant")
-    );
+    assert_eq!(client.post_token(form, &[]).error.as_deref(), Some("invalid_grant"));
     assert_eq!(client.mcp_status("tools/list", json!({})), 401);
     assert_eq!(client.refresh().error.as_deref(), Some("invalid_grant"));
 }
@@ -153,18 +85,9 @@ fn code_of_another_client_is_refused() {
     let id = client.client_id.clone();
     let form = form
         .into_iter()
-        .map(|(k, v)| {
-            if k == "client_id" {
-                (k, id.clone())
-            } else {
-                (k, v)
-            }
-        })
+        .map(|(k, v)| if k == "client_id" { (k, id.clone()) } else { (k, v) })
         .collect();
-    assert_eq!(
-        client.post_token(form, &[]).error.as_deref(),
-        Some("invalid_grant")
-    );
+    assert_eq!(client.post_token(form, &[]).error.as_deref(), Some("invalid_grant"));
 }
 
 #[test]
@@ -197,10 +120,7 @@ fn two_client_authentications_at_once_are_refused() {
     client.register();
     let mut form = client.exchange_form();
     form.push(("client_secret".into(), client.secret.clone().unwrap()));
-    assert_eq!(
-        client.post_token(form, &[]).error.as_deref(),
-        Some("invalid_request")
-    );
+    assert_eq!(client.post_token(form, &[]).error.as_deref(), Some("invalid_request"));
 }
 
 #[test]
@@ -242,10 +162,7 @@ fn token_requests_in_the_url_or_as_json_are_refused() {
     client.register();
     let form = client.exchange_form();
     let url = format!("https://as.example/token?{}", encode(&form));
-    assert_eq!(
-        client.post_form(&url, &[], &[]).error.as_deref(),
-        Some("invalid_request")
-    );
+    assert_eq!(client.post_form(&url, &[], &[]).error.as_deref(), Some("invalid_request"));
     let answer = client.post_json(
         "https://as.example/token",
         &json!({"grant_type": "authorization_code"}),

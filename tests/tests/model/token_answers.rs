@@ -9,64 +9,20 @@ use crate::client::*;
 fn token_answer_deviations() {
     type Knob = fn(&mut Tokens);
     let table: &[(Knob, &str, Value)] = &[
-        (
-            |t| t.expires_in = ExpiresIn::Text,
-            "expires_in",
-            json!("3600"),
-        ),
-        (
-            |t| t.expires_in = ExpiresIn::Float,
-            "expires_in",
-            json!(3600.0),
-        ),
+        (|t| t.expires_in = ExpiresIn::Text, "expires_in", json!("3600")),
+        (|t| t.expires_in = ExpiresIn::Float, "expires_in", json!(3600.0)),
         (|t| t.expires_in = ExpiresIn::Zero, "expires_in", json!(0)),
-        (
-            |t| t.expires_in = ExpiresIn::Negative,
-            "expires_in",
-            json!(-1),
-        ),
-        (
-            |t| t.expires_in = ExpiresIn::Huge,
-            "expires_in",
-            json!(1e30),
-        ),
-        (
-            |t| t.expires_in = ExpiresIn::Absent,
-            "expires_in",
-            Value::Null,
-        ),
+        (|t| t.expires_in = ExpiresIn::Negative, "expires_in", json!(-1)),
+        (|t| t.expires_in = ExpiresIn::Huge, "expires_in", json!(1e30)),
+        (|t| t.expires_in = ExpiresIn::Absent, "expires_in", Value::Null),
         (|t| t.token_type = None, "token_type", Value::Null),
-        (
-            |t| t.refresh = RefreshIssue::Never,
-            "refresh_token",
-            Value::Null,
-        ),
+        (|t| t.refresh = RefreshIssue::Never, "refresh_token", Value::Null),
         (|t| t.scope = ScopeEcho::Absent, "scope", Value::Null),
-        (
-            |t| t.scope = ScopeEcho::Commas,
-            "scope",
-            json!("mcp:tools,mcp:admin"),
-        ),
-        (
-            |t| t.scope = ScopeEcho::Array,
-            "scope",
-            json!(["mcp:tools", "mcp:admin"]),
-        ),
-        (
-            |t| t.scope = ScopeEcho::Narrower,
-            "scope",
-            json!("mcp:tools"),
-        ),
-        (
-            |t| t.scope = ScopeEcho::Wider("x".into()),
-            "scope",
-            json!("mcp:tools mcp:admin x"),
-        ),
-        (
-            |t| t.members = vec![("expires_in".into(), json!([]))],
-            "expires_in",
-            json!([]),
-        ),
+        (|t| t.scope = ScopeEcho::Commas, "scope", json!("mcp:tools,mcp:admin")),
+        (|t| t.scope = ScopeEcho::Array, "scope", json!(["mcp:tools", "mcp:admin"])),
+        (|t| t.scope = ScopeEcho::Narrower, "scope", json!("mcp:tools")),
+        (|t| t.scope = ScopeEcho::Wider("x".into()), "scope", json!("mcp:tools mcp:admin x")),
+        (|t| t.members = vec![("expires_in".into(), json!([]))], "expires_in", json!([])),
     ];
     for (knob, member, value) in table {
         let mut settings = Settings::default();
@@ -76,11 +32,7 @@ fn token_answer_deviations() {
         client.discover();
         client.register();
         assert_eq!(
-            client
-                .exchange()
-                .json()
-                .get(*member)
-                .unwrap_or(&Value::Null),
+            client.exchange().json().get(*member).unwrap_or(&Value::Null),
             value,
             "{member}"
         );

@@ -10,10 +10,7 @@ fn legacy_sessions_and_versions() {
     let mut client = Client::new(Settings::revision("2025-11-25"));
     client.login();
     client.initialize("2099-01-01");
-    assert_eq!(
-        client.version, "2025-11-25",
-        "the newest known version is offered"
-    );
+    assert_eq!(client.version, "2025-11-25", "the newest known version is offered");
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     let bearer = ("authorization", format!("Bearer {}", client.access_token));
     let session = ("mcp-session-id", client.session.clone().unwrap());
@@ -26,30 +23,11 @@ fn legacy_sessions_and_versions() {
     };
     let all = [session.clone(), version.clone()];
     assert_eq!(status(&mut client, &ping, &all), 200);
+    assert_eq!(status(&mut client, &ping, std::slice::from_ref(&version)), 400, "no session");
+    assert_eq!(status(&mut client, &ping, std::slice::from_ref(&session)), 400, "no version");
+    assert_eq!(status(&mut client, &ping, &[("mcp-session-id", "x".into()), version.clone()]), 404);
     assert_eq!(
-        status(&mut client, &ping, std::slice::from_ref(&version)),
-        400,
-        "no session"
-    );
-    assert_eq!(
-        status(&mut client, &ping, std::slice::from_ref(&session)),
-        400,
-        "no version"
-    );
-    assert_eq!(
-        status(
-            &mut client,
-            &ping,
-            &[("mcp-session-id", "x".into()), version.clone()]
-        ),
-        404
-    );
-    assert_eq!(
-        status(
-            &mut client,
-            &ping,
-            &[session.clone(), ("mcp-protocol-version", "1".into())]
-        ),
+        status(&mut client, &ping, &[session.clone(), ("mcp-protocol-version", "1".into())]),
         400
     );
     assert_eq!(status(&mut client, &json!([ping]), &all), 400, "no batches");
@@ -78,10 +56,7 @@ fn batches_in_the_first_revision() {
 
 #[test]
 fn modern_requests_refused() {
-    let good = modern(
-        "tools/call",
-        json!({"name": "echo", "arguments": {"text": "x"}}),
-    );
+    let good = modern("tools/call", json!({"name": "echo", "arguments": {"text": "x"}}));
     let headers = |changes: &[(&str, Option<&str>)]| {
         let mut headers = accept();
         for (name, value) in [
@@ -101,13 +76,7 @@ fn modern_requests_refused() {
     without["params"]["_meta"] = json!({VERSION_KEY: "2026-07-28"});
     let unknown = modern("tools/dance", json!({}));
     let table = vec![
-        (
-            "no version header",
-            &good,
-            headers(&[("mcp-protocol-version", None)]),
-            400,
-            -32020,
-        ),
+        ("no version header", &good, headers(&[("mcp-protocol-version", None)]), 400, -32020),
         (
             "other version header",
             &good,
@@ -123,34 +92,10 @@ fn modern_requests_refused() {
             -32022,
         ),
         ("no capabilities", &without, headers(&[]), 400, -32602),
-        (
-            "no method header",
-            &good,
-            headers(&[("mcp-method", None)]),
-            400,
-            -32020,
-        ),
-        (
-            "other name header",
-            &good,
-            headers(&[("mcp-name", Some("whoami"))]),
-            400,
-            -32020,
-        ),
-        (
-            "unknown method",
-            &unknown,
-            headers(&[("mcp-method", Some("tools/dance"))]),
-            404,
-            -32601,
-        ),
-        (
-            "wrapped name",
-            &good,
-            headers(&[("mcp-name", Some("=?base64?ZWNobw==?="))]),
-            200,
-            0,
-        ),
+        ("no method header", &good, headers(&[("mcp-method", None)]), 400, -32020),
+        ("other name header", &good, headers(&[("mcp-name", Some("whoami"))]), 400, -32020),
+        ("unknown method", &unknown, headers(&[("mcp-method", Some("tools/dance"))]), 404, -32601),
+        ("wrapped name", &good, headers(&[("mcp-name", Some("=?base64?ZWNobw==?="))]), 200, 0),
     ];
     for (name, body, mut headers, status, code) in table {
         let mut client = Client::new(Settings::revision("2026-07-28"));
@@ -164,14 +109,8 @@ fn modern_requests_refused() {
     settings.mcp.capability = Some("elicitation".into());
     let mut client = Client::new(settings);
     client.login();
-    let answer = client.mcp(
-        "tools/call",
-        json!({"name": "echo", "arguments": {"text": "x"}}),
-    );
-    assert_eq!(
-        (answer.status, answer.error.as_deref()),
-        (400, Some("-32021"))
-    );
+    let answer = client.mcp("tools/call", json!({"name": "echo", "arguments": {"text": "x"}}));
+    assert_eq!((answer.status, answer.error.as_deref()), (400, Some("-32021")));
 }
 
 #[test]
@@ -198,26 +137,15 @@ fn a_stream_that_breaks_is_resumed() {
         let mut client = Client::new(settings);
         client.login();
         client.initialize("2025-11-25");
-        let broken = client.mcp(
-            "tools/call",
-            json!({"name": "echo", "arguments": {"text": "hello"}}),
-        );
+        let broken =
+            client.mcp("tools/call", json!({"name": "echo", "arguments": {"text": "hello"}}));
         assert!(broken.text.contains("retry: 5\n"), "{cut:?}");
         assert!(!broken.text.contains("hello\""), "{cut:?}: {}", broken.text);
         assert_eq!(
             broken.end,
-            Some(if cut == Cut::EndBeforeAnswer {
-                Piece::End
-            } else {
-                Piece::Cut
-            })
+            Some(if cut == Cut::EndBeforeAnswer { Piece::End } else { Piece::Cut })
         );
-        let id = broken
-            .text
-            .lines()
-            .find_map(|line| line.strip_prefix("id: "))
-            .unwrap()
-            .to_owned();
+        let id = broken.text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
         let mut headers = client.session_headers();
         headers.push(("accept", "text/event-stream".into()));
         headers.push(("last-event-id", id));
@@ -247,12 +175,7 @@ fn http_sse_replies_on_the_stream() {
     let get = [bearer.clone(), ("accept", "text/event-stream".to_owned())];
     assert_eq!(client.send("GET", MCP, &get[1..], Vec::new()).status, 401);
     let opened = client.send("GET", MCP, &get, Vec::new());
-    let path = opened
-        .text
-        .strip_prefix("event: endpoint\ndata: ")
-        .unwrap()
-        .trim()
-        .to_owned();
+    let path = opened.text.strip_prefix("event: endpoint\ndata: ").unwrap().trim().to_owned();
     let post = format!("https://mcp.example{path}");
     let list = json!({"jsonrpc": "2.0", "id": 4, "method": "tools/list"});
     assert_eq!(client.post_json(&post, &list, &[]).status, 401);
@@ -271,9 +194,7 @@ fn standing_streams_carry_pushed_messages() {
     headers.push(("accept", "text/event-stream".into()));
     let opened = client.send("GET", MCP, &headers, Vec::new());
     assert_eq!(opened.end, None, "it stands");
-    client
-        .model
-        .push(&json!({"jsonrpc": "2.0", "method": "notifications/message"}));
+    client.model.push(&json!({"jsonrpc": "2.0", "method": "notifications/message"}));
     let (text, end) = client.read(opened.stream.unwrap());
     assert!(text.contains("notifications/message") && end.is_none());
     client.model.close_streams(true);

@@ -11,7 +11,7 @@ use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 
 use crate::given::{
-    approve, by_hand, discover, discover_with, exchange, known_client, kept, logged_in, refresh,
+    approve, by_hand, discover, discover_with, exchange, kept, known_client, logged_in, refresh,
     register, resource, server, tokens, up_to_exchange,
 };
 
@@ -29,7 +29,8 @@ fn shown(failure: &Failure) -> String {
 /// Nothing that can be shown of the session holds this.
 fn hides(sim: &Sim, secret: &str) {
     assert!(secret.len() > 8, "a secret to look for");
-    let mut places = vec![format!("{:?}", sim.session()), format!("{:?}", sim.session().snapshot())];
+    let mut places =
+        vec![format!("{:?}", sim.session()), format!("{:?}", sim.session().snapshot())];
     places.extend(sim.notes().iter().map(|note| format!("{note} {note:?}")));
     places.extend(sim.requests().iter().cloned());
     places.push(format!("{:?}", sim.published()));
@@ -162,9 +163,13 @@ fn inputs_hide_what_they_carry_host_300() {
         .pre_registered(client.clone())
         .initial_access_token(Secret::new("SECRET-CANARY"));
     let built = config.clone().build().unwrap();
-    for text in [format!("{client:?}"), format!("{callback:?}"), format!("{bare:?}"),
-        format!("{config:?}"), format!("{built:?}")]
-    {
+    for text in [
+        format!("{client:?}"),
+        format!("{callback:?}"),
+        format!("{bare:?}"),
+        format!("{config:?}"),
+        format!("{built:?}"),
+    ] {
         assert!(!text.contains("CANARY"), "{text}");
     }
 }

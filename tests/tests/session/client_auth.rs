@@ -6,8 +6,7 @@ use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 
 use crate::given::{
-    approve, by_hand, discover_with, error, known_client, refresh, resource, server_with,
-    tokens,
+    approve, by_hand, discover_with, error, known_client, refresh, resource, server_with, tokens,
 };
 
 /// A session whose client is known beforehand, with this secret.

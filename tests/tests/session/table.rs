@@ -9,7 +9,19 @@ use crate::suite::Script;
 
 pub fn scripts() -> impl Iterator<Item = Script> {
     [
-        crate::discovery::ALL, crate::issuer_choice::ALL, crate::enrolment::ALL, crate::hostile_urls::ALL, crate::callback::ALL, crate::authorization::ALL, crate::binding::ALL, crate::client_documents::ALL, crate::registration::ALL, crate::issuer::ALL, crate::legacy::ALL, crate::server_metadata::ALL, crate::login::ALL,
+        crate::discovery::ALL,
+        crate::issuer_choice::ALL,
+        crate::enrolment::ALL,
+        crate::hostile_urls::ALL,
+        crate::callback::ALL,
+        crate::authorization::ALL,
+        crate::binding::ALL,
+        crate::client_documents::ALL,
+        crate::registration::ALL,
+        crate::issuer::ALL,
+        crate::legacy::ALL,
+        crate::server_metadata::ALL,
+        crate::login::ALL,
         crate::tokens::ALL,
         crate::damage::ALL,
         crate::scopes::ALL,

@@ -5,7 +5,9 @@ fn parse(line: &[&str]) -> Result<Command, Usage> {
 }
 
 fn with_secret(line: &[&str], secret: Option<&str>) -> Result<Command, Usage> {
-    read("example", line.iter().map(OsString::from), |name| secret.filter(|_| name == SECRET_VARIABLE).map(Into::into))
+    read("example", line.iter().map(OsString::from), |name| {
+        secret.filter(|_| name == SECRET_VARIABLE).map(Into::into)
+    })
 }
 
 fn options(line: &[&str]) -> Options {
@@ -34,7 +36,10 @@ fn without_a_url_the_program_does_everything_itself() {
         Target::Embedded(Embedded { revision: Some("2025-06-18".to_owned()), registration: false })
     );
     assert_eq!(given.known_client(), Some("example-client"));
-    assert_eq!(options(&["--registration", "off", "--client-id", "mine"]).known_client(), Some("mine"));
+    assert_eq!(
+        options(&["--registration", "off", "--client-id", "mine"]).known_client(),
+        Some("mine")
+    );
 }
 
 #[test]
@@ -148,7 +153,9 @@ fn the_secret_comes_from_the_environment_and_is_never_shown() {
     assert_eq!(given.client_secret.as_ref().map(Secret::expose), Some("S3CRET"));
     assert!(!format!("{given:?}").contains("S3CRET"));
     // Without a client of its own it is somebody else's.
-    let Ok(Command::Run(given)) = with_secret(&line[..1], Some("S3CRET")) else { panic!("no options") };
+    let Ok(Command::Run(given)) = with_secret(&line[..1], Some("S3CRET")) else {
+        panic!("no options")
+    };
     assert!(given.client_secret.is_none());
 }
 
@@ -169,7 +176,9 @@ fn the_embedded_server_is_what_the_options_say() {
     assert_eq!(settings.server.registration.mode, RegistrationMode::Closed);
     assert_eq!(settings.server.clients.len(), 1);
     assert_eq!(settings.server.clients[0].method, AuthMethod::None);
-    let Ok(Command::Run(given)) = with_secret(&["--client-id", "mine"], Some("S3CRET")) else { panic!("no options") };
+    let Ok(Command::Run(given)) = with_secret(&["--client-id", "mine"], Some("S3CRET")) else {
+        panic!("no options")
+    };
     let settings = given.settings().unwrap();
     assert_eq!(settings.server.clients[0].method, AuthMethod::Basic);
     assert_eq!(settings.server.registration.mode, RegistrationMode::Open);

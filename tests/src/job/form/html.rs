@@ -27,7 +27,8 @@ impl Tag {
 }
 
 /// Elements whose content is text, whatever it looks like. What a `template` holds is not part of the page.
-const RAW: [&str; 9] = ["script", "style", "textarea", "title", "template", "iframe", "xmp", "noembed", "noframes"];
+const RAW: [&str; 9] =
+    ["script", "style", "textarea", "title", "template", "iframe", "xmp", "noembed", "noframes"];
 
 /// Reads a page. There is no malformed HTML: whatever is no tag is text.
 pub(super) fn tokens(page: &str) -> Vec<Token> {
@@ -43,7 +44,8 @@ pub(super) fn tokens(page: &str) -> Vec<Token> {
             '!' | '?' => after(inside, ">"),
             '/' => {
                 let name = inside.get(1..).unwrap_or_default();
-                let end = name.find(['>', ' ', '\t', '\n', '\r', '\x0c', '/']).unwrap_or(name.len());
+                let end =
+                    name.find(['>', ' ', '\t', '\n', '\r', '\x0c', '/']).unwrap_or(name.len());
                 all.push(Token::Close(name.get(..end).unwrap_or_default().to_ascii_lowercase()));
                 after(name, ">")
             }
@@ -71,7 +73,9 @@ fn after<'a>(text: &'a str, end: &str) -> &'a str {
 
 /// A start tag, and its content if that is raw. Gives what follows.
 fn opened<'a>(inside: &'a str, all: &mut Vec<Token>) -> &'a str {
-    let end = inside.find(|c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/')).unwrap_or(inside.len());
+    let end = inside
+        .find(|c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/'))
+        .unwrap_or(inside.len());
     let (name, mut rest) = inside.split_at(end);
     let mut tag = Tag { name: name.to_ascii_lowercase(), attributes: Vec::new() };
     loop {
@@ -109,7 +113,10 @@ fn attribute(text: &str) -> ((String, String), &str) {
     // An equals sign in the first place belongs to the name, or nothing would be taken.
     let skip = text.chars().next().map_or(0, char::len_utf8);
     let stop = |c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/' | '=');
-    let end = text.get(skip..).and_then(|more| more.find(stop)).map_or(text.len(), |at| at.saturating_add(skip));
+    let end = text
+        .get(skip..)
+        .and_then(|more| more.find(stop))
+        .map_or(text.len(), |at| at.saturating_add(skip));
     let (name, rest) = text.split_at(end);
     let name = name.to_ascii_lowercase();
     let Some(value) = rest.trim_start().strip_prefix('=').map(str::trim_start) else {

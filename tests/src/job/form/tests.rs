@@ -26,13 +26,25 @@ fn body(fields: &str) -> String {
 #[test]
 fn the_button_that_agrees_is_pressed() {
     for (buttons, pressed) in [
-        ("<button name=d value=deny>Deny</button><button name=d value=allow>Allow</button>", "d=allow"),
-        ("<input type=submit name=allow value=Deny><input type=submit name=y value='Yes, go on'>", "y=Yes%2C+go+on"),
+        (
+            "<button name=d value=deny>Deny</button><button name=d value=allow>Allow</button>",
+            "d=allow",
+        ),
+        (
+            "<input type=submit name=allow value=Deny><input type=submit name=y value='Yes, go on'>",
+            "y=Yes%2C+go+on",
+        ),
         ("<button name=a>Don&#39;t allow</button><button name=b>Allow</button>", "b="),
         ("<button name=a value=no>A</button><button name=b value=1>B</button>", "b=1"),
-        ("<button id=btnApproveAccess name=a value=1>Los</button><button name=b>Weiter</button>", "a=1"),
+        (
+            "<button id=btnApproveAccess name=a value=1>Los</button><button name=b>Weiter</button>",
+            "a=1",
+        ),
         ("<button name=a value=1>Weiter</button><button name=b>Zur\u{fc}ck</button>", "a=1"),
-        ("<button type=button name=c>Accept</button><button type=SUBMIT name=a value=1>Go</button>", "a=1"),
+        (
+            "<button type=button name=c>Accept</button><button type=SUBMIT name=a value=1>Go</button>",
+            "a=1",
+        ),
         ("<button disabled name=a>Allow</button><button name=b>Go</button>", "b="),
         ("<button type=reset name=r>OK</button><input type=image name=i alt=x value=2>", "i=2"),
         ("<button>Allow</button>", ""),
@@ -40,7 +52,10 @@ fn the_button_that_agrees_is_pressed() {
     ] {
         assert_eq!(body(buttons), pressed, "{buttons}");
     }
-    for none in ["<button>Cancel</button>", "<button name=a value=deny>No</button><button>Disallow</button>"] {
+    for none in [
+        "<button>Cancel</button>",
+        "<button name=a value=deny>No</button><button>Disallow</button>",
+    ] {
         assert!(stuck(&format!("<form method=post>{none}</form>")).contains("no button"), "{none}");
     }
 }
@@ -55,12 +70,21 @@ fn fields_are_sent_as_they_stand() {
         ("<input type=checkbox name=c checked><input type=checkbox name=d value=1>", "c=on"),
         ("<input type=radio name=r value=1><input type=radio name=r value=2 checked=''>", "r=2"),
         ("<select name=s><option value=1>A<option value=2 selected>B</select>", "s=2"),
-        ("<select name=s><option value=first>A</option><option value=b>B</option></select>", "s=first"),
+        (
+            "<select name=s><option value=first>A</option><option value=b>B</option></select>",
+            "s=first",
+        ),
         ("<textarea name=t>\n<b>hi</b> &lt;</textarea>", "t=%3Cb%3Ehi%3C%2Fb%3E+%3C"),
-        ("<input type=hidden value=nameless><input type=hidden name='' value=x><input disabled name=n>", ""),
+        (
+            "<input type=hidden value=nameless><input type=hidden name='' value=x><input disabled name=n>",
+            "",
+        ),
         ("<input type=hidden name=a value=&#x41;&#66;&#0;&copy;>", "a=AB%EF%BF%BD%26copy%3B"),
         ("<input type=hidden name=u value=/x?a=1&amp=2&b=3>", "u=%2Fx%3Fa%3D1%26amp%3D2%26b%3D3"),
-        ("<input type=file name=f><input type=reset name=r value=x><input type=email name=e>", "e="),
+        (
+            "<input type=file name=f><input type=reset name=r value=x><input type=email name=e>",
+            "e=",
+        ),
     ] {
         assert_eq!(body(fields), sent, "{fields}");
     }
@@ -87,11 +111,18 @@ fn what_only_looks_like_a_form_is_none() {
     ] {
         let consent = format!("{decoy}{real}");
         let (url, body, post) = if decoy.contains("search") || decoy.contains("Log out") {
-            submitted(&format!("{decoy}{}", real.replace("</form>", "<button>Allow</button></form>")))
+            submitted(&format!(
+                "{decoy}{}",
+                real.replace("</form>", "<button>Allow</button></form>")
+            ))
         } else {
             submitted(&consent)
         };
-        assert_eq!((url.as_str(), body.as_str(), post), ("https://as.example/real", "ok=1", true), "{decoy}");
+        assert_eq!(
+            (url.as_str(), body.as_str(), post),
+            ("https://as.example/real", "ok=1", true),
+            "{decoy}"
+        );
     }
 }
 
@@ -101,11 +132,27 @@ fn targets_and_methods_as_browsers_have_them() {
         ("<form method=post action='consent?x=1'></form>", "https://as.example/consent?x=1", true),
         ("<form method=POST></form>", "https://as.example/authorize?state=x", true),
         ("<form method=post action=''></form>", "https://as.example/authorize?state=x", true),
-        ("<form action='/go?old=1'><input type=hidden name=a value=1></form>", "https://as.example/go?a=1", false),
+        (
+            "<form action='/go?old=1'><input type=hidden name=a value=1></form>",
+            "https://as.example/go?a=1",
+            false,
+        ),
         ("<form method=bogus action=/go></form>", "https://as.example/go?", false),
-        ("<base href='https://cdn.example/d/'><form method=post action=x></form>", "https://cdn.example/d/x", true),
-        ("<form action=/a><button formaction=/b formmethod=post>OK</button></form>", "https://as.example/b", true),
-        ("<form method=post action=/a><form action=/b><button>OK</button></form>", "https://as.example/a", true),
+        (
+            "<base href='https://cdn.example/d/'><form method=post action=x></form>",
+            "https://cdn.example/d/x",
+            true,
+        ),
+        (
+            "<form action=/a><button formaction=/b formmethod=post>OK</button></form>",
+            "https://as.example/b",
+            true,
+        ),
+        (
+            "<form method=post action=/a><form action=/b><button>OK</button></form>",
+            "https://as.example/a",
+            true,
+        ),
         ("<form method=post action=//other.example/x></form>", "https://other.example/x", true),
     ] {
         let (to, _, posts) = submitted(page);
@@ -135,7 +182,10 @@ fn what_must_be_typed_is_for_a_person() {
         "<input type=email name=pw required>",
         "<textarea name=pw required></textarea>",
     ] {
-        assert!(stuck(&format!("<form method=post>{field}<button>OK</button></form>")).contains("pw typed in"));
+        assert!(
+            stuck(&format!("<form method=post>{field}<button>OK</button></form>"))
+                .contains("pw typed in")
+        );
     }
     assert_eq!(body("<input type=password name=pw value=given>"), "pw=given");
 }
@@ -160,7 +210,13 @@ fn pages_without_a_form_may_lead_on() {
             other => panic!("{page}: {other:?}"),
         }
     }
-    for page in ["", "plain", "<meta charset=utf-8>", "<meta http-equiv=refresh content=5>", "<a href=/x>Allow</a>"] {
+    for page in [
+        "",
+        "plain",
+        "<meta charset=utf-8>",
+        "<meta http-equiv=refresh content=5>",
+        "<a href=/x>Allow</a>",
+    ] {
         stuck(page);
     }
 }
@@ -174,8 +230,10 @@ fn cut_and_garbled_pages_end() {
         let _ = at(&page[cut..]);
         let _ = at(&format!("{}<{}\"{}", &page[..cut], '=', &page[cut..]));
     }
-    for odd in ["<", "</", "<!", "<!-", "<!--", "<a", "<a ", "<a =", "<a b=", "<a b='", "&#;", "&#x;", "&", "<\u{fc}>"]
-    {
+    for odd in [
+        "<", "</", "<!", "<!-", "<!--", "<a", "<a ", "<a =", "<a b=", "<a b='", "&#;", "&#x;", "&",
+        "<\u{fc}>",
+    ] {
         let _ = at(odd);
         let _ = at(&format!("<form>{odd}"));
     }

@@ -21,7 +21,12 @@ const MOST_PAGES: usize = 16;
 const ECHOED: &str = "(repeats the access token: not shown)";
 
 impl Job {
-    pub(super) fn answered(&mut self, hand: InHand, response: Response<Vec<u8>>, said: &mut Vec<Step>) -> Action {
+    pub(super) fn answered(
+        &mut self,
+        hand: InHand,
+        response: Response<Vec<u8>>,
+        said: &mut Vec<Step>,
+    ) -> Action {
         said.push(Step::answer(hand.ask.method(), response.status().as_u16()));
         let echoes = self.echoes(response.body());
         match self.mcp.read(&hand.ask, hand.out.id, &response) {
@@ -65,7 +70,12 @@ impl Job {
     }
 
     /// Hands a refusal to the session. It decides what helps; this only bounds how often it is asked.
-    fn refused(&mut self, mut hand: InHand, response: Response<Vec<u8>>, said: &mut Vec<Step>) -> Action {
+    fn refused(
+        &mut self,
+        mut hand: InHand,
+        response: Response<Vec<u8>>,
+        said: &mut Vec<Step>,
+    ) -> Action {
         if hand.refusals >= MOST_REFUSALS {
             return self.conclude(Failure::new(Kind::StepUpLimit, "STEP-09").into(), said);
         }
@@ -78,13 +88,23 @@ impl Job {
             again: hand.refusals > 0,
             may_ask: self.may_ask,
         };
-        said.push(Step::challenge(refusal.status.as_u16(), &self.shown(&refusal.operation), refusal.again));
+        said.push(Step::challenge(
+            refusal.status.as_u16(),
+            &self.shown(&refusal.operation),
+            refusal.again,
+        ));
         hand.refusals = hand.refusals.saturating_add(1);
         self.awaits = Awaits::Relief(hand, refusal.status);
         Action::Challenge(refusal)
     }
 
-    pub(super) fn relieved(&mut self, hand: InHand, status: StatusCode, held: Held, said: &mut Vec<Step>) -> Action {
+    pub(super) fn relieved(
+        &mut self,
+        hand: InHand,
+        status: StatusCode,
+        held: Held,
+        said: &mut Vec<Step>,
+    ) -> Action {
         if !held.covers {
             let failure = Failure::new(Kind::OriginMismatch, "USE-07").with_subject(&self.url);
             return self.conclude(failure.into(), said);
@@ -98,7 +118,8 @@ impl Job {
         self.tools.extend(tools);
         if let Some(next) = next {
             if self.cursors.contains(&next) || self.cursors.len() >= MOST_PAGES {
-                let fault = Fault::server("mcp_endless_list", "the list of tools does not end", "STEP-16");
+                let fault =
+                    Fault::server("mcp_endless_list", "the list of tools does not end", "STEP-16");
                 return self.conclude(fault.into(), said);
             }
             self.cursors.push(next);

@@ -200,13 +200,17 @@ fn an_open_server_needs_no_token_in_either_era() {
 fn a_refused_request_is_repeated_as_it_was_trans_35() {
     for era in [Era::Modern, Era::Legacy] {
         let mut model = open(era, |_| {});
-        let server =
-            |request: &Request<Vec<u8>>| gate(&["Bearer T1"], request).unwrap_or_else(|| ask(&mut model, request));
+        let server = |request: &Request<Vec<u8>>| {
+            gate(&["Bearer T1"], request).unwrap_or_else(|| ask(&mut model, request))
+        };
         let run = run(job(&[URL]), server, renewing);
         assert!(matches!(run.outcome, Outcome::Authorized(_)));
         let (first, second) = (&run.sent[0], &run.sent[1]);
         assert_eq!((token(first), token(second)), ("", "Bearer T1"));
-        assert_eq!((first.method(), first.uri(), first.body()), (second.method(), second.uri(), second.body()));
+        assert_eq!(
+            (first.method(), first.uri(), first.body()),
+            (second.method(), second.uri(), second.body())
+        );
         let mut headers = second.headers().clone();
         headers.remove(AUTHORIZATION);
         assert_eq!(first.headers(), &headers);
@@ -220,7 +224,9 @@ fn a_refused_request_is_repeated_as_it_was_trans_35() {
 #[test]
 fn a_grant_held_from_before_goes_with_the_first_request() {
     let mut model = open(Era::Modern, |_| {});
-    let server = |request: &Request<Vec<u8>>| gate(&["Bearer T1"], request).unwrap_or_else(|| ask(&mut model, request));
+    let server = |request: &Request<Vec<u8>>| {
+        gate(&["Bearer T1"], request).unwrap_or_else(|| ask(&mut model, request))
+    };
     let run = run(job(&[URL]), server, |_| Ok(held(1)));
     assert!(matches!(run.outcome, Outcome::Authorized(_)) && run.challenges.is_empty());
     assert!(run.lines[0].contains("\"step\":\"held\""));
@@ -245,7 +251,8 @@ fn the_demonstration_refreshes_and_steps_up() {
             if let Some(refusal) = gate(&["Bearer T1", "Bearer T2", "Bearer T3"], request) {
                 return refusal;
             }
-            if message(request.body())["params"]["name"] == "admin" && token(request) != "Bearer T3" {
+            if message(request.body())["params"]["name"] == "admin" && token(request) != "Bearer T3"
+            {
                 return challenge(403, "Bearer error=\"insufficient_scope\", scope=\"mcp:admin\"");
             }
             ask(&mut model, request)
@@ -274,7 +281,8 @@ fn the_demonstration_refreshes_and_steps_up() {
                 (Some(2), 403, "tools/call admin", true),
             ]
         );
-        let lists: Vec<&str> = run.sent.iter().filter(|sent| method(sent) == "tools/list").map(token).collect();
+        let lists: Vec<&str> =
+            run.sent.iter().filter(|sent| method(sent) == "tools/list").map(token).collect();
         assert_eq!(lists, ["Bearer T1", "Bearer T2"]);
         assert_eq!(method(run.sent.last().unwrap()) == "DELETE", era == Era::Legacy);
         assert!(run.lines.last().unwrap().contains("\"stepped_up\":true"));
@@ -297,7 +305,10 @@ fn a_real_server_is_not_called_unless_told_to() {
 
 #[test]
 fn again_is_said_of_a_repeated_request_and_refusals_are_bounded_step_09_step_16() {
-    for refusal in [challenge(401, "Bearer"), challenge(403, "Bearer error=\"insufficient_scope\", scope=\"x\"")] {
+    for refusal in [
+        challenge(401, "Bearer"),
+        challenge(403, "Bearer error=\"insufficient_scope\", scope=\"x\""),
+    ] {
         let run = run(job(&[URL]), |_| refusal.clone(), renewing);
         assert_eq!(run.code(), "step_up_limit");
         let again: Vec<bool> = run.challenges.iter().map(|refusal| refusal.again).collect();

@@ -72,19 +72,26 @@ impl Mcp {
             Ask::Bye => Vec::new(),
             ask => self.message(ask, id).to_string().into_bytes(),
         };
-        let mut request = Request::builder()
-            .method(method)
-            .uri(&self.url)
-            .body(body)
-            .map_err(|_| Fault::new("url_malformed", "the MCP URL cannot be asked", "RES-04", Remedy::Configure))?;
+        let mut request =
+            Request::builder().method(method).uri(&self.url).body(body).map_err(|_| {
+                Fault::new(
+                    "url_malformed",
+                    "the MCP URL cannot be asked",
+                    "RES-04",
+                    Remedy::Configure,
+                )
+            })?;
         let headers = request.headers_mut();
         if !matches!(ask, Ask::Bye) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         }
-        let unwritable = || Fault::new("usage", "this text cannot be a header value", "TRANS-11", Remedy::Configure);
+        let unwritable = || {
+            Fault::new("usage", "this text cannot be a header value", "TRANS-11", Remedy::Configure)
+        };
         if self.modern || (*ask != Ask::Initialize && self.version.as_str() > "2025-03-26") {
-            headers.insert(VERSION, HeaderValue::from_str(&self.version).map_err(|_| unwritable())?);
+            headers
+                .insert(VERSION, HeaderValue::from_str(&self.version).map_err(|_| unwritable())?);
         }
         if self.modern {
             headers.insert(METHOD, HeaderValue::from_static(ask.method()));

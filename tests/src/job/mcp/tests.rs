@@ -8,7 +8,9 @@ const URL: &str = "https://mcp.example/mcp";
 
 fn http(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Vec<u8>> {
     let builder =
-        headers.iter().fold(Response::builder().status(status), |builder, (name, value)| builder.header(*name, *value));
+        headers.iter().fold(Response::builder().status(status), |builder, (name, value)| {
+            builder.header(*name, *value)
+        });
     builder.body(body.as_bytes().to_vec()).unwrap()
 }
 
@@ -21,7 +23,10 @@ fn result(id: Option<u64>, result: Value) -> Response<Vec<u8>> {
 }
 
 fn error(status: u16, code: i64, data: Value) -> Response<Vec<u8>> {
-    typed(status, &json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": "no", "data": data}}))
+    typed(
+        status,
+        &json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": "no", "data": data}}),
+    )
 }
 
 fn list() -> Ask {
@@ -90,7 +95,10 @@ fn modern_headers_say_what_the_body_says_trans_10_trans_11_trans_12_trans_15_tra
         let mut answer = result(out.id, json!({"tools": []}));
         answer.headers_mut().insert(SESSION, HeaderValue::from_static("ignored"));
         let _ = mcp.read(&ask, out.id, &answer);
-        assert!(!mcp.in_session() && !mcp.request(&list()).unwrap().request.headers().contains_key(SESSION));
+        assert!(
+            !mcp.in_session()
+                && !mcp.request(&list()).unwrap().request.headers().contains_key(SESSION)
+        );
     }
 }
 
@@ -122,10 +130,18 @@ fn the_era_is_what_the_answer_to_the_first_request_says_trans_27_trans_28() {
     for (answer, era, opening) in [
         (result(Some(1), json!({"supportedVersions": ["2026-07-28"]})), "modern", None),
         (result(Some(1), json!({})), "modern", None),
-        (result(Some(1), json!({"supportedVersions": ["2025-06-18"]})), "legacy", Some(Ask::Initialize)),
+        (
+            result(Some(1), json!({"supportedVersions": ["2025-06-18"]})),
+            "legacy",
+            Some(Ask::Initialize),
+        ),
         (error(400, -32020, Value::Null), "modern", None),
         (error(400, -32021, Value::Null), "modern", None),
-        (error(400, -32022, supported(&["2025-06-18", "2025-11-25"])), "legacy", Some(Ask::Initialize)),
+        (
+            error(400, -32022, supported(&["2025-06-18", "2025-11-25"])),
+            "legacy",
+            Some(Ask::Initialize),
+        ),
         (error(404, -32601, Value::Null), "modern", None),
         (error(200, -32601, Value::Null), "legacy", Some(Ask::Initialize)),
         (error(400, -32000, Value::Null), "legacy", Some(Ask::Initialize)),
@@ -155,7 +171,12 @@ fn the_era_is_what_the_answer_to_the_first_request_says_trans_27_trans_28() {
 #[test]
 fn a_refusal_never_decides_the_era_disc_18() {
     let challenge = ("www-authenticate", "Bearer error=\"invalid_request\"");
-    for answer in [http(401, &[], ""), http(403, &[], ""), http(400, &[challenge], ""), error(401, -32022, json!([]))] {
+    for answer in [
+        http(401, &[], ""),
+        http(403, &[], ""),
+        http(400, &[challenge], ""),
+        error(401, -32022, json!([])),
+    ] {
         let mut mcp = Mcp::new(URL, Hint::Auto, None);
         let id = mcp.request(&Ask::Discover).unwrap().id;
         assert_eq!(mcp.read(&Ask::Discover, id, &answer), Heard::Refused);
@@ -165,7 +186,9 @@ fn a_refusal_never_decides_the_era_disc_18() {
 
 #[test]
 fn versions_that_nobody_shares_end_it_trans_09() {
-    for data in [json!({"supported": ["1999-01-01"]}), json!({"supported": ["2026-07-28"]}), Value::Null] {
+    for data in
+        [json!({"supported": ["1999-01-01"]}), json!({"supported": ["2026-07-28"]}), Value::Null]
+    {
         let mut mcp = Mcp::new(URL, Hint::Modern, None);
         let id = mcp.request(&list()).unwrap().id;
         assert_eq!(fault(mcp.read(&list(), id, &error(400, -32022, data))).code, "mcp_version");
@@ -187,7 +210,10 @@ fn a_version_named_by_the_server_is_taken_up_once() {
     assert_eq!(mcp.read(&Ask::Initialize, id, &refusal(id, "2025-03-26")), Heard::Moved);
     let again = mcp.request(&Ask::Initialize).unwrap();
     assert_eq!(body(&again)["params"]["protocolVersion"], "2025-03-26");
-    assert_eq!(fault(mcp.read(&Ask::Initialize, again.id, &refusal(again.id, "2025-06-18"))).code, "mcp_version");
+    assert_eq!(
+        fault(mcp.read(&Ask::Initialize, again.id, &refusal(again.id, "2025-06-18"))).code,
+        "mcp_version"
+    );
 }
 
 #[test]
@@ -280,8 +306,14 @@ fn tools_and_their_pages_are_read() {
         {"name": "full", "inputSchema": {"required": ["text"]}},
         {"title": "nameless"}, 7,
     ]});
-    let tools = vec![Tool { name: "plain".to_owned(), plain: true }, Tool { name: "full".to_owned(), plain: false }];
-    assert_eq!(mcp.read(&list(), id, &result(id, answer)), Heard::Tools { tools, next: Some("p2".to_owned()) });
+    let tools = vec![
+        Tool { name: "plain".to_owned(), plain: true },
+        Tool { name: "full".to_owned(), plain: false },
+    ];
+    assert_eq!(
+        mcp.read(&list(), id, &result(id, answer)),
+        Heard::Tools { tools, next: Some("p2".to_owned()) }
+    );
     let next = mcp.request(&Ask::Tools { cursor: Some("p2".to_owned()) }).unwrap();
     assert_eq!(body(&next)["params"]["cursor"], "p2");
     for bad in [json!({}), json!({"tools": {}}), json!(null), json!([])] {
@@ -293,12 +325,17 @@ fn tools_and_their_pages_are_read() {
 #[test]
 fn results_of_tools_are_read() {
     let call = Ask::Call { tool: "t".to_owned() };
-    let content = json!([{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]);
+    let content =
+        json!([{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}]);
     for (answer, error, text) in [
         (json!({"content": content}), false, "a b"),
         (json!({"content": [], "isError": true}), true, ""),
         (json!({"resultType": "complete"}), false, ""),
-        (json!({"resultType": "input_required"}), true, "the tool wants input that this program does not give"),
+        (
+            json!({"resultType": "input_required"}),
+            true,
+            "the tool wants input that this program does not give",
+        ),
     ] {
         let mut mcp = Mcp::new(URL, Hint::Modern, None);
         let id = mcp.request(&call).unwrap().id;
@@ -332,7 +369,8 @@ fn answers_that_are_none_say_what_to_do() {
 fn a_stream_that_ends_early_is_known_as_such_trans_17() {
     let mut mcp = Mcp::new(URL, Hint::Modern, None);
     let id = mcp.request(&list()).unwrap().id;
-    let answer = http(200, &[("content-type", "text/event-stream")], ": hello\n\ndata: {\"jsonrpc\"");
+    let answer =
+        http(200, &[("content-type", "text/event-stream")], ": hello\n\ndata: {\"jsonrpc\"");
     assert_eq!(mcp.read(&list(), id, &answer), Heard::Lost);
     assert_ne!(mcp.request(&list()).unwrap().id, id);
 }

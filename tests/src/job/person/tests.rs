@@ -6,7 +6,10 @@ const REDIRECT: &str = "http://127.0.0.1:9/callback";
 const START: &str = "https://as.example/authorize?state=SECRET";
 
 fn page(body: &str) -> Response<Vec<u8>> {
-    Response::builder().header(CONTENT_TYPE, "text/html; charset=utf-8").body(body.as_bytes().to_vec()).unwrap()
+    Response::builder()
+        .header(CONTENT_TYPE, "text/html; charset=utf-8")
+        .body(body.as_bytes().to_vec())
+        .unwrap()
 }
 
 fn status(status: u16) -> Response<Vec<u8>> {
@@ -39,7 +42,8 @@ fn play(answers: Vec<Response<Vec<u8>>>) -> (Vec<Request<Vec<u8>>>, PersonAction
             PersonAction::Send(request) => requests.push(request),
             end => return (requests, end),
         }
-        event = answers.next().map_or(PersonEvent::Unreachable(Why::Connect), PersonEvent::Answered);
+        event =
+            answers.next().map_or(PersonEvent::Unreachable(Why::Connect), PersonEvent::Answered);
     }
 }
 
@@ -88,7 +92,8 @@ fn a_place_that_is_not_quite_home_is_not_home() {
     assert!(matches!(private.action, PersonAction::Send(_)));
     let mut person = Person::new(START, "com.example.app:/cb");
     let _ = person.step(PersonEvent::Start);
-    let end = person.step(PersonEvent::Answered(redirect(302, "com.example.app:/cb?code=1"))).action;
+    let end =
+        person.step(PersonEvent::Answered(redirect(302, "com.example.app:/cb?code=1"))).action;
     assert!(matches!(end, PersonAction::Arrived(url) if url == "com.example.app:/cb?code=1"));
 }
 
@@ -103,11 +108,13 @@ fn redirects_are_followed_hop_by_hop_with_the_cookies_of_each_host() {
     let seen: Vec<(String, String)> = requests
         .iter()
         .map(|request| {
-            let cookie = request.headers().get(COOKIE).map(|value| value.to_str().unwrap().to_owned());
+            let cookie =
+                request.headers().get(COOKIE).map(|value| value.to_str().unwrap().to_owned());
             (request.uri().to_string(), cookie.unwrap_or_default())
         })
         .collect();
-    let seen: Vec<(&str, &str)> = seen.iter().map(|(url, cookie)| (url.as_str(), cookie.as_str())).collect();
+    let seen: Vec<(&str, &str)> =
+        seen.iter().map(|(url, cookie)| (url.as_str(), cookie.as_str())).collect();
     assert_eq!(
         seen,
         [
@@ -125,7 +132,10 @@ fn a_form_is_filled_in_and_sent() {
                 <button name=decision value=deny>Deny</button><button name=decision value=allow>Allow</button></form>";
     let (requests, _) = arrived(vec![setting(page(form), "c=1"), redirect(302, REDIRECT)]);
     let sent = &requests[1];
-    assert_eq!((sent.method(), sent.uri().to_string().as_str()), (&Method::POST, "https://as.example/consent"));
+    assert_eq!(
+        (sent.method(), sent.uri().to_string().as_str()),
+        (&Method::POST, "https://as.example/consent")
+    );
     assert_eq!(sent.body(), b"ticket=T&decision=allow");
     assert_eq!(sent.headers()[CONTENT_TYPE], FORM);
     assert_eq!(sent.headers()[COOKIE], "c=1");
@@ -134,11 +144,18 @@ fn a_form_is_filled_in_and_sent() {
 #[test]
 fn only_307_and_308_send_a_form_again() {
     let form = "<form method=post action=/a><input type=hidden name=t value=1></form>";
-    for (code, method, body) in
-        [(302, Method::GET, ""), (303, Method::GET, ""), (307, Method::POST, "t=1"), (308, Method::POST, "t=1")]
-    {
-        let (requests, _) = arrived(vec![page(form), redirect(code, "/b"), redirect(302, REDIRECT)]);
-        assert_eq!((requests[2].method(), requests[2].body().as_slice()), (&method, body.as_bytes()));
+    for (code, method, body) in [
+        (302, Method::GET, ""),
+        (303, Method::GET, ""),
+        (307, Method::POST, "t=1"),
+        (308, Method::POST, "t=1"),
+    ] {
+        let (requests, _) =
+            arrived(vec![page(form), redirect(code, "/b"), redirect(302, REDIRECT)]);
+        assert_eq!(
+            (requests[2].method(), requests[2].body().as_slice()),
+            (&method, body.as_bytes())
+        );
     }
 }
 
@@ -155,7 +172,9 @@ fn a_page_may_lead_home_by_itself() {
     ] {
         assert_eq!(arrived(vec![page(&body)]).1, home.replace("&amp;", "&"), "{body}");
     }
-    let post = format!("<form method=post action='{REDIRECT}'><input type=hidden name=code value=SECRET></form>");
+    let post = format!(
+        "<form method=post action='{REDIRECT}'><input type=hidden name=code value=SECRET></form>"
+    );
     assert!(stuck(vec![page(&post)]).contains("posts its answer"));
 }
 
@@ -174,7 +193,13 @@ fn every_way_ends() {
         (page("<form method=post><input type=password name=pw></form>"), "typed in"),
         (page("<p>\u{1b}[2J"), "no form"),
         (page("<form method=post><input name='\u{1b}[2J' required></form>"), "\\u{1b}[2J"),
-        (Response::builder().header(CONTENT_TYPE, "application/json").body(b"{}".to_vec()).unwrap(), "no page"),
+        (
+            Response::builder()
+                .header(CONTENT_TYPE, "application/json")
+                .body(b"{}".to_vec())
+                .unwrap(),
+            "no page",
+        ),
     ] {
         let why = stuck(vec![answer]);
         assert!(why.contains(says) && !why.contains("SECRET"), "{why}");
@@ -191,6 +216,7 @@ fn nothing_of_it_shows_in_debug() {
     let mut person = Person::new(START, REDIRECT);
     let turn = person.step(PersonEvent::Start);
     assert!(!format!("{turn:?}{person:?}").contains("SECRET"));
-    let turn = person.step(PersonEvent::Answered(redirect(302, "http://127.0.0.1:9/callback?code=SECRET")));
+    let turn = person
+        .step(PersonEvent::Answered(redirect(302, "http://127.0.0.1:9/callback?code=SECRET")));
     assert!(!format!("{turn:?}{person:?}").contains("SECRET"));
 }

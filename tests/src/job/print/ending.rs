@@ -36,7 +36,8 @@ fn ended(name: &'static str, summary: &Summary) -> Step {
         rows.push(("called", summary.called.join(", ")));
     }
     let seen = [(summary.refreshed, "a forced refresh"), (summary.stepped_up, "a step-up")];
-    let seen: Vec<&str> = seen.into_iter().filter_map(|(seen, what)| seen.then_some(what)).collect();
+    let seen: Vec<&str> =
+        seen.into_iter().filter_map(|(seen, what)| seen.then_some(what)).collect();
     if !seen.is_empty() {
         rows.push(("also", seen.join(", ")));
     }
@@ -71,7 +72,9 @@ fn refused(failure: &Failure) -> Step {
         let words = said.description.as_deref().unwrap_or_default();
         rows.push(("server said", format!("{} {words}", said.error).trim_end().to_owned()));
     }
-    rows.extend(failure.evidence().iter().map(|seen| ("answer", format!("{} {}", seen.outcome, seen.url))));
+    rows.extend(
+        failure.evidence().iter().map(|seen| ("answer", format!("{} {}", seen.outcome, seen.url))),
+    );
     rows.push(("rule", failure.rule().to_owned()));
     rows.extend(next.iter().map(|next| ("next", next.clone())));
     let kind = failure.kind();
@@ -117,9 +120,15 @@ fn retry_after(remedy: Remedy) -> Option<u64> {
 /// What to do, as far as the command line can.
 fn next_of(failure: &Failure) -> Vec<String> {
     let mut next = match (failure.kind(), failure.remedy()) {
-        (Kind::ReauthorizationRequired, _) => vec!["run it again without --no-login, and log in".to_owned()],
+        (Kind::ReauthorizationRequired, _) => {
+            vec!["run it again without --no-login, and log in".to_owned()]
+        }
         // The switches below say how.
-        (_, Remedy::Configure) if failure.switches().iter().any(|switch| option_for(*switch).is_some()) => Vec::new(),
+        (_, Remedy::Configure)
+            if failure.switches().iter().any(|switch| option_for(*switch).is_some()) =>
+        {
+            Vec::new()
+        }
         (_, remedy) => vec![advice(remedy)],
     };
     let options = failure.switches().iter().filter_map(|switch| option_for(*switch));
@@ -132,9 +141,11 @@ fn advice(remedy: Remedy) -> String {
         Remedy::Retry { after: Some(after) } => format!("run it again in {} s", after.as_secs()),
         Remedy::Retry { after: None } => "run it again later".to_owned(),
         Remedy::AskUser => "run it again and log in".to_owned(),
-        Remedy::Register => "name a client this server knows: --client-id ID (its secret in MCP_CLIENT_SECRET), or \
+        Remedy::Register => {
+            "name a client this server knows: --client-id ID (its secret in MCP_CLIENT_SECRET), or \
              --client-document URL"
-            .to_owned(),
+                .to_owned()
+        }
         Remedy::Configure => "change the arguments; --help explains them".to_owned(),
         Remedy::Report => "report it to the people who run the server".to_owned(),
     }
@@ -150,9 +161,10 @@ fn option_for(switch: Switch) -> Option<&'static str> {
         Switch::PlainHttp => Some("--allow-plain-http HOST"),
         Switch::PrivateAddress => Some("--allow-private-address HOST"),
         Switch::LegacyServers => Some("--legacy on"),
-        Switch::IssuerSlash | Switch::ParentResource | Switch::MissingTokenType | Switch::UnlistedNone => {
-            Some("leave out --strict")
-        }
+        Switch::IssuerSlash
+        | Switch::ParentResource
+        | Switch::MissingTokenType
+        | Switch::UnlistedNone => Some("leave out --strict"),
         _ => None,
     }
 }

@@ -13,7 +13,9 @@ impl Step {
         let line = escaped(&note.to_string());
         Some(match note {
             Note::Step(_) | Note::Late { .. } => return None,
-            Note::Asked { purpose, method, url } => Self::request(purpose.name(), method, &url.to_string(), false),
+            Note::Asked { purpose, method, url } => {
+                Self::request(purpose.name(), method, &url.to_string(), false)
+            }
             Note::Answered { purpose, status } => Self::answer(purpose.name(), *status),
             Note::Lost { purpose, why } => Self::lost(purpose.name(), why.kind().code()),
             Note::Chose(choice) => Self::choice(choice, line),
@@ -21,14 +23,18 @@ impl Step {
                 .with("code", kind.code())
                 .with("rule", *rule)
                 .with("subject", escaped(subject)),
-            Note::Lenient { switch, subject } => {
-                Self::new("lenient", line).with("switch", switch.name()).with("subject", escaped(subject))
+            Note::Lenient { switch, subject } => Self::new("lenient", line)
+                .with("switch", switch.name())
+                .with("subject", escaped(subject)),
+            Note::Renewed { missing, unasked } => Self::new("renewed", line)
+                .with("missing", missing.as_str())
+                .with("unasked", unasked.as_str()),
+            Note::Stray { kind, rule } => {
+                Self::new("stray", line).with("code", kind.code()).with("rule", *rule)
             }
-            Note::Renewed { missing, unasked } => {
-                Self::new("renewed", line).with("missing", missing.as_str()).with("unasked", unasked.as_str())
+            Note::Failed { kind, rule } => {
+                Self::new("gave_up", line).with("code", kind.code()).with("rule", *rule)
             }
-            Note::Stray { kind, rule } => Self::new("stray", line).with("code", kind.code()).with("rule", *rule),
-            Note::Failed { kind, rule } => Self::new("gave_up", line).with("code", kind.code()).with("rule", *rule),
             _ => Self::new("note", line.clone()).with("text", line),
         })
     }
@@ -36,15 +42,18 @@ impl Step {
     fn choice(choice: &Choice, line: String) -> Self {
         let step = Self::new("chose", line);
         match choice {
-            Choice::Resource { resource } => step.with("what", "resource").with("resource", escaped(resource)),
+            Choice::Resource { resource } => {
+                step.with("what", "resource").with("resource", escaped(resource))
+            }
             Choice::Server { issuer, document } => step
                 .with("what", "server")
                 .with("issuer", escaped(issuer))
                 .with("document", document.as_ref().map(|shown| escaped(&shown.to_string()))),
             Choice::Client(way) => step.with("what", "client").with("way", way.name()),
-            Choice::Scopes { scopes, source } => {
-                step.with("what", "scopes").with("scope", scopes.as_str()).with("source", source.name())
-            }
+            Choice::Scopes { scopes, source } => step
+                .with("what", "scopes")
+                .with("scope", scopes.as_str())
+                .with("source", source.name()),
             Choice::IssuerChanged { from, to } => {
                 step.with("what", "issuer").with("from", escaped(from)).with("to", escaped(to))
             }

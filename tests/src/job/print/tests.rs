@@ -19,7 +19,8 @@ fn read(step: &Step) -> Value {
 
 #[test]
 fn a_request_and_its_answer_share_a_row_for_people() {
-    let request = || Step::request("tools/list", &Method::POST, "http://127.0.0.1:4000/mcp?x=SECRET", true);
+    let request =
+        || Step::request("tools/list", &Method::POST, "http://127.0.0.1:4000/mcp?x=SECRET", true);
     let steps = [
         request(),
         Step::answer("tools/list", 401),
@@ -45,7 +46,12 @@ fn a_request_and_its_answer_share_a_row_for_people() {
 
 #[test]
 fn json_lines_begin_with_their_step_and_parse() {
-    let step = Step::request("tools/list", &Method::POST, "https://u:SECRET@h.example/mcp?SECRET#SECRET", false);
+    let step = Step::request(
+        "tools/list",
+        &Method::POST,
+        "https://u:SECRET@h.example/mcp?SECRET#SECRET",
+        false,
+    );
     assert_eq!(
         step.json(),
         "{\"step\":\"request\",\"purpose\":\"tools/list\",\"method\":\"POST\",\
@@ -60,9 +66,24 @@ fn json_lines_begin_with_their_step_and_parse() {
 fn notes_become_steps() {
     let scopes = || ScopeSet::read("a b").unwrap();
     for (note, name, member, value) in [
-        (Note::Answered { purpose: Purpose::ResourceMetadata, status: 404 }, "answer", "status", json!(404)),
-        (Note::Lost { purpose: Purpose::Refresh, why: Why::Timeout }, "lost", "code", json!("timeout")),
-        (Note::Chose(Choice::Client(ClientWay::Dynamic)), "chose", "way", json!("dynamic_registration")),
+        (
+            Note::Answered { purpose: Purpose::ResourceMetadata, status: 404 },
+            "answer",
+            "status",
+            json!(404),
+        ),
+        (
+            Note::Lost { purpose: Purpose::Refresh, why: Why::Timeout },
+            "lost",
+            "code",
+            json!("timeout"),
+        ),
+        (
+            Note::Chose(Choice::Client(ClientWay::Dynamic)),
+            "chose",
+            "way",
+            json!("dynamic_registration"),
+        ),
         (
             Note::Chose(Choice::Scopes { scopes: scopes(), source: ScopeSource::Challenge }),
             "chose",
@@ -81,9 +102,24 @@ fn notes_become_steps() {
             "switch",
             json!("pkce_unlisted"),
         ),
-        (Note::Renewed { missing: scopes(), unasked: ScopeSet::empty() }, "renewed", "missing", json!("a b")),
-        (Note::Rejected, "note", "text", json!("the refresh token was refused; kept, not used again")),
-        (Note::Failed { kind: Kind::Timeout, rule: "HTTP-01" }, "gave_up", "rule", json!("HTTP-01")),
+        (
+            Note::Renewed { missing: scopes(), unasked: ScopeSet::empty() },
+            "renewed",
+            "missing",
+            json!("a b"),
+        ),
+        (
+            Note::Rejected,
+            "note",
+            "text",
+            json!("the refresh token was refused; kept, not used again"),
+        ),
+        (
+            Note::Failed { kind: Kind::Timeout, rule: "HTTP-01" },
+            "gave_up",
+            "rule",
+            json!("HTTP-01"),
+        ),
     ] {
         let step = read(&Step::note(&note).unwrap());
         assert_eq!((&step["step"], &step[member]), (&json!(name), &value), "{note}");
@@ -97,7 +133,11 @@ fn a_failure_says_what_where_which_rule_and_what_next() {
         .with_subject("https://as.example")
         .with_purpose(Purpose::ServerMetadata)
         .with_switch(Switch::PkceUnlisted)
-        .with_said(Said { error: "other".to_owned(), description: Some("no".to_owned()), status: Some(400) })
+        .with_said(Said {
+            error: "other".to_owned(),
+            description: Some("no".to_owned()),
+            status: Some(400),
+        })
         .with_evidence(vec![Evidence {
             purpose: Purpose::ServerMetadata,
             url: "https://as.example/.well-known/oauth-authorization-server".to_owned(),
@@ -105,12 +145,17 @@ fn a_failure_says_what_where_which_rule_and_what_next() {
         }]);
     let step = Step::outcome(&Outcome::from(failure));
     let seen = read(&step);
-    assert!(step.json().starts_with("{\"outcome\":\"failed\",\"code\":\"pkce_unsupported\",\"remedy\":\"configure\""));
+    assert!(step.json().starts_with(
+        "{\"outcome\":\"failed\",\"code\":\"pkce_unsupported\",\"remedy\":\"configure\""
+    ));
     assert_eq!(seen["rule"], "ASM-12");
     assert_eq!(seen["switches"], json!(["pkce_unlisted"]));
     assert_eq!(seen["said"]["error_description"], "no");
     assert_eq!(seen["evidence"][0]["outcome"], "200");
-    assert_eq!(seen["next"], json!(["if you trust this server all the same: --allow-unlisted-pkce ISSUER"]));
+    assert_eq!(
+        seen["next"],
+        json!(["if you trust this server all the same: --allow-unlisted-pkce ISSUER"])
+    );
     let lines = shown(Format::Human, &[step]);
     assert!(lines[0].starts_with("  failed: pkce_unsupported: "));
     assert!(lines.iter().any(|line| line.contains("--allow-unlisted-pkce")));
@@ -135,7 +180,8 @@ fn every_kind_and_every_switch_has_something_to_do_next() {
     ] {
         let failure = Failure::new(Kind::EndpointsIncoherent, "X-01").with_switch(switch);
         let next = read(&Step::outcome(&failure.into()))["next"][0].as_str().unwrap().to_owned();
-        let option = next.split_whitespace().find(|word| word.starts_with("--")).unwrap().to_owned();
+        let option =
+            next.split_whitespace().find(|word| word.starts_with("--")).unwrap().to_owned();
         assert!(help.contains(&option), "{switch:?}: {next}");
     }
 }
@@ -145,7 +191,11 @@ fn other_endings() {
     let retry = Remedy::Retry { after: Some(std::time::Duration::from_secs(7)) };
     let seen = read(&Step::outcome(&Fault::new("transient", "busy\u{7}", "", retry).into()));
     assert_eq!((&seen["retry_after"], &seen["message"]), (&json!(7), &json!("busy\\u{7}")));
-    let summary = Summary { tools: vec!["t".to_owned()], version: "2026-07-28".to_owned(), ..Summary::default() };
+    let summary = Summary {
+        tools: vec!["t".to_owned()],
+        version: "2026-07-28".to_owned(),
+        ..Summary::default()
+    };
     for (outcome, name, status) in [
         (Outcome::Authorized(summary.clone()), "authorized", 0),
         (Outcome::Open(summary), "open", 0),

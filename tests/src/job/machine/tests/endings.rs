@@ -64,7 +64,12 @@ fn a_session_is_ended_after_a_failure_too_and_a_401_to_that_bothers_nobody_trans
 
 #[test]
 fn a_cut_stream_is_asked_for_again_but_a_call_is_not_trans_17() {
-    let cut = || Response::builder().header(CONTENT_TYPE, "text/event-stream").body(b": hi\n\n".to_vec()).unwrap();
+    let cut = || {
+        Response::builder()
+            .header(CONTENT_TYPE, "text/event-stream")
+            .body(b": hi\n\n".to_vec())
+            .unwrap()
+    };
     let mut model = open(Era::Modern, |_| {});
     let mut cuts = 1;
     let mut server = |request: &Request<Vec<u8>>| {
@@ -90,10 +95,17 @@ fn pages_are_followed_to_an_end_step_16() {
         move |request: &Request<Vec<u8>>| {
             let asked = message(request.body());
             page += 1;
-            let next = if endless { Some(format!("p{page}")) } else { (page < 3).then(|| "p".repeat(page)) };
+            let next = if endless {
+                Some(format!("p{page}"))
+            } else {
+                (page < 3).then(|| "p".repeat(page))
+            };
             let result = json!({"tools": [{"name": format!("t{page}")}], "nextCursor": next});
             let body = json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}).to_string();
-            Response::builder().header(CONTENT_TYPE, "application/json").body(body.into_bytes()).unwrap()
+            Response::builder()
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.into_bytes())
+                .unwrap()
         }
     };
     let run1 = run(job(&[URL, "--era", "modern"]), pages(false), |_| nothing());
@@ -103,8 +115,12 @@ fn pages_are_followed_to_an_end_step_16() {
     assert_eq!((run2.code(), run2.sent.len()), ("mcp_endless_list", 17));
     let same = |request: &Request<Vec<u8>>| {
         let id = message(request.body())["id"].clone();
-        let body = json!({"jsonrpc": "2.0", "id": id, "result": {"tools": [], "nextCursor": "p"}}).to_string();
-        Response::builder().header(CONTENT_TYPE, "application/json").body(body.into_bytes()).unwrap()
+        let body = json!({"jsonrpc": "2.0", "id": id, "result": {"tools": [], "nextCursor": "p"}})
+            .to_string();
+        Response::builder()
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.into_bytes())
+            .unwrap()
     };
     assert_eq!(run(job(&[URL, "--era", "modern"]), same, |_| nothing()).sent.len(), 2);
 }
@@ -120,22 +136,32 @@ fn a_server_that_repeats_the_token_is_not_quoted() {
             let asked = message(request.body());
             let mut body = json!({"jsonrpc": "2.0", "id": asked["id"]});
             body[member] = value.clone();
-            if member == "result" && asked["method"] == "tools/list" && value.get("tools").is_none() {
+            if member == "result" && asked["method"] == "tools/list" && value.get("tools").is_none()
+            {
                 body[member] = json!({"tools": []});
             }
-            Response::builder().header(CONTENT_TYPE, "application/json").body(body.to_string().into_bytes()).unwrap()
+            Response::builder()
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.to_string().into_bytes())
+                .unwrap()
         };
         // The harness looks into every line.
         let run = run(job(&[URL, "--era", "modern", "--call", "x"]), server, |_| Ok(held(1)));
-        assert!(run.lines.iter().any(|line| line.contains("repeats the access token")), "{:?}", run.lines);
+        assert!(
+            run.lines.iter().any(|line| line.contains("repeats the access token")),
+            "{:?}",
+            run.lines
+        );
     }
 }
 
 #[test]
 fn no_answer_at_all_says_so() {
-    for (why, code, retry) in
-        [(Why::Connect, "transient", true), (Why::Tls, "tls", false), (Why::Timeout, "timeout", true)]
-    {
+    for (why, code, retry) in [
+        (Why::Connect, "transient", true),
+        (Why::Tls, "tls", false),
+        (Why::Timeout, "timeout", true),
+    ] {
         let mut job = job(&[URL]);
         let _ = job.on(Happened::Start);
         let _ = job.on(Happened::Settled(nothing().map_err(Arc::new)));
@@ -157,5 +183,7 @@ fn events_out_of_turn_end_it() {
 #[test]
 fn scopes_of_the_command_line_are_asked_for() {
     let turn = job(&[URL, "--scope", "a b"]).on(Happened::Start);
-    assert!(matches!(turn.action, Action::Acquire { scopes, may_ask: false } if scopes.as_str() == "a b"));
+    assert!(
+        matches!(turn.action, Action::Acquire { scopes, may_ask: false } if scopes.as_str() == "a b")
+    );
 }
