@@ -22,3 +22,5 @@ mod canary;
 mod runtimes;
 #[path = "contract/same.rs"]
 mod same;
+#[path = "contract/token_use.rs"]
+mod token_use;

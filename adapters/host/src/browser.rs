@@ -171,7 +171,7 @@ mod tests {
     const URL: &str = "https://as.example/authorize?a=$(calc)&b=%25&c=`id`&d='\"^|;";
 
     #[test]
-    fn the_url_is_one_argument_host_168_host_170() {
+    fn the_url_is_one_argument_authz_08_host_168_host_170() {
         let of = |wish: &str| -> Vec<Vec<String>> {
             let text = |word: &OsStr| word.to_str().unwrap().to_owned();
             commands(&wish.into(), URL)

@@ -67,7 +67,7 @@ fn offers(launcher: Launcher) -> usize {
 }
 
 #[test]
-fn a_browser_that_works_needs_no_offer() {
+fn the_system_browser_gets_the_page_and_needs_no_offer_nat_07() {
     assert_eq!(offers(Launcher::Works), 0);
 }
 

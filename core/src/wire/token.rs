@@ -766,10 +766,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_neither_kept_nor_shown_tok_16_tok_18_host_214_host_220() {
+    fn what_is_not_ours_is_neither_kept_nor_shown_tok_16_tok_18_host_214() {
         let vendor = ",\"id_token\":\"ID-CANARY\",\"vendor\":{\"x\":[\"VENDOR-CANARY\"]}";
         let tokens = granted(&format!("{vendor},\"refresh_token\":\"RT-CANARY\"")).unwrap();
         assert!(!format!("{tokens:?}").contains("CANARY"));
+    }
+
+    #[test]
+    fn access_tokens_are_opaque_res_10_host_220() {
+        // {"alg":"none"} and {"iss":"https://evil.example","aud":"nobody","exp":1}
+        let jwt = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2V2aWwuZXhhbXBsZSIsImF1ZCI6Im5vYm9keSIsImV4cCI6MX0.";
+        let body = format!(r#"{{"access_token":"{jwt}","token_type":"Bearer","expires_in":60}}"#);
+        let tokens = read_tokens(&answer(200, &body), &rules()).unwrap();
+        assert_eq!(tokens.access_token.expose(), jwt);
+        assert_eq!(tokens.lifetime, Some(Duration::from_secs(60)));
     }
 
     #[test]

@@ -37,7 +37,7 @@ scripts! {
         sim.expect_no_call();
     }
 
-    a_refresh_sends_what_was_recorded_ref_01_ref_16_bind_06_host_235(sim = by_hand()) {
+    a_refresh_sends_what_was_recorded_and_asks_for_no_more_ref_01_ref_02_ref_10_ref_13_ref_16_bind_06_host_235(sim = by_hand()) {
         logged_in(sim, &tokens(1, 60));
         sim.at(60);
         let caller = sim.acquire("");

@@ -85,7 +85,7 @@ pub fn a_trusted_server_is_answered(make: Make) {
 }
 
 /// Expired, for another host, of an unknown authority: nothing is sent, with or without TLS.
-pub fn certificates_that_prove_nothing_host_075(make: Make) {
+pub fn certificates_that_prove_nothing_host_075_prm_19_sec_12(make: Make) {
     let honest = identity("as.example", false);
     let expired = identity("as.example", true);
     let other = identity("evil.example", false);
@@ -101,7 +101,7 @@ pub fn certificates_that_prove_nothing_host_075(make: Make) {
 }
 
 /// A server that knows no modern TLS, one that speaks none, and one that never answers.
-pub fn protocols_that_are_too_old_or_none_host_075(make: Make) {
+pub fn protocols_that_are_too_old_or_none_host_075_sec_12(make: Make) {
     let authority = identity("as.example", false).authority;
     let http = trusting(make, &authority);
     // A fatal alert: protocol version.

@@ -185,8 +185,8 @@ macro_rules! http_contract {
             }
             handshake {
                 a_trusted_server_is_answered,
-                certificates_that_prove_nothing_host_075,
-                protocols_that_are_too_old_or_none_host_075,
+                certificates_that_prove_nothing_host_075_prm_19_sec_12,
+                protocols_that_are_too_old_or_none_host_075_sec_12,
             }
         }
 

@@ -124,7 +124,7 @@ fn a_request_may_come_byte_by_byte() {
 }
 
 #[test]
-fn pages_are_fixed_and_fenced_in_host_198() {
+fn pages_are_fixed_fenced_in_and_redirect_nowhere_sec_13_host_198() {
     for shown in [
         Page::Authorized,
         Page::Denied,
