@@ -263,12 +263,14 @@ fn find_sources(folder: &Path, into: &mut Vec<PathBuf>) -> io::Result<()> {
 /// The names of a source's tests and scripts, each with its line.
 ///
 /// A test is a function under an attribute whose path ends in `test` (or inside `proptest!`); a
-/// script is an entry of `scripts!`. Comments are skipped; strings are not told apart, since no
+/// script is an entry of `scripts!`, a case of a contract a lone name in a list of `@cases`. Comments
+/// are skipped; strings are not told apart, since no
 /// string of ours begins a line with `fn`.
 fn names(source: &str) -> Vec<(&str, usize)> {
     let mut found = Vec::new();
     let mut marked = false;
     let mut scripts_end: Option<&str> = None;
+    let mut cases_end: Option<&str> = None;
     for (index, full) in source.lines().enumerate() {
         let line = full.trim_start();
         let indent = &full[..full.len() - line.len()];
@@ -286,7 +288,17 @@ fn names(source: &str) -> Vec<(&str, usize)> {
             }
             continue;
         }
-        if line.starts_with("scripts!") {
+        if let Some(outer) = cases_end {
+            if indent == outer && line.starts_with('}') {
+                cases_end = None;
+            } else if let Some(name) = word(line)
+                && &line[name.len()..] == ","
+            {
+                found.push((name, index + 1));
+            }
+        } else if line.contains("! { @cases ") {
+            cases_end = Some(indent);
+        } else if line.starts_with("scripts!") {
             scripts_end = Some(indent);
         } else if let Some(attribute) = line.strip_prefix("#[") {
             let path = attribute.split(['(', ']']).next().unwrap_or_default();
@@ -342,6 +354,10 @@ mod tests {
         );
         let tests: Vec<&str> = names(source).into_iter().map(|(name, _)| name).collect();
         assert_eq!(tests, ["one_www_02", "two_sec_05_host_033"]);
+        let source = "    $crate::contract! { @cases $make;\n        topic {\n            \
+                      three_prm_19,\n        }\n    }\n    other_www_04,\n";
+        let tests: Vec<&str> = names(source).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(tests, ["three_prm_19"]);
         let source = concat!(
             "scripts! {\n    name_ref_04(sim = begin()) {\n        sim_at(0);\n    }\n",
             "    /// Words.\n    other_ref_05(\n        sim = x\n    ) {\n    }\n}\n",
