@@ -435,7 +435,7 @@ pub enum Misuse {
     EntropyRepeated,
     /// The waiter's id belongs to another request that is still unsettled. Use a fresh id.
     WaiterInUse,
-    /// The status is not one that refuses a request (400, 401, 403). Deliver the answer instead.
+    /// The answer refuses nothing: it is no 401, no 403, and no 400 with a challenge. Deliver it.
     NotARefusal,
     /// The monotonic clock went back.
     ClockWentBack,
@@ -446,7 +446,7 @@ impl fmt::Display for Misuse {
         f.write_str(match self {
             Self::EntropyRepeated => "the random bytes of this step were used before",
             Self::WaiterInUse => "this waiter is still unsettled",
-            Self::NotARefusal => "only 400, 401 and 403 answers are challenges",
+            Self::NotARefusal => "only 401, 403, and 400 with a challenge, refuse a request",
             Self::ClockWentBack => "the monotonic clock went back",
         })
     }

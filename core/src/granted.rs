@@ -23,6 +23,8 @@ pub struct Granted {
     pub(crate) scopes: Option<ScopeSet>,
     pub(crate) life: Life,
     pub(crate) area: Area,
+    /// Fresh, and refused all the same: not to be handed out without asking the session.
+    pub(crate) retired: bool,
 }
 
 /// How long an access token is believed. Whichever clock says first decides (HOST-313, HOST-314).
@@ -103,6 +105,14 @@ impl Granted {
     #[must_use]
     pub const fn scopes(&self) -> Option<&ScopeSet> {
         self.scopes.as_ref()
+    }
+
+    /// Whether a caller who needs these scopes may use the token as it is. If not, the session has
+    /// to be asked; it may hand out this very grant all the same.
+    #[must_use]
+    pub fn usable(&self, scopes: &ScopeSet, wall: Timestamp, mono: Monotonic) -> bool {
+        let covers = || self.scopes.as_ref().is_some_and(|held| held.covers(scopes));
+        !self.retired && !self.life.over(wall, mono) && (scopes.is_empty() || covers())
     }
 
     /// How long the token is believed.

@@ -3,6 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
@@ -135,9 +136,13 @@ pub(crate) enum Value {
     Signed(Signature),
 }
 
-/// Whether an HTTP status is a refusal that belongs in [`Input::Challenge`] when it comes with a
-/// token, or for want of one.
+/// Whether an answer of the MCP server is a refusal that belongs in [`Input::Challenge`]: 401, 403,
+/// and a 400 that carries a challenge. A bare 400 is a matter of the MCP protocol (TRANS-20).
 #[must_use]
-pub fn is_refusal(status: StatusCode) -> bool {
-    matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+pub fn is_refusal(status: StatusCode, headers: &HeaderMap) -> bool {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+        StatusCode::BAD_REQUEST => headers.contains_key(WWW_AUTHENTICATE),
+        _ => false,
+    }
 }

@@ -7,7 +7,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, LOCATION};
 use http::response::Parts;
 use http::{HeaderMap, Request, StatusCode};
 use mcp_authz_core::address::Addresses;
@@ -217,7 +217,7 @@ impl Attempt {
             let failure = Arc::new(Failure::new(Kind::OriginMismatch, "HOST-055"));
             return Err(ExchangeError::Refused { failure, answer: Box::new(answer) });
         }
-        if self.attempts >= MOST_ATTEMPTS || !refused(answer.status(), answer.headers()) {
+        if self.attempts >= MOST_ATTEMPTS || !is_refusal(answer.status(), answer.headers()) {
             return Ok(Verdict::Done(answer));
         }
         let refusal = Refusal {
@@ -230,12 +230,6 @@ impl Attempt {
         };
         Ok(Verdict::Refused(answer, refusal))
     }
-}
-
-/// Whether an answer goes to the session. A bare 400 is a matter of the MCP protocol (TRANS-20).
-fn refused(status: StatusCode, headers: &HeaderMap) -> bool {
-    is_refusal(status)
-        && (status != StatusCode::BAD_REQUEST || headers.contains_key(WWW_AUTHENTICATE))
 }
 
 /// Whether an answer sends a request with a token to where the token may not go. A redirect within
@@ -257,7 +251,7 @@ fn leads_out(request: &Request<Vec<u8>>, answer: &Answer, area: &Area) -> bool {
 pub(crate) fn unrefused(
     enough: &mut (impl FnMut(&Parts, &[u8]) -> bool + ?Sized),
 ) -> impl FnMut(&Parts, &[u8]) -> bool {
-    |head, piece| !refused(head.status, &head.headers) && enough(head, piece)
+    |head, piece| !is_refusal(head.status, &head.headers) && enough(head, piece)
 }
 
 fn unsent(kind: Kind, rule: &'static str) -> ExchangeError {

@@ -40,12 +40,10 @@ impl Published {
     pub fn live(&self, scopes: &ScopeSet, clock: &dyn Clock) -> Option<(Arc<Granted>, bool)> {
         let granted = self.granted()?;
         let (wall, mono) = (clock.wall(), clock.mono());
-        let life = granted.life();
-        let serves = scopes.is_empty() || granted.scopes().is_some_and(|held| held.covers(scopes));
-        if life.over(wall, mono) || !serves {
+        if !granted.usable(scopes, wall, mono) {
             return None;
         }
-        let nudge = life.ageing(wall, mono) && self.nudge(mono);
+        let nudge = granted.life().ageing(wall, mono) && self.nudge(mono);
         Some((granted, nudge))
     }
 

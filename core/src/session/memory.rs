@@ -43,7 +43,7 @@ pub(crate) struct Memory {
     pub(crate) refreshed: Option<Monotonic>,
     /// No refresh ahead of time before this.
     pub(crate) ahead_after: Option<Monotonic>,
-    /// A fresh token that the server refused all the same: a caller who asks gets a login, not it.
+    /// A fresh token that the server refused all the same: who may ask a person gets a login instead.
     pub(crate) useless: Option<Epoch>,
     /// The store refused the newest record.
     pub(crate) unsaved: bool,
@@ -234,6 +234,7 @@ impl Memory {
             scopes: grant.granted.clone(),
             life,
             area: area(config, class),
+            retired: self.useless == Some(Epoch(self.epoch)),
         })
     }
 }

@@ -143,7 +143,7 @@ impl Session {
         let waiter = match input {
             Input::Acquire(acquire) => Some(acquire.waiter),
             Input::Challenge(challenge) => {
-                if !is_refusal(challenge.status) {
+                if !is_refusal(challenge.status, &challenge.headers) {
                     return Err(Misuse::NotARefusal);
                 }
                 Some(challenge.waiter)
@@ -168,12 +168,15 @@ impl Session {
 
     fn acquire(&mut self, acquire: Acquire) {
         let memory = &self.body.memory;
+        // Who may ask a person wants a login; anybody else tries it, and the server decides.
+        let useless =
+            memory.useless.filter(|useless| acquire.may_ask && Some(*useless) == memory.current());
         let want = Want {
             cause: Cause::Asked,
             may_ask: acquire.may_ask,
             scopes: acquire.scopes.clone(),
             wanted: acquire.scopes,
-            over: memory.useless.filter(|useless| Some(*useless) == memory.current()),
+            over: useless,
             since: memory.current(),
             again: false,
             pointer: None,
@@ -223,7 +226,7 @@ impl Session {
         // The caller has had a fresh token for this very request, and it did not help (STEP-12).
         let again = cause == Cause::Refused && challenge.again && !outdated;
         if again {
-            self.body.memory.useless = current;
+            self.retire(now);
             if pointer.is_some() || !self.body.memory.may_have_moved() {
                 return self.refuse(challenge.waiter, unhelped(), now);
             }
@@ -249,6 +252,16 @@ impl Session {
             }
         }
         self.park(challenge.waiter, want);
+    }
+
+    /// A fresh token was refused: from now on only those get it who ask the session.
+    fn retire(&mut self, now: &mut Now) {
+        let memory = &mut self.body.memory;
+        if memory.useless != memory.current() {
+            memory.useless = memory.current();
+            memory.republish(&self.config);
+            now.out.told.push(Told::Publish(memory.published.clone()));
+        }
     }
 
     /// What a step-up must have asked for, or why there is none (STEP-07, STEP-08).

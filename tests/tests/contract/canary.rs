@@ -4,7 +4,7 @@
 use mcp_authz_tests::model::{AuthMethod, Consent};
 use mcp_authz_tests::serve::{self, Served};
 
-use crate::runtimes::{Ran, on_async_std, on_tokio, on_ureq, options};
+use crate::runtimes::{RUNTIMES, options};
 
 /// Everything that went over the wire and must not be seen.
 fn secrets(served: &Served) -> Vec<String> {
@@ -27,11 +27,7 @@ fn secrets(served: &Served) -> Vec<String> {
 #[test]
 fn no_secret_is_printed_tok_18_host_302() {
     for format in ["--json", "--headless"] {
-        for (runtime, run) in [
-            ("ureq", on_ureq as fn(&_, &_) -> Ran),
-            ("tokio", on_tokio),
-            ("async-std", on_async_std),
-        ] {
+        for (runtime, run) in RUNTIMES {
             let served = serve::embedded(|at| {
                 at.server.consent = Consent::Form;
                 at.server.registration.assigns = Some(AuthMethod::Post);

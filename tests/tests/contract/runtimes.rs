@@ -9,6 +9,13 @@ use mcp_authz_tests::serve::Served;
 
 use crate::{asynchronous, blocking};
 
+/// The job on one runtime.
+pub(crate) type Run = fn(&Options, &Served) -> Ran;
+
+/// Every runtime.
+pub(crate) const RUNTIMES: [(&str, Run); 3] =
+    [("ureq", on_ureq), ("tokio", on_tokio), ("async-std", on_async_std)];
+
 /// What one run printed, and how it ended.
 pub(crate) struct Ran {
     pub(crate) lines: Vec<String>,

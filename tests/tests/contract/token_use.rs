@@ -3,10 +3,7 @@
 use mcp_authz_tests::model::{Endpoint, Fault, Literal};
 use mcp_authz_tests::serve;
 
-use crate::runtimes::{Ran, on_async_std, on_tokio, on_ureq, options};
-
-const RUNTIMES: [(&str, fn(&mcp_authz_tests::job::Options, &serve::Served) -> Ran); 3] =
-    [("ureq", on_ureq), ("tokio", on_tokio), ("async-std", on_async_std)];
+use crate::runtimes::{RUNTIMES, options};
 
 fn arguments() -> [&'static str; 4] {
     ["--json", "--headless", "--refresh", "http://127.0.0.1:1/mcp"]
