@@ -2,6 +2,7 @@
 //!
 //! Dangerous openings are gathered behind [`Builder::danger`], each bound to one issuer or host.
 
+use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -105,7 +106,6 @@ impl Default for Times {
 }
 
 /// The whole configuration of one session: one MCP URL, one account.
-#[derive(Debug)]
 pub struct Config {
     pub(crate) mcp: McpUrl,
     /// The canonical MCP URL once more, to be shared.
@@ -129,6 +129,17 @@ pub struct Config {
     pub(crate) protocol_version: HeaderValue,
     pub(crate) times: Times,
     pub(crate) prefixes: Vec<Arc<str>>,
+}
+
+/// Shows what it is for and how strict; a URL's query, a client's secret and a token stay out.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("mcp_url", &self.mcp.shown())
+            .field("account", &self.account)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A Client ID Metadata Document of ours.
@@ -179,9 +190,13 @@ impl Config {
         self.issuers.iter().filter(named)
     }
 
-    pub(crate) fn client_for(&self, issuer: &str) -> Option<&PreRegistered> {
+    /// The credentials for an issuer. Those without one belong to the first issuer that was `met`,
+    /// or a resource could have them sent to whom it likes by naming another (HOST-163).
+    pub(crate) fn client_for(&self, issuer: &str, met: Option<&str>) -> Option<&PreRegistered> {
         let named = |client: &&PreRegistered| client.issuer.as_deref() == Some(issuer);
-        let unnamed = |client: &&PreRegistered| client.issuer.is_none();
+        let unnamed = |client: &&PreRegistered| {
+            client.issuer.is_none() && met.is_none_or(|met| met == issuer)
+        };
         self.clients.iter().find(named).or_else(|| self.clients.iter().find(unnamed))
     }
 }
@@ -528,6 +543,8 @@ impl Builder {
         if strict
             && (self.issuers.iter().any(lenient)
                 || self.legacy == Some(true)
+                || self.private_scheme
+                || !self.prefixes.is_empty()
                 || !self.plain_http.is_empty()
                 || !self.private_hosts.is_empty())
         {

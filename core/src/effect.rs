@@ -298,7 +298,6 @@ pub struct Limits {
 }
 
 /// How a request ended.
-#[derive(Debug)]
 pub enum Reply {
     /// A whole answer within the limits; the body is unparsed.
     Answered(http::Response<Vec<u8>>),
@@ -306,6 +305,21 @@ pub enum Reply {
     NotSent(Why),
     /// Anything else: the server may have acted on it.
     MaybeSent(Why),
+}
+
+/// Shows the status and the length only: headers and bodies hold codes and tokens.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered(response) => f
+                .debug_struct("Answered")
+                .field("status", &response.status().as_u16())
+                .field("bytes", &response.body().len())
+                .finish_non_exhaustive(),
+            Self::NotSent(why) => f.debug_tuple("NotSent").field(why).finish(),
+            Self::MaybeSent(why) => f.debug_tuple("MaybeSent").field(why).finish(),
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -477,12 +491,19 @@ impl fmt::Debug for StoreRequest {
 
 /// Names one record: its kind and the strings it belongs to, joined so that no two tuples of
 /// strings give one key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// `binding`, `client` or `grant`.
     pub kind: RecordKind,
     /// A JSON array of the strings. Not secret, not fit for a file name as it is.
     pub name: String,
+}
+
+/// Shows the kind only: the strings are URLs, whose queries may hold a key of the person's.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// The kinds of record.

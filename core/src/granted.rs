@@ -133,7 +133,6 @@ impl fmt::Debug for Granted {
         f.debug_struct("Granted")
             .field("epoch", &self.epoch)
             .field("issuer", &self.issuer)
-            .field("resource", &self.resource)
             .field("scopes", &self.scopes)
             .field("life", &self.life)
             .finish_non_exhaustive()

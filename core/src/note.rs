@@ -116,7 +116,7 @@ pub struct Edge {
 pub enum Choice {
     /// Found at this URL: the resource names its authorization servers.
     Resource {
-        /// The raw resource identifier.
+        /// The resource identifier, without a query (HOST-304).
         resource: Arc<str>,
     },
     /// This authorization server, from this document.

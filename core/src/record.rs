@@ -16,12 +16,21 @@ use crate::secret::{Secret, written_option};
 use crate::time::Timestamp;
 use crate::wire::client_auth::{Credentials, Method};
 use crate::wire::registration::Management;
-use crate::wire::url::ServerUrl;
+use crate::wire::url::{Reach, ServerUrl};
 
 /// The newest format this version writes, and the newest it reads.
 pub(crate) const FORMAT: u32 = 1;
 
-type Unknown = serde_json::Map<String, serde_json::Value>;
+/// Members of a newer version, kept and never shown: nobody here knows which are secret.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Unknown(serde_json::Map<String, serde_json::Value>);
+
+impl core::fmt::Debug for Unknown {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Unknown({})", self.0.len())
+    }
+}
 
 /// A record in memory, and the generation the store has of it; `None` if it has none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -133,6 +142,12 @@ pub(crate) struct Grant {
 pub(crate) trait Document: Serialize + DeserializeOwned {
     fn key(&self) -> Key;
 
+    /// Whether its URLs are such as may be used today: a store can be edited, and a switch that was
+    /// on when it was written can be off (SEC-05).
+    fn sound(&self, _: &Reach) -> bool {
+        true
+    }
+
     /// The store operation that writes it.
     fn swap(&self, expected: Option<u64>) -> StoreRequest {
         // Writing to memory cannot fail for these types; an empty record is refused on reading.
@@ -190,5 +205,11 @@ impl Document for Client {
 impl Document for Grant {
     fn key(&self) -> Key {
         grant_key(&self.issuer, &self.resource, &self.client_id, &self.account)
+    }
+
+    fn sound(&self, reach: &Reach) -> bool {
+        let revocation = self.revocation_endpoint.as_ref();
+        self.token_endpoint.recheck("token_endpoint", reach).is_ok()
+            && revocation.is_none_or(|url| url.recheck("revocation_endpoint", reach).is_ok())
     }
 }

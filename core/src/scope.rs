@@ -14,7 +14,7 @@ pub const LONGEST_SET: usize = 4096;
 /// A de-duplicated scope set in first-seen order, held as it is written on the wire: tokens joined
 /// by single spaces (RFC 6749 §3.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct ScopeSet(String);
 
 /// Why a text is no scope set.
@@ -147,6 +147,32 @@ impl ScopeSet {
         &self.0
     }
 }
+
+/// What is read back from a record is held to the same alphabet and limits.
+impl TryFrom<String> for ScopeSet {
+    type Error = ScopeFault;
+
+    fn try_from(text: String) -> Result<Self, ScopeFault> {
+        Self::read(&text)
+    }
+}
+
+impl From<ScopeSet> for String {
+    fn from(set: ScopeSet) -> Self {
+        set.0
+    }
+}
+
+impl fmt::Display for ScopeFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alphabet => "a scope holds a character that no scope may hold",
+            Self::Limit => "a scope set is over its limit",
+        })
+    }
+}
+
+impl core::error::Error for ScopeFault {}
 
 impl fmt::Display for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,8 @@
 //! the session and its HTTP port, and the person is played or shown the page.
 
 use core::pin::pin;
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::{mem, thread};
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::StreamExt;
@@ -19,6 +21,7 @@ use mcp_authz_tests::job::{Action, Event, Job, LARGEST_ANSWER, Options, Outcome,
 pub(crate) struct Face {
     show: Show,
     browser: bool,
+    paste: bool,
     visits: UnboundedSender<Visit>,
 }
 
@@ -27,7 +30,8 @@ impl Face {
     pub(crate) fn new(show: &Show, options: &Options) -> (Self, UnboundedReceiver<Visit>) {
         let (visits, queue) = unbounded();
         let browser = options.person == Who::Browser;
-        (Self { show: show.clone(), browser, visits }, queue)
+        let paste = options.pastes(io::stdin().is_terminal());
+        (Self { show: show.clone(), browser, paste, visits }, queue)
     }
 }
 
@@ -36,7 +40,7 @@ impl Observer for Face {
         self.show.told(told);
         if let Told::Open(visit) = told {
             if self.browser {
-                self.show.step(&Step::open(visit));
+                self.show.step(&Step::open(visit, self.paste));
             }
             // Nobody listens any more once the job is over.
             let _over = self.visits.unbounded_send(visit.clone());
@@ -120,7 +124,13 @@ async fn meet<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     mut visits: UnboundedReceiver<Visit>,
     show: &Show,
 ) -> Outcome {
+    let mut paste = options.pastes(io::stdin().is_terminal());
     while let Some(visit) = visits.next().await {
+        if mem::take(&mut paste) {
+            let (session, show) = (session.clone(), show.clone());
+            // Not the runtime's: it would wait at its end for a person who types no more.
+            thread::spawn(move || pasted(&session, &show));
+        }
         if visit.reissued || options.person != Who::Headless {
             continue;
         }
@@ -136,6 +146,19 @@ async fn meet<H: AsyncHttp, L: AsyncListener, R: Runtime>(
         }
     }
     core::future::pending().await
+}
+
+/// Hands in each address that the person pastes, until standard input ends or the session does.
+fn pasted<H: AsyncHttp, L: AsyncListener, R: Runtime>(session: &AuthSession<H, L, R>, show: &Show) {
+    for line in io::stdin().lock().lines().map_while(Result::ok) {
+        if line.trim().is_empty() {
+            continue;
+        }
+        match block_on(session.deliver(Callback::url(line.trim()))) {
+            Ok(page) => show.step(&Step::pasted(page)),
+            Err(_stopped) => return,
+        }
+    }
 }
 
 async fn play<H: AsyncHttp>(

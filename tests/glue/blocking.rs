@@ -1,9 +1,10 @@
 //! The job of the example clients on the threaded driver: what the pure job wants done is done with
 //! the session and its HTTP port, and the person is played on a thread or shown the page.
 
+use std::io::{self, BufRead as _, IsTerminal as _};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::{mem, thread};
 
 use mcp_authz_core::effect::{Limits, Page, Reply, Told, Visit};
 use mcp_authz_core::failure::Failure;
@@ -18,6 +19,7 @@ use mcp_authz_tests::job::{Action, Event, Job, LARGEST_ANSWER, Options, Outcome,
 pub(crate) struct Face {
     show: Show,
     browser: bool,
+    paste: bool,
     visits: Sender<Visit>,
 }
 
@@ -26,7 +28,8 @@ impl Face {
     pub(crate) fn new(show: &Show, options: &Options) -> (Self, Receiver<Visit>) {
         let (visits, queue) = channel();
         let browser = options.person == Who::Browser;
-        (Self { show: show.clone(), browser, visits }, queue)
+        let paste = options.pastes(io::stdin().is_terminal());
+        (Self { show: show.clone(), browser, paste, visits }, queue)
     }
 }
 
@@ -35,7 +38,7 @@ impl Observer for Face {
         self.show.told(told);
         if let Told::Open(visit) = told {
             if self.browser {
-                self.show.step(&Step::open(visit));
+                self.show.step(&Step::open(visit, self.paste));
             }
             // Nobody listens any more once the job is over.
             let _over = self.visits.send(visit.clone());
@@ -56,7 +59,10 @@ pub(crate) fn run<H: Http + Clone, L: Listener>(
     let person = {
         let (options, session, http) = (options.clone(), session.clone(), http.clone());
         let (show, stuck) = (show.clone(), Arc::clone(&stuck));
-        move || meet(&options, &session, &http, visits, &show, &stuck)
+        move || {
+            let _leaving = Leaving { session: &session, stuck: &stuck };
+            meet(&options, &session, &http, visits, &show, &stuck);
+        }
     };
     // The thread ends with the program: a person may look at a page for as long as they like.
     thread::spawn(person);
@@ -113,6 +119,22 @@ fn told(refusal: mcp_authz_tests::job::Refusal) -> Refusal {
     Refusal { epoch, status, headers, operation, again, may_ask }
 }
 
+/// Sees that nobody waits for a person who is gone, whatever made them go.
+struct Leaving<'a, H: Http, L: Listener> {
+    session: &'a AuthSession<H, L>,
+    stuck: &'a Mutex<Option<Outcome>>,
+}
+
+impl<H: Http, L: Listener> Drop for Leaving<'_, H, L> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let outcome = Outcome::stuck("the thread that plays the person broke off");
+            *self.stuck.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+            let _stopped = self.session.cancel();
+        }
+    }
+}
+
 /// Meets each page: plays the person, or leaves it to the one at the browser.
 fn meet<H: Http, L: Listener>(
     options: &Options,
@@ -122,7 +144,12 @@ fn meet<H: Http, L: Listener>(
     show: &Show,
     stuck: &Mutex<Option<Outcome>>,
 ) {
+    let mut paste = options.pastes(io::stdin().is_terminal());
     for visit in visits {
+        if mem::take(&mut paste) {
+            let (session, show) = (session.clone(), show.clone());
+            thread::spawn(move || pasted(&session, &show));
+        }
         if visit.reissued || options.person != Who::Headless {
             continue;
         }
@@ -139,6 +166,19 @@ fn meet<H: Http, L: Listener>(
         // Whoever waits for that person waits in vain.
         let _stopped = session.cancel();
         return;
+    }
+}
+
+/// Hands in each address that the person pastes, until standard input ends or the session does.
+fn pasted<H: Http, L: Listener>(session: &AuthSession<H, L>, show: &Show) {
+    for line in io::stdin().lock().lines().map_while(Result::ok) {
+        if line.trim().is_empty() {
+            continue;
+        }
+        match session.deliver(Callback::url(line.trim())) {
+            Ok(page) => show.step(&Step::pasted(page)),
+            Err(_stopped) => return,
+        }
     }
 }
 

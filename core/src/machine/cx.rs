@@ -66,6 +66,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) told: &'a mut Vec<Told>,
     pub(crate) budget: &'a mut Budget,
     pub(crate) evidence: &'a mut Vec<Evidence>,
+    /// The resource has shown metadata, in this flow or an earlier one (LEG-05).
+    pub(crate) shown_metadata: &'a mut bool,
     /// What the arrival that caused this step is answered; `None` to answer it when the flow ends.
     pub(crate) page: Option<Page>,
 }

@@ -6,7 +6,7 @@ use crate::effect::{Page, Reply, Settlement, Told};
 use crate::failure::{Failure, Fault, Kind, Remedy};
 use crate::machine::{Cx, Signal};
 use crate::note::{Choice, Note};
-use crate::record::{Binding, Class, FORMAT, Grant, Held, Way};
+use crate::record::{Binding, Class, FORMAT, Grant, Held, Unknown, Way};
 use crate::scope::ScopeSet;
 use crate::session::lanes::{
     Brought, Cause, Flow, Goal, Lane, Late, LoginGoal, Moved, Parking, Stage,
@@ -95,7 +95,7 @@ impl Session {
     }
 
     fn step(
-        &self,
+        &mut self,
         stage: Stage,
         signal: Signal,
         flow: &mut Flow,
@@ -110,6 +110,7 @@ impl Session {
             told: &mut now.out.told,
             budget: &mut flow.budget,
             evidence: &mut flow.evidence,
+            shown_metadata: &mut self.body.memory.shown_metadata,
             page: None,
         };
         let moved = stage.step(signal, &mut cx);
@@ -149,6 +150,9 @@ impl Session {
                 let client = enrolled.client.clone().ok_or_else(missing)?;
                 Stage::Save(Save::new(vec![Write::Client(client)]))
             }
+            Step::Authorize if flow.orphaned => {
+                return Err(Failure::new(Kind::Cancelled, "HOST-195"));
+            }
             Step::Authorize => {
                 let visit = self.visit(flow)?;
                 self.count_visit(flow, &visit, now);
@@ -184,7 +188,8 @@ impl Session {
         discovery::Ask {
             pointer,
             bound: binding.map(|binding| binding.listed.clone()),
-            pinned: binding.is_some_and(|binding| binding.class == Class::Resource),
+            pinned: self.body.memory.shown_metadata
+                || binding.is_some_and(|binding| binding.class == Class::Resource),
             listing_only,
         }
     }
@@ -198,6 +203,7 @@ impl Session {
             methods: server.methods,
             client_documents: server.client_documents,
             legacy: found.class == Class::Legacy,
+            met: self.body.memory.met().cloned(),
             held: self.body.memory.clients.clone(),
             anew: flow.ground.reregistered,
             redirect: flow.ground.redirect.clone(),
@@ -220,6 +226,7 @@ impl Session {
             client_id: enrolled.credentials.client_id.clone(),
             redirect_uri: enrolled.redirect.uri.clone(),
             listen: enrolled.redirect.listen.clone(),
+            bound: flow.listener.is_some(),
             resource: self.resource(found),
             resource_parameter: self.resource_parameter(found),
             scopes: ground.scopes.clone(),
@@ -368,7 +375,8 @@ impl Session {
         if self.config.strict() {
             return changed("D14");
         }
-        let elsewhere = self.config.client_for(&found.server.issuer).is_none();
+        let met = self.body.memory.met().map(|met| &**met);
+        let elsewhere = self.config.client_for(&found.server.issuer, met).is_none();
         if binding.way == Way::PreRegistered && elsewhere {
             return changed("BIND-04");
         }
@@ -406,6 +414,10 @@ impl Session {
         if let Some(client) = &enrolled.client {
             self.body.memory.remember_client(client.clone());
         }
+        if enrolled.way == Way::PreRegistered && self.body.memory.met.is_none() {
+            let found = flow.ground.found.as_ref();
+            self.body.memory.met = found.map(|found| found.server.issuer.clone());
+        }
         flow.ground.client_kept = false;
         flow.ground.redirect = Some(enrolled.redirect.clone());
         flow.ground.enrolled = Some(enrolled);
@@ -433,7 +445,7 @@ impl Session {
             revocation_endpoint: found.server.revocation_endpoint.clone(),
             rejected: false,
             untyped: false,
-            unknown: serde_json::Map::new(),
+            unknown: Unknown::default(),
         })
     }
 
@@ -651,6 +663,12 @@ impl Session {
         if result.is_ok() && matches!(flow.goal, Goal::Relist) {
             self.still_refused(now);
         }
+        if result.is_ok() && lane == Lane::Person {
+            let joined = |waiting: &&mut Waiting| waiting.lane == Some(Lane::Person);
+            for waiting in self.waiters.iter_mut().filter(joined) {
+                waiting.want.logins = waiting.want.logins.saturating_add(1);
+            }
+        }
         if let Err(failure) = result {
             now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
             let failure = failure.with_evidence(core::mem::take(&mut flow.evidence));
@@ -707,7 +725,10 @@ impl Session {
         if refreshed {
             self.body.memory.refreshed = Some(now.mono);
         }
-        if has_token {
+        if has_token && self.body.memory.brought_back() {
+            // Under a new epoch its callers would go round for ever.
+            flow.ground.verdict.get_or_insert_with(unhelped);
+        } else if has_token {
             self.publish(now);
         }
     }

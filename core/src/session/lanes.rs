@@ -39,6 +39,8 @@ pub(crate) struct Flow {
     pub(crate) stage: Option<Stage>,
     pub(crate) parking: Option<Parking>,
     pub(crate) budget: Budget,
+    /// Its last caller has gone; it ends before it would show a page (HOST-195).
+    pub(crate) orphaned: bool,
     #[serde(skip)]
     pub(crate) evidence: Vec<Evidence>,
     /// Browsers that wait for the page that tells how it ended.
@@ -57,6 +59,7 @@ impl Flow {
             stage: None,
             parking: None,
             budget: Budget::new(),
+            orphaned: false,
             evidence: Vec::new(),
             arrivals: Vec::new(),
             listener: None,
@@ -91,7 +94,11 @@ impl Flow {
 
     /// Whether the flow has sent something that cannot be had again if its answer is not heard.
     pub(crate) fn spending(&self) -> bool {
-        matches!(self.stage, Some(Stage::Token(_) | Stage::Save(_)))
+        match self.stage {
+            Some(Stage::Token(_)) => true,
+            Some(Stage::Save(_)) => self.ground.minted.is_some(),
+            _ => false,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::granted::{Area, Granted, Life};
 use crate::input::Epoch;
 use crate::record::{Binding, Class, Client, Grant, Held, Way};
 use crate::scope::ScopeSet;
+use crate::secret::Secret;
 use crate::stage::vault::Recalled;
 use crate::time::{Monotonic, Timestamp};
 use crate::wire::client_auth::{Credentials, Method};
@@ -45,6 +46,13 @@ pub(crate) struct Memory {
     pub(crate) ahead_after: Option<Monotonic>,
     /// A fresh token that the server refused all the same: who may ask a person gets a login instead.
     pub(crate) useless: Option<Epoch>,
+    /// The first issuer that credentials without an issuer were for.
+    pub(crate) met: Option<Arc<str>>,
+    /// The resource has shown metadata: never a legacy server again (LEG-05).
+    pub(crate) shown_metadata: bool,
+    /// The access token that was refused last: it never comes back under a new epoch.
+    #[serde(with = "crate::secret::written_option", default)]
+    pub(crate) refused: Option<Secret>,
     /// The store refused the newest record.
     pub(crate) unsaved: bool,
     /// It is not offered to the store again before this.
@@ -126,6 +134,19 @@ impl Memory {
         self.ahead_after = Some(now.after(AHEAD_PAUSE));
     }
 
+    /// The issuer that credentials without one belong to.
+    pub(crate) fn met(&self) -> Option<&Arc<str>> {
+        let binding = self.binding.as_ref().map(|held| &held.value);
+        let bound = binding.filter(|binding| binding.way == Way::PreRegistered);
+        self.met.as_ref().or(bound.map(|binding| &binding.issuer))
+    }
+
+    /// Whether the token that came is the one that was refused last.
+    pub(crate) fn brought_back(&self) -> bool {
+        let held = self.grant.as_ref().and_then(|held| held.value.access_token.as_ref());
+        held.is_some() && held == self.refused.as_ref()
+    }
+
     /// Whether a refusal could mean that the resource has gone to another issuer since its metadata
     /// was read: a refresh reads none by itself.
     pub(crate) fn may_have_moved(&self) -> bool {
@@ -151,7 +172,7 @@ impl Memory {
                 Some(client.credentials.clone())
             }
             Way::PreRegistered => {
-                let client = config.client_for(&grant.issuer)?;
+                let client = config.client_for(&grant.issuer, Some(&binding.issuer))?;
                 (client.client_id == *grant.client_id).then(|| Credentials {
                     client_id: grant.client_id.clone(),
                     secret: client.secret.clone(),

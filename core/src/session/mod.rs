@@ -12,6 +12,7 @@ mod scopes;
 mod snapshot;
 mod waiters;
 
+use core::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
@@ -36,6 +37,9 @@ use crate::wire::url::ServerUrl;
 
 pub use snapshot::{RestoreError, Snapshot};
 
+/// Logins one caller may see succeed without being served by them.
+const MOST_LOGINS: u8 = 3;
+
 /// The time and the randomness of one step.
 #[derive(Debug)]
 pub struct Env {
@@ -51,12 +55,23 @@ pub struct Env {
 ///
 /// A pure value: [`Session::handle`] takes what happened and gives back what is to be done. It
 /// never blocks, never fails for the world's sake and never panics.
-#[derive(Debug)]
 pub struct Session {
     config: Arc<Config>,
     body: Body,
     waiters: Vec<Waiting>,
     late: Vec<lanes::Late>,
+}
+
+/// Shows what it is for and what it waits for; what is held and the requests stay out.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("config", &self.config)
+            .field("granted", &self.body.memory.published)
+            .field("deadline", &self.deadline())
+            .field("waiting", &self.waiters.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// The step under way: its time, its randomness, and what it has brought about so far.
@@ -179,6 +194,7 @@ impl Session {
             over: useless,
             since: memory.current(),
             again: false,
+            logins: 0,
             pointer: None,
             challenged: None,
             operation: "".into(),
@@ -201,7 +217,16 @@ impl Session {
             }
         }
         let insufficient = read.as_ref().is_some_and(|read| read.error_is("insufficient_scope"));
-        let challenged = read.as_ref().and_then(|read| read.scopes()?.ok());
+        let mut challenged = read.as_ref().and_then(|read| read.scopes()?.ok());
+        if !self.config.refresh_tokens
+            && let Some(scopes) = &mut challenged
+            && scopes.contains("offline_access")
+        {
+            // Nobody wants the refresh token that it stands for (SCOPE-10, REF-15).
+            *scopes = scopes::without_offline(scopes);
+            let subject = "offline_access".to_owned();
+            now.note(Note::Dropped { kind: Kind::LimitExceeded, rule: "SCOPE-10", subject });
+        }
         let pointer = read.as_ref().and_then(|read| {
             let text = read.resource_metadata.as_ref()?.to_string();
             match ServerUrl::read(&text, "resource_metadata", &self.config.reach) {
@@ -215,6 +240,11 @@ impl Session {
             }
         });
         let outdated = challenge.epoch < current;
+        if challenge.status == 401 && challenge.epoch.is_some() && !outdated {
+            let memory = &mut self.body.memory;
+            let token = memory.published.as_ref().map(|granted| granted.access_token().clone());
+            memory.refused = token;
+        }
         let cause = match challenge.status.as_u16() {
             401 => Cause::Refused,
             403 if insufficient => Cause::StepUp,
@@ -239,6 +269,7 @@ impl Session {
             over: challenge.epoch,
             since: challenge.epoch,
             again,
+            logins: 0,
             pointer,
             challenged,
             operation: challenge.operation.into(),
@@ -364,6 +395,9 @@ impl Session {
             let failure = Failure::new(Kind::Cancelled, "HOST-195");
             self.end(Lane::Person, flow, Err(failure), now);
         }
+        if last && let Some(flow) = &mut self.body.person {
+            flow.orphaned = true;
+        }
         self.refuse(waiter, Failure::new(Kind::Cancelled, "HOST-195"), now);
     }
 
@@ -422,6 +456,13 @@ impl Session {
                     self.refuse(id, Failure::new(kind, rule), now);
                 }
                 Verdict::Await(lane, start) => {
+                    // Logins that succeed and never cover the want would follow each other for ever.
+                    if lane == Lane::Person && waiting.want.logins >= MOST_LOGINS {
+                        let id = waiting.id;
+                        self.waiters.remove(at);
+                        self.refuse(id, Failure::new(Kind::StepUpLimit, "STEP-09"), now);
+                        continue;
+                    }
                     if self.free(lane) {
                         let id = waiting.id;
                         let goal = match start {
@@ -460,6 +501,11 @@ impl Session {
     fn join(&mut self, at: usize, lane: Lane) {
         if let Some(waiting) = self.waiters.get_mut(at) {
             waiting.lane = Some(lane);
+        }
+        if lane == Lane::Person
+            && let Some(flow) = &mut self.body.person
+        {
+            flow.orphaned = false;
         }
     }
 

@@ -34,12 +34,10 @@ pub(crate) struct Named<'a> {
 /// `limit_exceeded` if the union passes the limits; no page is opened (HOST-256).
 pub(crate) fn choose(named: &Named<'_>) -> Result<(ScopeSet, ScopeSource, bool), Failure> {
     let filled = |set: Option<&ScopeSet>| set.filter(|set| !set.is_empty()).cloned();
-    let host = || {
-        let configured = named.configured.cloned().unwrap_or_default();
-        configured.union(named.wanted).ok().filter(|set| !set.is_empty())
-    };
-    let (mut scopes, source) = if let Some(scopes) = host() {
-        (scopes, ScopeSource::Host)
+    let configured = named.configured.cloned().unwrap_or_default();
+    let host = configured.union(named.wanted).map_err(|_| over_limit())?;
+    let (mut scopes, source) = if !host.is_empty() {
+        (host, ScopeSource::Host)
     } else if let Some(scopes) = filled(named.challenged) {
         (scopes, ScopeSource::Challenge)
     } else if let Some(scopes) = filled(named.resource) {
@@ -51,13 +49,14 @@ pub(crate) fn choose(named: &Named<'_>) -> Result<(ScopeSet, ScopeSource, bool),
     };
     let mut dropped = false;
     if source != ScopeSource::Host && scopes.contains(OFFLINE) && !named.offline_wanted {
-        let offline = ScopeSet::from_tokens([OFFLINE]).unwrap_or_default();
-        scopes = scopes.without(&offline);
+        scopes = without_offline(&scopes);
         dropped = true;
     }
     // What was asked for before comes first, so that a step-up never loses a permission. Where the
     // host has named a set for a first login, that set stands alone.
     let extra = if named.step_up { named.challenged.or(named.resource) } else { None };
+    let stripped = extra.filter(|_| !named.offline_wanted).map(without_offline);
+    let extra = stripped.as_ref().or(extra);
     let mut all = ScopeSet::empty();
     for set in named.before.into_iter().flatten().chain([&scopes]).chain(extra) {
         all = all.union(set).map_err(|_| over_limit())?;
@@ -66,6 +65,11 @@ pub(crate) fn choose(named: &Named<'_>) -> Result<(ScopeSet, ScopeSource, bool),
         all.insert(OFFLINE).map_err(|_| over_limit())?;
     }
     Ok((all, source, dropped))
+}
+
+/// A set without `offline_access`.
+pub(crate) fn without_offline(scopes: &ScopeSet) -> ScopeSet {
+    scopes.without(&ScopeSet::from_tokens([OFFLINE]).unwrap_or_default())
 }
 
 fn over_limit() -> Failure {

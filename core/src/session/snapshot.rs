@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::effect::{Effects, Told};
 use crate::failure::Misuse;
 use crate::machine::Signal;
+use crate::record::Document;
 use crate::secret::Secret;
 use crate::session::history::History;
 use crate::session::lanes::{Flow, Lane};
@@ -116,10 +117,7 @@ pub struct Snapshot {
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshot")
-            .field("format", &self.format)
-            .field("mcp_url", &self.body.mcp_url)
-            .finish_non_exhaustive()
+        f.debug_struct("Snapshot").field("format", &self.format).finish_non_exhaustive()
     }
 }
 
@@ -176,7 +174,11 @@ impl Session {
         body.shift(env.mono);
         let mut session = Self { config, body, waiters: Vec::new(), late: Vec::new() };
         let mut now = session.enter(env);
-        session.body.memory.republish(&session.config);
+        // What was written under other switches, or by somebody else, is not taken up (SEC-05).
+        let memory = &mut session.body.memory;
+        let reach = &session.config.reach;
+        memory.grant.take_if(|held| !held.value.sound(reach));
+        memory.republish(&session.config);
         if let Some(granted) = &session.body.memory.published {
             now.out.told.push(Told::Publish(Some(Arc::clone(granted))));
         }

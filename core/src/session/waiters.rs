@@ -30,6 +30,8 @@ pub(crate) struct Want {
     pub(crate) over: Option<Epoch>,
     /// The newest epoch when it began to wait.
     pub(crate) since: Option<Epoch>,
+    /// Logins that succeeded while it waited, and did not serve it.
+    pub(crate) logins: u8,
     /// It was refused with a fresh token (BIND-05).
     pub(crate) again: bool,
     pub(crate) pointer: Option<ServerUrl>,

@@ -36,6 +36,9 @@ pub(crate) struct Ask {
     pub(crate) client_id: Arc<str>,
     pub(crate) redirect_uri: RedirectUri,
     pub(crate) listen: Option<ListenOn>,
+    /// The listener of this flow runs; it does not after a restart.
+    #[serde(skip)]
+    pub(crate) bound: bool,
     pub(crate) resource: Arc<str>,
     pub(crate) resource_parameter: Option<Arc<str>>,
     pub(crate) scopes: ScopeSet,
@@ -99,7 +102,8 @@ impl Authorization {
         };
         let visit = self.visit(&sent, false, cx)?;
         self.sent = Some(sent);
-        let parked = cx.person(visit, cx.config.times.callback, None);
+        let listen = self.ask.listen.clone().filter(|_| !self.ask.bound);
+        let parked = cx.person(visit, cx.config.times.callback, listen);
         Ok(Turn::Wait(self, parked))
     }
 

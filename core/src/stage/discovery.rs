@@ -362,6 +362,7 @@ impl Discovery {
         if matched == Match::Parent {
             cx.lenient(Switch::ParentResource, &read.resource);
         }
+        *cx.shown_metadata = true;
         for failure in &read.dropped {
             cx.dropped(failure);
         }
@@ -386,7 +387,9 @@ impl Discovery {
             return Err(Failure::new(Kind::NoAuthorizationServer, "PRM-08"));
         };
         let resource = read.resource;
-        cx.note(Note::Chose(Choice::Resource { resource: resource.clone() }));
+        let shown = resource.split('?').next().unwrap_or_default();
+        let shown = if shown.len() == resource.len() { resource.clone() } else { shown.into() };
+        cx.note(Note::Chose(Choice::Resource { resource: shown }));
         if self.ask.listing_only {
             let bound = self.ask.bound.as_deref();
             let listed = issuers.iter().any(|issuer| Some(issuer.as_str()) == bound);

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, PreRegistered, Redirect};
 use crate::effect::{Bound, ListenOn, Purpose, Reply, StoreRequest, Stored};
-use crate::failure::{Failure, Kind, Outcome};
+use crate::failure::{Failure, Kind, Outcome, Remedy};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
 };
 use crate::note::{Choice, ClientWay, Note};
-use crate::record::{self, Client, FORMAT, Held, Way};
+use crate::record::{self, Client, FORMAT, Held, Unknown, Way};
 use crate::secret::Secret;
 use crate::stage::vault::{self, confused};
 use crate::time::{Awaited, Timestamp};
@@ -34,6 +34,8 @@ pub(crate) struct Ask {
     pub(crate) methods: Option<Methods>,
     pub(crate) client_documents: bool,
     pub(crate) legacy: bool,
+    /// The issuer that credentials without one belong to, if one was met.
+    pub(crate) met: Option<Arc<str>>,
     /// Registrations held in memory.
     pub(crate) held: Vec<Held<Client>>,
     /// The registration in use was refused: make a new one (REG-21).
@@ -250,7 +252,7 @@ impl Registration {
             expires: read.secret_expires,
             stale: false,
             management: read.management,
-            unknown: serde_json::Map::new(),
+            unknown: Unknown::default(),
         };
         Ok(Turn::Done(Enrolled {
             credentials: read.credentials,
@@ -307,15 +309,17 @@ fn refused(ask: &Ask, client: &Client) -> bool {
 /// Chooses the way, in order (REG-01).
 fn plan(ask: &Ask, cx: &mut Cx<'_>) -> Result<Plan, Failure> {
     let config = cx.config;
-    if let Some(client) = config.client_for(&ask.issuer) {
+    if let Some(client) = config.client_for(&ask.issuer, ask.met.as_deref()) {
         let PreRegistered { client_id, secret, method, .. } = client;
         let credentials = settled(client_id, secret.as_ref(), *method, ask, cx)?;
         cx.note(Note::Chose(Choice::Client(ClientWay::PreRegistered)));
         return Ok(Plan::Given { credentials, way: Way::PreRegistered });
     }
     // Credentials of another issuer must neither be tried here nor silently left aside (BIND-04).
-    if config.clients.iter().any(|client| client.issuer.is_some()) {
-        return Err(Failure::new(Kind::IssuerChanged, "BIND-04").with_subject(&ask.issuer));
+    if !config.clients.is_empty() {
+        return Err(Failure::new(Kind::IssuerChanged, "BIND-04")
+            .with_subject(&ask.issuer)
+            .with_remedy(Remedy::Configure));
     }
     if let Some(document) = &config.document
         && (ask.client_documents || document.forced)

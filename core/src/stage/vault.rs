@@ -112,7 +112,9 @@ pub(crate) fn read<T: Document>(
     let Some(record) = record else {
         return Ok(None);
     };
-    match record::read(&record.bytes, key) {
+    match record::read::<T>(&record.bytes, key).and_then(|value| {
+        if value.sound(&cx.config.reach) { Ok(value) } else { Err(Kind::StoreCorrupt) }
+    }) {
         Ok(value) => Ok(Some(Held { value, generation: Some(record.generation) })),
         Err(Kind::StoreVersion) => Err(Failure::new(Kind::StoreVersion, "BIND-10")),
         Err(kind) => {

@@ -11,15 +11,16 @@ use mcp_authz_core::secret::Secret;
 use super::help;
 use super::mcp::Hint;
 use super::options::{Embedded, Leniency, Options, Target, Who};
-use super::print::Format;
+use super::print::{Format, of_arguments};
 use crate::model::REVISIONS;
 
 /// The environment variable that holds the client secret: arguments can be read by every process.
 pub const SECRET_VARIABLE: &str = "MCP_CLIENT_SECRET";
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 9] = [
     "--browser",
     "--headless",
     "--no-login",
+    "--paste",
     "--json",
     "--refresh",
     "--strict",
@@ -228,6 +229,7 @@ impl Reader {
             _ => {
                 match flag {
                     "--json" => self.options.format = Format::Json,
+                    "--paste" => self.options.paste = true,
                     "--refresh" => self.options.refresh = true,
                     _ => self.options.strict = true,
                 }
@@ -279,7 +281,7 @@ impl Reader {
         };
         match options.config(url) {
             Ok(_) => Ok(options),
-            Err(failure) => Err(Usage(format!("{failure}; see --help"))),
+            Err(failure) => Err(Usage(of_arguments(&failure))),
         }
     }
 }

@@ -26,6 +26,8 @@ WHO LOGS IN
     --no-login               nobody: fail where a person would be needed
     --redirect URI           where the browser is sent back to; on loopback the program listens there
                              (default: http://127.0.0.1/callback on any free port)
+    --paste                  where the browser cannot reach this program: read the address it ended up at from standard
+                             input, one a line; done anyway at a terminal or with --redirect
 
 WHO THE CLIENT IS
     --client-id ID           a client this authorization server knows. Its secret, if it has one, is read from the
@@ -41,7 +43,7 @@ THE SERVER OF ITS OWN
 THE WIRE
     --era auto|modern|legacy the wire to begin with; auto asks the server
     --protocol-version V     the protocol version to begin with; it decides the era, too
-    --timeout SECONDS        for each request (default: 30)
+    --timeout SECONDS        for each request, not for the person (default: 30)
 
 HOW STRICT TO BE
     --strict                 no leniency at all

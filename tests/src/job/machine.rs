@@ -102,6 +102,8 @@ struct InHand {
 pub struct Job {
     url: String,
     may_ask: bool,
+    /// Who knows the client, if that was named.
+    issuer: Option<String>,
     scopes: ScopeSet,
     embedded: bool,
     call: Option<String>,
@@ -128,6 +130,7 @@ impl Job {
         Self {
             url: url.to_owned(),
             may_ask: options.person != Who::Nobody,
+            issuer: options.issuer.clone(),
             scopes: options.scopes.clone(),
             embedded: matches!(options.target, Target::Embedded(_)),
             call: options.call.clone(),
@@ -197,7 +200,7 @@ impl Job {
             )),
         };
         if let Action::Finish(outcome) = &action {
-            said.push(Step::outcome(outcome));
+            said.push(Step::ending(outcome, self.issuer.as_deref()));
         }
         Turn { said, action }
     }

@@ -61,6 +61,8 @@ pub struct Options {
     pub hint: Hint,
     /// The protocol version to begin with.
     pub protocol_version: Option<String>,
+    /// Whether a pasted callback URL is read even if standard input is no terminal.
+    pub paste: bool,
     /// For one request, of the session, of MCP and of the headless person alike.
     pub timeout: Duration,
     pub(crate) account: Option<String>,
@@ -97,6 +99,7 @@ impl Default for Options {
             refresh: false,
             hint: Hint::Auto,
             protocol_version: None,
+            paste: false,
             timeout: Duration::from_secs(30),
             account: None,
             client_id: None,
@@ -156,6 +159,13 @@ impl Options {
             builder = builder.legacy_servers(legacy);
         }
         self.leniencies.iter().fold(builder, lenient).build()
+    }
+
+    /// Whether the person may paste the address they ended up at into standard input, which is a terminal or not.
+    /// With a redirect URI of their own there may be no other way; otherwise other programs' input is left alone.
+    #[must_use]
+    pub fn pastes(&self, terminal: bool) -> bool {
+        self.person == Who::Browser && (terminal || self.paste || self.redirect.is_some())
     }
 
     /// The client that was agreed upon beforehand. An embedded server without registration always knows one.

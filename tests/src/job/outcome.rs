@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use mcp_authz_core::effect::Why;
 use mcp_authz_core::failure::{Failure, Remedy, escaped};
+use url::Url;
 
 /// How a job ended.
 #[derive(Clone, Debug)]
@@ -79,6 +81,8 @@ pub struct Summary {
     pub refreshed: bool,
     /// Whether a refusal for want of scope was overcome.
     pub stepped_up: bool,
+    /// The scopes that this added, as far as they are known.
+    pub added: Vec<String>,
 }
 
 /// What stood in the way.
@@ -101,16 +105,59 @@ pub struct Fault {
     pub rule: &'static str,
     /// What to do.
     pub remedy: Remedy,
+    /// Why there was no answer, if that is what went wrong.
+    pub why: Option<Why>,
 }
 
 impl Fault {
     /// The text is escaped and cut here.
     pub(crate) fn new(code: &'static str, text: &str, rule: &'static str, remedy: Remedy) -> Self {
-        Self { code, text: escaped(text), rule, remedy }
+        Self { code, text: escaped(text), rule, remedy, why: None }
+    }
+
+    /// The server at this URL did not answer.
+    pub(crate) fn unanswered(why: Why, url: &str) -> Self {
+        let kind = why.kind();
+        let fault = Self::new(kind.code(), &unanswered(why, url), "", kind.remedy());
+        Self { why: Some(why), ..fault }
     }
 
     /// The server does what no MCP server may do.
     pub(crate) fn server(code: &'static str, text: &str, rule: &'static str) -> Self {
         Self::new(code, text, rule, Remedy::Report)
+    }
+}
+
+/// What to call the reason for which there is no answer.
+pub(crate) const fn why_name(why: Why) -> &'static str {
+    match why {
+        Why::Resolve => "resolve",
+        Why::Connect => "connect",
+        Why::AddressBlocked => "address_blocked",
+        Why::Tls => "tls",
+        Why::Timeout => "timeout",
+        Why::Broken => "broken",
+        Why::HeadTooLarge => "head_too_large",
+        Why::HeadMalformed => "head_malformed",
+        Why::BodyTooLarge => "body_too_large",
+        Why::Encoded => "encoded",
+        Why::Redirected => "redirected",
+        Why::Abandoned => "abandoned",
+        _ => "other",
+    }
+}
+
+/// The reason in a sentence that names the place; not escaped.
+pub(crate) fn unanswered(why: Why, url: &str) -> String {
+    let parsed = Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(Url::host_str).unwrap_or(url);
+    let port = parsed.as_ref().and_then(Url::port_or_known_default);
+    let place = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    match why {
+        Why::Resolve => format!("{host} is not known: check the URL"),
+        Why::Connect => format!("nothing listens at {place}"),
+        Why::Broken => format!("{place} broke the connection off, or does not speak HTTP"),
+        Why::Timeout => format!("{place} took too long"),
+        why => format!("{} ({place})", why.kind().sentence()),
     }
 }

@@ -16,6 +16,7 @@ use super::Turn;
 use super::cookies::Jar;
 use super::form::{self, Next};
 use super::framing;
+use super::outcome::unanswered;
 use super::print::Step;
 
 /// Most requests of one login.
@@ -102,9 +103,9 @@ impl Person {
                 self.jar.keep(&sent.url, response.headers());
                 self.answered(sent, &response, &mut said)
             }
-            (Some(_), PersonEvent::Unreachable(why)) => {
-                said.push(Step::lost(PURPOSE, why.kind().code()));
-                stuck(why.kind().sentence())
+            (Some(sent), PersonEvent::Unreachable(why)) => {
+                said.push(Step::unanswered(PURPOSE, why));
+                stuck(&unanswered(why, sent.url.as_str()))
             }
             _ => stuck("the program answered an action with an event of another kind"),
         };

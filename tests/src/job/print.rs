@@ -6,17 +6,21 @@
 mod ending;
 mod notes;
 
+pub(crate) use ending::of_arguments;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Method;
-use mcp_authz_core::effect::{Told, Visit};
+use mcp_authz_core::config::Times;
+use mcp_authz_core::effect::{Page, Told, Visit, Why};
 use mcp_authz_core::failure::escaped;
 use mcp_authz_core::note::Note;
 use serde_json::{Value, json};
 
 use super::machine::Held;
 use super::mcp::Ask;
+use super::outcome::why_name;
 
 /// How steps are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,13 +103,40 @@ impl Step {
     }
 
     /// The page itself, for the person's own browser. The one step whose URL is whole: it holds `state`, which is
-    /// worth nothing to anybody who cannot also answer at the redirect URI.
+    /// worth nothing to anybody who cannot also answer at the redirect URI. `paste`: whether the address that the
+    /// person ends up at is read from standard input.
     #[must_use]
-    pub fn open(visit: &Visit) -> Self {
-        Self::new("open", "").with("url", visit.url()).human(Human::Block(
-            "open this page, if your browser does not show it:".to_owned(),
-            vec![("", visit.url().to_owned())],
-        ))
+    pub fn open(visit: &Visit, paste: bool) -> Self {
+        let wait = Times::default().callback;
+        let mut rows = vec![("", visit.url().to_owned())];
+        if paste {
+            rows.push(("", "or paste here the address you ended up at".to_owned()));
+        }
+        let minutes = wait.as_secs().div_ceil(60);
+        rows.push(("", format!("waiting up to {minutes} minutes; Ctrl-C stops")));
+        Self::new("open", "")
+            .with("url", visit.url())
+            .with("paste", paste)
+            .with("wait_s", wait.as_secs())
+            .human(Human::Block(
+                "open this page, if your browser does not show it:".to_owned(),
+                rows,
+            ))
+    }
+
+    /// What came of an address that was pasted. The address is not shown: it holds the code.
+    #[must_use]
+    pub fn pasted(page: Page) -> Self {
+        let (name, kind, line) = match page {
+            Page::Authorized => ("authorized", None, "the pasted address completes the login"),
+            Page::Denied => ("denied", None, "the pasted address says that access was denied"),
+            Page::Failed(kind) => ("failed", Some(kind), "the pasted address ends the login"),
+            Page::Refused(kind) => {
+                let line = "that address does not answer this login: paste the whole one, from its scheme to its end";
+                ("refused", Some(kind), line)
+            }
+        };
+        Self::new("pasted", line).with("page", name).with("code", kind.map(|kind| kind.code()))
     }
 
     /// No browser could be opened; the person has to.
@@ -143,6 +174,13 @@ impl Step {
             .with("purpose", purpose)
             .with("code", code)
             .human(Human::Came(code.to_owned()))
+    }
+
+    /// A request that did not come back.
+    pub(crate) fn unanswered(purpose: &str, why: Why) -> Self {
+        Self::lost(purpose, why.kind().code())
+            .with("why", why_name(why))
+            .human(Human::Came(why_name(why).to_owned()))
     }
 
     pub(crate) fn nothing_held(code: &str) -> Self {

@@ -76,6 +76,8 @@ impl Sim {
     #[track_caller]
     pub fn expect_visit(&mut self) -> Visited<'_> {
         let visit = self.visits.pop_front().expect("a page is shown to the person");
+        let ours = visit.redirect_uri.starts_with("http://127.0.0.1");
+        assert!(!ours || self.listens(), "a page is shown whose answer nobody listens for");
         Visited { sim: self, visit }
     }
 

@@ -1,7 +1,7 @@
 //! What belongs to one issuer never reaches another: records, migration, credentials.
 
 use http::Method;
-use mcp_authz_core::config::Profile;
+use mcp_authz_core::config::{PreRegistered, Profile};
 use mcp_authz_core::effect::RecordKind;
 use mcp_authz_core::failure::Remedy;
 use mcp_authz_tests::model::{Endpoint, RefreshIssue, Settings};
@@ -9,7 +9,7 @@ use mcp_authz_tests::sim::Sim;
 use serde_json::{Value, json};
 
 use crate::by_hand::*;
-use crate::given::known_client;
+use crate::given::{self, known_client};
 
 const POINTER: &str = r#"Bearer resource_metadata="https://mcp.example/prm""#;
 
@@ -250,5 +250,29 @@ scripts! {
         sim.log_in();
         sim.expect_granted(waiter);
         assert_eq!(sim.store().documents(RecordKind::Binding)[0]["colour"], "blue");
+    }
+
+    /// Credentials without an issuer belong to the first one that was met: a resource that names
+    /// another cannot have the secret sent there.
+    a_secret_without_an_issuer_stays_with_the_first_one_bind_04_host_163(
+        sim = Sim::by_hand(|config| {
+            let client = known_client(Some("SECRET-CANARY"));
+            config.pre_registered(PreRegistered { issuer: None, ..client })
+        })
+    ) {
+        let waiter = sim.acquire("");
+        given::discover(sim);
+        given::approve(sim).reply_json(200, &given::access_only(1, 3600));
+        sim.expect_granted(waiter);
+        let waiter = sim.refused(401, "Bearer");
+        let mut moved = given::resource(&[]);
+        moved["authorization_servers"] = json!(["https://evil.example"]);
+        sim.expect_call(Method::GET, RESOURCE).reply_json(200, &moved);
+        let document = "https://evil.example/.well-known/oauth-authorization-server";
+        sim.expect_call(Method::GET, document)
+            .reply_json(200, &server_at("https://evil.example"));
+        sim.expect_failed(waiter, "issuer_changed");
+        sim.expect_no_visit();
+        sim.expect_no_call();
     }
 }

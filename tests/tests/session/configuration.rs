@@ -135,3 +135,14 @@ fn a_policy_of_the_deployment_sees_every_url_sec_06() {
         }
     }
 }
+
+#[test]
+fn strict_knows_no_opening_use_07_nat_04() {
+    let failure = refused(|config| config.profile(Profile::Strict).token_prefix("/"));
+    assert_eq!(failure.kind().code(), "config_invalid");
+    let failure = refused(|config| {
+        let config = config.profile(Profile::Strict).redirect_uri("com.example.app:/cb");
+        config.danger().allow_private_scheme().done()
+    });
+    assert_eq!(failure.kind().code(), "config_invalid");
+}

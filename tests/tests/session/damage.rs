@@ -104,4 +104,17 @@ scripts! {
         assert_eq!(grant(sim)["of_tomorrow"], json!({ "a": [1] }));
         assert_eq!(grant(sim)["refresh_token"], "RT-CANARY-2");
     }
+
+    /// A store can be edited, and a switch that was on can be off: stored endpoints are judged anew.
+    a_stored_endpoint_is_judged_again_sec_05_host_287(sim = kept()) {
+        logged_in(sim, &tokens(1, 3600));
+        for evil in ["https://169.254.169.254/token", "http://10.0.0.1/token"] {
+            sim.store().change(RecordKind::Grant, |grant| grant["token_endpoint"] = json!(evil));
+            another_process(sim);
+            let caller = sim.acquire_quietly("");
+            sim.expect_failed(caller, "reauthorization_required");
+            sim.expect_no_call();
+        }
+        sim.expect_note("store: store_corrupt");
+    }
 }

@@ -341,7 +341,7 @@ scripts! {
         let waiter = sim.refused(401, r#"Bearer resource_metadata="https://mcp.example/prm""#);
         sim.expect_call(Method::GET, "/prm").reply_json(200, &resource());
         sim.expect_call(Method::GET, SERVER).reply_json(200, &server());
-        agreed(sim, waiter, &tokens());
+        agreed(sim, waiter, &with(tokens(), json!({ "access_token": "AT2-CANARY" })));
     }
 
     an_mcp_url_that_leaves_no_room_ends_at_once_host_025(

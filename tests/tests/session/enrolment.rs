@@ -128,4 +128,37 @@ scripts! {
         sim.expect_note("failed: request_budget [STEP-16]");
         sim.expect_no_visit();
     }
+
+    /// The page is shown only while something listens for its answer.
+    a_restart_while_a_registration_is_saved_listens_again_nat_08(
+        sim = Sim::by_hand(|config| config.persistent(true))
+    ) {
+        let waiter = sim.acquire("");
+        crate::given::discover(sim);
+        sim.store().mute(Some(RecordKind::Client));
+        crate::given::register(sim, "c1");
+        sim.expect_no_visit();
+        sim.store().mute(None);
+        sim.restart();
+        // The simulator holds that a page with a loopback address is listened for.
+        sim.expect_visit().arrive_with_code("");
+        crate::given::exchange(sim).reply_json(200, &crate::given::tokens(1, 3600));
+        sim.expect_granted(waiter);
+    }
+
+    /// Nobody waits any more: no page is shown for them.
+    a_cancelled_login_shows_no_page_host_195(
+        sim = Sim::by_hand(|config| config.persistent(true))
+    ) {
+        let waiter = sim.acquire("");
+        crate::given::discover(sim);
+        sim.store().mute(Some(RecordKind::Client));
+        crate::given::register(sim, "c1");
+        sim.cancel(waiter);
+        sim.expect_failed(waiter, "cancelled");
+        sim.store().mute(None);
+        sim.at(60);
+        sim.expect_no_visit();
+        assert!(!sim.listens());
+    }
 }

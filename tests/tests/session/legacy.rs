@@ -209,4 +209,17 @@ scripts! {
         call.reply_json(200, &with(tokens(), json!({ "access_token": "AT2-CANARY" })));
         sim.expect_granted(waiter);
     }
+
+    /// Metadata that was seen once is remembered, also when the login it led to was refused.
+    a_refused_login_is_no_way_down_leg_05(sim = Sim::by_hand(|config| config)) {
+        let waiter = sim.acquire("");
+        crate::given::discover(sim);
+        crate::given::register(sim, "c1");
+        sim.expect_visit().arrive_with("error=access_denied");
+        sim.expect_failed(waiter, "authorization_denied");
+        let waiter = sim.acquire("");
+        no_resource(sim);
+        sim.expect_failed(waiter, "discovery_failed");
+        sim.expect_no_call();
+    }
 }

@@ -177,4 +177,13 @@ scripts! {
         sim.expect_no_call();
         sim.expect_no_visit();
     }
+
+    /// A server that gives the refused token again gets no second chance under a new epoch.
+    a_refused_token_never_comes_back_step_12(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        let waiter = sim.refused(401, "Bearer");
+        refresh(sim, 1).reply_json(200, &tokens(1, 3600));
+        sim.expect_failed(waiter, "unauthorized_after_refresh");
+        sim.expect_no_visit();
+    }
 }

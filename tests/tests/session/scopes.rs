@@ -4,7 +4,10 @@ use mcp_authz_tests::model::Settings;
 use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 
-use crate::given::{by_hand, discover, discover_with, register, resource, server, server_with};
+use crate::given::{
+    access_only, by_hand, discover, discover_with, exchange, logged_in, register, resource, server,
+    server_with,
+};
 
 scripts! {
     the_challenge_comes_first_scope_02_scope_05(sim = by_hand()) {
@@ -66,5 +69,33 @@ scripts! {
         visit.approve();
         sim.serve();
         sim.expect_granted(waiter);
+    }
+
+    /// Forty of the configuration and forty of the caller are too many for one page, and none is
+    /// shown: a login without the caller's would never serve it.
+    too_many_scopes_open_no_page_host_256_step_16(sim = {
+        let configured: Vec<String> = (0..40).map(|number| format!("a{number}")).collect();
+        let configured: Vec<&str> = configured.iter().map(String::as_str).collect();
+        Sim::by_hand(|config| config.scopes(&configured))
+    }) {
+        let wanted: Vec<String> = (0..40).map(|number| format!("b{number}")).collect();
+        let caller = sim.acquire(&wanted.join(" "));
+        discover(sim);
+        sim.expect_failed(caller, "limit_exceeded");
+        sim.expect_no_visit();
+    }
+
+    a_step_up_asks_for_no_refresh_token_that_nobody_wants_scope_10_ref_15(
+        sim = Sim::by_hand(|config| config.refresh_tokens(false))
+    ) {
+        logged_in(sim, &access_only(1, 3600));
+        let challenge = r#"Bearer error="insufficient_scope", scope="x offline_access""#;
+        let caller = sim.refused(403, challenge);
+        discover(sim);
+        let visit = sim.expect_visit();
+        assert_eq!(visit.param("scope").as_deref(), Some("files:read x"));
+        visit.arrive_with_code("");
+        exchange(sim).reply_json(200, &access_only(2, 3600));
+        sim.expect_granted(caller);
     }
 }

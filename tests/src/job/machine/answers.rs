@@ -109,7 +109,14 @@ impl Job {
             let failure = Failure::new(Kind::OriginMismatch, "USE-07").with_subject(&self.url);
             return self.conclude(failure.into(), said);
         }
-        self.summary.stepped_up |= status == StatusCode::FORBIDDEN;
+        if status == StatusCode::FORBIDDEN {
+            self.summary.stepped_up = true;
+            let before = self.held.as_ref().and_then(|held| held.scopes.as_deref());
+            let before: Vec<&str> = before.unwrap_or_default().split(' ').collect();
+            let after = held.scopes.as_deref().unwrap_or_default().split_ascii_whitespace();
+            let new = after.filter(|scope| !before.contains(scope)).map(str::to_owned);
+            self.summary.added.extend(new);
+        }
         self.hold(held, "granted", said);
         self.send(hand, said)
     }
@@ -149,13 +156,11 @@ impl Job {
     }
 
     pub(super) fn unreachable(&mut self, ask: &Ask, why: Why, said: &mut Vec<Step>) -> Action {
-        let kind = why.kind();
-        said.push(Step::lost(ask.method(), kind.code()));
+        said.push(Step::unanswered(ask.method(), why));
         if *ask == Ask::Bye {
             return self.finish();
         }
-        let text = format!("{} ({})", kind.sentence(), self.url);
-        Action::Finish(Fault::new(kind.code(), &text, "", kind.remedy()).into())
+        Action::Finish(Fault::unanswered(why, &self.url).into())
     }
 
     /// Whether a server repeats a token to us. Its words are not shown then.

@@ -1,19 +1,25 @@
 //! The last step: what happened, and what to do next.
 
 use mcp_authz_core::failure::{Failure, Kind, Remedy, Switch, escaped};
+use mcp_authz_core::effect::Why;
 use serde_json::{Value, json};
 
-use super::super::outcome::{Fault, Outcome, Summary, Trouble};
+use super::super::outcome::{Fault, Outcome, Summary, Trouble, why_name};
 use super::{Human, Step, or_nothing};
 
 impl Step {
     /// How the job ended.
     #[must_use]
     pub fn outcome(outcome: &Outcome) -> Self {
+        Self::ending(outcome, None)
+    }
+
+    /// The same, of a run whose client is known to this issuer.
+    pub(crate) fn ending(outcome: &Outcome, issuer: Option<&str>) -> Self {
         let mut step = match outcome {
             Outcome::Authorized(summary) => ended("authorized", summary),
             Outcome::Open(summary) => ended("open", summary),
-            Outcome::Failed(Trouble::Authorization(failure)) => refused(failure),
+            Outcome::Failed(Trouble::Authorization(failure)) => refused(failure, issuer),
             Outcome::Failed(Trouble::Mcp(fault)) => failed(fault),
         };
         step.key = "outcome";
@@ -35,8 +41,13 @@ fn ended(name: &'static str, summary: &Summary) -> Step {
     if !summary.called.is_empty() {
         rows.push(("called", summary.called.join(", ")));
     }
-    let seen = [(summary.refreshed, "a forced refresh"), (summary.stepped_up, "a step-up")];
-    let seen: Vec<&str> =
+    let stepped_up = match summary.added.as_slice() {
+        [] => "a step-up".to_owned(),
+        added => format!("a step-up that added {}", added.join(" ")),
+    };
+    let seen =
+        [(summary.refreshed, "a forced refresh".to_owned()), (summary.stepped_up, stepped_up)];
+    let seen: Vec<String> =
         seen.into_iter().filter_map(|(seen, what)| seen.then_some(what)).collect();
     if !seen.is_empty() {
         rows.push(("also", seen.join(", ")));
@@ -51,11 +62,12 @@ fn ended(name: &'static str, summary: &Summary) -> Step {
         .with("called", json!(summary.called))
         .with("refreshed", summary.refreshed)
         .with("stepped_up", summary.stepped_up)
+        .with("added", json!(summary.added))
         .human(Human::Block(heading.to_owned(), rows))
 }
 
-fn refused(failure: &Failure) -> Step {
-    let next = next_of(failure);
+fn refused(failure: &Failure, issuer: Option<&str>) -> Step {
+    let next = next_of(failure, issuer);
     let evidence: Vec<Value> = failure
         .evidence()
         .iter()
@@ -94,7 +106,15 @@ fn refused(failure: &Failure) -> Step {
 }
 
 fn failed(fault: &Fault) -> Step {
-    let next = advice(fault.remedy);
+    let next = match fault.why {
+        Some(Why::Resolve) => "correct the URL, or connect to the network, and run it again",
+        Some(Why::Connect) => "start the server, or correct the URL, and run it again",
+        Some(Why::Broken) => "see that the URL is the MCP server's, http or https, and run it again",
+        Some(Why::Timeout) => "run it again, with a longer --timeout if the server is slow",
+        Some(Why::Tls) => "see that the URL is right and the server's certificate is valid",
+        _ => "",
+    };
+    let next = if next.is_empty() { advice(fault.remedy) } else { next.to_owned() };
     let mut rows = Vec::new();
     if !fault.rule.is_empty() {
         rows.push(("rule", fault.rule.to_owned()));
@@ -102,6 +122,7 @@ fn failed(fault: &Fault) -> Step {
     rows.push(("next", next.clone()));
     Step::new("failed", "")
         .with("code", fault.code)
+        .with("why", fault.why.map(why_name))
         .with("remedy", fault.remedy.name())
         .with("retry_after", retry_after(fault.remedy))
         .with("rule", fault.rule)
@@ -118,10 +139,15 @@ fn retry_after(remedy: Remedy) -> Option<u64> {
 }
 
 /// What to do, as far as the command line can.
-fn next_of(failure: &Failure) -> Vec<String> {
+fn next_of(failure: &Failure, issuer: Option<&str>) -> Vec<String> {
     let mut next = match (failure.kind(), failure.remedy()) {
         (Kind::ReauthorizationRequired, _) => {
             vec!["run it again without --no-login, and log in".to_owned()]
+        }
+        (Kind::IssuerChanged, Remedy::Configure) if failure.rule() == "BIND-04" => {
+            let known = issuer.map_or_else(|| "another issuer".to_owned(), escaped);
+            let uses = failure.subject().unwrap_or("another one");
+            vec![format!("your --client-id is for {known}; this server uses {uses}: correct --issuer")]
         }
         // The switches below say how.
         (_, Remedy::Configure)
@@ -131,9 +157,28 @@ fn next_of(failure: &Failure) -> Vec<String> {
         }
         (_, remedy) => vec![advice(remedy)],
     };
-    let options = failure.switches().iter().filter_map(|switch| option_for(*switch));
-    next.extend(options.map(|option| format!("if you trust this server all the same: {option}")));
+    next.extend(openings(failure));
     next
+}
+
+/// The options that would have avoided it.
+fn openings(failure: &Failure) -> impl Iterator<Item = String> {
+    let options = failure.switches().iter().filter_map(|switch| option_for(*switch));
+    options.map(|option| format!("if you trust this server all the same: {option}"))
+}
+
+/// What is wrong with the arguments.
+pub(crate) fn of_arguments(failure: &Failure) -> String {
+    let mut text = failure.kind().sentence().to_owned();
+    if let Some(subject) = failure.subject() {
+        text.push_str(&format!(" ({subject})"));
+    }
+    for opening in openings(failure) {
+        text.push_str("; ");
+        text.push_str(&opening);
+    }
+    text.push_str("; see --help");
+    text
 }
 
 fn advice(remedy: Remedy) -> String {

@@ -17,7 +17,7 @@ impl Step {
                 Self::request(purpose.name(), method, &url.to_string(), false)
             }
             Note::Answered { purpose, status } => Self::answer(purpose.name(), *status),
-            Note::Lost { purpose, why } => Self::lost(purpose.name(), why.kind().code()),
+            Note::Lost { purpose, why } => Self::unanswered(purpose.name(), *why),
             Note::Chose(choice) => Self::choice(choice, line),
             Note::Dropped { kind, rule, subject } => Self::new("dropped", line)
                 .with("code", kind.code())

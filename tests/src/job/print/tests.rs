@@ -28,7 +28,7 @@ fn a_request_and_its_answer_share_a_row_for_people() {
         request(),
         Step::new("x", "in between"),
         request(),
-        Step::lost("tools/list", "timeout"),
+        Step::unanswered("tools/list", Why::Timeout),
     ];
     let row = "POST   tools/list                 http://127.0.0.1:4000/mcp, with token";
     assert_eq!(

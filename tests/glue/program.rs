@@ -1,0 +1,119 @@
+//! The outside of an example client: arguments in, lines and an exit status out. What is left to the
+//! example is the client of its runtime.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::process::{self, ExitCode};
+use std::sync::Arc;
+
+use mcp_authz_core::Config;
+use mcp_authz_core::effect::Told;
+use mcp_authz_driver::ports::Observer;
+use mcp_authz_host::browser::{self, Visits};
+use mcp_authz_tests::job::args::{self, Command};
+use mcp_authz_tests::job::{Options, Outcome, Show, Step, Target, Who};
+use mcp_authz_tests::serve::Served;
+
+/// What the command line asks for, ready to be done.
+pub(crate) struct Program {
+    pub(crate) options: Options,
+    pub(crate) show: Show,
+    /// The MCP URL.
+    pub(crate) url: String,
+    pub(crate) config: Arc<Config>,
+    /// Stops when the program ends.
+    _served: Option<Served>,
+}
+
+/// The arguments, without the program's name.
+pub(crate) fn arguments() -> impl Iterator<Item = OsString> {
+    std::env::args_os().skip(1)
+}
+
+/// A variable of the environment.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+impl Program {
+    /// Reads the arguments and starts the embedded server if there is no other. An error is the
+    /// program's end; all there is to say has been said.
+    pub(crate) fn start(
+        name: &str,
+        arguments: impl IntoIterator<Item = OsString>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ExitCode> {
+        let options = match args::read(name, arguments, variable) {
+            Ok(Command::Run(options)) => *options,
+            Ok(Command::Say(text)) => {
+                let said = io::stdout().write_all(text.as_bytes());
+                return Err(said.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS));
+            }
+            Err(usage) => {
+                // With nobody to tell, the status has to say it.
+                let _unheard = writeln!(io::stderr(), "{usage}");
+                return Err(ExitCode::from(2));
+            }
+        };
+        let show = Show::new(options.format, print_line);
+        let failed = |outcome: Outcome| end(&show, outcome);
+        let served = options.serve().map_err(|error| failed(setup(&error)))?;
+        let url = match (&served, &options.target) {
+            (Some(served), _) => served.mcp_url().to_owned(),
+            (None, Target::Url(url)) => url.clone(),
+            (None, Target::Embedded(_)) => return Err(failed(setup(&"no embedded server"))),
+        };
+        if served.is_some() {
+            show.step(&Step::server(&url));
+        }
+        let config = options.config(&url).map_err(|failure| failed(failure.into()))?;
+        Ok(Self { options, show, url, config, _served: served })
+    }
+
+    /// The observer for the client: with `--browser` it opens pages before the face hears of them.
+    pub(crate) fn observer<O: Observer>(&self, face: O) -> Seen<O> {
+        if self.options.person != Who::Browser {
+            return Seen::Face(face);
+        }
+        let show = self.show.clone();
+        let refused = move |_: &_| show.step(&Step::browser_refused());
+        Seen::Browser(Visits::new(browser::System, refused, face))
+    }
+
+    /// The end, if not even a client could be built.
+    pub(crate) fn failed(&self, error: &impl Display) -> ExitCode {
+        end(&self.show, setup(error))
+    }
+}
+
+/// Told by the session: the face alone, or a browser before it.
+pub(crate) enum Seen<O> {
+    Face(O),
+    Browser(Visits<O>),
+}
+
+impl<O: Observer> Observer for Seen<O> {
+    fn told(&self, told: &Told) {
+        match self {
+            Self::Face(face) => face.told(told),
+            Self::Browser(visits) => visits.told(told),
+        }
+    }
+}
+
+fn setup(error: &impl Display) -> Outcome {
+    Outcome::setup(&error.to_string())
+}
+
+fn end(show: &Show, outcome: Outcome) -> ExitCode {
+    show.step(&Step::outcome(&outcome));
+    ExitCode::from(outcome.exit_status())
+}
+
+/// Once nobody reads any more, nothing is left to be done: this is a program for looking on.
+fn print_line(line: &str) {
+    if writeln!(io::stdout().lock(), "{line}").is_err() {
+        process::exit(1);
+    }
+}
