@@ -14,7 +14,8 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mcp_authz_tests::model::{
-    AuthMethod, Consent, Era, Model, Preregistered, REVISIONS, RegistrationMode, Seen, Settings,
+    AuthMethod, Consent, Endpoint, Era, Model, Preregistered, REVISIONS, RegistrationMode, Seen,
+    Settings,
 };
 use mcp_authz_tests::serve::{Door, OnRequest, Served};
 
@@ -166,7 +167,37 @@ fn admin(settings: &Settings) -> String {
 fn print_line(seen: &Seen) -> io::Result<()> {
     let seconds = seen.at_ms / 1000 % 86_400;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let (method, what, url) = (seen.method.as_str(), purpose(seen), [&*seen.origin, &seen.path]);
+    let mut line = format!("{:<3}  {method:<6} {what:<26} {}", seen.status, url.concat());
+    // The client's words: escaped, so that a log line stays one line.
+    if let Some(grant) = seen.form.get("grant_type") {
+        line.push_str(&format!(", {}", grant.escape_debug()));
+    }
+    if let Some(error) = &seen.error {
+        line.push_str(&format!(": {error}"));
+    }
     let mut out = io::stdout().lock();
-    writeln!(out, "{hours:02}:{minutes:02}:{seconds:02}  {seen}")?;
+    writeln!(out, "{hours:02}:{minutes:02}:{seconds:02}  {line}")?;
     out.flush()
+}
+
+/// What a request was for, in the words that the example clients use, too.
+fn purpose(seen: &Seen) -> String {
+    let name = match seen.endpoint {
+        Endpoint::Mcp | Endpoint::Messages => {
+            let rpc = seen.rpc().map(|method| method.chars().take(26).collect::<String>());
+            return rpc.map_or_else(|| "mcp".to_owned(), |rpc| rpc.escape_debug().to_string());
+        }
+        Endpoint::PrmPath | Endpoint::PrmRoot | Endpoint::PrmCustom => "resource_metadata",
+        Endpoint::AsOauth | Endpoint::AsOidcInserted | Endpoint::AsOidc | Endpoint::AsRoot => {
+            "server_metadata"
+        }
+        Endpoint::Register => "registration",
+        Endpoint::Authorize => "authorization",
+        Endpoint::Consent => "consent",
+        Endpoint::Token => "token",
+        Endpoint::Revoke => "revocation",
+        Endpoint::Other => "nothing here",
+    };
+    name.to_owned()
 }

@@ -6,8 +6,8 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use std::{mem, thread};
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
-use futures_util::StreamExt;
 use futures_util::future::{Either, select};
+use futures_util::{StreamExt, stream};
 use mcp_authz_core::effect::{Limits, Page, Reply, Told, Visit};
 use mcp_authz_core::failure::Failure;
 use mcp_authz_core::input::Callback;
@@ -121,15 +121,25 @@ async fn meet<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     options: &Options,
     session: &AuthSession<H, L, R>,
     http: &H,
-    mut visits: UnboundedReceiver<Visit>,
+    visits: UnboundedReceiver<Visit>,
     show: &Show,
 ) -> Outcome {
     let mut paste = options.pastes(io::stdin().is_terminal());
-    while let Some(visit) = visits.next().await {
+    // The sender stays here, or the end of standard input would be the end of the person.
+    let (typed, pasted) = unbounded();
+    let mut met = stream::select(visits.map(Met::Page), pasted.map(Met::Pasted));
+    while let Some(next) = met.next().await {
+        let visit = match next {
+            Met::Page(visit) => visit,
+            Met::Pasted(url) => {
+                if let Ok(page) = session.deliver(Callback::url(url)).await {
+                    show.step(&Step::pasted(page));
+                }
+                continue;
+            }
+        };
         if mem::take(&mut paste) {
-            let (session, show) = (session.clone(), show.clone());
-            // Not the runtime's: it would wait at its end for a person who types no more.
-            thread::spawn(move || pasted(&session, &show));
+            read_pasted(typed.clone());
         }
         if visit.reissued || options.person != Who::Headless {
             continue;
@@ -148,17 +158,23 @@ async fn meet<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     core::future::pending().await
 }
 
-/// Hands in each address that the person pastes, until standard input ends or the session does.
-fn pasted<H: AsyncHttp, L: AsyncListener, R: Runtime>(session: &AuthSession<H, L, R>, show: &Show) {
-    for line in io::stdin().lock().lines().map_while(Result::ok) {
-        if line.trim().is_empty() {
-            continue;
+/// Something for the person's part to see to.
+enum Met {
+    Page(Visit),
+    /// An address that the person has pasted.
+    Pasted(String),
+}
+
+/// Takes in what the person pastes, for as long as anybody listens. A thread of its own: the runtime
+/// would wait at its end for a person who types no more.
+fn read_pasted(to: UnboundedSender<String>) {
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if !line.trim().is_empty() && to.unbounded_send(line.trim().to_owned()).is_err() {
+                return;
+            }
         }
-        match block_on(session.deliver(Callback::url(line.trim()))) {
-            Ok(page) => show.step(&Step::pasted(page)),
-            Err(_stopped) => return,
-        }
-    }
+    });
 }
 
 async fn play<H: AsyncHttp>(

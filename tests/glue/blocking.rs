@@ -102,6 +102,7 @@ fn work<H: Http, L: Listener>(
             Action::Challenge(refusal) => session.challenge(told(refusal)),
             Action::Finish(outcome) => return outcome,
         };
+        // Asked again after every wait: nobody shall wait for a person who is gone.
         if let Some(outcome) = stuck.lock().unwrap_or_else(PoisonError::into_inner).take() {
             show.step(&Step::outcome(&outcome));
             return outcome;

@@ -82,7 +82,13 @@ impl Shared {
         self.close.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn told(&self, seen: Option<&Seen>) {
+    /// What to tell of the newest request, if anybody is told.
+    pub(crate) fn newest(&self, model: &Model) -> Option<Seen> {
+        self.on_request.as_ref().and_then(|_| model.seen().last().cloned())
+    }
+
+    /// Tells of a request. Not to be called with the model locked: whoever is told may be slow.
+    pub(crate) fn tell(&self, seen: Option<&Seen>) {
         if let (Some(told), Some(seen)) = (&self.on_request, seen) {
             told(seen);
         }

@@ -7,7 +7,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use mcp_authz_core::effect::Page;
+use mcp_authz_core::effect::{Bound, Page};
 use mcp_authz_core::input::Callback;
 
 /// Where the page for one arrival goes.
@@ -69,6 +69,14 @@ impl Listening {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What the session is told of an attempt to bind.
+    pub(crate) const fn outcome(listening: Option<&Self>) -> Bound {
+        match listening {
+            Some(listening) => Bound::Port(listening.port),
+            None => Bound::Failed,
+        }
     }
 }
 

@@ -4,12 +4,16 @@
 //! queued under the session's lock and said aloud after it, by one speaker at a time. So everybody
 //! hears one order, and a caller is settled after everything that led to its settlement was told.
 
+use core::panic::AssertUnwindSafe;
 use std::collections::{HashMap, VecDeque};
+use std::panic::catch_unwind;
+use std::thread::{self, ThreadId};
 
 use mcp_authz_core::effect::{Effects, Page, Settlement, TicketId, Told, Work};
 use mcp_authz_core::input::{ArrivalId, Callback, Input};
 
 use crate::arrivals::{Listening, PageSink};
+use crate::error::DriveError;
 use crate::ports::Observer;
 use crate::publish::Published;
 
@@ -20,7 +24,7 @@ pub(crate) struct Desk {
     ports: HashMap<TicketId, Option<Listening>>,
     arrived: u64,
     voice: VecDeque<Aloud>,
-    speaking: bool,
+    speaker: Option<ThreadId>,
 }
 
 /// Something to be said once the lock is gone: observers and browsers are other people's code, and
@@ -35,14 +39,16 @@ pub(crate) enum Aloud {
 }
 
 impl Aloud {
+    /// Says it. Whoever panics at it misses this one word: the speaker is a caller or a runner, whose
+    /// end would leave the others unsettled, and who may be unwinding already.
     pub(crate) fn say(self, observer: &dyn Observer) {
-        match self {
+        let _panicked = catch_unwind(AssertUnwindSafe(|| match self {
             Self::Settle(_) => {}
             Self::Told(told) => observer.told(&told),
             Self::Page(sink, page) => sink.show(page),
             Self::NoPage(sink) => drop(sink),
             Self::Close(listening) => drop(listening),
-        }
+        }));
     }
 }
 
@@ -93,31 +99,42 @@ impl Desk {
                 self.ports.insert(work.id(), None);
             }
         }
-        sorted.speak = !self.speaking && !self.voice.is_empty();
-        self.speaking |= sorted.speak;
+        sorted.speak = self.speaker.is_none() && !self.voice.is_empty();
+        if sorted.speak {
+            self.speaker = Some(thread::current().id());
+        }
         sorted
     }
 
     /// The next thing for the speaker to say; with `None` there is no speaker any more.
     pub(crate) fn next_word(&mut self) -> Option<Aloud> {
         let next = self.voice.pop_front();
-        self.speaking = next.is_some();
+        if next.is_none() {
+            self.speaker = None;
+        }
         next
     }
 
     /// Whether somebody speaks, and may yet settle somebody.
     pub(crate) const fn speaking(&self) -> bool {
-        self.speaking
+        self.speaker.is_some()
     }
 
-    /// The speaker was ended by a panic of an observer; the next step finds another.
-    pub(crate) const fn hush(&mut self) {
-        self.speaking = false;
+    /// Asked before a wait: this thread is the speaker, so what it would wait for is never said.
+    pub(crate) fn not_here(&self) -> Result<(), DriveError> {
+        if self.speaker == Some(thread::current().id()) {
+            return Err(DriveError::Reentered);
+        }
+        Ok(())
     }
 
     /// Keeps a bound port open until it is abandoned. Gives it back, to be closed, if that has
-    /// happened while it was being bound.
-    pub(crate) fn bound(&mut self, id: TicketId, listening: Listening) -> Option<Listening> {
+    /// happened while it was being bound. What could not be bound needs no closing.
+    pub(crate) fn bound(&mut self, id: TicketId, bound: Option<Listening>) -> Option<Listening> {
+        let Some(listening) = bound else {
+            self.ports.remove(&id);
+            return None;
+        };
         match self.ports.get_mut(&id) {
             Some(place @ None) => place.replace(listening),
             _ => Some(listening),

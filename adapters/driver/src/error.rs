@@ -17,6 +17,10 @@ pub enum DriveError {
     Stalled,
     /// The runtime that drove the session is gone. Make a new session, from a snapshot if need be.
     Stopped,
+    /// It was asked to wait inside an observer, whom everybody waits for; nothing was handed in,
+    /// except what [`on_demand`](crate::on_demand)'s `deliver` hands in at once. Wait on another
+    /// thread.
+    Reentered,
 }
 
 impl DriveError {
@@ -25,7 +29,9 @@ impl DriveError {
     pub fn failure(self) -> Failure {
         match self {
             Self::EntropyUnavailable => Failure::new(Kind::EntropyUnavailable, "HOST-164"),
-            Self::Misuse(_) | Self::Stalled => Failure::new(Kind::ConfigInvalid, "SEC-17"),
+            Self::Misuse(_) | Self::Stalled | Self::Reentered => {
+                Failure::new(Kind::ConfigInvalid, "SEC-17")
+            }
             Self::Stopped => Failure::new(Kind::Cancelled, "HOST-195"),
         }
     }
@@ -44,6 +50,7 @@ impl fmt::Display for DriveError {
             Self::EntropyUnavailable => f.write_str("there is no randomness"),
             Self::Stalled => f.write_str("the session waits for nothing"),
             Self::Stopped => f.write_str("the runtime that drove the session is gone"),
+            Self::Reentered => f.write_str("an observer may not wait for its session"),
         }
     }
 }

@@ -25,7 +25,6 @@ use crate::ports::Answer;
 const MOST_ATTEMPTS: u32 = 5;
 
 /// One request of the caller's own.
-#[derive(Debug)]
 pub struct Exchange {
     request: Request<Vec<u8>>,
     operation: String,
@@ -65,6 +64,20 @@ impl Exchange {
     }
 }
 
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let uri = self.request.uri();
+        // Not the authority, which may hold a password.
+        f.debug_struct("Exchange")
+            .field("method", self.request.method())
+            .field("scheme", &uri.scheme_str())
+            .field("host", &uri.host())
+            .field("port", &uri.port_u16())
+            .field("path", &uri.path())
+            .finish_non_exhaustive()
+    }
+}
+
 /// The limits of a caller's own request unless it names others. Its address is the person's own
 /// choice, so any may be dialled.
 #[must_use]
@@ -81,7 +94,7 @@ pub const fn limits() -> Limits {
 
 /// A request of a caller that the MCP server refused: a [`Challenge`] for which a driver has yet to
 /// choose the waiter.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Refusal {
     /// The epoch of the token that it carried; `None` if it carried none.
     pub epoch: Option<Epoch>,
@@ -97,6 +110,18 @@ pub struct Refusal {
     pub may_ask: bool,
 }
 
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("epoch", &self.epoch)
+            .field("status", &self.status)
+            .field("operation", &self.operation)
+            .field("again", &self.again)
+            .field("may_ask", &self.may_ask)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Refusal {
     pub(crate) fn challenge(self, waiter: WaiterId) -> Challenge {
         let Self { epoch, status, headers, operation, again, may_ask } = self;
@@ -105,7 +130,6 @@ impl Refusal {
 }
 
 /// Why a caller's own request brought no answer.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ExchangeError {
     /// It was not sent; the failure says what to do.
@@ -132,6 +156,24 @@ pub enum ExchangeError {
 impl From<DriveError> for ExchangeError {
     fn from(error: DriveError) -> Self {
         Self::Drive(error)
+    }
+}
+
+impl fmt::Debug for ExchangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsent(failure) => f.debug_tuple("Unsent").field(failure).finish(),
+            // What the server answered may quote the request, and is the caller's to show.
+            Self::Refused { failure, answer } => f
+                .debug_struct("Refused")
+                .field("failure", failure)
+                .field("status", &answer.status())
+                .finish_non_exhaustive(),
+            Self::Lost { why, sent } => {
+                f.debug_struct("Lost").field("why", why).field("sent", sent).finish()
+            }
+            Self::Drive(error) => f.debug_tuple("Drive").field(error).finish(),
+        }
     }
 }
 
@@ -256,4 +298,38 @@ pub(crate) fn unrefused(
 
 fn unsent(kind: Kind, rule: &'static str) -> ExchangeError {
     ExchangeError::Unsent(Arc::new(Failure::new(kind, rule)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CANARY: &str = "c4n4ry";
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let request = Request::post(format!("https://u:{CANARY}@mcp.example:8443/mcp?k={CANARY}"))
+            .header("x-api-key", CANARY)
+            .body(CANARY.as_bytes().to_vec())
+            .unwrap();
+        let exchange = Exchange::new(request).operation("tools/list");
+        let said = format!("{exchange:?}");
+        for part in ["POST", "mcp.example", "8443", "/mcp"] {
+            assert!(said.contains(part), "{said}");
+        }
+        let body = CANARY.as_bytes().to_vec();
+        let answer =
+            http::Response::builder().status(401).header("set-cookie", CANARY).body(body).unwrap();
+        let mut attempt = Attempt::new(exchange).unwrap();
+        attempt.request(None).unwrap();
+        let Ok(Verdict::Refused(answer, refusal)) = attempt.read(Reply::Answered(answer)) else {
+            panic!("a 401 is a refusal");
+        };
+        let failure = Arc::new(Failure::new(Kind::AuthorizationDenied, "SEC-17"));
+        let error = ExchangeError::Refused { failure, answer: Box::new(answer) };
+        for said in [said, format!("{refusal:?}"), format!("{error:?}"), error.to_string()] {
+            assert!(!said.contains(CANARY) && !said.contains("99, 52"), "{said}");
+        }
+        assert!(format!("{error:?}").contains("401"));
+    }
 }

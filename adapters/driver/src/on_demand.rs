@@ -135,6 +135,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
             Input::Challenge(challenge) => challenge.waiter,
             _ => return Err(DriveError::Stalled),
         };
+        self.shared().may_wait()?;
         let (settle, settled) = oneshot::channel();
         let cancel = CancelOnDrop::new(self.shared(), waiter, settle);
         self.shared().step(|_| first)?;
@@ -190,7 +191,10 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
     /// polled.
     ///
     /// # Errors
-    /// [`DriveError::Stalled`] if no page is to be shown because no login waits any more.
+    /// [`DriveError::Stalled`] if no page is to be shown because no login waits any more;
+    /// [`DriveError::Reentered`] if it is awaited inside [`Observer::told`]: spawn it there.
+    ///
+    /// [`Observer::told`]: crate::ports::Observer::told
     pub fn deliver(
         &self,
         callback: Callback,
@@ -204,6 +208,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         let session = self.clone();
         async move {
             handed_in?;
+            session.shared().may_wait()?;
             let page = page.await.map_err(|_| DriveError::Stalled);
             drop(session);
             page
@@ -230,12 +235,14 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
     /// # Errors
     /// As [`AuthSession::acquire`].
     pub async fn forget(&self) -> Result<(), DriveError> {
+        self.shared().may_wait()?;
         self.shared().step(|_| Input::Forget)?;
         self.quiet().await;
         Ok(())
     }
 
     /// Waits until no work is in flight: what was granted is saved then. Before the runtime ends.
+    /// It waits for no person, and not at all inside an observer, whom the work may wait for.
     pub async fn quiet(&self) {
         if let Some(quiet) = self.shared().quiet() {
             let _or_the_runner_is_gone = quiet.await;

@@ -109,7 +109,10 @@ pub trait Signer: Send + Sync + 'static {
 
 /// Is told what the session does: notes, and pages to show to the person.
 pub trait Observer: Send + Sync + 'static {
-    /// One thing told. Called without any lock, on whichever thread took the step; must not wait.
+    /// One thing told. Called without any lock, on whichever thread took the step; must not wait,
+    /// since nobody is settled meanwhile. A call that would wait for the same session is refused
+    /// with [`DriveError::Reentered`]; reports through [`Arrivals`], a live grant and `cancel` wait
+    /// for nothing. A panic ends this call and nothing else.
     fn told(&self, told: &Told);
 }
 

@@ -155,8 +155,13 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
     /// waits for the page to show for it.
     ///
     /// # Errors
-    /// [`DriveError::Stalled`] if no page is to be shown because no login waits any more.
+    /// [`DriveError::Stalled`] if no page is to be shown because no login waits any more;
+    /// [`DriveError::Reentered`] inside [`Observer::told`], where nothing may wait: report it
+    /// through [`AuthSession::arrivals`] there.
+    ///
+    /// [`Observer::told`]: crate::ports::Observer::told
     pub fn deliver(&self, callback: Callback) -> Result<Page, DriveError> {
+        self.shared().may_wait()?;
         let (sender, page) = mpsc::channel();
         let sink = PageSink::new(move |page| {
             let _nobody_left = sender.send(page);
@@ -184,11 +189,13 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
     /// # Errors
     /// As [`AuthSession::acquire`].
     pub fn forget(&self) -> Result<(), DriveError> {
+        self.shared().may_wait()?;
         self.shared().offer(|_| Input::Forget)?;
         self.quiet()
     }
 
     /// Waits until no work is in flight: what was granted is saved then. Before the process ends.
+    /// It waits for no person.
     ///
     /// # Errors
     /// As [`AuthSession::acquire`].

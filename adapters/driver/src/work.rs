@@ -1,20 +1,20 @@
 //! One piece of work on one thread: what [`blocking`](crate::blocking) and
 //! [`threaded`](crate::threaded) have in common.
 
-use mcp_authz_core::effect::{Bound, TicketId, Work};
+use mcp_authz_core::effect::{TicketId, Work};
 use mcp_authz_core::input::Input;
 
 use crate::arrivals::{Arrivals, Listening};
 use crate::ports::{Common, Http, Listener};
 
-/// Does it, and turns its outcome into the next input. `keep` takes a port that was bound.
+/// Does it, and turns its outcome into the next input. `keep` takes a port that was bound, or not.
 pub(crate) fn perform(
     work: Work,
     http: &impl Http,
     listener: &impl Listener,
     common: &Common,
     arrivals: Arrivals,
-    keep: impl FnOnce(TicketId, Listening),
+    keep: impl FnOnce(TicketId, Option<Listening>),
 ) -> Input {
     match work {
         Work::Call(call) => {
@@ -23,11 +23,9 @@ pub(crate) fn perform(
         }
         Work::Listen(listen) => {
             let (on, ticket) = listen.split();
-            let bound = listener.bind(&on, arrivals).map_or(Bound::Failed, |listening| {
-                let port = listening.port();
-                keep(ticket.id(), listening);
-                Bound::Port(port)
-            });
+            let listening = listener.bind(&on, arrivals);
+            let bound = Listening::outcome(listening.as_ref());
+            keep(ticket.id(), listening);
             ticket.answer(bound)
         }
         Work::Store(op) => {

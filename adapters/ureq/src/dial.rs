@@ -1,10 +1,13 @@
 //! How ureq gets its connections: names are looked up under the address rule, and whatever fails
 //! before there is a connection is marked as certainly unsent.
 
+use core::cell::Cell;
 use core::fmt;
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Instant;
 
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::Why;
@@ -13,6 +16,17 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
 };
+
+thread_local! {
+    /// How long the look-ups of the request under way took. ureq grants them and the connection a
+    /// time each, where the limit is one for both; it does all of it on the calling thread.
+    static LOOKED_UP: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// To be called before each request.
+pub(crate) fn begin() {
+    LOOKED_UP.set(Duration::ZERO);
+}
 
 /// What ureq keeps of a look-up.
 const MOST_ADDRESSES: usize = 16;
@@ -67,10 +81,10 @@ impl Resolver for Guarded {
             .name("mcp-authz-lookup".to_owned())
             .spawn(move || found.send(dial::permitted(&*lookup, &host, rule)))
             .map_err(|_| Unsent(Why::Resolve))?;
-        let addresses = result
-            .recv_timeout(*timeout.after)
-            .map_err(|_| Unsent(Why::Timeout))?
-            .map_err(Unsent)?;
+        let begun = Instant::now();
+        let found = result.recv_timeout(timeout.after.saturating_sub(LOOKED_UP.get()));
+        LOOKED_UP.set(LOOKED_UP.get().saturating_add(begun.elapsed()));
+        let addresses = found.map_err(|_| Unsent(Why::Timeout))?.map_err(Unsent)?;
         let mut resolved = self.empty();
         for address in addresses.into_iter().take(MOST_ADDRESSES) {
             resolved.push(SocketAddr::new(address, port));
@@ -91,7 +105,23 @@ impl Connector<()> for Dialer {
         details: &ConnectionDetails<'_>,
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
-        self.0.connect(details, chained).map_err(|error| Unsent(why(&error)).into())
+        let left = details.timeout.after.saturating_sub(LOOKED_UP.get());
+        if left.is_zero() {
+            return Err(Unsent(Why::Timeout).into());
+        }
+        let details = ConnectionDetails {
+            uri: details.uri,
+            addrs: details.addrs.clone(),
+            config: details.config,
+            request_level: details.request_level,
+            resolver: details.resolver,
+            now: details.now,
+            timeout: NextTimeout { after: left.into(), ..details.timeout },
+            current_time: Arc::clone(&details.current_time),
+            run_connector: Arc::clone(&details.run_connector),
+            register_shutdown: Arc::clone(&details.register_shutdown),
+        };
+        self.0.connect(&details, chained).map_err(|error| Unsent(why(&error)).into())
     }
 }
 

@@ -18,10 +18,12 @@ use ureq::config::AutoHeaderValue;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-use crate::dial::{Dialer, Guarded, Unsent};
+use crate::dial::{Dialer, Guarded, Unsent, begin};
 
 /// Agents that are kept; a program has a handful of limits, not a handful per request.
 const MOST_AGENTS: usize = 16;
+/// Idle connections that one agent keeps.
+const KEPT: usize = 4;
 /// Bytes of a body that are read at once.
 const PIECE: usize = 16 * 1024;
 
@@ -47,7 +49,6 @@ struct Terms {
     connect: Duration,
     total: Duration,
     head: usize,
-    reuse: bool,
 }
 
 impl UreqHttp {
@@ -69,11 +70,13 @@ impl UreqHttp {
         let shared = &*self.shared;
         let terms = Terms {
             addresses: limits.addresses as u8,
-            connect: limits.connect,
+            connect: limits.connect.min(limits.total),
             total: limits.total,
             head: limits.head,
-            reuse,
         };
+        if !reuse {
+            return shared.make(terms, limits.addresses, 0);
+        }
         let mut agents = shared.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = agents.get(&terms) {
             return agent.clone();
@@ -81,7 +84,7 @@ impl UreqHttp {
         if agents.len() >= MOST_AGENTS {
             agents.clear();
         }
-        let agent = shared.make(terms, limits.addresses);
+        let agent = shared.make(terms, limits.addresses, KEPT);
         agents.insert(terms, agent.clone());
         agent
     }
@@ -97,6 +100,7 @@ impl UreqHttp {
             return Reply::NotSent(why);
         }
         let agent = self.agent(limits, reuse);
+        begin();
         let bodiless = request.body().is_empty()
             && !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
         let answer = if bodiless { agent.run(request.map(|_| ())) } else { agent.run(request) };
@@ -116,8 +120,7 @@ impl UreqHttp {
 }
 
 impl Shared {
-    fn make(&self, terms: Terms, rule: Addresses) -> Agent {
-        let kept = if terms.reuse { 4 } else { 0 };
+    fn make(&self, terms: Terms, rule: Addresses, kept: usize) -> Agent {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)

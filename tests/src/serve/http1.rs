@@ -21,12 +21,13 @@ pub(super) fn converse(socket: TcpStream, origin: &str, shared: &Shared) -> io::
     while let Some(Head { request, keep, .. }) = line.request(origin)? {
         let keep = keep && !shared.closes();
         let head = *request.method() == Method::HEAD;
-        let answer = {
+        let (answer, seen) = {
             let mut model = shared.model();
             let answer = model.handle(&request, shared.now_ms());
-            shared.told(model.seen().last());
-            answer
+            let seen = shared.newest(&model);
+            (answer, seen)
         };
+        shared.tell(seen.as_ref());
         shared.wait(answer.delay_ms);
         if !line.answer(answer, head, keep, shared)? {
             break;

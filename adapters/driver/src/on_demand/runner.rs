@@ -7,11 +7,12 @@ use futures_channel::mpsc;
 use futures_util::future::{Either, FutureExt, pending};
 use futures_util::select_biased;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use mcp_authz_core::effect::{Bound, Signature, Stored, Work};
+use mcp_authz_core::effect::{Signature, Stored, Work};
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::input::Input;
 
 use super::shared::Shared;
+use crate::arrivals::Listening;
 use crate::error::DriveError;
 use crate::ports::{AsyncHttp, AsyncListener, Runtime};
 
@@ -95,12 +96,9 @@ async fn perform<H: AsyncHttp, L: AsyncListener, R: Runtime>(
         }
         Work::Listen(listen) => {
             let (on, ticket) = listen.split();
-            let bound = ports.listener.bind(&on, Shared::arrivals(&shared)).await;
-            let bound = bound.map_or(Bound::Failed, |listening| {
-                let port = listening.port();
-                shared.bound(ticket.id(), listening);
-                Bound::Port(port)
-            });
+            let listening = ports.listener.bind(&on, Shared::arrivals(&shared)).await;
+            let bound = Listening::outcome(listening.as_ref());
+            shared.bound(ticket.id(), listening);
             ticket.answer(bound)
         }
         Work::Store(op) => {

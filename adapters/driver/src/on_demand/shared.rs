@@ -100,10 +100,16 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
         })
     }
 
+    /// Whether this thread may wait for the session; not from inside an observer.
+    pub(super) fn may_wait(&self) -> Result<(), DriveError> {
+        self.lock().desk.not_here()
+    }
+
     /// Something to wait for until no work is in flight, unless that is so now.
     pub(super) fn quiet(&self) -> Option<oneshot::Receiver<()>> {
         let mut state = self.lock();
         state.runner.as_ref()?;
+        state.desk.not_here().ok()?;
         let (sender, receiver) = oneshot::channel();
         state.quiet.push(sender);
         // The runner may be asleep with nothing in flight.
@@ -111,8 +117,8 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
         Some(receiver)
     }
 
-    pub(super) fn bound(&self, id: TicketId, listening: Listening) {
-        let superfluous = self.lock().desk.bound(id, listening);
+    pub(super) fn bound(&self, id: TicketId, bound: Option<Listening>) {
+        let superfluous = self.lock().desk.bound(id, bound);
         drop(superfluous);
     }
 
@@ -150,7 +156,6 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
 
     /// Says what there is to say, and settles in between, each word without the lock.
     fn speak(&self) {
-        let _speaking = Speaking(&self.state);
         loop {
             let mut state = self.lock();
             match state.desk.next_word() {
@@ -186,24 +191,14 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
             None
         };
         drop(state);
+        // Made here: whatever drops the task unpolled, a runtime that is gone among others, drops
+        // the guard with it.
+        let task = kicks.map(|kicks| runner::run(Running::new(Arc::clone(self)), kicks));
         if sorted.speak {
             self.speak();
         }
-        if let Some(kicks) = kicks {
-            // Made here: a runtime that is gone drops the task unpolled, and the guard with it.
-            let running = Running::new(Arc::clone(self));
-            self.ports.runtime.spawn(runner::run(running, kicks));
-        }
-    }
-}
-
-/// Resets the speaker should an observer panic.
-struct Speaking<'a>(&'a Mutex<State>);
-
-impl Drop for Speaking<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).desk.hush();
+        if let Some(task) = task {
+            self.ports.runtime.spawn(task);
         }
     }
 }

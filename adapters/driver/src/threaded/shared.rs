@@ -39,10 +39,18 @@ struct State {
     /// Threads in the loop, and how many of them sleep.
     attending: usize,
     idle: usize,
+    /// Pieces of work that are being done.
+    busy: usize,
     closed: bool,
 }
 
 impl State {
+    /// Whether somebody is yet to hand something in, or to settle somebody. Whatever ends this
+    /// notifies.
+    const fn active(&self) -> bool {
+        self.busy > 0 || self.desk.speaking()
+    }
+
     /// What nobody is free to attend to.
     fn unattended(&self) -> usize {
         let forsaken = self.attending == 0 && !self.closed && self.session.deadline().is_some();
@@ -77,6 +85,7 @@ impl<H: Http, L: Listener> Shared<H, L> {
             mail: HashMap::new(),
             attending: 0,
             idle: 0,
+            busy: 0,
             closed: false,
         };
         let (published, turned) = (Published::default(), Condvar::new());
@@ -112,7 +121,11 @@ impl<H: Http, L: Listener> Shared<H, L> {
         me: WaiterId,
         first: Input,
     ) -> Result<Settlement, DriveError> {
-        self.lock().mail.insert(me, None);
+        {
+            let mut state = self.lock();
+            state.desk.not_here()?;
+            state.mail.insert(me, None);
+        }
         let seat = self.seat(Some(me));
         self.step(|_| first, false)?;
         seat.attend(Purpose::Wait(me))?.ok_or(DriveError::Stalled)
@@ -131,7 +144,13 @@ impl<H: Http, L: Listener> Shared<H, L> {
         self.turn(self.lock(), effects, true);
     }
 
+    /// Whether this thread may wait for the session; not from inside an observer.
+    pub(super) fn may_wait(&self) -> Result<(), DriveError> {
+        self.lock().desk.not_here()
+    }
+
     pub(super) fn quiet(self: &Arc<Self>) -> Result<(), DriveError> {
+        self.may_wait()?;
         self.seat(None).attend(Purpose::Quiet).map(|_| ())
     }
 
@@ -182,13 +201,12 @@ impl<H: Http, L: Listener> Shared<H, L> {
 
     /// Says what there is to say, and settles in between, each word without the lock.
     fn speak(&self) {
-        let _speaking = Speaking(&self.state);
         loop {
             let mut state = self.lock();
             match state.desk.next_word() {
                 None => {
                     drop(state);
-                    // Who found nobody busy but the speaker looks again.
+                    // Who found nobody active but the speaker looks again.
                     return self.turned.notify_all();
                 }
                 Some(Aloud::Settle(settlement)) => {
@@ -226,12 +244,16 @@ impl<H: Http, L: Listener> Shared<H, L> {
         Seat { shared: Arc::clone(self), waiter }
     }
 
-    fn perform(self: &Arc<Self>, work: Work) -> Input {
-        let keep = |id, listening| {
-            let superfluous = self.lock().desk.bound(id, listening);
+    /// One piece of work that was counted as being done, up to its step.
+    fn perform(self: &Arc<Self>, work: Work) -> Result<(), DriveError> {
+        let _busy = Busy(self);
+        let keep = |id, bound| {
+            let superfluous = self.lock().desk.bound(id, bound);
             drop(superfluous);
         };
-        work::perform(work, &self.http, &self.listener, &self.common, Self::arrivals(self), keep)
+        let arrivals = Self::arrivals(self);
+        let input = work::perform(work, &self.http, &self.listener, &self.common, arrivals, keep);
+        self.step(|_| input, false)
     }
 
     /// What a thread in the loop does next, asleep until there is something.
@@ -245,17 +267,16 @@ impl<H: Http, L: Listener> Shared<H, L> {
                 return Ok(Next::Leave(Some(settlement)));
             }
             if let Some(work) = state.queue.pop_front() {
+                state.busy = state.busy.saturating_add(1);
                 return Ok(Next::Do(work));
             }
             let deadline = state.session.deadline();
-            let others_busy =
-                state.attending > state.idle.saturating_add(1) || state.desk.speaking();
             match purpose {
-                Purpose::Quiet if !others_busy => return Ok(Next::Leave(None)),
+                Purpose::Quiet if !state.active() => return Ok(Next::Leave(None)),
                 Purpose::Help if state.closed || state.idle > 0 || deadline.is_none() => {
                     return Ok(Next::Leave(None));
                 }
-                Purpose::Wait(_) if deadline.is_none() && !others_busy => {
+                Purpose::Wait(_) if deadline.is_none() && !state.active() => {
                     return Err(DriveError::Stalled);
                 }
                 _ => {}
@@ -273,14 +294,15 @@ impl<H: Http, L: Listener> Shared<H, L> {
     }
 }
 
-/// Resets the speaker should an observer panic.
-struct Speaking<'a>(&'a Mutex<State>);
+/// A piece of work being done. However that ends, whoever waits for quiet looks again.
+struct Busy<'a, H: Http, L: Listener>(&'a Shared<H, L>);
 
-impl Drop for Speaking<'_> {
+impl<H: Http, L: Listener> Drop for Busy<'_, H, L> {
     fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).desk.hush();
-        }
+        let mut state = self.0.lock();
+        state.busy = state.busy.saturating_sub(1);
+        drop(state);
+        self.0.turned.notify_all();
     }
 }
 
@@ -293,12 +315,11 @@ struct Seat<H: Http, L: Listener> {
 impl<H: Http, L: Listener> Seat<H, L> {
     fn attend(self, purpose: Purpose) -> Result<Option<Settlement>, DriveError> {
         loop {
-            let input = match self.shared.next(purpose)? {
+            match self.shared.next(purpose)? {
                 Next::Leave(settlement) => return Ok(settlement),
-                Next::Do(work) => self.shared.perform(work),
-                Next::Wake => Input::Wake,
-            };
-            self.shared.step(|_| input, false)?;
+                Next::Do(work) => self.shared.perform(work)?,
+                Next::Wake => self.shared.step(|_| Input::Wake, false)?,
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The last step: what happened, and what to do next.
 
-use mcp_authz_core::failure::{Failure, Kind, Remedy, Switch, escaped};
 use mcp_authz_core::effect::Why;
+use mcp_authz_core::failure::{Failure, Kind, Remedy, Switch, escaped};
 use serde_json::{Value, json};
 
 use super::super::outcome::{Fault, Outcome, Summary, Trouble, why_name};
@@ -109,7 +109,9 @@ fn failed(fault: &Fault) -> Step {
     let next = match fault.why {
         Some(Why::Resolve) => "correct the URL, or connect to the network, and run it again",
         Some(Why::Connect) => "start the server, or correct the URL, and run it again",
-        Some(Why::Broken) => "see that the URL is the MCP server's, http or https, and run it again",
+        Some(Why::Broken) => {
+            "see that the URL is the MCP server's, http or https, and run it again"
+        }
         Some(Why::Timeout) => "run it again, with a longer --timeout if the server is slow",
         Some(Why::Tls) => "see that the URL is right and the server's certificate is valid",
         _ => "",
@@ -147,7 +149,9 @@ fn next_of(failure: &Failure, issuer: Option<&str>) -> Vec<String> {
         (Kind::IssuerChanged, Remedy::Configure) if failure.rule() == "BIND-04" => {
             let known = issuer.map_or_else(|| "another issuer".to_owned(), escaped);
             let uses = failure.subject().unwrap_or("another one");
-            vec![format!("your --client-id is for {known}; this server uses {uses}: correct --issuer")]
+            vec![format!(
+                "your --client-id is for {known}; this server uses {uses}: correct --issuer"
+            )]
         }
         // The switches below say how.
         (_, Remedy::Configure)
