@@ -132,8 +132,9 @@ async fn meet<H: AsyncHttp, L: AsyncListener, R: Runtime>(
         let visit = match next {
             Met::Page(visit) => visit,
             Met::Pasted(url) => {
-                if let Ok(page) = session.deliver(Callback::url(url)).await {
-                    show.step(&Step::pasted(page));
+                // How the login ended is shown by the job.
+                if let Ok(Page::Refused(kind)) = session.deliver(Callback::url(url)).await {
+                    show.step(&Step::paste_refused(kind));
                 }
                 continue;
             }

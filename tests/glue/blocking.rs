@@ -177,7 +177,9 @@ fn pasted<H: Http, L: Listener>(session: &AuthSession<H, L>, show: &Show) {
             continue;
         }
         match session.deliver(Callback::url(line.trim())) {
-            Ok(page) => show.step(&Step::pasted(page)),
+            Ok(Page::Refused(kind)) => show.step(&Step::paste_refused(kind)),
+            // How the login ended is shown by the job.
+            Ok(_) => {}
             Err(_stopped) => return,
         }
     }

@@ -14,6 +14,8 @@
 mod faces;
 #[path = "sessions/login.rs"]
 mod login;
+#[path = "sessions/observing.rs"]
+mod observing;
 #[path = "sessions/refresh.rs"]
 mod refresh;
 #[path = "sessions/stopping.rs"]
@@ -69,5 +71,10 @@ over_all_adapters! {
         a_program_that_may_ask_nobody_is_told_so,
         nobody_listens_where_the_port_is_taken_host_197,
         a_storm_leaves_nobody_waiting,
+    }
+    observing {
+        an_observer_that_panics_harms_nobody,
+        a_wait_inside_an_observer_is_refused,
+        quiet_waits_for_work_and_for_no_person,
     }
 }

@@ -115,7 +115,7 @@ impl Connector<()> for Dialer {
             config: details.config,
             request_level: details.request_level,
             resolver: details.resolver,
-            now: details.now,
+            now: (details.current_time)(),
             timeout: NextTimeout { after: left.into(), ..details.timeout },
             current_time: Arc::clone(&details.current_time),
             run_connector: Arc::clone(&details.run_connector),

@@ -28,6 +28,11 @@ const KEPT: usize = 4;
 const PIECE: usize = 16 * 1024;
 
 /// Sends through ureq. Clones share their connections.
+///
+/// ureq keeps cookies per agent if any crate of the program enables its `cookies` feature, which
+/// cannot be switched off here. The session's calls have an agent each, so none of them sees a
+/// cookie; callers' own requests share agents with their connections, and then would. Don't enable
+/// it.
 #[derive(Clone)]
 pub struct UreqHttp {
     shared: Arc<Shared>,

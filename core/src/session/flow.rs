@@ -14,7 +14,7 @@ use crate::session::lanes::{
 use crate::session::memory::fill;
 use crate::session::plan::{Step, next_step};
 use crate::session::scopes::{self, Named};
-use crate::session::waiters::Waiting;
+use crate::session::waiters::{Waiting, Want};
 use crate::session::{Now, Session, emptied, unhelped};
 use crate::stage::authorization::{self, Authorization};
 use crate::stage::discovery::{self, Discovery, Found, Looked};
@@ -206,6 +206,7 @@ impl Session {
             met: self.body.memory.met().cloned(),
             held: self.body.memory.clients.clone(),
             anew: flow.ground.reregistered,
+            doubtful: self.body.memory.doubtful.clone(),
             redirect: flow.ground.redirect.clone(),
         })
     }
@@ -259,7 +260,7 @@ impl Session {
             Brought::Recalled(found) => self.recalled(flow, found, now),
             Brought::Looked(Looked::StillListed) => flow.ground.relisted = true,
             Brought::Looked(Looked::Moved { to }) => {
-                self.body.memory.moved = true;
+                self.body.memory.moved = Some(now.mono);
                 return Err(Failure::new(Kind::IssuerChanged, "BIND-05").with_subject(&to));
             }
             Brought::Looked(Looked::Found(found)) => return self.found(flow, found, now),
@@ -395,7 +396,10 @@ impl Session {
             default: config.default_scopes.as_ref(),
             before: [
                 same.map(|grant| &grant.requested),
-                same.and_then(|grant| grant.granted.as_ref()),
+                // What a server added by itself is not asked for; where nobody had named anything,
+                // its choice is all there is to keep (AMB-14, HOST-211).
+                same.filter(|grant| grant.requested.is_empty())
+                    .and_then(|grant| grant.granted.as_ref()),
             ],
             step_up: goal.cause == Cause::StepUp,
             offline_listed: found.server.scopes_offline_access,
@@ -659,6 +663,9 @@ impl Session {
         for arrival in flow.arrivals.drain(..) {
             now.out.told.push(Told::Page { arrival, page });
         }
+        if let Err(failure) = &result {
+            self.doubt(&flow, failure, now);
+        }
         self.remember_visit(&flow, &result);
         if result.is_ok() && matches!(flow.goal, Goal::Relist) {
             self.still_refused(now);
@@ -721,6 +728,7 @@ impl Session {
         }
         let has_token = minted.value.access_token.is_some();
         self.body.memory.grant = Some(minted);
+        self.body.memory.minted = Some(now.mono);
         self.body.memory.set_unsaved(flow.ground.unsaved, now.mono);
         if refreshed {
             self.body.memory.refreshed = Some(now.mono);
@@ -802,6 +810,20 @@ impl Session {
         }
     }
 
+    /// A registration of an earlier run to which no page answers may be one that the server has
+    /// forgotten: such a server shows an error page and sends nobody back. The next login makes a
+    /// new one, unless a grant still lives by the old.
+    fn doubt(&mut self, flow: &Flow, failure: &Failure, now: &Now) {
+        let Some(enrolled) = &flow.ground.enrolled else { return };
+        let told = failure.said().is_some_and(|said| said.error == "unauthorized_client");
+        let silent = failure.kind() == Kind::CallbackTimeout;
+        let memory = &self.body.memory;
+        let needed = memory.refreshable(&self.config, now.wall, now.mono);
+        if enrolled.way == Way::Dynamic && !enrolled.fresh && !needed && (told || silent) {
+            self.body.memory.doubtful = Some(enrolled.credentials.client_id.clone());
+        }
+    }
+
     /// Settles those who waited for a flow that failed.
     fn fail(&mut self, lane: Lane, flow: &Flow, failure: Failure, now: &mut Now) {
         let refresh = matches!(flow.goal, Goal::Refresh(_));
@@ -822,7 +844,7 @@ impl Session {
             )
             // Where the same refresh could be sent again, they would wait for it for ever: a
             // client of the configuration that is refused cannot be made anew.
-            && !self.body.memory.refreshable(&self.config, now.wall);
+            && !self.body.memory.refreshable(&self.config, now.wall, now.mono);
         let failure = step_up_declined(flow, failure);
         let failure = Arc::new(failure);
         let memory = &self.body.memory;
@@ -832,7 +854,10 @@ impl Session {
             .filter(|granted| refresh && !granted.life().over(now.wall, now.mono));
         let mut rest = Vec::with_capacity(self.waiters.len());
         for mut waiting in self.waiters.drain(..) {
-            if waiting.lane != Some(lane) || (mendable && waiting.want.may_ask) {
+            if waiting.lane != Some(lane)
+                || (mendable && waiting.want.may_ask)
+                || !serves(flow, &waiting.want)
+            {
                 waiting.want.again &= !mendable;
                 rest.push(waiting);
                 continue;
@@ -901,6 +926,15 @@ fn reauthorize(failure: &Failure) -> Failure {
         return failure.clone();
     }
     Failure::new(Kind::ReauthorizationRequired, "REF-08").with_evidence(failure.evidence().to_vec())
+}
+
+/// Whether a login was for this caller too. Whoever joined a page that was for other scopes is not
+/// settled with its refusal.
+fn serves(flow: &Flow, want: &Want) -> bool {
+    let Goal::Login(goal) = &flow.goal else { return true };
+    let found = flow.ground.found.is_some();
+    (goal.cause == want.cause || goal.cause != Cause::StepUp)
+        && (!found || flow.ground.scopes.covers(&want.scopes))
 }
 
 /// A step-up that a person refused is the refusal of that request only (HOST-249).

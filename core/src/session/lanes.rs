@@ -18,7 +18,7 @@ use crate::stage::authorization::{Approved, Authorization};
 use crate::stage::discovery::{Discovery, Found, Looked};
 use crate::stage::registration::{Enrolled, Redirected, Registration};
 use crate::stage::token::{Minted, Token};
-use crate::stage::vault::{Recall, Recalled, Save, Saved, Write};
+use crate::stage::vault::{Over, Recall, Recalled, Save, Saved, Write};
 use crate::time::{Awaited, Monotonic};
 use crate::wire::url::ServerUrl;
 
@@ -92,6 +92,15 @@ impl Flow {
         looks && !self.ground.relisted
     }
 
+    /// The grants that it has, or is about to write.
+    pub(crate) fn grants(&self) -> Vec<Held<Grant>> {
+        let mut grants: Vec<_> = self.ground.minted.iter().cloned().collect();
+        if let Some(Stage::Save(save)) = &self.stage {
+            grants.extend(save.grants().cloned());
+        }
+        grants
+    }
+
     /// Whether the flow has sent something that cannot be had again if its answer is not heard.
     pub(crate) fn spending(&self) -> bool {
         match self.stage {
@@ -163,8 +172,10 @@ pub(crate) struct Ground {
     pub(crate) kept: bool,
     pub(crate) reregistered: bool,
     pub(crate) unsaved: bool,
-    /// How many logins there had been when it began.
+    /// How many logins and access tokens there had been when it began.
     pub(crate) logins: u64,
+    #[serde(default)]
+    pub(crate) epoch: u64,
     pub(crate) found: Option<Box<Found>>,
     pub(crate) previous_issuer: Option<Arc<str>>,
     pub(crate) scopes: ScopeSet,
@@ -174,6 +185,9 @@ pub(crate) struct Ground {
     pub(crate) approved: Option<Approved>,
     /// The grant that came, not yet published.
     pub(crate) minted: Option<Held<Grant>>,
+    /// What it may be written over.
+    #[serde(default)]
+    pub(crate) over: Over,
     /// What the flow ends in once its records are written.
     #[serde(skip)]
     pub(crate) verdict: Option<Failure>,
@@ -238,4 +252,7 @@ pub(crate) struct Late {
     pub(crate) template: Grant,
     /// The binding that a login would have made.
     pub(crate) binding: Option<Held<Binding>>,
+    /// How many logins and access tokens there had been when it was given up.
+    pub(crate) logins: u64,
+    pub(crate) epoch: u64,
 }

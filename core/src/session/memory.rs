@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::granted::{Area, Granted, Life};
 use crate::input::Epoch;
-use crate::record::{Binding, Class, Client, Grant, Held, Way};
+use crate::record::{Binding, Class, Client, Document, Grant, Held, Way};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
-use crate::stage::vault::Recalled;
+use crate::stage::vault::{Over, Recalled};
 use crate::time::{Monotonic, Timestamp};
 use crate::wire::client_auth::{Credentials, Method};
 use crate::wire::token::Tokens;
@@ -22,6 +22,8 @@ const AHEAD: Duration = Duration::from_secs(30);
 /// Two refreshes of one credential are at least this far apart, unless the server has refused the
 /// newest token (HOST-233).
 const REST: Duration = Duration::from_secs(10);
+/// How long a change of issuer is believed before the list is read again.
+const MOVED: Duration = Duration::from_secs(60);
 /// After a refresh ahead of time has failed, the next one waits this long.
 const AHEAD_PAUSE: Duration = Duration::from_secs(30);
 /// A record that the store refused is offered to it again after this long.
@@ -55,10 +57,29 @@ pub(crate) struct Memory {
     pub(crate) refused: Option<Secret>,
     /// The store refused the newest record.
     pub(crate) unsaved: bool,
+    /// What it may be written over.
+    #[serde(default)]
+    pub(crate) over: Over,
     /// It is not offered to the store again before this.
     pub(crate) save_after: Option<Monotonic>,
+    /// Emptied grants that a log-out has not got into the store yet. The first may be under way.
+    #[serde(default)]
+    pub(crate) to_forget: Vec<Held<Grant>>,
+    /// A log-out came before anybody had read the store.
+    #[serde(default)]
+    pub(crate) forget_found: bool,
+    /// No further attempt at it before this.
+    #[serde(default)]
+    pub(crate) forget_after: Option<Monotonic>,
+    /// The emptied record, from whose generation the next login goes on.
+    #[serde(default)]
+    pub(crate) emptied: Option<Held<Grant>>,
     /// The resource no longer names the issuer of the grant: nothing of it is sent (BIND-03).
-    pub(crate) moved: bool,
+    pub(crate) moved: Option<Monotonic>,
+    /// A registration that led to no answer of the person: the next login makes a new one.
+    pub(crate) doubtful: Option<Arc<str>>,
+    /// When the last token came.
+    pub(crate) minted: Option<Monotonic>,
     /// Counts logins, so that a refresh that one has overtaken is recognised.
     pub(crate) logins: u64,
     #[serde(skip)]
@@ -67,8 +88,9 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
-        let Self { ends, refreshed, ahead_after, save_after, .. } = self;
-        for at in [ends, refreshed, ahead_after, save_after].into_iter().flatten() {
+        let Self { ends, refreshed, ahead_after, save_after, forget_after, moved, minted, .. } = self;
+        let all = [ends, refreshed, ahead_after, save_after, forget_after, moved, minted];
+        for at in all.into_iter().flatten() {
             shift(at);
         }
     }
@@ -84,21 +106,33 @@ impl Memory {
     }
 
     /// Whether a refresh token may be sent, and a client is there to send it.
-    pub(crate) fn refreshable(&self, config: &Config, now: Timestamp) -> bool {
+    pub(crate) fn refreshable(&self, config: &Config, now: Timestamp, mono: Monotonic) -> bool {
         self.grant.as_ref().is_some_and(|held| {
-            held.value.refresh_token.is_some() && !held.value.rejected && !self.moved
+            held.value.refresh_token.is_some() && !held.value.rejected && !self.moved_lately(mono)
         }) && self.credentials(config, now).is_some()
     }
 
     /// A login has taken the place of whatever was held.
     pub(crate) fn logged_in(&mut self) {
-        self.moved = false;
+        self.moved = None;
+        self.doubtful = None;
         self.logins = self.logins.saturating_add(1);
     }
 
     /// Whether enough time has passed since the last refresh.
     pub(crate) fn rested(&self, now: Monotonic) -> bool {
         self.refreshed.is_none_or(|at| at.until(now) >= REST)
+    }
+
+    /// Whether a token came so lately that its end alone is no reason to ask a person for another.
+    pub(crate) fn newly_minted(&self, now: Monotonic) -> bool {
+        self.minted.is_some_and(|at| at.until(now) < REST)
+    }
+
+    /// Whether the resource was seen lately to have gone to another issuer. It may come back, so
+    /// what was seen is looked at again after a while.
+    pub(crate) fn moved_lately(&self, now: Monotonic) -> bool {
+        self.moved.is_some_and(|at| at.until(now) < MOVED)
     }
 
     /// Whether a refresh ahead of time is due.
@@ -110,6 +144,80 @@ impl Memory {
     /// Whether a record that the store refused should be offered to it again.
     pub(crate) fn to_be_saved(&self, now: Monotonic) -> bool {
         self.unsaved && self.save_after.is_none_or(|after| after <= now)
+    }
+
+    /// When a record that the store refused is offered to it again, or emptied again.
+    pub(crate) fn store_again(&self, now: Monotonic) -> Option<Monotonic> {
+        let saving = self.unsaved && self.grant.is_some();
+        let save = saving.then(|| self.save_after.unwrap_or(now));
+        let forget = self.forgetting().then(|| self.forget_after.unwrap_or(now));
+        [save, forget].into_iter().flatten().min()
+    }
+
+    /// Whether a log-out has not reached the store yet.
+    pub(crate) fn forgetting(&self) -> bool {
+        self.forget_found || !self.to_forget.is_empty()
+    }
+
+    /// Whether the next attempt at it is due.
+    pub(crate) fn to_be_forgotten(&self, now: Monotonic) -> bool {
+        self.forgetting() && self.forget_after.is_none_or(|after| after <= now)
+    }
+
+    /// A grant whose record is to be emptied. While the first one is under way, an equal one waits
+    /// behind it: what was out when it was sent may be written between the two.
+    pub(crate) fn must_forget(&mut self, held: Held<Grant>, under_way: bool) {
+        let key = held.value.key();
+        let mut others = self.to_forget.iter_mut().skip(usize::from(under_way));
+        match others.find(|other| other.value.key() == key) {
+            Some(other) => other.generation = other.generation.max(held.generation),
+            None => self.to_forget.push(held),
+        }
+    }
+
+    /// A record is emptied, durably.
+    pub(crate) fn forgot(&mut self, held: Held<Grant>) {
+        let key = held.value.key();
+        if let Some(at) = self.to_forget.iter().position(|other| other.value.key() == key) {
+            self.to_forget.remove(at);
+        }
+        self.emptied = Some(held);
+        self.forget_after = None;
+    }
+
+    /// A log-out that came before the store was read is about what is found there.
+    pub(crate) fn forget_what_was_found(&mut self) {
+        if core::mem::take(&mut self.forget_found)
+            && let Some(held) = self.grant.take()
+        {
+            self.must_forget(super::emptied(held), false);
+        }
+    }
+
+    pub(crate) fn postpone_forget(&mut self, now: Monotonic) {
+        self.forget_after = Some(now.after(SAVE_PAUSE));
+    }
+
+    /// The generation of the record that a grant replaces.
+    pub(crate) fn generation_for(&self, grant: &Grant) -> Option<u64> {
+        let key = grant.key();
+        let known = [&self.grant, &self.emptied].into_iter().flatten();
+        known.filter(|held| held.value.key() == key).filter_map(|held| held.generation).max()
+    }
+
+    /// What a rotation may be written over. While the store has refused one, what it holds is older
+    /// than the token that is spent.
+    pub(crate) fn spending(&self) -> Over {
+        if self.unsaved {
+            return self.over.clone();
+        }
+        Over::Spent(self.grant.as_ref().and_then(|held| held.value.refresh_token.clone()))
+    }
+
+    /// What the store has is not what is held: it is written as soon as may be.
+    pub(crate) fn save_soon(&mut self) {
+        self.unsaved = true;
+        self.save_after = None;
     }
 
     /// Whether the newest record is durable, as its flow found out just now.
@@ -196,7 +304,8 @@ impl Memory {
         self.grant = grant;
     }
 
-    /// Puts a registration in the place of an older one for the same issuer and redirect set.
+    /// Puts a registration in the place of an older one for the same issuer and redirect set, in the
+    /// store too.
     pub(crate) fn remember_client(&mut self, client: Held<Client>) {
         let same = |held: &Held<Client>| {
             held.value.issuer == client.value.issuer

@@ -30,7 +30,7 @@ use crate::session::lanes::{Cause, Flow, Goal, Lane, Stage};
 use crate::session::plan::{Standing, Start, Verdict, verdict};
 use crate::session::snapshot::Body;
 use crate::session::waiters::{Waiting, Want};
-use crate::time::{Deadline, Monotonic, Timestamp};
+use crate::time::{Awaited, Deadline, Monotonic, Timestamp};
 use crate::wire::authorize::{self, CallbackParams};
 use crate::wire::challenge::read_challenge;
 use crate::wire::url::ServerUrl;
@@ -122,11 +122,16 @@ impl Session {
     /// nothing is under way.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
+        // What the store refused is offered to it again when its lane is free.
+        let free = self.body.machine.is_none() && self.config.persistent;
+        let again = free.then(|| self.body.memory.store_again(self.body.mono)).flatten();
+        let again = again.map(|at| Deadline { at, reason: Awaited::Backoff });
         [&self.body.machine, &self.body.person]
             .into_iter()
             .flatten()
             .filter_map(|flow| flow.parking.as_ref())
             .map(|parking| Deadline { at: parking.until, reason: parking.awaited })
+            .chain(again)
             .min_by_key(|deadline| deadline.at)
     }
 
@@ -403,8 +408,13 @@ impl Session {
 
     /// Log-out: nothing that is still out can bring the grant back (HOST-242).
     fn forget(&mut self, now: &mut Now) {
+        // Whatever may be in the store by now, or get there yet.
+        let mut lost = Vec::new();
         for lane in [Lane::Person, Lane::Machine] {
-            if let Some(flow) = self.lane(lane).take() {
+            // A log-out that is under way goes on.
+            let other = |flow: &mut Flow| !matches!(flow.goal, Goal::Forget);
+            if let Some(flow) = self.lane(lane).take_if(other) {
+                lost.extend(flow.grants());
                 let failure = Failure::new(Kind::Cancelled, "HOST-242");
                 self.end(lane, flow, Err(failure), now);
             }
@@ -412,17 +422,31 @@ impl Session {
         self.late.clear();
         let memory = &mut self.body.memory;
         let had = memory.published.take().is_some();
-        let held = memory.grant.take();
+        lost.extend(memory.grant.take());
         memory.unsaved = false;
         if had {
             now.out.told.push(Told::Publish(None));
         }
         // What the store has is dropped too, even if nobody has read it yet.
-        let recalled = memory.recalled;
-        if self.config.persistent && (held.is_some() || !recalled) {
+        if self.config.persistent {
+            let under_way = self.body.machine.is_some();
+            for held in lost {
+                memory.must_forget(emptied(held), under_way);
+            }
+            memory.forget_found |= !memory.recalled;
+            memory.forget_after = None;
+            self.forget_again(now);
+        }
+    }
+
+    /// A log-out is tried until it has reached the store.
+    fn forget_again(&mut self, now: &mut Now) {
+        let memory = &mut self.body.memory;
+        if self.body.machine.is_none() && memory.to_be_forgotten(now.mono) {
+            memory.postpone_forget(now.mono);
             let mut flow = Flow::new(Goal::Forget);
-            flow.ground.looked = recalled;
-            flow.ground.minted = held.map(emptied);
+            flow.ground.minted = memory.to_forget.first().cloned();
+            flow.ground.looked = flow.ground.minted.is_some();
             self.launch(Lane::Machine, flow, now);
         }
     }
@@ -487,6 +511,7 @@ impl Session {
                 }
             }
         }
+        self.forget_again(now);
         self.save_again(now);
         self.refresh_ahead(now);
     }
@@ -544,9 +569,10 @@ impl Session {
             live: granted.is_some_and(|granted| !granted.life().over(now.wall, now.mono)),
             covers: memory.requested().is_some_and(|asked| asked.covers(&want.scopes))
                 || want.scopes.is_empty(),
-            refreshable: !moved && !useless && memory.refreshable(&self.config, now.wall),
+            refreshable: !moved && !useless && memory.refreshable(&self.config, now.wall, now.mono),
             rested: memory.rested(now.mono),
-            moved: moved || memory.moved,
+            moved: moved || memory.moved_lately(now.mono),
+            minted: memory.newly_minted(now.mono),
         }
     }
 
@@ -556,7 +582,7 @@ impl Session {
         if self.body.machine.is_none()
             && memory.ageing(now.wall, now.mono)
             && memory.rested(now.mono)
-            && memory.refreshable(&self.config, now.wall)
+            && memory.refreshable(&self.config, now.wall, now.mono)
         {
             self.start(Lane::Machine, Goal::Refresh(lanes::RefreshGoal::default()), now);
         }
@@ -571,7 +597,8 @@ impl Session {
         {
             memory.postpone_save(now.mono);
             let binding = memory.binding.clone();
-            self.keep(held, binding, now);
+            let over = memory.over.clone();
+            self.keep(held, over, binding, now);
         }
     }
 
@@ -584,10 +611,17 @@ impl Session {
 
     /// Remembers a token request that is given up, so that its late answer is not lost (TOK-04).
     fn give_up(&mut self, flow: &Flow, now: &mut Now) {
-        let Some(ticket) = flow.parking.as_ref().and_then(|parking| parking.ticket) else {
+        // During a pause nothing is out: what came before it was answered, or given up then.
+        let out = flow.parking.as_ref().filter(|parking| parking.awaited != Awaited::Backoff);
+        let Some(ticket) = out.and_then(|parking| parking.ticket) else {
             return;
         };
         now.out.told.push(Told::Abandon(ticket));
+        self.await_late(flow, ticket, self.body.memory.epoch);
+    }
+
+    /// `epoch` is that of the newest grant that its answer is newer than.
+    fn await_late(&mut self, flow: &Flow, ticket: TicketId, epoch: u64) {
         if let Some(Stage::Token(_)) = &flow.stage
             && let Some(template) = self.template(flow)
         {
@@ -598,7 +632,8 @@ impl Session {
                 self.late.remove(0);
             }
             let binding = self.binding(flow);
-            self.late.push(lanes::Late { ticket, purpose, template, binding });
+            let logins = self.body.memory.logins;
+            self.late.push(lanes::Late { ticket, purpose, template, binding, logins, epoch });
         }
     }
 
@@ -614,15 +649,18 @@ impl Session {
         let Some(late) = at.map(|at| self.late.remove(at)) else {
             return now.note(Note::Late { kept: false });
         };
-        // The refresh it belongs to is still being tried: it ends with this answer.
+        // The refresh it belongs to is still being tried: it ends with this answer, if the answer
+        // brought something. An error may be about a token that the attempt after it replaces.
         let tried = |flow: &mut Flow| {
             late.purpose == Purpose::Refresh && matches!(flow.stage, Some(Stage::Token(_)))
         };
-        if matches!(signal, Signal::Reply(Reply::Answered(_)))
+        if self.brought(&late, &signal, now).is_some()
             && let Some(mut flow) = self.body.machine.take_if(tried)
         {
             if let Some(ticket) = flow.parking.take().and_then(|parking| parking.ticket) {
                 now.out.told.push(Told::Abandon(ticket));
+                // It was sent later, so what it brings is newer than what this answer brings.
+                self.await_late(&flow, ticket, self.body.memory.epoch.saturating_add(1));
             }
             return self.run(Lane::Machine, flow, signal, now);
         }

@@ -96,6 +96,8 @@ pub(crate) struct Standing {
     pub(crate) refreshable: bool,
     /// Enough time has passed since the last refresh (HOST-233).
     pub(crate) rested: bool,
+    /// The newest token came a moment ago, whatever its lifetime.
+    pub(crate) minted: bool,
     /// The resource is known to have gone to another issuer (BIND-05).
     pub(crate) moved: bool,
 }
@@ -127,7 +129,7 @@ pub(crate) enum Start {
 /// What one caller gets now. A refresh is tried before a person is bothered, and a caller who may
 /// not bother anyone is never made to wait for one.
 pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
-    let Standing { recalled, current, live, covers, refreshable, rested, moved } = standing;
+    let Standing { recalled, current, live, covers, refreshable, rested, minted, moved } = standing;
     if !recalled {
         return Verdict::Await(Lane::Machine, Start::Recall);
     }
@@ -139,7 +141,7 @@ pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
     if newer && covers {
         // A token that is over is attached all the same while no refresh may run: the server
         // decides. So is one that came for this very caller with no lifetime at all (HOST-203).
-        let stuck = refreshable && !rested && !wish.step_up;
+        let stuck = !wish.step_up && if refreshable { !rested } else { minted };
         if live || renewed || stuck {
             return Verdict::Use;
         }
@@ -164,6 +166,7 @@ mod tests {
         covers: true,
         refreshable: true,
         rested: true,
+        minted: false,
         moved: false,
     };
     const ASKS: Wish =
@@ -196,6 +199,12 @@ mod tests {
                 "over, came for this caller",
                 Wish { since: Some(Epoch(1)), ..ASKS },
                 over,
+                Verdict::Use,
+            ),
+            (
+                "over a moment after it came, no refresh token",
+                ASKS,
+                Standing { refreshable: false, minted: true, ..over },
                 Verdict::Use,
             ),
             ("over, no refresh token", ASKS, Standing { refreshable: false, ..over }, LOGIN),

@@ -40,6 +40,8 @@ pub(crate) struct Ask {
     pub(crate) held: Vec<Held<Client>>,
     /// The registration in use was refused: make a new one (REG-21).
     pub(crate) anew: bool,
+    /// A registration that is not to be used for another login.
+    pub(crate) doubtful: Option<Arc<str>>,
     /// The listener of an earlier attempt in this flow still runs.
     pub(crate) redirect: Option<Redirected>,
 }
@@ -149,6 +151,7 @@ impl Registration {
                     held.value.issuer == self.ask.issuer
                         && held.value.redirect_set == redirect.set
                         && usable(&held.value, cx.wall)
+                        && !refused(&self.ask, &held.value)
                 });
                 if let Some(held) = held.filter(|_| !self.ask.anew) {
                     let held = held.clone();
@@ -299,11 +302,12 @@ fn usable(client: &Client, now: Timestamp) -> bool {
 /// Whether this is the client that the server has said it does not know. The store has it still,
 /// until a new one takes its place (HOST-217).
 fn refused(ask: &Ask, client: &Client) -> bool {
-    ask.held.iter().map(|held| &held.value).any(|held| {
-        held.stale
-            && held.issuer == client.issuer
-            && held.credentials.client_id == client.credentials.client_id
-    })
+    ask.doubtful.as_ref() == Some(&client.credentials.client_id)
+        || ask.held.iter().map(|held| &held.value).any(|held| {
+            held.stale
+                && held.issuer == client.issuer
+                && held.credentials.client_id == client.credentials.client_id
+        })
 }
 
 /// Chooses the way, in order (REG-01).

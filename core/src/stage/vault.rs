@@ -12,7 +12,8 @@ use crate::machine::{
 };
 use crate::note::Note;
 use crate::record::{self, Binding, Client, Document, Grant, Held, Way};
-use crate::time::Awaited;
+use crate::secret::Secret;
+use crate::time::{Awaited, Timestamp};
 
 /// What a restart finds, or a look before a refresh.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -183,15 +184,78 @@ impl Machine for Recall {
 pub(crate) enum Write {
     Binding(Held<Binding>),
     Client(Held<Client>),
-    Grant(Held<Grant>),
+    Grant(Held<Grant>, Over),
+}
+
+/// What a grant may be written over, if another process has written meanwhile.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Over {
+    /// Any grant: a person has just logged in, or out.
+    #[default]
+    Anything,
+    /// Only one with the refresh token that was spent for it.
+    Spent(#[serde(with = "crate::secret::written_option")] Option<Secret>),
+}
+
+/// What a write does about the record that was there first.
+enum Meeting {
+    /// It takes its place.
+    Over,
+    /// It leaves it alone, for this reason.
+    Leave(Kind),
+    /// It gives way to it.
+    Yield(Write),
 }
 
 impl Write {
+    /// Judges the record that another process has written meanwhile. What a newer version wrote is
+    /// left alone (BIND-10); what cannot be read is replaced only after a login or log-out, since
+    /// nobody but a person can say that it is not wanted (HOST-269).
+    fn meet(&self, record: &Record, wall: Timestamp) -> Meeting {
+        let generation = Some(record.generation);
+        match self {
+            Self::Binding(held) => {
+                let key = held.value.key();
+                match record::read::<Binding>(&record.bytes, &key) {
+                    Err(Kind::StoreVersion) => Meeting::Leave(Kind::StoreVersion),
+                    _ => Meeting::Over,
+                }
+            }
+            Self::Client(held) => {
+                let key = held.value.key();
+                match record::read::<Client>(&record.bytes, &key) {
+                    Err(Kind::StoreVersion) => Meeting::Leave(Kind::StoreVersion),
+                    // A registration that nobody knew of when ours was made: one is enough.
+                    Ok(value) if held.generation.is_none() && usable(&value, wall) => {
+                        Meeting::Yield(Self::Client(Held { value, generation }))
+                    }
+                    _ => Meeting::Over,
+                }
+            }
+            Self::Grant(held, over) => {
+                let key = held.value.key();
+                match (record::read::<Grant>(&record.bytes, &key), over) {
+                    (Err(Kind::StoreVersion), _) => Meeting::Leave(Kind::StoreVersion),
+                    (_, Over::Anything) => Meeting::Over,
+                    (Err(kind), Over::Spent(_)) => Meeting::Leave(kind),
+                    (Ok(theirs), Over::Spent(spent)) => {
+                        let token = &theirs.refresh_token;
+                        if token.is_some() && (token == spent || *token == held.value.refresh_token)
+                        {
+                            return Meeting::Over;
+                        }
+                        Meeting::Yield(Self::Grant(Held { value: theirs, generation }, over.clone()))
+                    }
+                }
+            }
+        }
+    }
+
     fn swap(&self) -> StoreRequest {
         match self {
             Self::Binding(held) => held.value.swap(held.generation),
             Self::Client(held) => held.value.swap(held.generation),
-            Self::Grant(held) => held.value.swap(held.generation),
+            Self::Grant(held, _) => held.value.swap(held.generation),
         }
     }
 
@@ -199,15 +263,21 @@ impl Write {
         match self {
             Self::Binding(held) => &mut held.generation,
             Self::Client(held) => &mut held.generation,
-            Self::Grant(held) => &mut held.generation,
+            Self::Grant(held, _) => &mut held.generation,
         }
     }
+}
+
+fn usable(client: &Client, wall: Timestamp) -> bool {
+    !client.stale && client.expires.is_none_or(|end| wall < end)
 }
 
 /// What was written: the records with their new generations, and whether all are durable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Saved {
     pub(crate) written: Vec<Write>,
+    /// The grant of another process that ours gave way to.
+    pub(crate) theirs: Option<Held<Grant>>,
     /// The store's reason, if it refused one.
     pub(crate) refused: Option<Kind>,
 }
@@ -228,8 +298,16 @@ const MOST_CONFLICTS: u8 = 3;
 impl Save {
     pub(crate) fn new(mut writes: Vec<Write>) -> Self {
         writes.reverse();
-        let saved = Saved { written: Vec::with_capacity(writes.len()), refused: None };
+        let saved = Saved { written: Vec::with_capacity(writes.len()), theirs: None, refused: None };
         Self { started: false, waiting: writes, conflicts: 0, saved }
+    }
+
+    /// The grants it writes or has written.
+    pub(crate) fn grants(&self) -> impl Iterator<Item = &Held<Grant>> {
+        self.waiting.iter().chain(&self.saved.written).filter_map(|write| match write {
+            Write::Grant(held, _) => Some(held),
+            _ => None,
+        })
     }
 
     fn write(self, cx: &mut Cx<'_>) -> Turn<Self> {
@@ -260,17 +338,32 @@ impl Save {
         self.durable(None, cx)
     }
 
-    /// What the server has just given is newer than whatever another process wrote meanwhile, so
-    /// it is written over that: a received rotation is never thrown away (HOST-241).
+    /// What the server has just given is newer than the record it was made from, so it is written
+    /// over that: a received rotation is never thrown away (HOST-241). A login or log-out of
+    /// another process is no such record.
     fn conflict(mut self, found: Option<Record>, cx: &mut Cx<'_>) -> Turn<Self> {
         self.conflicts = self.conflicts.saturating_add(1);
         if self.conflicts > MOST_CONFLICTS {
             return self.refused(Kind::StoreConflict, cx);
         }
-        if let Some(write) = self.waiting.last_mut() {
-            *write.generation() = found.map(|record| record.generation);
+        let Some(write) = self.waiting.last_mut() else { return self.write(cx) };
+        match found.as_ref().map(|record| write.meet(record, cx.wall)) {
+            None | Some(Meeting::Over) => {
+                *write.generation() = found.map(|record| record.generation);
+                self.write(cx)
+            }
+            Some(Meeting::Leave(kind)) => self.refused(kind, cx),
+            Some(Meeting::Yield(theirs)) => {
+                cx.note(Note::Adopted);
+                self.waiting.pop();
+                self.conflicts = 0;
+                match theirs {
+                    Write::Grant(held, _) => self.saved.theirs = Some(held),
+                    other => self.saved.written.push(other),
+                }
+                self.write(cx)
+            }
         }
-        self.write(cx)
     }
 }
 

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Method;
 use mcp_authz_core::config::Times;
-use mcp_authz_core::effect::{Page, Told, Visit, Why};
-use mcp_authz_core::failure::escaped;
+use mcp_authz_core::effect::{Told, Visit, Why};
+use mcp_authz_core::failure::{Kind, escaped};
 use mcp_authz_core::note::Note;
 use serde_json::{Value, json};
 
@@ -124,19 +124,11 @@ impl Step {
             ))
     }
 
-    /// What came of an address that was pasted. The address is not shown: it holds the code.
+    /// An address that was pasted is not the one that is waited for. It is not shown: it may hold a code.
     #[must_use]
-    pub fn pasted(page: Page) -> Self {
-        let (name, kind, line) = match page {
-            Page::Authorized => ("authorized", None, "the pasted address completes the login"),
-            Page::Denied => ("denied", None, "the pasted address says that access was denied"),
-            Page::Failed(kind) => ("failed", Some(kind), "the pasted address ends the login"),
-            Page::Refused(kind) => {
-                let line = "that address does not answer this login: paste the whole one, from its scheme to its end";
-                ("refused", Some(kind), line)
-            }
-        };
-        Self::new("pasted", line).with("page", name).with("code", kind.map(|kind| kind.code()))
+    pub fn paste_refused(kind: Kind) -> Self {
+        let line = "that address does not answer this login: paste all of it, from http to its end";
+        Self::new("paste_refused", line).with("code", kind.code())
     }
 
     /// No browser could be opened; the person has to.
@@ -338,6 +330,10 @@ impl Screen {
             Human::Block(heading, rows) => {
                 (self.sink)(&format!("  {heading}"));
                 for (name, text) in rows {
+                    if name.is_empty() {
+                        (self.sink)(&format!("       {text}"));
+                        continue;
+                    }
                     (self.sink)(&format!("       {name:<12} {text}"));
                 }
             }

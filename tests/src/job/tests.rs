@@ -189,6 +189,8 @@ fn the_demonstration_works_at_every_revision_however_the_client_is_known() {
                 revision.is_none_or(|revision| revision >= "2025-11-25"),
                 "{line:?}"
             );
+            let added = if summary.stepped_up { &["mcp:admin"][..] } else { &[] };
+            assert_eq!(summary.added, added, "{line:?}");
             for line in &lines {
                 assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
                 for secret in ["S3CRET", "code-", "at-", "rt-", "state="] {

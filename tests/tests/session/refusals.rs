@@ -186,4 +186,29 @@ scripts! {
         sim.expect_failed(waiter, "unauthorized_after_refresh");
         sim.expect_no_visit();
     }
+
+    /// Tokens that are over when they come, and no refresh token: not a page for each caller.
+    tokens_without_a_life_ask_nobody_twice_host_245_host_203(sim = by_hand()) {
+        logged_in(sim, &access_only(1, 0));
+        for second in 1..9 {
+            let caller = sim.at(second).acquire("");
+            sim.expect_granted(caller);
+        }
+        sim.expect_no_call();
+        sim.expect_no_visit();
+    }
+
+    /// What one caller's page was refused for says nothing to another who waited behind it.
+    a_declined_step_up_settles_only_its_own_step_10(sim = by_hand()) {
+        logged_in(sim, &access_only(1, 3600));
+        let more = sim.refused(403, r#"Bearer error="insufficient_scope", scope="more""#);
+        let other = sim.acquire("quite:another");
+        discover(sim);
+        sim.expect_visit().arrive_with("error=access_denied");
+        sim.expect_failed(more, "step_up_declined");
+        sim.expect_waiting(other);
+        discover(sim);
+        let scope = sim.expect_visit().param("scope");
+        assert_eq!(scope.as_deref(), Some("files:read quite:another"));
+    }
 }

@@ -353,4 +353,25 @@ scripts! {
         sim.expect_failed(waiter, "client_rejected");
         sim.expect_no_call();
     }
+
+    /// A server that has forgotten a client may show a page of its own and send nobody back: the
+    /// next login registers anew.
+    a_registration_without_an_answer_is_not_used_twice_reg_21(sim = plain()) {
+        let waiter = sim.acquire("");
+        crate::given::discover(sim);
+        crate::given::register(sim, "c1");
+        assert_eq!(sim.expect_visit().param("client_id").as_deref(), Some("c1"));
+        sim.at(301);
+        sim.expect_failed(waiter, "callback_timeout");
+        let waiter = sim.acquire("");
+        crate::given::discover(sim);
+        assert_eq!(sim.expect_visit().param("client_id").as_deref(), Some("c1"));
+        sim.at(602);
+        sim.expect_failed(waiter, "callback_timeout");
+        let waiter = sim.acquire("");
+        crate::given::discover(sim);
+        crate::given::register(sim, "c2");
+        crate::given::approve(sim).reply_json(200, &crate::given::access_only(1, 3600));
+        sim.expect_granted(waiter);
+    }
 }

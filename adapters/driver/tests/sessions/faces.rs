@@ -107,7 +107,11 @@ struct OnTokio;
 
 impl BlockOn for OnTokio {
     fn block_on<F: Future>(&self, future: F) -> F::Output {
-        TOKIO.block_on(future)
+        // Inside an observer the thread may be one of the runtime's.
+        match tokio::runtime::Handle::try_current() {
+            Ok(handle) => tokio::task::block_in_place(|| handle.block_on(future)),
+            Err(_) => TOKIO.block_on(future),
+        }
     }
 }
 

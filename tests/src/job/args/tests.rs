@@ -55,6 +55,22 @@ fn with_a_url_a_person_logs_in() {
 }
 
 #[test]
+fn standard_input_is_read_only_where_a_person_may_paste() {
+    let url = "https://mcp.example/mcp";
+    for (line, terminal, reads) in [
+        (&[url][..], true, true),
+        (&[url], false, false),
+        (&[url, "--paste"], false, true),
+        (&[url, "--redirect", "https://app.example/cb"], false, true),
+        (&[url, "--headless", "--paste"], true, false),
+        (&[url, "--no-login"], true, false),
+        (&[], true, false),
+    ] {
+        assert_eq!(options(line).pastes(terminal), reads, "{line:?}");
+    }
+}
+
+#[test]
 fn options_are_taken_in_both_spellings() {
     let given = options(&[
         "https://mcp.example/mcp",

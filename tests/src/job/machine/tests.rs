@@ -286,6 +286,8 @@ fn the_demonstration_refreshes_and_steps_up() {
         assert_eq!(lists, ["Bearer T1", "Bearer T2"]);
         assert_eq!(method(run.sent.last().unwrap()) == "DELETE", era == Era::Legacy);
         assert!(run.lines.last().unwrap().contains("\"stepped_up\":true"));
+        // The grants of this session are all alike.
+        assert!(summary.added.is_empty());
     }
 }
 

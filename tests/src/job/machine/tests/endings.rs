@@ -1,4 +1,5 @@
 use super::*;
+use crate::job::outcome::why_name;
 
 #[test]
 fn what_the_session_decides_is_final() {
@@ -13,6 +14,20 @@ fn what_the_session_decides_is_final() {
         assert_eq!((run.code(), run.sent.len()), (kind.code(), 1));
         assert!(run.lines.last().unwrap().contains(kind.code()) && run.outcome.exit_status() == 1);
     }
+}
+
+#[test]
+fn a_client_of_another_issuer_is_a_matter_of_the_arguments() {
+    let elsewhere = |refusal: Option<&Refusal>| match refusal {
+        None => nothing(),
+        Some(_) => Err(Failure::new(Kind::IssuerChanged, "BIND-04")
+            .with_subject("https://as2.example")
+            .with_remedy(Remedy::Configure)),
+    };
+    let line = [URL, "--client-id", "mine", "--issuer", "https://as.example"];
+    let run = run(job(&line), |_| status(401), elsewhere);
+    let says = "is for https://as.example; this server uses https://as2.example: correct --issuer";
+    assert!(run.lines.last().unwrap().contains(says), "{:?}", run.lines);
 }
 
 #[test]
@@ -157,17 +172,24 @@ fn a_server_that_repeats_the_token_is_not_quoted() {
 
 #[test]
 fn no_answer_at_all_says_so() {
-    for (why, code, retry) in [
-        (Why::Connect, "transient", true),
-        (Why::Tls, "tls", false),
-        (Why::Timeout, "timeout", true),
+    for (why, code, retry, says) in [
+        (Why::Resolve, "transient", true, "mcp.example is not known"),
+        (Why::Connect, "transient", true, "nothing listens at mcp.example:443"),
+        (Why::Broken, "transient", true, "mcp.example:443 broke the connection off"),
+        (Why::Tls, "tls", false, "(mcp.example:443)"),
+        (Why::Timeout, "timeout", true, "mcp.example:443 took too long"),
     ] {
         let mut job = job(&[URL]);
         let _ = job.on(Happened::Start);
         let _ = job.on(Happened::Settled(nothing().map_err(Arc::new)));
-        let end = job.on(Happened::Unreachable(why)).action;
+        let turn = job.on(Happened::Unreachable(why));
+        for step in &turn.said {
+            assert!(step.json().contains(&format!("\"why\":\"{}\"", why_name(why))), "{step:?}");
+        }
+        let end = turn.action;
         let Action::Finish(Outcome::Failed(Trouble::Mcp(fault))) = end else { panic!("{end:?}") };
         assert_eq!((fault.code, fault.remedy.retryable()), (code, retry));
+        assert!(fault.text.contains(says), "{}", fault.text);
     }
 }
 
