@@ -98,13 +98,17 @@ fn work<H: Http, L: Listener>(
                 turn = job.step(event);
                 continue;
             }
-            Action::Acquire { scopes, may_ask } => session.acquire(&scopes, may_ask),
-            Action::Challenge(refusal) => session.challenge(told(refusal)),
             Action::Finish(outcome) => return outcome,
+            Action::Acquire { scopes, may_ask } => match gone(stuck, show) {
+                Some(outcome) => return outcome,
+                None => session.acquire(&scopes, may_ask),
+            },
+            Action::Challenge(refusal) => match gone(stuck, show) {
+                Some(outcome) => return outcome,
+                None => session.challenge(told(refusal)),
+            },
         };
-        // Asked again after every wait: nobody shall wait for a person who is gone.
-        if let Some(outcome) = stuck.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            show.step(&Step::outcome(&outcome));
+        if let Some(outcome) = gone(stuck, show) {
             return outcome;
         }
         turn = match settled {
@@ -118,6 +122,14 @@ fn told(refusal: mcp_authz_tests::job::Refusal) -> Refusal {
     let mcp_authz_tests::job::Refusal { epoch, status, headers, operation, again, may_ask } =
         refusal;
     Refusal { epoch, status, headers, operation, again, may_ask }
+}
+
+/// The end that a person brought who can go no further. Asked before each wait and after it: nobody
+/// shall wait for one who is gone.
+fn gone(stuck: &Mutex<Option<Outcome>>, show: &Show) -> Option<Outcome> {
+    let outcome = stuck.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    show.step(&Step::outcome(&outcome));
+    Some(outcome)
 }
 
 /// Sees that nobody waits for a person who is gone, whatever made them go.

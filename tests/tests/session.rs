@@ -55,6 +55,8 @@ mod limits;
 mod login;
 #[path = "session/outages.rs"]
 mod outages;
+#[path = "session/races.rs"]
+mod races;
 #[path = "session/refresh.rs"]
 mod refresh;
 #[path = "session/refusals.rs"]

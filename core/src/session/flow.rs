@@ -6,7 +6,7 @@ use crate::effect::{Page, Reply, Settlement, Told};
 use crate::failure::{Failure, Fault, Kind, Remedy};
 use crate::machine::{Cx, Signal};
 use crate::note::{Choice, Note};
-use crate::record::{Binding, Class, FORMAT, Grant, Held, Unknown, Way};
+use crate::record::{Binding, Class, Document, FORMAT, Grant, Held, Unknown, Way};
 use crate::scope::ScopeSet;
 use crate::session::lanes::{
     Brought, Cause, Flow, Goal, Lane, Late, LoginGoal, Moved, Parking, Stage,
@@ -15,12 +15,12 @@ use crate::session::memory::fill;
 use crate::session::plan::{Step, next_step};
 use crate::session::scopes::{self, Named};
 use crate::session::waiters::{Waiting, Want};
-use crate::session::{Now, Session, emptied, unhelped};
+use crate::session::{Now, Session, unhelped};
 use crate::stage::authorization::{self, Authorization};
 use crate::stage::discovery::{self, Discovery, Found, Looked};
 use crate::stage::registration::{self, Enrolled, Registration};
 use crate::stage::token::{self, Minted, Spend, Token};
-use crate::stage::vault::{Recall, Recalled, Save, Saved, Write};
+use crate::stage::vault::{Over, Recall, Recalled, Save, Saved, Write};
 use crate::wire::token::{ErrorCode, TokenRefusal, TokenRules, Tokens, read_tokens};
 
 impl Session {
@@ -31,6 +31,7 @@ impl Session {
 
     pub(super) fn launch(&mut self, lane: Lane, mut flow: Flow, now: &mut Now) -> bool {
         flow.ground.logins = self.body.memory.logins;
+        flow.ground.epoch = self.body.memory.epoch;
         match self.prepare(&mut flow, now) {
             Ok(Some(stage)) => {
                 flow.stage = Some(stage);
@@ -252,7 +253,9 @@ impl Session {
 
     /// Takes in what a stage brought home.
     fn absorb(&mut self, flow: &mut Flow, brought: Brought, now: &mut Now) -> Result<(), Failure> {
-        if matches!(flow.goal, Goal::Refresh(_)) && flow.ground.logins != self.body.memory.logins {
+        let memory = &self.body.memory;
+        let news = (flow.ground.logins, flow.ground.epoch) != (memory.logins, memory.epoch);
+        if matches!(flow.goal, Goal::Refresh(_)) && news {
             self.overtaken(flow, &brought);
             return Ok(());
         }
@@ -273,8 +276,8 @@ impl Session {
         Ok(())
     }
 
-    /// A login has replaced the grant that a refresh was for. Whatever the refresh brings, a
-    /// refusal included, is about a grant that is no longer held.
+    /// A login or a late answer has replaced the grant that a refresh was for. Whatever the refresh
+    /// brings, a refusal included, is about a grant that is no longer held.
     fn overtaken(&mut self, flow: &mut Flow, brought: &Brought) {
         let ground = &mut flow.ground;
         ground.relisted = true;
@@ -282,30 +285,46 @@ impl Session {
         ground.adopted = true;
         ground.minted = None;
         ground.verdict = None;
-        if matches!(brought, Brought::Saved(_)) {
+        if let Brought::Saved(saved) = brought {
             // The older record may have been written over the newer one.
-            self.body.memory.unsaved = true;
+            for write in &saved.written {
+                if let (Write::Grant(theirs, _), Some(held)) = (write, &mut self.body.memory.grant)
+                    && theirs.value.key() == held.value.key()
+                {
+                    held.generation = held.generation.max(theirs.generation);
+                }
+            }
+            self.body.memory.save_soon();
         }
     }
 
     fn recalled(&mut self, flow: &mut Flow, found: Recalled, now: &mut Now) {
         flow.ground.looked = true;
         match flow.goal {
-            Goal::Recall => self.body.memory.recall(found),
+            Goal::Recall => {
+                self.body.memory.recall(found);
+                self.body.memory.forget_what_was_found();
+            }
             Goal::Forget => {
                 self.body.memory.recall(found);
-                flow.ground.minted = self.body.memory.grant.take().map(emptied);
+                self.body.memory.forget_what_was_found();
+                flow.ground.minted = self.body.memory.to_forget.first().cloned();
             }
             _ => self.looked(flow, found, now),
         }
     }
 
     /// A look before a refresh, or after its refusal: only a record that is newer than ours is
-    /// taken over (REF-06, HOST-224).
+    /// taken over (REF-06, HOST-224), and none before ours was ever written: what is there is older,
+    /// whatever its number.
     fn looked(&mut self, flow: &mut Flow, found: Recalled, now: &mut Now) {
         let memory = &mut self.body.memory;
         let Some(ours) = &mut memory.grant else { return };
-        let newer = found.grant.filter(|theirs| theirs.generation > ours.generation);
+        let unwritten = memory.unsaved || ours.generation.is_none();
+        let newer = found.grant.filter(|theirs| {
+            let helps = flow.ground.refused && !theirs.value.rejected;
+            theirs.generation > ours.generation && (!unwritten || helps)
+        });
         let Some(theirs) = newer else {
             if flow.ground.refused {
                 ours.value.rejected = true;
@@ -414,8 +433,15 @@ impl Session {
         Ok(scopes)
     }
 
-    fn enrolled(&mut self, flow: &mut Flow, enrolled: Enrolled) {
-        if let Some(client) = &enrolled.client {
+    fn enrolled(&mut self, flow: &mut Flow, mut enrolled: Enrolled) {
+        if let Some(client) = &mut enrolled.client {
+            // One that replaces a registration we knew of is to replace it in the store too.
+            if client.generation.is_none() {
+                let key = client.value.key();
+                let mut known = self.body.memory.clients.iter();
+                let before = known.rfind(|held| held.value.key() == key);
+                client.generation = before.and_then(|held| held.generation);
+            }
             self.body.memory.remember_client(client.clone());
         }
         if enrolled.way == Way::PreRegistered && self.body.memory.met.is_none() {
@@ -462,15 +488,11 @@ impl Session {
         let login = matches!(flow.goal, Goal::Login(_));
         let (template, generation) = if login {
             let template = self.login_template(flow).ok_or_else(missing)?;
-            // A login for the grant that is held replaces its record.
-            let held = self.body.memory.grant.as_ref();
-            let same = held.filter(|held| {
-                held.value.issuer == template.issuer
-                    && held.value.resource == template.resource
-                    && held.value.client_id == template.client_id
-            });
-            (template, same.and_then(|held| held.generation))
+            // A login for the grant that is held, or was, replaces its record.
+            let generation = self.body.memory.generation_for(&template);
+            (template, generation)
         } else {
+            flow.ground.over = self.body.memory.spending();
             let held = self.body.memory.grant.as_ref().ok_or_else(missing)?;
             (held.value.clone(), held.generation)
         };
@@ -514,6 +536,7 @@ impl Session {
             let mut saved = held.clone();
             saved.value.refresh_token = Some(rescued);
             saved.value.access_token = None;
+            flow.ground.over = self.body.memory.spending();
             flow.ground.minted = Some(saved);
             flow.ground.verdict = Some(failure);
             return Ok(());
@@ -579,8 +602,13 @@ impl Session {
         }
         let mut writes = Vec::with_capacity(2);
         match (&flow.ground.minted, &self.body.memory.grant) {
-            (Some(minted), _) => writes.push(Write::Grant(minted.clone())),
-            (None, Some(held)) => writes.push(Write::Grant(held.clone())),
+            (Some(minted), _) => {
+                writes.push(Write::Grant(minted.clone(), flow.ground.over.clone()));
+            }
+            (None, Some(held)) => {
+                let over = Over::Spent(held.value.refresh_token.clone());
+                writes.push(Write::Grant(held.clone(), over));
+            }
             (None, None) => {}
         }
         if matches!(flow.goal, Goal::Login(_)) {
@@ -615,16 +643,26 @@ impl Session {
     }
 
     fn saved(&mut self, flow: &mut Flow, saved: Saved) {
-        if saved.refused.is_some() {
+        // What a newer version has written is not ours to empty.
+        let forgets = matches!(flow.goal, Goal::Forget);
+        if saved.refused.is_some_and(|kind| !(forgets && kind == Kind::StoreVersion)) {
             flow.ground.unsaved = true;
+        }
+        if let Some(theirs) = saved.theirs {
+            self.gave_way(flow, theirs);
         }
         for write in saved.written {
             match write {
                 Write::Client(client) => {
+                    // It is another one, if another process was faster.
+                    if let Some(enrolled) = &mut flow.ground.enrolled {
+                        enrolled.credentials = client.value.credentials.clone();
+                        enrolled.client = Some(client.clone());
+                    }
                     self.body.memory.remember_client(client);
                     flow.ground.client_kept = true;
                 }
-                Write::Grant(held) => {
+                Write::Grant(held, _) => {
                     flow.ground.kept = true;
                     match &mut flow.ground.minted {
                         Some(minted) => *minted = held,
@@ -635,6 +673,32 @@ impl Session {
                 Write::Binding(held) => self.body.memory.binding = Some(held),
             }
         }
+    }
+
+    /// The record in the store is of a login or log-out of another process, so what a refresh
+    /// brought was not written over it: it is taken over instead.
+    fn gave_way(&mut self, flow: &mut Flow, theirs: Held<Grant>) {
+        let ground = &mut flow.ground;
+        let ours = ground.minted.take();
+        ground.kept = true;
+        let memory = &mut self.body.memory;
+        if matches!(flow.goal, Goal::Keep(_)) {
+            let same = |held: &Held<Grant>| ours.as_ref().is_some_and(|ours| alike(held, ours));
+            if !memory.grant.as_ref().is_some_and(same) {
+                return memory.save_soon();
+            }
+            memory.unsaved = false;
+            ground.adopted = true;
+        } else if theirs.value.rejected {
+            let failure = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
+            ground.refused = true;
+            ground.verdict.get_or_insert_with(failure);
+        } else {
+            ground.adopted = true;
+            ground.verdict = None;
+        }
+        memory.unsaved = false;
+        memory.grant = Some(theirs);
     }
 
     /// A flow is over. What it brought is published, its callers hear of it, its work is given up.
@@ -711,14 +775,15 @@ impl Session {
             return;
         }
         let refreshed = matches!(flow.goal, Goal::Refresh(_));
-        let Some(minted) = flow.ground.minted.take() else {
+        let Some(mut minted) = flow.ground.minted.take() else {
             if flow.ground.adopted && self.body.memory.unpublished() {
                 self.publish(now);
             }
             return;
         };
         match flow.goal {
-            Goal::Forget => return,
+            Goal::Forget if flow.ground.unsaved => return,
+            Goal::Forget => return self.body.memory.forgot(minted),
             Goal::Keep(_) => return self.kept(minted, flow.ground.unsaved, now),
             Goal::Login(_) => self.body.memory.logged_in(),
             _ => {}
@@ -726,10 +791,15 @@ impl Session {
         if matches!(flow.goal, Goal::Login(_)) && !config.persistent {
             self.body.memory.binding = self.binding(flow);
         }
+        let overwritten = matches!(flow.goal, Goal::Login(_)) && self.catch_up(&mut minted, now);
         let has_token = minted.value.access_token.is_some();
         self.body.memory.grant = Some(minted);
+        self.body.memory.over = core::mem::take(&mut flow.ground.over);
         self.body.memory.minted = Some(now.mono);
         self.body.memory.set_unsaved(flow.ground.unsaved, now.mono);
+        if overwritten && config.persistent {
+            self.body.memory.save_soon();
+        }
         if refreshed {
             self.body.memory.refreshed = Some(now.mono);
         }
@@ -741,16 +811,40 @@ impl Session {
         }
     }
 
+    /// A login takes the place of what the other lane has written meanwhile, a refreshed grant or an
+    /// emptied one. Answers whether it must be written once more.
+    fn catch_up(&mut self, minted: &mut Held<Grant>, now: &mut Now) -> bool {
+        let key = minted.value.key();
+        let known = self.body.memory.generation_for(&minted.value);
+        let mut overwritten = known > minted.generation;
+        minted.generation = minted.generation.max(known);
+        // What was to be emptied is this record now.
+        self.body.memory.to_forget.retain(|held| held.value.key() != key);
+        let empties = |flow: &mut Flow| {
+            let emptied = flow.ground.minted.as_ref();
+            matches!(flow.goal, Goal::Forget) && emptied.is_some_and(|held| held.value.key() == key)
+        };
+        if let Some(mut flow) = self.body.machine.take_if(empties) {
+            self.give_up_unfinished(&mut flow, now);
+            overwritten = true;
+        }
+        overwritten
+    }
+
     /// A grant that came outside a flow is written now. It counts only if it is still the one that
     /// is held.
     fn kept(&mut self, minted: Held<Grant>, unsaved: bool, now: &mut Now) {
         let memory = &mut self.body.memory;
-        let same = |held: &Held<Grant>| {
-            held.value.access_token == minted.value.access_token
-                && held.value.refresh_token == minted.value.refresh_token
-        };
-        if memory.grant.as_ref().is_none_or(|held| !same(held)) {
-            return;
+        match &mut memory.grant {
+            Some(held) if alike(held, &minted) => {}
+            // The older record may have been written over the newer one.
+            Some(held) => {
+                if held.value.key() == minted.value.key() {
+                    held.generation = held.generation.max(minted.generation);
+                }
+                return memory.save_soon();
+            }
+            None => return,
         }
         memory.grant = Some(minted);
         memory.set_unsaved(unsaved, now.mono);
@@ -763,10 +857,11 @@ impl Session {
     pub(super) fn keep(
         &mut self,
         held: Held<Grant>,
+        over: Over,
         binding: Option<Held<Binding>>,
         now: &mut Now,
     ) {
-        let mut writes = vec![Write::Grant(held.clone())];
+        let mut writes = vec![Write::Grant(held.clone(), over)];
         writes.extend(binding.map(Write::Binding));
         let mut flow = Flow::new(Goal::Keep(writes));
         flow.ground.minted = Some(held);
@@ -880,44 +975,75 @@ impl Session {
         self.waiters = rest;
     }
 
-    /// A late answer to a token request that was given up: its tokens are the newest there are.
-    pub(super) fn adopt_late(&mut self, late: Late, signal: Signal, now: &mut Now) -> bool {
-        let Signal::Reply(Reply::Answered(response)) = signal else {
-            return false;
-        };
+    /// Whether a grant that is held is newer than what the answer to this request could bring. A
+    /// login stands beside whatever refreshes were made of the grant before it.
+    pub(super) fn passed(&self, late: &Late) -> bool {
+        let memory = &self.body.memory;
+        let login = late.purpose == crate::effect::Purpose::CodeExchange;
+        memory.logins != late.logins || (!login && memory.epoch > late.epoch)
+    }
+
+    /// What a late answer brought: the grant as it is from now on.
+    pub(super) fn came_late(&self, late: &Late, signal: &Signal, now: &Now) -> Option<Grant> {
+        let Signal::Reply(Reply::Answered(response)) = signal else { return None };
         let login = late.purpose == crate::effect::Purpose::CodeExchange;
         let rules =
             TokenRules { strict: self.config.strict(), code: login, now: now.wall, sent: &[] };
-        let Ok(tokens) = read_tokens(&response, &rules) else {
-            return false;
+        let template = late.template.clone();
+        let refusal = match read_tokens(response, &rules) {
+            Ok(tokens) => return Some(fill(template, &tokens, login, now.wall)),
+            Err(refusal) => refusal,
         };
-        let current = self.body.memory.grant.as_ref();
-        // A grant that came since is newer than the answer to an older request.
-        let overtaken = current.is_some_and(|held| {
-            held.value.access_token.is_some()
-                && held.value.refresh_token != late.template.refresh_token
-        });
-        if overtaken {
+        match (refusal.granted, refusal.rescued) {
+            // Strict will not use it, and nobody can ask for it again (D7).
+            (Some(tokens), _) => Some(fill(template, &tokens, login, now.wall)),
+            // The old refresh token is spent, and this one is all there will ever be (HOST-232).
+            (None, rescued @ Some(_)) if !login => {
+                Some(Grant { refresh_token: rescued, access_token: None, ..template })
+            }
+            _ => None,
+        }
+    }
+
+    /// A late answer to a token request that was given up: its tokens are the newest there are.
+    pub(super) fn adopt_late(&mut self, late: Late, signal: &Signal, now: &mut Now) -> bool {
+        if self.passed(&late) {
             return false;
         }
-        let generation = current.and_then(|held| held.generation);
-        let grant = fill(late.template, &tokens, login, now.wall);
-        let held = Held { value: grant, generation };
+        let Some(grant) = self.came_late(&late, signal, now) else { return false };
         let memory = &mut self.body.memory;
-        memory.grant = Some(held.clone());
+        let over = if late.purpose == crate::effect::Purpose::CodeExchange {
+            Over::Anything
+        } else {
+            memory.spending()
+        };
+        let mut held = Held { generation: memory.generation_for(&grant), value: grant };
         if late.binding.is_some() {
             memory.binding.clone_from(&late.binding);
             memory.logged_in();
+            self.catch_up(&mut held, now);
         }
+        let memory = &mut self.body.memory;
+        let has_token = held.value.access_token.is_some();
+        memory.grant = Some(held.clone());
+        memory.over = over.clone();
         // As any other rotation: stored first, if the store is free to be asked (REF-04).
         if self.config.persistent && self.body.machine.is_none() {
-            self.keep(held, late.binding, now);
+            self.keep(held, over, late.binding, now);
         } else {
             memory.unsaved = self.config.persistent;
-            self.publish(now);
+            if has_token {
+                self.publish(now);
+            }
         }
         true
     }
+}
+
+/// Whether two grants hold the same tokens.
+fn alike(held: &Held<Grant>, other: &Held<Grant>) -> bool {
+    held.value.access_token == other.value.access_token
+        && held.value.refresh_token == other.value.refresh_token
 }
 
 /// A refused refresh, as a caller hears it who may not ask a person.

@@ -88,7 +88,8 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
-        let Self { ends, refreshed, ahead_after, save_after, forget_after, moved, minted, .. } = self;
+        let Self { ends, refreshed, ahead_after, save_after, forget_after, moved, minted, .. } =
+            self;
         let all = [ends, refreshed, ahead_after, save_after, forget_after, moved, minted];
         for at in all.into_iter().flatten() {
             shift(at);
@@ -304,8 +305,7 @@ impl Memory {
         self.grant = grant;
     }
 
-    /// Puts a registration in the place of an older one for the same issuer and redirect set, in the
-    /// store too.
+    /// Puts a registration in the place of an older one for the same issuer and redirect set.
     pub(crate) fn remember_client(&mut self, client: Held<Client>) {
         let same = |held: &Held<Client>| {
             held.value.issuer == client.value.issuer

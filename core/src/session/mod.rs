@@ -16,7 +16,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::effect::{Effects, Page, Purpose, Reply, Settlement, TicketId, Told};
+use crate::effect::{Effects, Page, Purpose, Settlement, TicketId, Told};
 use crate::entropy::{Draw, Entropy};
 use crate::failure::{Failure, Kind, Misuse};
 use crate::granted::Granted;
@@ -119,7 +119,7 @@ impl Session {
     }
 
     /// When to send [`Input::Wake`] if nothing else happens, and what is waited for; `None` if
-    /// nothing is under way.
+    /// nothing is under way, and nothing is left that the store has refused.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
         // What the store refused is offered to it again when its lane is free.
@@ -654,7 +654,8 @@ impl Session {
         let tried = |flow: &mut Flow| {
             late.purpose == Purpose::Refresh && matches!(flow.stage, Some(Stage::Token(_)))
         };
-        if self.brought(&late, &signal, now).is_some()
+        if !self.passed(&late)
+            && self.came_late(&late, &signal, now).is_some()
             && let Some(mut flow) = self.body.machine.take_if(tried)
         {
             if let Some(ticket) = flow.parking.take().and_then(|parking| parking.ticket) {
@@ -664,7 +665,7 @@ impl Session {
             }
             return self.run(Lane::Machine, flow, signal, now);
         }
-        let kept = self.adopt_late(late, signal, now);
+        let kept = self.adopt_late(late, &signal, now);
         now.note(Note::Late { kept });
     }
 }

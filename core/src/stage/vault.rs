@@ -198,6 +198,7 @@ pub(crate) enum Over {
 }
 
 /// What a write does about the record that was there first.
+#[expect(clippy::large_enum_variant, reason = "looked at once, never stored")]
 enum Meeting {
     /// It takes its place.
     Over,
@@ -244,7 +245,10 @@ impl Write {
                         {
                             return Meeting::Over;
                         }
-                        Meeting::Yield(Self::Grant(Held { value: theirs, generation }, over.clone()))
+                        Meeting::Yield(Self::Grant(
+                            Held { value: theirs, generation },
+                            over.clone(),
+                        ))
                     }
                 }
             }
@@ -298,7 +302,8 @@ const MOST_CONFLICTS: u8 = 3;
 impl Save {
     pub(crate) fn new(mut writes: Vec<Write>) -> Self {
         writes.reverse();
-        let saved = Saved { written: Vec::with_capacity(writes.len()), theirs: None, refused: None };
+        let saved =
+            Saved { written: Vec::with_capacity(writes.len()), theirs: None, refused: None };
         Self { started: false, waiting: writes, conflicts: 0, saved }
     }
 

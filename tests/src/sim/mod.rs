@@ -13,7 +13,8 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode};
 use mcp_authz_core::config::Builder;
 use mcp_authz_core::effect::{
-    Bound, Call, Listen, Page, Reply, Settlement, StoreOp, Ticket, TicketId, Told, Visit, Work,
+    Bound, Call, Listen, Page, RecordKind, Reply, Settlement, StoreOp, StoreRequest, Stored,
+    Ticket, TicketId, Told, Visit, Work,
 };
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Misuse;
@@ -59,6 +60,8 @@ pub struct Sim {
     next_arrival: u64,
     notes: Vec<Note>,
     requests: Vec<String>,
+    delaying: Option<RecordKind>,
+    delayed: VecDeque<(StoreRequest, Ticket<Stored>)>,
 }
 
 /// What an unsettled caller asked, so that it can ask anew after a restart.
@@ -123,6 +126,8 @@ impl Sim {
             next_arrival: 1,
             notes: Vec::new(),
             requests: Vec::new(),
+            delaying: None,
+            delayed: VecDeque::new(),
         }
     }
 
@@ -263,6 +268,7 @@ impl Sim {
             Session::restore(Arc::clone(&self.config), read, env).expect("snapshots restore");
         self.session = session;
         self.calls.clear();
+        self.delayed.clear();
         self.listening.clear();
         let restarts = core::mem::replace(&mut self.restarts, false);
         self.perform(effects);
@@ -341,9 +347,44 @@ impl Sim {
 
     fn keep(&mut self, op: StoreOp) {
         let (request, ticket) = op.split();
+        let swap = matches!(request, StoreRequest::Swap { .. });
+        if swap && self.delaying == Some(request.key().kind) {
+            self.delayed.push_back((request, ticket));
+        } else {
+            self.keep_now(request, ticket);
+        }
+    }
+
+    fn keep_now(&mut self, request: StoreRequest, ticket: Ticket<Stored>) {
         if let Some(stored) = self.store.perform(request) {
             self.give(ticket.answer(stored));
         }
+    }
+
+    /// Writes of records of this kind reach the store only when they are released.
+    pub const fn delay(&mut self, kind: Option<RecordKind>) {
+        self.delaying = kind;
+    }
+
+    /// The oldest delayed write reaches the store.
+    pub fn release_one(&mut self) {
+        if let Some((request, ticket)) = self.delayed.pop_front() {
+            self.keep_now(request, ticket);
+        }
+    }
+
+    /// Every delayed write reaches the store, in order, and none is delayed any more.
+    pub fn release(&mut self) {
+        self.delaying = None;
+        while !self.delayed.is_empty() {
+            self.release_one();
+        }
+    }
+
+    /// Every delayed write is lost.
+    pub fn lose_delayed(&mut self) {
+        self.delaying = None;
+        self.delayed.clear();
     }
 
     /// Lets every pending request reach the model, and those that follow from it.

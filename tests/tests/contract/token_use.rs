@@ -63,9 +63,13 @@ fn no_answer_is_taken_from_a_cache_tok_17() {
             let fresh = Literal::json(200, body).header("cache-control", "max-age=3600, public");
             Fault::Literal(fresh)
         };
-        // The code and the refresh token draw the same cacheable answer twice in a row.
-        let tokens = r#"{"access_token":"t","token_type":"Bearer","refresh_token":"r"}"#;
-        served.lock().fail(Endpoint::Token, 2, cached(tokens));
+        // The code and the refresh token draw an answer each that a cache might keep.
+        for token in ["t1", "t2"] {
+            let tokens = format!(
+                r#"{{"access_token":"{token}","token_type":"Bearer","refresh_token":"r"}}"#
+            );
+            served.lock().fail(Endpoint::Token, 1, cached(&tokens));
+        }
         served.lock().set(|at| at.gate.open = true);
         let first = Fault::Literal(Literal::status(401).header("www-authenticate", "Bearer"));
         served.lock().fail(Endpoint::Mcp, 1, first);
