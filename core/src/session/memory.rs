@@ -191,7 +191,7 @@ impl Memory {
         if core::mem::take(&mut self.forget_found)
             && let Some(held) = self.grant.take()
         {
-            self.must_forget(super::emptied(held), false);
+            self.must_forget(super::saving::emptied(held), false);
         }
     }
 

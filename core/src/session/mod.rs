@@ -2,13 +2,29 @@
 //!
 //! Decides the order of stages, who is settled with what, and what a refusal by the MCP server
 //! means; refuses to decide anything about a document, a request or a store, which the stages do.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `mod` | the one entry: inputs in, effects out |
+//! | `plan` | the two pure choices: what a flow does next, what a caller gets now |
+//! | `settle`, `refusal`, `waiters` | who waits for what, and what a refusal makes of it |
+//! | `lanes`, `flow`, `absorb`, `ending` | flows: their shape, their run, what they bring, how they end |
+//! | `memory`, `saving`, `late` | what is held, what is written, what comes too late |
+//! | `scopes`, `history` | what a person is asked for, and how often |
+//! | `snapshot` | stopping and going on |
 
+mod absorb;
+mod ending;
 mod flow;
 mod history;
 pub(crate) mod lanes;
+mod late;
 mod memory;
 pub(crate) mod plan;
+mod refusal;
+mod saving;
 mod scopes;
+mod settle;
 mod snapshot;
 mod waiters;
 
@@ -16,24 +32,20 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::effect::{Effects, Page, Purpose, Settlement, TicketId, Told};
+use crate::effect::{Effects, Page, Settlement, Told};
 use crate::entropy::{Draw, Entropy};
 use crate::failure::{Failure, Kind, Misuse};
 use crate::granted::Granted;
-use crate::input::{Acquire, Answer, ArrivalId, Arrived, Callback, Challenge, Input};
+use crate::input::{Acquire, Answer, ArrivalId, Arrived, Callback, Input};
 use crate::input::{Value, WaiterId, is_refusal};
 use crate::machine::Signal;
 use crate::note::Note;
-use crate::record::{Grant, Held};
-use crate::scope::ScopeSet;
 use crate::session::lanes::{Cause, Flow, Goal, Lane, Stage};
-use crate::session::plan::{Standing, Start, Verdict, verdict};
+use crate::session::saving::emptied;
 use crate::session::snapshot::Body;
 use crate::session::waiters::{Waiting, Want};
 use crate::time::{Awaited, Deadline, Monotonic, Timestamp};
 use crate::wire::authorize::{self, CallbackParams};
-use crate::wire::challenge::read_challenge;
-use crate::wire::url::ServerUrl;
 
 pub use snapshot::{RestoreError, Snapshot};
 
@@ -211,112 +223,6 @@ impl Session {
         self.waiters.push(Waiting { id, want, lane: None });
     }
 
-    /// A refusal by the MCP server: what kind of want it makes, or that nothing helps.
-    fn challenge(&mut self, challenge: Challenge, now: &mut Now) {
-        let current = self.body.memory.current();
-        let read = read_challenge(&challenge.headers, false);
-        if let Some(read) = &read {
-            for (kind, rule) in read.faults() {
-                let subject = "WWW-Authenticate".to_owned();
-                now.note(Note::Dropped { kind, rule, subject });
-            }
-        }
-        let insufficient = read.as_ref().is_some_and(|read| read.error_is("insufficient_scope"));
-        let mut challenged = read.as_ref().and_then(|read| read.scopes()?.ok());
-        if !self.config.refresh_tokens
-            && let Some(scopes) = &mut challenged
-            && scopes.contains("offline_access")
-        {
-            // Nobody wants the refresh token that it stands for (SCOPE-10, REF-15).
-            *scopes = scopes::without_offline(scopes);
-            let subject = "offline_access".to_owned();
-            now.note(Note::Dropped { kind: Kind::LimitExceeded, rule: "SCOPE-10", subject });
-        }
-        let pointer = read.as_ref().and_then(|read| {
-            let text = read.resource_metadata.as_ref()?.to_string();
-            match ServerUrl::read(&text, "resource_metadata", &self.config.reach) {
-                Ok(url) => Some(url),
-                Err(failure) => {
-                    let subject = failure.subject().unwrap_or_default().to_owned();
-                    let (kind, rule) = (failure.kind(), failure.rule());
-                    now.note(Note::Dropped { kind, rule, subject });
-                    None
-                }
-            }
-        });
-        let outdated = challenge.epoch < current;
-        if challenge.status == 401 && challenge.epoch.is_some() && !outdated {
-            let memory = &mut self.body.memory;
-            let token = memory.published.as_ref().map(|granted| granted.access_token().clone());
-            memory.refused = token;
-        }
-        let cause = match challenge.status.as_u16() {
-            401 => Cause::Refused,
-            403 if insufficient => Cause::StepUp,
-            _ => {
-                let rule = if challenge.status == 403 { "STEP-11" } else { "STEP-14" };
-                return self.refuse(challenge.waiter, Failure::new(Kind::Forbidden, rule), now);
-            }
-        };
-        // The caller has had a fresh token for this very request, and it did not help (STEP-12).
-        let again = cause == Cause::Refused && challenge.again && !outdated;
-        if again {
-            self.retire(now);
-            if pointer.is_some() || !self.body.memory.may_have_moved() {
-                return self.refuse(challenge.waiter, unhelped(), now);
-            }
-        }
-        let mut want = Want {
-            cause,
-            may_ask: challenge.may_ask,
-            scopes: ScopeSet::empty(),
-            wanted: ScopeSet::empty(),
-            over: challenge.epoch,
-            since: challenge.epoch,
-            again,
-            logins: 0,
-            pointer,
-            challenged,
-            operation: challenge.operation.into(),
-        };
-        if cause == Cause::StepUp {
-            match self.step_up(&want, now.mono) {
-                Ok(scopes) => want.scopes = scopes,
-                // What it lacks has been asked for since, perhaps for somebody else.
-                Err(_) if outdated => {}
-                Err(failure) => return self.refuse(challenge.waiter, failure, now),
-            }
-        }
-        self.park(challenge.waiter, want);
-    }
-
-    /// A fresh token was refused: from now on only those get it who ask the session.
-    fn retire(&mut self, now: &mut Now) {
-        let memory = &mut self.body.memory;
-        if memory.useless != memory.current() {
-            memory.useless = memory.current();
-            memory.republish(&self.config);
-            now.out.told.push(Told::Publish(memory.published.clone()));
-        }
-    }
-
-    /// What a step-up must have asked for, or why there is none (STEP-07, STEP-08).
-    fn step_up(&self, want: &Want, mono: Monotonic) -> Result<ScopeSet, Failure> {
-        let scopes = want.challenged.clone().unwrap_or_default();
-        let asked = self.body.memory.requested();
-        let adds = match &want.challenged {
-            Some(scopes) => asked.is_none_or(|asked| !asked.covers(scopes)),
-            // The resource's own list may add something; that is known after discovery.
-            None => true,
-        };
-        if !adds {
-            let ineffective = self.body.history.stepped_up(&want.operation, &scopes, mono);
-            let kind = if ineffective { Kind::StepUpIneffective } else { Kind::Forbidden };
-            return Err(Failure::new(kind, "STEP-08"));
-        }
-        Ok(scopes)
-    }
-
     fn refuse(&mut self, waiter: WaiterId, failure: Failure, now: &mut Now) {
         now.out.told.push(Told::Settle(Settlement {
             waiter,
@@ -439,18 +345,6 @@ impl Session {
         }
     }
 
-    /// A log-out is tried until it has reached the store.
-    fn forget_again(&mut self, now: &mut Now) {
-        let memory = &mut self.body.memory;
-        if self.body.machine.is_none() && memory.to_be_forgotten(now.mono) {
-            memory.postpone_forget(now.mono);
-            let mut flow = Flow::new(Goal::Forget);
-            flow.ground.minted = memory.to_forget.first().cloned();
-            flow.ground.looked = flow.ground.minted.is_some();
-            self.launch(Lane::Machine, flow, now);
-        }
-    }
-
     /// Gives every flow whose deadline has come its signal.
     fn expire(&mut self, now: &mut Now) {
         for lane in [Lane::Machine, Lane::Person] {
@@ -464,223 +358,12 @@ impl Session {
         }
     }
 
-    /// Settles whom it can and starts what the others need, until nothing changes.
-    fn settle(&mut self, now: &mut Now) {
-        let mut at = 0;
-        while let Some(waiting) = self.waiters.get(at) {
-            match verdict(waiting.want.wish(), self.standing(&waiting.want, now)) {
-                Verdict::Use => {
-                    let id = waiting.id;
-                    self.waiters.remove(at);
-                    self.grant(id, now);
-                }
-                Verdict::Fail(kind, rule) => {
-                    let id = waiting.id;
-                    self.waiters.remove(at);
-                    self.refuse(id, Failure::new(kind, rule), now);
-                }
-                Verdict::Await(lane, start) => {
-                    // Logins that succeed and never cover the want would follow each other for ever.
-                    if lane == Lane::Person && waiting.want.logins >= MOST_LOGINS {
-                        let id = waiting.id;
-                        self.waiters.remove(at);
-                        self.refuse(id, Failure::new(Kind::StepUpLimit, "STEP-09"), now);
-                        continue;
-                    }
-                    if self.free(lane) {
-                        let id = waiting.id;
-                        let goal = match start {
-                            Start::Recall => Goal::Recall,
-                            Start::Refresh => Goal::Refresh(waiting.want.refresh()),
-                            Start::Relist => Goal::Relist,
-                            Start::Login => Goal::Login(waiting.want.login()),
-                        };
-                        if let Err(failure) = self.may_start(&goal, now.mono) {
-                            self.waiters.remove(at);
-                            self.refuse(id, failure, now);
-                            continue;
-                        }
-                        self.join(at, lane);
-                        // A flow that ends at once changes everybody's verdict.
-                        let ended = self.start(lane, goal, now);
-                        at = if ended { 0 } else { at.saturating_add(1) };
-                    } else {
-                        self.join(at, lane);
-                        at = at.saturating_add(1);
-                    }
-                }
-            }
-        }
-        self.forget_again(now);
-        self.save_again(now);
-        self.refresh_ahead(now);
-    }
-
-    const fn free(&self, lane: Lane) -> bool {
-        match lane {
-            Lane::Machine => self.body.machine.is_none(),
-            Lane::Person => self.body.person.is_none(),
-        }
-    }
-
-    fn join(&mut self, at: usize, lane: Lane) {
-        if let Some(waiting) = self.waiters.get_mut(at) {
-            waiting.lane = Some(lane);
-        }
-        if lane == Lane::Person
-            && let Some(flow) = &mut self.body.person
-        {
-            flow.orphaned = false;
-        }
-    }
-
-    /// A step-up is counted when it starts, and not again for those who join it.
-    fn may_start(&mut self, goal: &Goal, mono: Monotonic) -> Result<(), Failure> {
-        match goal {
-            Goal::Login(login) if login.cause == Cause::StepUp => {
-                let scopes = login.challenged.clone().unwrap_or_default();
-                self.body.history.may_step_up(&login.operation, &scopes, mono)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn grant(&mut self, waiter: WaiterId, now: &mut Now) {
-        let memory = &self.body.memory;
-        let outcome = match &memory.published {
-            Some(granted) => Ok(Arc::clone(granted)),
-            None => Err(Arc::new(Failure::new(Kind::ReauthorizationRequired, "STEP-12"))),
-        };
-        let unsaved = memory.unsaved;
-        now.out.told.push(Told::Settle(Settlement { waiter, outcome, unsaved }));
-    }
-
-    fn standing(&self, want: &Want, now: &Now) -> Standing {
-        let memory = &self.body.memory;
-        let granted = memory.published.as_ref();
-        // While a login at another issuer is under way, what is held is for the old one (BIND-06).
-        let moved =
-            self.body.person.as_ref().is_some_and(|flow| flow.ground.previous_issuer.is_some());
-        // A refresh has just been tried for this token, and what it brought was refused.
-        let useless = want.cause == Cause::Asked && want.over.is_some();
-        Standing {
-            recalled: memory.recalled || !self.config.persistent,
-            current: memory.current(),
-            live: granted.is_some_and(|granted| !granted.life().over(now.wall, now.mono)),
-            covers: memory.requested().is_some_and(|asked| asked.covers(&want.scopes))
-                || want.scopes.is_empty(),
-            refreshable: !moved && !useless && memory.refreshable(&self.config, now.wall, now.mono),
-            rested: memory.rested(now.mono),
-            moved: moved || memory.moved_lately(now.mono),
-            minted: memory.newly_minted(now.mono),
-        }
-    }
-
-    /// Starts a refresh ahead of time; callers keep using the live token meanwhile.
-    fn refresh_ahead(&mut self, now: &mut Now) {
-        let memory = &self.body.memory;
-        if self.body.machine.is_none()
-            && memory.ageing(now.wall, now.mono)
-            && memory.rested(now.mono)
-            && memory.refreshable(&self.config, now.wall, now.mono)
-        {
-            self.start(Lane::Machine, Goal::Refresh(lanes::RefreshGoal::default()), now);
-        }
-    }
-
-    /// A record that the store refused is offered to it again while the process lives (HOST-229).
-    fn save_again(&mut self, now: &mut Now) {
-        let memory = &mut self.body.memory;
-        if self.body.machine.is_none()
-            && memory.to_be_saved(now.mono)
-            && let Some(held) = memory.grant.clone()
-        {
-            memory.postpone_save(now.mono);
-            let binding = memory.binding.clone();
-            let over = memory.over.clone();
-            self.keep(held, over, binding, now);
-        }
-    }
-
     fn lane(&mut self, lane: Lane) -> &mut Option<Flow> {
         match lane {
             Lane::Machine => &mut self.body.machine,
             Lane::Person => &mut self.body.person,
         }
     }
-
-    /// Remembers a token request that is given up, so that its late answer is not lost (TOK-04).
-    fn give_up(&mut self, flow: &Flow, now: &mut Now) {
-        // During a pause nothing is out: what came before it was answered, or given up then.
-        let out = flow.parking.as_ref().filter(|parking| parking.awaited != Awaited::Backoff);
-        let Some(ticket) = out.and_then(|parking| parking.ticket) else {
-            return;
-        };
-        now.out.told.push(Told::Abandon(ticket));
-        self.await_late(flow, ticket, self.body.memory.epoch);
-    }
-
-    /// `epoch` is that of the newest grant that its answer is newer than.
-    fn await_late(&mut self, flow: &Flow, ticket: TicketId, epoch: u64) {
-        if let Some(Stage::Token(_)) = &flow.stage
-            && let Some(template) = self.template(flow)
-        {
-            let login = matches!(flow.goal, Goal::Login(_));
-            let purpose = if login { Purpose::CodeExchange } else { Purpose::Refresh };
-            const MOST_LATE: usize = 4;
-            if self.late.len() >= MOST_LATE {
-                self.late.remove(0);
-            }
-            let binding = self.binding(flow);
-            let logins = self.body.memory.logins;
-            self.late.push(lanes::Late { ticket, purpose, template, binding, logins, epoch });
-        }
-    }
-
-    fn template(&self, flow: &Flow) -> Option<crate::record::Grant> {
-        match flow.goal {
-            Goal::Login(_) => self.login_template(flow),
-            _ => self.body.memory.grant.as_ref().map(|held| held.value.clone()),
-        }
-    }
-
-    fn late(&mut self, ticket: TicketId, signal: Signal, now: &mut Now) {
-        let at = self.late.iter().position(|late| late.ticket == ticket);
-        let Some(late) = at.map(|at| self.late.remove(at)) else {
-            return now.note(Note::Late { kept: false });
-        };
-        // The refresh it belongs to is still being tried: it ends with this answer, if the answer
-        // brought something. An error may be about a token that the attempt after it replaces.
-        let tried = |flow: &mut Flow| {
-            late.purpose == Purpose::Refresh && matches!(flow.stage, Some(Stage::Token(_)))
-        };
-        if !self.passed(&late)
-            && self.came_late(&late, &signal, now).is_some()
-            && let Some(mut flow) = self.body.machine.take_if(tried)
-        {
-            if let Some(ticket) = flow.parking.take().and_then(|parking| parking.ticket) {
-                now.out.told.push(Told::Abandon(ticket));
-                // It was sent later, so what it brings is newer than what this answer brings.
-                self.await_late(&flow, ticket, self.body.memory.epoch.saturating_add(1));
-            }
-            return self.run(Lane::Machine, flow, signal, now);
-        }
-        let kept = self.adopt_late(late, &signal, now);
-        now.note(Note::Late { kept });
-    }
-}
-
-/// A grant without its tokens, as it is kept after a log-out.
-fn emptied(mut held: Held<Grant>) -> Held<Grant> {
-    held.value.access_token = None;
-    held.value.refresh_token = None;
-    held.value.rejected = true;
-    held
-}
-
-/// A fresh token did not help; what could be tried by machines has been (STEP-12).
-fn unhelped() -> Failure {
-    Failure::new(Kind::UnauthorizedAfterRefresh, "STEP-12")
 }
 
 fn stray(arrival: ArrivalId, kind: Kind, rule: &'static str, now: &mut Now) {

@@ -1,0 +1,392 @@
+//! What a stage brings home, and what it means for the flow it was part of.
+//!
+//! Decides what may follow from a document, a client, a code, tokens or a refusal; refuses to decide
+//! who hears of it.
+
+use std::sync::Arc;
+
+use crate::failure::{Failure, Kind, Remedy};
+use crate::note::{Choice, Note};
+use crate::record::{Binding, Document, FORMAT, Grant, Held, Unknown, Way};
+use crate::scope::ScopeSet;
+use crate::session::flow::{fault, missing};
+use crate::session::lanes::{Brought, Cause, Flow, Goal, LoginGoal};
+use crate::session::memory::fill;
+use crate::session::scopes::{self, Named};
+use crate::session::{Now, Session};
+use crate::stage::discovery::{Found, Looked};
+use crate::stage::registration::Enrolled;
+use crate::stage::token::Minted;
+use crate::stage::vault::{Recalled, Write};
+use crate::wire::token::{ErrorCode, TokenRefusal, Tokens};
+
+impl Session {
+    /// Takes in what a stage brought home.
+    pub(super) fn absorb(
+        &mut self,
+        flow: &mut Flow,
+        brought: Brought,
+        now: &mut Now,
+    ) -> Result<(), Failure> {
+        let memory = &self.body.memory;
+        let news = (flow.ground.logins, flow.ground.epoch) != (memory.logins, memory.epoch);
+        if matches!(flow.goal, Goal::Refresh(_)) && news {
+            self.overtaken(flow, &brought);
+            return Ok(());
+        }
+        match brought {
+            Brought::Recalled(found) => self.recalled(flow, found, now),
+            Brought::Looked(Looked::StillListed) => flow.ground.relisted = true,
+            Brought::Looked(Looked::Moved { to }) => {
+                self.body.memory.moved = Some(now.mono);
+                return Err(Failure::new(Kind::IssuerChanged, "BIND-05").with_subject(&to));
+            }
+            Brought::Looked(Looked::Found(found)) => return self.found(flow, found, now),
+            Brought::Enrolled(enrolled) => self.enrolled(flow, enrolled),
+            Brought::Approved(approved) => flow.ground.approved = Some(approved),
+            Brought::Minted(Minted::Tokens(tokens)) => return self.minted(flow, &tokens, now),
+            Brought::Minted(Minted::Refused(refusal)) => return self.refused(flow, *refusal, now),
+            Brought::Saved(saved) => self.saved(flow, saved),
+        }
+        Ok(())
+    }
+
+    /// A login or a late answer has replaced the grant that a refresh was for. Whatever the refresh
+    /// brings, a refusal included, is about a grant that is no longer held.
+    pub(super) fn overtaken(&mut self, flow: &mut Flow, brought: &Brought) {
+        let ground = &mut flow.ground;
+        ground.relisted = true;
+        ground.looked = true;
+        ground.adopted = true;
+        ground.minted = None;
+        ground.verdict = None;
+        if let Brought::Saved(saved) = brought {
+            // The older record may have been written over the newer one.
+            for write in &saved.written {
+                if let (Write::Grant(theirs, _), Some(held)) = (write, &mut self.body.memory.grant)
+                    && theirs.value.key() == held.value.key()
+                {
+                    held.generation = held.generation.max(theirs.generation);
+                }
+            }
+            self.body.memory.save_soon();
+        }
+    }
+
+    pub(super) fn recalled(&mut self, flow: &mut Flow, found: Recalled, now: &mut Now) {
+        flow.ground.looked = true;
+        match flow.goal {
+            Goal::Recall => {
+                self.body.memory.recall(found);
+                self.body.memory.forget_what_was_found();
+            }
+            Goal::Forget => {
+                self.body.memory.recall(found);
+                self.body.memory.forget_what_was_found();
+                flow.ground.minted = self.body.memory.to_forget.first().cloned();
+            }
+            _ => self.looked(flow, found, now),
+        }
+    }
+
+    /// A look before a refresh, or after its refusal: only a record that is newer than ours is
+    /// taken over (REF-06, HOST-224), and none before ours was ever written: what is there is older,
+    /// whatever its number.
+    pub(super) fn looked(&mut self, flow: &mut Flow, found: Recalled, now: &mut Now) {
+        let memory = &mut self.body.memory;
+        let Some(ours) = &mut memory.grant else { return };
+        let unwritten = memory.unsaved || ours.generation.is_none();
+        let newer = found.grant.filter(|theirs| {
+            let helps = flow.ground.refused && !theirs.value.rejected;
+            theirs.generation > ours.generation && (!unwritten || helps)
+        });
+        let Some(theirs) = newer else {
+            if flow.ground.refused {
+                ours.value.rejected = true;
+                now.note(Note::Rejected);
+            }
+            return;
+        };
+        let grant = &theirs.value;
+        let renewed = grant.access_token != ours.value.access_token;
+        let alive = grant.expires.is_none_or(|end| now.wall < end);
+        let unspent = grant.refresh_token != ours.value.refresh_token;
+        if grant.rejected {
+            // Another process was told so, or has logged out: it is not sent once more (REF-08).
+            let failure = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
+            flow.ground.refused = true;
+            flow.ground.verdict.get_or_insert_with(failure);
+        } else if renewed && alive && grant.access_token.is_some() {
+            now.note(Note::Adopted);
+            flow.ground.adopted = true;
+            flow.ground.verdict = None;
+        } else if unspent {
+            flow.ground.refused = false;
+            flow.ground.verdict = None;
+        }
+        memory.grant = Some(theirs);
+    }
+
+    /// The authorization server is known: whether it may be used at all, and what to ask it for.
+    pub(super) fn found(
+        &mut self,
+        flow: &mut Flow,
+        found: Box<Found>,
+        now: &mut Now,
+    ) -> Result<(), Failure> {
+        let Goal::Login(goal) = &flow.goal else { return Err(fault(now)) };
+        if let Some(binding) = self.body.memory.binding.as_ref().map(|held| &held.value)
+            && binding.listed != found.listed
+        {
+            self.moved(goal, binding, &found)?;
+            now.note(Note::Chose(Choice::IssuerChanged {
+                from: binding.listed.clone(),
+                to: found.listed.clone(),
+            }));
+            flow.ground.previous_issuer = Some(binding.listed.clone());
+        }
+        let issuer = found.server.issuer.clone();
+        if goal.cause == Cause::Refused {
+            self.body.history.may_open(&issuer, now.mono)?;
+        }
+        let scopes = self.scopes(goal, &found, now)?;
+        if goal.cause == Cause::StepUp {
+            // The resource's own list was the last place where more scope could be named.
+            let asked = self.body.memory.requested();
+            if asked.is_some_and(|asked| asked.covers(&scopes)) {
+                return Err(Failure::new(Kind::Forbidden, "STEP-07"));
+            }
+        }
+        flow.ground.scopes = scopes;
+        flow.ground.found = Some(found);
+        Ok(())
+    }
+
+    /// The resource names another authorization server than the record (BIND-03, D14).
+    pub(super) fn moved(
+        &self,
+        goal: &LoginGoal,
+        binding: &Binding,
+        found: &Found,
+    ) -> Result<(), Failure> {
+        let changed = |rule| {
+            Err(Failure::new(Kind::IssuerChanged, rule)
+                .with_subject(&found.listed)
+                .with_remedy(Remedy::AskUser))
+        };
+        if goal.cause == Cause::StepUp {
+            return changed("HOST-251");
+        }
+        if self.config.strict() {
+            return changed("D14");
+        }
+        let met = self.body.memory.met().map(|met| &**met);
+        let elsewhere = self.config.client_for(&found.server.issuer, met).is_none();
+        if binding.way == Way::PreRegistered && elsewhere {
+            return changed("BIND-04");
+        }
+        Ok(())
+    }
+
+    pub(super) fn scopes(
+        &self,
+        goal: &LoginGoal,
+        found: &Found,
+        now: &mut Now,
+    ) -> Result<ScopeSet, Failure> {
+        let config = &self.config;
+        let grant = self.body.memory.grant.as_ref().map(|held| &held.value);
+        let same = grant.filter(|grant| grant.issuer == found.server.issuer);
+        let named = Named {
+            wanted: &goal.wanted,
+            configured: config.scopes.as_ref(),
+            challenged: goal.challenged.as_ref(),
+            resource: found.scopes_supported.as_ref(),
+            default: config.default_scopes.as_ref(),
+            before: [
+                same.map(|grant| &grant.requested),
+                // What a server added by itself is not asked for; where nobody had named anything,
+                // its choice is all there is to keep (AMB-14, HOST-211).
+                same.filter(|grant| grant.requested.is_empty())
+                    .and_then(|grant| grant.granted.as_ref()),
+            ],
+            step_up: goal.cause == Cause::StepUp,
+            offline_listed: found.server.scopes_offline_access,
+            offline_wanted: config.refresh_tokens,
+        };
+        let (scopes, source, dropped) = scopes::choose(&named)?;
+        if dropped {
+            let (kind, subject) = (Kind::LimitExceeded, "offline_access".to_owned());
+            now.note(Note::Dropped { kind, rule: "SCOPE-10", subject });
+        }
+        now.note(Note::Chose(Choice::Scopes { scopes: scopes.clone(), source }));
+        Ok(scopes)
+    }
+
+    pub(super) fn enrolled(&mut self, flow: &mut Flow, mut enrolled: Enrolled) {
+        if let Some(client) = &mut enrolled.client {
+            // One that replaces a registration we knew of is to replace it in the store too.
+            if client.generation.is_none() {
+                let key = client.value.key();
+                let mut known = self.body.memory.clients.iter();
+                let before = known.rfind(|held| held.value.key() == key);
+                client.generation = before.and_then(|held| held.generation);
+            }
+            self.body.memory.remember_client(client.clone());
+        }
+        if enrolled.way == Way::PreRegistered && self.body.memory.met.is_none() {
+            let found = flow.ground.found.as_ref();
+            self.body.memory.met = found.map(|found| found.server.issuer.clone());
+        }
+        flow.ground.client_kept = false;
+        flow.ground.redirect = Some(enrolled.redirect.clone());
+        flow.ground.enrolled = Some(enrolled);
+    }
+
+    /// The grant of a login, but for the tokens (BIND-08).
+    pub(super) fn login_template(&self, flow: &Flow) -> Option<Grant> {
+        let ground = &flow.ground;
+        let found = ground.found.as_ref()?;
+        let enrolled = ground.enrolled.as_ref()?;
+        Some(Grant {
+            format: FORMAT,
+            issuer: found.server.issuer.clone(),
+            resource: self.resource(found),
+            client_id: enrolled.credentials.client_id.clone(),
+            account: Arc::clone(&self.config.account),
+            access_token: None,
+            refresh_token: None,
+            expires: None,
+            lifetime: None,
+            requested: ground.scopes.clone(),
+            granted: None,
+            resource_parameter: self.resource_parameter(found),
+            token_endpoint: found.server.token_endpoint.clone(),
+            revocation_endpoint: found.server.revocation_endpoint.clone(),
+            rejected: false,
+            untyped: false,
+            unknown: Unknown::default(),
+        })
+    }
+
+    /// Tokens came. They are saved before anybody hears of them (REF-04).
+    pub(super) fn minted(
+        &mut self,
+        flow: &mut Flow,
+        tokens: &Tokens,
+        now: &mut Now,
+    ) -> Result<(), Failure> {
+        for note in &tokens.notes {
+            let subject = note.subject().unwrap_or_default().to_owned();
+            now.note(Note::Dropped { kind: note.kind(), rule: note.rule(), subject });
+        }
+        let login = matches!(flow.goal, Goal::Login(_));
+        let (template, generation) = if login {
+            let template = self.login_template(flow).ok_or_else(missing)?;
+            // A login for the grant that is held, or was, replaces its record.
+            let generation = self.body.memory.generation_for(&template);
+            (template, generation)
+        } else {
+            flow.ground.over = self.body.memory.spending();
+            let held = self.body.memory.grant.as_ref().ok_or_else(missing)?;
+            (held.value.clone(), held.generation)
+        };
+        let grant = fill(template, tokens, login, now.wall);
+        let named = grant.granted.clone().unwrap_or_else(|| grant.requested.clone());
+        now.note(Note::Renewed {
+            missing: grant.requested.without(&named),
+            unasked: named.without(&grant.requested),
+        });
+        if !tokens.type_named {
+            let issuer = grant.issuer.to_string();
+            if !self.config.strict() {
+                let switch = crate::failure::Switch::MissingTokenType;
+                now.note(Note::Lenient { switch, subject: issuer });
+            }
+        }
+        flow.ground.minted = Some(Held { value: grant, generation });
+        Ok(())
+    }
+
+    /// The token endpoint refused. What that does to what is held (TOK-15, REF-08, REG-21).
+    pub(super) fn refused(
+        &mut self,
+        flow: &mut Flow,
+        refusal: TokenRefusal,
+        now: &mut Now,
+    ) -> Result<(), Failure> {
+        let TokenRefusal { failure, rescued, granted, error } = refusal;
+        if let Some(tokens) = granted {
+            // Strict will not use it, and nobody can ask for it again (D7).
+            self.minted(flow, &tokens, now)?;
+            flow.ground.verdict = Some(failure);
+            return Ok(());
+        }
+        if matches!(flow.goal, Goal::Login(_)) {
+            return self.exchange_refused(flow, failure, error, now);
+        }
+        let Some(held) = &mut self.body.memory.grant else { return Err(failure) };
+        if let Some(rescued) = rescued {
+            // The old refresh token is spent, and this one is all there will ever be (HOST-232).
+            let mut saved = held.clone();
+            saved.value.refresh_token = Some(rescued);
+            saved.value.access_token = None;
+            flow.ground.over = self.body.memory.spending();
+            flow.ground.minted = Some(saved);
+            flow.ground.verdict = Some(failure);
+            return Ok(());
+        }
+        let client =
+            matches!(error, Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient));
+        if client {
+            let (issuer, id) = (held.value.issuer.clone(), held.value.client_id.clone());
+            self.body.memory.forget_client(&issuer, &id);
+            return Err(failure);
+        }
+        let rejected =
+            matches!(failure.kind(), Kind::GrantRejected | Kind::ReauthorizationRequired);
+        if !rejected {
+            return Err(failure);
+        }
+        flow.ground.verdict = Some(failure);
+        flow.ground.refused = true;
+        if self.config.persistent && !flow.ground.looked_again {
+            // Another process may have spent it, and saved what it got (HOST-224).
+            flow.ground.looked_again = true;
+            flow.ground.looked = false;
+        } else {
+            held.value.rejected = true;
+            now.note(Note::Rejected);
+        }
+        Ok(())
+    }
+
+    pub(super) fn exchange_refused(
+        &mut self,
+        flow: &mut Flow,
+        failure: Failure,
+        error: Option<ErrorCode>,
+        now: &mut Now,
+    ) -> Result<(), Failure> {
+        let client =
+            matches!(error, Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient));
+        let Some(enrolled) = &flow.ground.enrolled else { return Err(failure) };
+        if !client || enrolled.way != Way::Dynamic {
+            return Err(failure);
+        }
+        let issuer = flow.ground.found.as_ref().map(|found| found.server.issuer.clone());
+        let id = enrolled.credentials.client_id.clone();
+        if let Some(issuer) = issuer {
+            self.body.memory.forget_client(&issuer, &id);
+        }
+        if flow.ground.reregistered {
+            return Err(failure);
+        }
+        // The server has forgotten the registration: one new one, and the person once more.
+        now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
+        flow.ground.reregistered = true;
+        flow.ground.enrolled = None;
+        flow.ground.approved = None;
+        Ok(())
+    }
+}

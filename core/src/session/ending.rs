@@ -1,0 +1,253 @@
+//! The end of a flow: what it brought is published, and everybody who waited for it is settled.
+
+use std::sync::Arc;
+
+use crate::effect::{Page, Settlement, Told};
+use crate::failure::{Failure, Kind};
+use crate::note::Note;
+use crate::record::Way;
+use crate::session::lanes::{Cause, Flow, Goal, Lane, LoginGoal};
+use crate::session::refusal::unhelped;
+use crate::session::waiters::{Waiting, Want};
+use crate::session::{Now, Session};
+
+impl Session {
+    /// A flow is over. What it brought is published, its callers hear of it, its work is given up.
+    pub(super) fn end(
+        &mut self,
+        lane: Lane,
+        mut flow: Flow,
+        result: Result<(), Failure>,
+        now: &mut Now,
+    ) {
+        if let Some(listener) = flow.listener.take() {
+            now.out.told.push(Told::Abandon(listener));
+        }
+        if result.is_err() {
+            self.give_up_unfinished(&mut flow, now);
+        }
+        let result = result.and_then(|()| {
+            self.install(&mut flow, now);
+            flow.ground.verdict.take().map_or(Ok(()), Err)
+        });
+        let page = match &result {
+            Ok(()) => Page::Authorized,
+            Err(failure) if failure.kind() == Kind::AuthorizationDenied => Page::Denied,
+            Err(failure) => Page::Failed(failure.kind()),
+        };
+        for arrival in flow.arrivals.drain(..) {
+            now.out.told.push(Told::Page { arrival, page });
+        }
+        if let Err(failure) = &result {
+            self.doubt(&flow, failure, now);
+        }
+        self.remember_visit(&flow, &result);
+        if result.is_ok() && matches!(flow.goal, Goal::Relist) {
+            self.still_refused(now);
+        }
+        if result.is_ok() && lane == Lane::Person {
+            let joined = |waiting: &&mut Waiting| waiting.lane == Some(Lane::Person);
+            for waiting in self.waiters.iter_mut().filter(joined) {
+                waiting.want.logins = waiting.want.logins.saturating_add(1);
+            }
+        }
+        if let Err(failure) = result {
+            now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
+            let failure = failure.with_evidence(core::mem::take(&mut flow.evidence));
+            self.fail(lane, &flow, failure, now);
+        }
+    }
+
+    /// Work that is still out when a flow ends is nobody's any more.
+    pub(super) fn give_up_unfinished(&mut self, flow: &mut Flow, now: &mut Now) {
+        if let Some(parking) = flow.parking.take()
+            && let Some(ticket) = parking.ticket
+        {
+            now.out.told.push(Told::Abandon(ticket));
+        }
+    }
+
+    /// Publishes what a flow brought.
+    pub(super) fn install(&mut self, flow: &mut Flow, now: &mut Now) {
+        let config = Arc::clone(&self.config);
+        if matches!(flow.goal, Goal::Recall) {
+            let usable = self
+                .body
+                .memory
+                .grant
+                .as_ref()
+                .is_some_and(|held| held.value.access_token.is_some() && !held.value.rejected);
+            if usable && self.body.memory.credentials(&config, now.wall).is_some() {
+                self.publish(now);
+                // What was read did not come for those who waited: if it is over, it is renewed.
+                let current = self.body.memory.current();
+                self.waiters.iter_mut().for_each(|waiting| waiting.want.since = current);
+            }
+            return;
+        }
+        let refreshed = matches!(flow.goal, Goal::Refresh(_));
+        let Some(mut minted) = flow.ground.minted.take() else {
+            if flow.ground.adopted && self.body.memory.unpublished() {
+                self.publish(now);
+            }
+            return;
+        };
+        match flow.goal {
+            Goal::Forget if flow.ground.unsaved => return,
+            Goal::Forget => return self.body.memory.forgot(minted),
+            Goal::Keep(_) => return self.kept(minted, flow.ground.unsaved, now),
+            Goal::Login(_) => self.body.memory.logged_in(),
+            _ => {}
+        }
+        if matches!(flow.goal, Goal::Login(_)) && !config.persistent {
+            self.body.memory.binding = self.binding(flow);
+        }
+        let overwritten = matches!(flow.goal, Goal::Login(_)) && self.catch_up(&mut minted, now);
+        let has_token = minted.value.access_token.is_some();
+        self.body.memory.grant = Some(minted);
+        self.body.memory.over = core::mem::take(&mut flow.ground.over);
+        self.body.memory.minted = Some(now.mono);
+        self.body.memory.set_unsaved(flow.ground.unsaved, now.mono);
+        if overwritten && config.persistent {
+            self.body.memory.save_soon();
+        }
+        if refreshed {
+            self.body.memory.refreshed = Some(now.mono);
+        }
+        if has_token && self.body.memory.brought_back() {
+            // Under a new epoch its callers would go round for ever.
+            flow.ground.verdict.get_or_insert_with(unhelped);
+        } else if has_token {
+            self.publish(now);
+        }
+    }
+
+    pub(super) fn publish(&mut self, now: &mut Now) {
+        self.body.memory.publish(&self.config, now.wall, now.mono);
+        self.body.memory.ahead_after = None;
+        let published = self.body.memory.published.clone();
+        now.out.told.push(Told::Publish(published));
+    }
+
+    /// Writes down how a visit to the person has ended.
+    pub(super) fn remember_visit(&mut self, flow: &Flow, result: &Result<(), Failure>) {
+        if let Goal::Login(LoginGoal { cause: Cause::StepUp, operation, .. }) = &flow.goal {
+            let declined = result.as_ref().is_err_and(declined);
+            self.body.history.step_up_ends(operation, result.is_ok(), declined);
+        }
+    }
+
+    /// The issuer is still listed, so nothing explains why a fresh token was refused.
+    pub(super) fn still_refused(&mut self, now: &mut Now) {
+        let (again, rest) = core::mem::take(&mut self.waiters)
+            .into_iter()
+            .partition(|waiting: &Waiting| waiting.want.again);
+        self.waiters = rest;
+        for waiting in again {
+            self.refuse(waiting.id, unhelped(), now);
+        }
+    }
+
+    /// A registration of an earlier run to which no page answers may be one that the server has
+    /// forgotten: such a server shows an error page and sends nobody back. The next login makes a
+    /// new one, unless a grant still lives by the old.
+    pub(super) fn doubt(&mut self, flow: &Flow, failure: &Failure, now: &Now) {
+        let Some(enrolled) = &flow.ground.enrolled else { return };
+        let told = failure.said().is_some_and(|said| said.error == "unauthorized_client");
+        let silent = failure.kind() == Kind::CallbackTimeout;
+        let memory = &self.body.memory;
+        let needed = memory.refreshable(&self.config, now.wall, now.mono);
+        if enrolled.way == Way::Dynamic && !enrolled.fresh && !needed && (told || silent) {
+            self.body.memory.doubtful = Some(enrolled.credentials.client_id.clone());
+        }
+    }
+
+    /// Settles those who waited for a flow that failed.
+    pub(super) fn fail(&mut self, lane: Lane, flow: &Flow, failure: Failure, now: &mut Now) {
+        let refresh = matches!(flow.goal, Goal::Refresh(_));
+        if refresh {
+            self.body.memory.refreshed = Some(now.mono);
+            self.body.memory.postpone_ahead(now.mono);
+        }
+        // What a person can mend is put to those who may ask one; nobody else gets a page for a
+        // network that is down (REF-09).
+        let relist = matches!(flow.goal, Goal::Relist);
+        let mendable = (refresh || relist)
+            && matches!(
+                failure.kind(),
+                Kind::GrantRejected
+                    | Kind::ReauthorizationRequired
+                    | Kind::ClientRejected
+                    | Kind::IssuerChanged
+            )
+            // Where the same refresh could be sent again, they would wait for it for ever: a
+            // client of the configuration that is refused cannot be made anew.
+            && !self.body.memory.refreshable(&self.config, now.wall, now.mono);
+        let failure = step_up_declined(flow, failure);
+        let failure = Arc::new(failure);
+        let memory = &self.body.memory;
+        let live = memory
+            .published
+            .as_ref()
+            .filter(|granted| refresh && !granted.life().over(now.wall, now.mono));
+        let mut rest = Vec::with_capacity(self.waiters.len());
+        for mut waiting in self.waiters.drain(..) {
+            if waiting.lane != Some(lane)
+                || (mendable && waiting.want.may_ask)
+                || !serves(flow, &waiting.want)
+            {
+                waiting.want.again &= !mendable;
+                rest.push(waiting);
+                continue;
+            }
+            let over = waiting.want.over;
+            let outcome = match live {
+                Some(granted) if over.is_none_or(|over| granted.epoch() > over) => {
+                    Ok(Arc::clone(granted))
+                }
+                // Why the list could not be read is not why the request was refused.
+                _ if relist && !mendable => Err(Arc::new(unhelped())),
+                _ if mendable && failure.kind() != Kind::IssuerChanged => {
+                    Err(Arc::new(reauthorize(&failure)))
+                }
+                _ => Err(Arc::clone(&failure)),
+            };
+            let unsaved = memory.unsaved;
+            now.out.told.push(Told::Settle(Settlement { waiter: waiting.id, outcome, unsaved }));
+        }
+        self.waiters = rest;
+    }
+}
+
+/// A refused refresh, as a caller hears it who may not ask a person.
+pub(super) fn reauthorize(failure: &Failure) -> Failure {
+    if failure.kind() == Kind::ClientRejected {
+        return failure.clone();
+    }
+    Failure::new(Kind::ReauthorizationRequired, "REF-08").with_evidence(failure.evidence().to_vec())
+}
+
+/// Whether a login was for this caller too. Whoever joined a page that was for other scopes is not
+/// settled with its refusal.
+pub(super) fn serves(flow: &Flow, want: &Want) -> bool {
+    let Goal::Login(goal) = &flow.goal else { return true };
+    let found = flow.ground.found.is_some();
+    (goal.cause == want.cause || goal.cause != Cause::StepUp)
+        && (!found || flow.ground.scopes.covers(&want.scopes))
+}
+
+/// A step-up that a person refused is the refusal of that request only (HOST-249).
+pub(super) fn step_up_declined(flow: &Flow, failure: Failure) -> Failure {
+    let step_up = matches!(&flow.goal, Goal::Login(goal) if goal.cause == Cause::StepUp);
+    if step_up && declined(&failure) {
+        return Failure::new(Kind::StepUpDeclined, "STEP-06")
+            .with_evidence(failure.evidence().to_vec());
+    }
+    failure
+}
+
+/// Whether it was the person who said no, not the server for a reason of its own (STEP-15).
+pub(super) fn declined(failure: &Failure) -> bool {
+    failure.kind() == Kind::AuthorizationDenied
+        && failure.said().is_some_and(|said| said.error == "access_denied")
+}

@@ -1,0 +1,138 @@
+//! Answers to token requests that had been given up: their tokens are not lost (TOK-04, HOST-241).
+
+use crate::effect::{Purpose, Reply, TicketId, Told};
+use crate::machine::Signal;
+use crate::note::Note;
+use crate::record::{Grant, Held};
+use crate::session::lanes::{self, Flow, Goal, Lane, Late, Stage};
+use crate::session::memory::fill;
+use crate::session::{Now, Session};
+use crate::stage::vault::Over;
+use crate::time::Awaited;
+use crate::wire::token::{TokenRules, read_tokens};
+
+impl Session {
+    /// Remembers a token request that is given up, so that its late answer is not lost (TOK-04).
+    pub(super) fn give_up(&mut self, flow: &Flow, now: &mut Now) {
+        // During a pause nothing is out: what came before it was answered, or given up then.
+        let out = flow.parking.as_ref().filter(|parking| parking.awaited != Awaited::Backoff);
+        let Some(ticket) = out.and_then(|parking| parking.ticket) else {
+            return;
+        };
+        now.out.told.push(Told::Abandon(ticket));
+        self.await_late(flow, ticket, self.body.memory.epoch);
+    }
+
+    /// `epoch` is that of the newest grant that its answer is newer than.
+    pub(super) fn await_late(&mut self, flow: &Flow, ticket: TicketId, epoch: u64) {
+        if let Some(Stage::Token(_)) = &flow.stage
+            && let Some(template) = self.template(flow)
+        {
+            let login = matches!(flow.goal, Goal::Login(_));
+            let purpose = if login { Purpose::CodeExchange } else { Purpose::Refresh };
+            const MOST_LATE: usize = 4;
+            if self.late.len() >= MOST_LATE {
+                self.late.remove(0);
+            }
+            let binding = self.binding(flow);
+            let logins = self.body.memory.logins;
+            self.late.push(lanes::Late { ticket, purpose, template, binding, logins, epoch });
+        }
+    }
+
+    pub(super) fn template(&self, flow: &Flow) -> Option<crate::record::Grant> {
+        match flow.goal {
+            Goal::Login(_) => self.login_template(flow),
+            _ => self.body.memory.grant.as_ref().map(|held| held.value.clone()),
+        }
+    }
+
+    pub(super) fn late(&mut self, ticket: TicketId, signal: Signal, now: &mut Now) {
+        let at = self.late.iter().position(|late| late.ticket == ticket);
+        let Some(late) = at.map(|at| self.late.remove(at)) else {
+            return now.note(Note::Late { kept: false });
+        };
+        // The refresh it belongs to is still being tried: it ends with this answer, if the answer
+        // brought something. An error may be about a token that the attempt after it replaces.
+        let tried = |flow: &mut Flow| {
+            late.purpose == Purpose::Refresh && matches!(flow.stage, Some(Stage::Token(_)))
+        };
+        if !self.passed(&late)
+            && self.came_late(&late, &signal, now).is_some()
+            && let Some(mut flow) = self.body.machine.take_if(tried)
+        {
+            if let Some(ticket) = flow.parking.take().and_then(|parking| parking.ticket) {
+                now.out.told.push(Told::Abandon(ticket));
+                // It was sent later, so what it brings is newer than what this answer brings.
+                self.await_late(&flow, ticket, self.body.memory.epoch.saturating_add(1));
+            }
+            return self.run(Lane::Machine, flow, signal, now);
+        }
+        let kept = self.adopt_late(late, &signal, now);
+        now.note(Note::Late { kept });
+    }
+
+    /// Whether a grant that is held is newer than what the answer to this request could bring. A
+    /// login stands beside whatever refreshes were made of the grant before it.
+    pub(super) fn passed(&self, late: &Late) -> bool {
+        let memory = &self.body.memory;
+        let login = late.purpose == crate::effect::Purpose::CodeExchange;
+        memory.logins != late.logins || (!login && memory.epoch > late.epoch)
+    }
+
+    /// What a late answer brought: the grant as it is from now on.
+    pub(super) fn came_late(&self, late: &Late, signal: &Signal, now: &Now) -> Option<Grant> {
+        let Signal::Reply(Reply::Answered(response)) = signal else { return None };
+        let login = late.purpose == crate::effect::Purpose::CodeExchange;
+        let rules =
+            TokenRules { strict: self.config.strict(), code: login, now: now.wall, sent: &[] };
+        let template = late.template.clone();
+        let refusal = match read_tokens(response, &rules) {
+            Ok(tokens) => return Some(fill(template, &tokens, login, now.wall)),
+            Err(refusal) => refusal,
+        };
+        match (refusal.granted, refusal.rescued) {
+            // Strict will not use it, and nobody can ask for it again (D7).
+            (Some(tokens), _) => Some(fill(template, &tokens, login, now.wall)),
+            // The old refresh token is spent, and this one is all there will ever be (HOST-232).
+            (None, rescued @ Some(_)) if !login => {
+                Some(Grant { refresh_token: rescued, access_token: None, ..template })
+            }
+            _ => None,
+        }
+    }
+
+    /// A late answer to a token request that was given up: its tokens are the newest there are.
+    pub(super) fn adopt_late(&mut self, late: Late, signal: &Signal, now: &mut Now) -> bool {
+        if self.passed(&late) {
+            return false;
+        }
+        let Some(grant) = self.came_late(&late, signal, now) else { return false };
+        let memory = &mut self.body.memory;
+        let over = if late.purpose == crate::effect::Purpose::CodeExchange {
+            Over::Anything
+        } else {
+            memory.spending()
+        };
+        let mut held = Held { generation: memory.generation_for(&grant), value: grant };
+        if late.binding.is_some() {
+            memory.binding.clone_from(&late.binding);
+            memory.logged_in();
+            self.catch_up(&mut held, now);
+        }
+        let memory = &mut self.body.memory;
+        let has_token = held.value.access_token.is_some();
+        memory.grant = Some(held.clone());
+        memory.over = over.clone();
+        // As any other rotation: stored first, if the store is free to be asked (REF-04).
+        if self.config.persistent && self.body.machine.is_none() {
+            self.keep(held, over, late.binding, now);
+        } else {
+            memory.unsaved = self.config.persistent;
+            if has_token {
+                self.publish(now);
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,126 @@
+//! What a refusal by the MCP server means: who wants what now (STEP, WWW).
+
+use crate::effect::Told;
+use crate::failure::{Failure, Kind};
+use crate::input::Challenge;
+use crate::note::Note;
+use crate::scope::ScopeSet;
+use crate::session::lanes::Cause;
+use crate::session::waiters::Want;
+use crate::session::{Now, Session, scopes};
+use crate::time::Monotonic;
+use crate::wire::challenge::read_challenge;
+use crate::wire::url::ServerUrl;
+
+impl Session {
+    /// A refusal by the MCP server: what kind of want it makes, or that nothing helps.
+    pub(super) fn challenge(&mut self, challenge: Challenge, now: &mut Now) {
+        let current = self.body.memory.current();
+        let read = read_challenge(&challenge.headers, false);
+        if let Some(read) = &read {
+            for (kind, rule) in read.faults() {
+                let subject = "WWW-Authenticate".to_owned();
+                now.note(Note::Dropped { kind, rule, subject });
+            }
+        }
+        let insufficient = read.as_ref().is_some_and(|read| read.error_is("insufficient_scope"));
+        let mut challenged = read.as_ref().and_then(|read| read.scopes()?.ok());
+        if !self.config.refresh_tokens
+            && let Some(scopes) = &mut challenged
+            && scopes.contains("offline_access")
+        {
+            // Nobody wants the refresh token that it stands for (SCOPE-10, REF-15).
+            *scopes = scopes::without_offline(scopes);
+            let subject = "offline_access".to_owned();
+            now.note(Note::Dropped { kind: Kind::LimitExceeded, rule: "SCOPE-10", subject });
+        }
+        let pointer = read.as_ref().and_then(|read| {
+            let text = read.resource_metadata.as_ref()?.to_string();
+            match ServerUrl::read(&text, "resource_metadata", &self.config.reach) {
+                Ok(url) => Some(url),
+                Err(failure) => {
+                    let subject = failure.subject().unwrap_or_default().to_owned();
+                    let (kind, rule) = (failure.kind(), failure.rule());
+                    now.note(Note::Dropped { kind, rule, subject });
+                    None
+                }
+            }
+        });
+        let outdated = challenge.epoch < current;
+        if challenge.status == 401 && challenge.epoch.is_some() && !outdated {
+            let memory = &mut self.body.memory;
+            let token = memory.published.as_ref().map(|granted| granted.access_token().clone());
+            memory.refused = token;
+        }
+        let cause = match challenge.status.as_u16() {
+            401 => Cause::Refused,
+            403 if insufficient => Cause::StepUp,
+            _ => {
+                let rule = if challenge.status == 403 { "STEP-11" } else { "STEP-14" };
+                return self.refuse(challenge.waiter, Failure::new(Kind::Forbidden, rule), now);
+            }
+        };
+        // The caller has had a fresh token for this very request, and it did not help (STEP-12).
+        let again = cause == Cause::Refused && challenge.again && !outdated;
+        if again {
+            self.retire(now);
+            if pointer.is_some() || !self.body.memory.may_have_moved() {
+                return self.refuse(challenge.waiter, unhelped(), now);
+            }
+        }
+        let mut want = Want {
+            cause,
+            may_ask: challenge.may_ask,
+            scopes: ScopeSet::empty(),
+            wanted: ScopeSet::empty(),
+            over: challenge.epoch,
+            since: challenge.epoch,
+            again,
+            logins: 0,
+            pointer,
+            challenged,
+            operation: challenge.operation.into(),
+        };
+        if cause == Cause::StepUp {
+            match self.step_up(&want, now.mono) {
+                Ok(scopes) => want.scopes = scopes,
+                // What it lacks has been asked for since, perhaps for somebody else.
+                Err(_) if outdated => {}
+                Err(failure) => return self.refuse(challenge.waiter, failure, now),
+            }
+        }
+        self.park(challenge.waiter, want);
+    }
+
+    /// A fresh token was refused: from now on only those get it who ask the session.
+    pub(super) fn retire(&mut self, now: &mut Now) {
+        let memory = &mut self.body.memory;
+        if memory.useless != memory.current() {
+            memory.useless = memory.current();
+            memory.republish(&self.config);
+            now.out.told.push(Told::Publish(memory.published.clone()));
+        }
+    }
+
+    /// What a step-up must have asked for, or why there is none (STEP-07, STEP-08).
+    pub(super) fn step_up(&self, want: &Want, mono: Monotonic) -> Result<ScopeSet, Failure> {
+        let scopes = want.challenged.clone().unwrap_or_default();
+        let asked = self.body.memory.requested();
+        let adds = match &want.challenged {
+            Some(scopes) => asked.is_none_or(|asked| !asked.covers(scopes)),
+            // The resource's own list may add something; that is known after discovery.
+            None => true,
+        };
+        if !adds {
+            let ineffective = self.body.history.stepped_up(&want.operation, &scopes, mono);
+            let kind = if ineffective { Kind::StepUpIneffective } else { Kind::Forbidden };
+            return Err(Failure::new(kind, "STEP-08"));
+        }
+        Ok(scopes)
+    }
+}
+
+/// A fresh token did not help; what could be tried by machines has been (STEP-12).
+pub(super) fn unhelped() -> Failure {
+    Failure::new(Kind::UnauthorizedAfterRefresh, "STEP-12")
+}

@@ -1,0 +1,214 @@
+//! What is written, when it is written again, and whose word counts where two have written.
+
+use std::sync::Arc;
+
+use crate::failure::{Failure, Kind};
+use crate::record::{Binding, Document, FORMAT, Grant, Held};
+use crate::session::lanes::{Flow, Goal, Lane};
+use crate::session::{Now, Session};
+use crate::stage::vault::{Over, Saved, Write};
+
+impl Session {
+    /// What a flow writes: what came, and the binding that leads to it.
+    pub(super) fn writes(&self, flow: &Flow) -> Vec<Write> {
+        if let Goal::Keep(writes) = &flow.goal {
+            return writes.clone();
+        }
+        let mut writes = Vec::with_capacity(2);
+        match (&flow.ground.minted, &self.body.memory.grant) {
+            (Some(minted), _) => {
+                writes.push(Write::Grant(minted.clone(), flow.ground.over.clone()));
+            }
+            (None, Some(held)) => {
+                let over = Over::Spent(held.value.refresh_token.clone());
+                writes.push(Write::Grant(held.clone(), over));
+            }
+            (None, None) => {}
+        }
+        if matches!(flow.goal, Goal::Login(_)) {
+            writes.extend(self.binding(flow).map(Write::Binding));
+        }
+        writes
+    }
+
+    /// The binding that a login makes.
+    pub(super) fn binding(&self, flow: &Flow) -> Option<Held<Binding>> {
+        let ground = &flow.ground;
+        let found = ground.found.as_ref()?;
+        let enrolled = ground.enrolled.as_ref()?;
+        let before = self.body.memory.binding.as_ref();
+        Some(Held {
+            generation: before.and_then(|held| held.generation),
+            value: Binding {
+                format: FORMAT,
+                mcp_url: Arc::clone(&self.config.name),
+                account: Arc::clone(&self.config.account),
+                class: found.class,
+                listed: found.listed.clone(),
+                issuer: found.server.issuer.clone(),
+                resource: self.resource(found),
+                client_id: enrolled.credentials.client_id.clone(),
+                way: enrolled.way,
+                method: enrolled.credentials.method,
+                redirect_set: enrolled.redirect.set.clone(),
+                unknown: before.map(|held| held.value.unknown.clone()).unwrap_or_default(),
+            },
+        })
+    }
+
+    pub(super) fn saved(&mut self, flow: &mut Flow, saved: Saved) {
+        // What a newer version has written is not ours to empty.
+        let forgets = matches!(flow.goal, Goal::Forget);
+        if saved.refused.is_some_and(|kind| !(forgets && kind == Kind::StoreVersion)) {
+            flow.ground.unsaved = true;
+        }
+        if let Some(theirs) = saved.theirs {
+            self.gave_way(flow, theirs);
+        }
+        for write in saved.written {
+            match write {
+                Write::Client(client) => {
+                    // It is another one, if another process was faster.
+                    if let Some(enrolled) = &mut flow.ground.enrolled {
+                        enrolled.credentials = client.value.credentials.clone();
+                        enrolled.client = Some(client.clone());
+                    }
+                    self.body.memory.remember_client(client);
+                    flow.ground.client_kept = true;
+                }
+                Write::Grant(held, _) => {
+                    flow.ground.kept = true;
+                    match &mut flow.ground.minted {
+                        Some(minted) => *minted = held,
+                        None if matches!(flow.goal, Goal::Keep(_)) => {}
+                        None => self.body.memory.grant = Some(held),
+                    }
+                }
+                Write::Binding(held) => self.body.memory.binding = Some(held),
+            }
+        }
+    }
+
+    /// The record in the store is of a login or log-out of another process, so what a refresh
+    /// brought was not written over it: it is taken over instead.
+    pub(super) fn gave_way(&mut self, flow: &mut Flow, theirs: Held<Grant>) {
+        let ground = &mut flow.ground;
+        let ours = ground.minted.take();
+        ground.kept = true;
+        let memory = &mut self.body.memory;
+        if matches!(flow.goal, Goal::Keep(_)) {
+            let same = |held: &Held<Grant>| ours.as_ref().is_some_and(|ours| alike(held, ours));
+            if !memory.grant.as_ref().is_some_and(same) {
+                return memory.save_soon();
+            }
+            memory.unsaved = false;
+            ground.adopted = true;
+        } else if theirs.value.rejected {
+            let failure = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
+            ground.refused = true;
+            ground.verdict.get_or_insert_with(failure);
+        } else {
+            ground.adopted = true;
+            ground.verdict = None;
+        }
+        memory.unsaved = false;
+        memory.grant = Some(theirs);
+    }
+
+    /// A login takes the place of what the other lane has written meanwhile, a refreshed grant or an
+    /// emptied one. Answers whether it must be written once more.
+    pub(super) fn catch_up(&mut self, minted: &mut Held<Grant>, now: &mut Now) -> bool {
+        let key = minted.value.key();
+        let known = self.body.memory.generation_for(&minted.value);
+        let mut overwritten = known > minted.generation;
+        minted.generation = minted.generation.max(known);
+        // What was to be emptied is this record now.
+        self.body.memory.to_forget.retain(|held| held.value.key() != key);
+        let empties = |flow: &mut Flow| {
+            let emptied = flow.ground.minted.as_ref();
+            matches!(flow.goal, Goal::Forget) && emptied.is_some_and(|held| held.value.key() == key)
+        };
+        if let Some(mut flow) = self.body.machine.take_if(empties) {
+            self.give_up_unfinished(&mut flow, now);
+            overwritten = true;
+        }
+        overwritten
+    }
+
+    /// A grant that came outside a flow is written now. It counts only if it is still the one that
+    /// is held.
+    pub(super) fn kept(&mut self, minted: Held<Grant>, unsaved: bool, now: &mut Now) {
+        let memory = &mut self.body.memory;
+        match &mut memory.grant {
+            Some(held) if alike(held, &minted) => {}
+            // The older record may have been written over the newer one.
+            Some(held) => {
+                if held.value.key() == minted.value.key() {
+                    held.generation = held.generation.max(minted.generation);
+                }
+                return memory.save_soon();
+            }
+            None => return,
+        }
+        memory.grant = Some(minted);
+        memory.set_unsaved(unsaved, now.mono);
+        if memory.unpublished() {
+            self.publish(now);
+        }
+    }
+
+    /// Writes a grant that came outside a flow, and the binding that leads to it.
+    pub(super) fn keep(
+        &mut self,
+        held: Held<Grant>,
+        over: Over,
+        binding: Option<Held<Binding>>,
+        now: &mut Now,
+    ) {
+        let mut writes = vec![Write::Grant(held.clone(), over)];
+        writes.extend(binding.map(Write::Binding));
+        let mut flow = Flow::new(Goal::Keep(writes));
+        flow.ground.minted = Some(held);
+        self.launch(Lane::Machine, flow, now);
+    }
+
+    /// A log-out is tried until it has reached the store.
+    pub(super) fn forget_again(&mut self, now: &mut Now) {
+        let memory = &mut self.body.memory;
+        if self.body.machine.is_none() && memory.to_be_forgotten(now.mono) {
+            memory.postpone_forget(now.mono);
+            let mut flow = Flow::new(Goal::Forget);
+            flow.ground.minted = memory.to_forget.first().cloned();
+            flow.ground.looked = flow.ground.minted.is_some();
+            self.launch(Lane::Machine, flow, now);
+        }
+    }
+
+    /// A record that the store refused is offered to it again while the process lives (HOST-229).
+    pub(super) fn save_again(&mut self, now: &mut Now) {
+        let memory = &mut self.body.memory;
+        if self.body.machine.is_none()
+            && memory.to_be_saved(now.mono)
+            && let Some(held) = memory.grant.clone()
+        {
+            memory.postpone_save(now.mono);
+            let binding = memory.binding.clone();
+            let over = memory.over.clone();
+            self.keep(held, over, binding, now);
+        }
+    }
+}
+
+/// Whether two grants hold the same tokens.
+pub(super) fn alike(held: &Held<Grant>, other: &Held<Grant>) -> bool {
+    held.value.access_token == other.value.access_token
+        && held.value.refresh_token == other.value.refresh_token
+}
+
+/// A grant without its tokens, as it is kept after a log-out.
+pub(super) fn emptied(mut held: Held<Grant>) -> Held<Grant> {
+    held.value.access_token = None;
+    held.value.refresh_token = None;
+    held.value.rejected = true;
+    held
+}

@@ -1,0 +1,138 @@
+//! Who is settled now, and what is started for the others.
+
+use std::sync::Arc;
+
+use crate::effect::{Settlement, Told};
+use crate::failure::{Failure, Kind};
+use crate::input::WaiterId;
+use crate::session::lanes::{self, Cause, Goal, Lane};
+use crate::session::plan::{Standing, Start, Verdict, verdict};
+use crate::session::waiters::Want;
+use crate::session::{MOST_LOGINS, Now, Session};
+use crate::time::Monotonic;
+
+impl Session {
+    /// Settles whom it can and starts what the others need, until nothing changes.
+    pub(super) fn settle(&mut self, now: &mut Now) {
+        let mut at = 0;
+        while let Some(waiting) = self.waiters.get(at) {
+            match verdict(waiting.want.wish(), self.standing(&waiting.want, now)) {
+                Verdict::Use => {
+                    let id = waiting.id;
+                    self.waiters.remove(at);
+                    self.grant(id, now);
+                }
+                Verdict::Fail(kind, rule) => {
+                    let id = waiting.id;
+                    self.waiters.remove(at);
+                    self.refuse(id, Failure::new(kind, rule), now);
+                }
+                Verdict::Await(lane, start) => {
+                    // Logins that succeed and never cover the want would follow each other for ever.
+                    if lane == Lane::Person && waiting.want.logins >= MOST_LOGINS {
+                        let id = waiting.id;
+                        self.waiters.remove(at);
+                        self.refuse(id, Failure::new(Kind::StepUpLimit, "STEP-09"), now);
+                        continue;
+                    }
+                    if self.free(lane) {
+                        let id = waiting.id;
+                        let goal = match start {
+                            Start::Recall => Goal::Recall,
+                            Start::Refresh => Goal::Refresh(waiting.want.refresh()),
+                            Start::Relist => Goal::Relist,
+                            Start::Login => Goal::Login(waiting.want.login()),
+                        };
+                        if let Err(failure) = self.may_start(&goal, now.mono) {
+                            self.waiters.remove(at);
+                            self.refuse(id, failure, now);
+                            continue;
+                        }
+                        self.join(at, lane);
+                        // A flow that ends at once changes everybody's verdict.
+                        let ended = self.start(lane, goal, now);
+                        at = if ended { 0 } else { at.saturating_add(1) };
+                    } else {
+                        self.join(at, lane);
+                        at = at.saturating_add(1);
+                    }
+                }
+            }
+        }
+        self.forget_again(now);
+        self.save_again(now);
+        self.refresh_ahead(now);
+    }
+
+    pub(super) const fn free(&self, lane: Lane) -> bool {
+        match lane {
+            Lane::Machine => self.body.machine.is_none(),
+            Lane::Person => self.body.person.is_none(),
+        }
+    }
+
+    pub(super) fn join(&mut self, at: usize, lane: Lane) {
+        if let Some(waiting) = self.waiters.get_mut(at) {
+            waiting.lane = Some(lane);
+        }
+        if lane == Lane::Person
+            && let Some(flow) = &mut self.body.person
+        {
+            flow.orphaned = false;
+        }
+    }
+
+    /// A step-up is counted when it starts, and not again for those who join it.
+    pub(super) fn may_start(&mut self, goal: &Goal, mono: Monotonic) -> Result<(), Failure> {
+        match goal {
+            Goal::Login(login) if login.cause == Cause::StepUp => {
+                let scopes = login.challenged.clone().unwrap_or_default();
+                self.body.history.may_step_up(&login.operation, &scopes, mono)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn grant(&mut self, waiter: WaiterId, now: &mut Now) {
+        let memory = &self.body.memory;
+        let outcome = match &memory.published {
+            Some(granted) => Ok(Arc::clone(granted)),
+            None => Err(Arc::new(Failure::new(Kind::ReauthorizationRequired, "STEP-12"))),
+        };
+        let unsaved = memory.unsaved;
+        now.out.told.push(Told::Settle(Settlement { waiter, outcome, unsaved }));
+    }
+
+    pub(super) fn standing(&self, want: &Want, now: &Now) -> Standing {
+        let memory = &self.body.memory;
+        let granted = memory.published.as_ref();
+        // While a login at another issuer is under way, what is held is for the old one (BIND-06).
+        let moved =
+            self.body.person.as_ref().is_some_and(|flow| flow.ground.previous_issuer.is_some());
+        // A refresh has just been tried for this token, and what it brought was refused.
+        let useless = want.cause == Cause::Asked && want.over.is_some();
+        Standing {
+            recalled: memory.recalled || !self.config.persistent,
+            current: memory.current(),
+            live: granted.is_some_and(|granted| !granted.life().over(now.wall, now.mono)),
+            covers: memory.requested().is_some_and(|asked| asked.covers(&want.scopes))
+                || want.scopes.is_empty(),
+            refreshable: !moved && !useless && memory.refreshable(&self.config, now.wall, now.mono),
+            rested: memory.rested(now.mono),
+            moved: moved || memory.moved_lately(now.mono),
+            minted: memory.newly_minted(now.mono),
+        }
+    }
+
+    /// Starts a refresh ahead of time; callers keep using the live token meanwhile.
+    pub(super) fn refresh_ahead(&mut self, now: &mut Now) {
+        let memory = &self.body.memory;
+        if self.body.machine.is_none()
+            && memory.ageing(now.wall, now.mono)
+            && memory.rested(now.mono)
+            && memory.refreshable(&self.config, now.wall, now.mono)
+        {
+            self.start(Lane::Machine, Goal::Refresh(lanes::RefreshGoal::default()), now);
+        }
+    }
+}
