@@ -169,7 +169,8 @@ impl Session {
         if env.entropy.broken() || self.body.marks.contains(&env.entropy.mark()) {
             return Err(Misuse::EntropyRepeated);
         }
-        if env.mono < self.body.mono {
+        // An answer is had once: one that was drawn before its turn came is taken all the same.
+        if env.mono < self.body.mono && !matches!(input, Input::Answer(_)) {
             return Err(Misuse::ClockWentBack);
         }
         let waiter = match input {
@@ -192,7 +193,7 @@ impl Session {
         self.body.enter(&env);
         Now {
             wall: env.wall,
-            mono: env.mono,
+            mono: self.body.mono,
             draw: Draw::new(env.entropy),
             out: Effects { told: Vec::with_capacity(8), work: Vec::new() },
         }

@@ -61,7 +61,7 @@ impl Body {
 
     pub(crate) fn enter(&mut self, env: &Env) {
         self.wall = env.wall;
-        self.mono = env.mono;
+        self.mono = self.mono.max(env.mono);
         if self.marks.len() >= MOST_MARKS {
             self.marks.remove(0);
         }

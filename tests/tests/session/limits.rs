@@ -1,7 +1,7 @@
 //! What callers may not do, what no peer can make endless, and that nothing depends on luck.
 
 use http::{HeaderMap, StatusCode};
-use mcp_authz_core::effect::Work;
+use mcp_authz_core::effect::{Reply, Told, Why, Work};
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Misuse;
 use mcp_authz_core::input::{Acquire, Challenge, WaiterId};
@@ -120,6 +120,23 @@ fn the_clock_does_not_go_back_sec_17() {
     assert_eq!(back.unwrap_err(), Misuse::ClockWentBack);
     // Nothing has happened: the same bytes are still fresh.
     assert!(session.handle(Input::Wake, env(1000, bytes(2))).is_ok());
+}
+
+/// Two threads may draw the time in one order and take their turns in the other. What was asked for
+/// once is not lost over that.
+#[test]
+fn an_answer_from_a_moment_ago_is_taken_sec_17() {
+    let config = Config::builder("https://mcp.example/mcp").build().unwrap();
+    let mut session = Session::new(config);
+    let bytes = |seed: u8| core::array::from_fn(|at| seed.wrapping_mul(7).wrapping_add(at as u8));
+    let effects = session.handle(wanting(WaiterId(1)), env(1000, bytes(1))).unwrap();
+    let Some(Work::Call(call)) = effects.work.into_iter().next() else {
+        panic!("the resource is asked first");
+    };
+    assert!(session.handle(Input::Wake, env(1010, bytes(2))).is_ok());
+    let answer = call.split().2.answer(Reply::NotSent(Why::Connect));
+    let effects = session.handle(answer, env(1005, bytes(3))).unwrap();
+    assert!(effects.told.iter().any(|told| matches!(told, Told::Settle(_))));
 }
 
 #[test]
