@@ -208,8 +208,6 @@ pub enum Switch {
     MissingTokenType,
     /// D8: the `resource` parameter is left out or replaced.
     ResourceParameter,
-    /// D11: a code pasted without its URL.
-    BareCode,
     /// D13 and BIND-12: one exact pair of listed and document issuer.
     IssuerPin,
     /// D15: authentication method `none` that the issuer does not list.
@@ -230,7 +228,6 @@ impl Switch {
             Self::PlainHttp => "plain_http",
             Self::MissingTokenType => "missing_token_type",
             Self::ResourceParameter => "resource_parameter",
-            Self::BareCode => "bare_code",
             Self::IssuerPin => "issuer_pin",
             Self::UnlistedNone => "unlisted_none",
         }

@@ -284,8 +284,8 @@ scripts! {
         assert!(!stored.contains("ID-CANARY") && !stored.contains("SECRET-CANARY"));
     }
 
-    /// A server without RFC 8707, or with a resource of its own, by the switch of its issuer.
-    resource_is_left_out_or_replaced_by_switch_only_res_02_d8(
+    /// A server without RFC 8707, by the switch of its issuer.
+    resource_is_left_out_by_switch_only_res_02_d8(
         sim = mcp_authz_tests::sim::Sim::by_hand(|config| {
             config.danger().omit_resource("https://as.example").done()
         })
@@ -300,6 +300,29 @@ scripts! {
         assert!(call.form("resource").is_empty());
         call.reply_json(200, &access_only(1, 3600));
         assert_eq!(sim.expect_granted(waiter).resource(), None);
+    }
+
+    /// A server with a resource of its own, by the switch of its issuer: in the visit and in each
+    /// token request.
+    resource_is_replaced_by_switch_only_res_02_d8(
+        sim = mcp_authz_tests::sim::Sim::by_hand(|config| {
+            config.danger().replace_resource("https://as.example", "urn:example:files").done()
+        })
+    ) {
+        let waiter = sim.acquire("files:read");
+        discover(sim);
+        register(sim, "c1");
+        let visit = sim.expect_visit();
+        assert_eq!(visit.param("resource").as_deref(), Some("urn:example:files"));
+        visit.arrive_with_code("");
+        let call = exchange(sim);
+        assert_eq!(call.form("resource"), ["urn:example:files"]);
+        call.reply_json(200, &tokens(1, 60));
+        assert_eq!(sim.expect_granted(waiter).resource(), Some("urn:example:files"));
+        sim.at(60).acquire("files:read");
+        let call = given::refresh(sim, 1);
+        assert_eq!(call.form("resource"), ["urn:example:files"]);
+        call.reply_json(200, &tokens(2, 60));
     }
 
     /// The metadata's own string, byte for byte, in the visit and in each token request.
