@@ -201,7 +201,10 @@ fn a_ready_made_client_that_followed_a_redirect_is_caught_host_055() {
             elsewhere.here()
         ));
         let tls = mcp_authz_driver::tls::client_config(&mcp_authz_driver::tls::Roots::Compiled);
-        let theirs = reqwest::Client::builder().tls_backend_preconfigured(tls.unwrap());
+        // Each answer is the last of its connection: one that is kept would race with its end.
+        let theirs = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls.unwrap())
+            .pool_max_idle_per_host(0);
         let client = Client::builder().danger().ready_made_client(theirs.build().unwrap());
         let client = client.build().unwrap();
         let reply = client.http().send(get(&server.here()), &limits()).await;
