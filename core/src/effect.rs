@@ -3,6 +3,8 @@
 //! [`Told`] needs no answer and is performed first; [`Work`] carries a [`Ticket`] that turns its
 //! outcome into the next input. A ticket is spent by its answer, so nothing is answered twice.
 
+mod store;
+
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
@@ -17,6 +19,8 @@ use crate::input::{Answer, ArrivalId, Input, Value, WaiterId};
 use crate::note::Note;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
+
+pub use store::{Bytes, Holder, Key, Record, RecordKind, Spend, StoreRequest, Stored};
 
 /// All effects of one step.
 #[must_use]
@@ -444,116 +448,6 @@ impl StoreOp {
     pub fn split(self) -> (StoreRequest, Ticket<Stored>) {
         (self.request, self.ticket)
     }
-}
-
-/// One operation of the credential store. A store sees opaque bytes under a key with a generation.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StoreRequest {
-    /// Read the record under a key.
-    Load {
-        /// Which record.
-        key: Key,
-    },
-    /// Replace the record if its generation is still `expected`; `None` if there must be none.
-    /// Durable before it is answered.
-    Swap {
-        /// Which record.
-        key: Key,
-        /// The generation that is to be replaced.
-        expected: Option<u64>,
-        /// The new record, whose generation is one higher (or 1).
-        record: Bytes,
-    },
-}
-
-impl StoreRequest {
-    /// Which record.
-    #[must_use]
-    pub const fn key(&self) -> &Key {
-        match self {
-            Self::Load { key } | Self::Swap { key, .. } => key,
-        }
-    }
-}
-
-impl fmt::Debug for StoreRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Load { key } => f.debug_struct("Load").field("key", key).finish(),
-            Self::Swap { key, expected, .. } => f
-                .debug_struct("Swap")
-                .field("key", key)
-                .field("expected", expected)
-                .finish_non_exhaustive(),
-        }
-    }
-}
-
-/// Names one record: its kind and the strings it belongs to, joined so that no two tuples of
-/// strings give one key.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Key {
-    /// `binding`, `client` or `grant`.
-    pub kind: RecordKind,
-    /// A JSON array of the strings. Not secret, not fit for a file name as it is.
-    pub name: String,
-}
-
-/// Shows the kind only: the strings are URLs, whose queries may hold a key of the person's.
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("kind", &self.kind).finish_non_exhaustive()
-    }
-}
-
-/// The kinds of record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum RecordKind {
-    /// What an MCP URL and account led to: issuer, resource, client.
-    Binding,
-    /// Credentials of a client at an issuer.
-    Client,
-    /// Tokens.
-    Grant,
-}
-
-/// The bytes of a record; secret.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Bytes(pub Vec<u8>);
-
-impl fmt::Debug for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bytes({})", self.0.len())
-    }
-}
-
-impl Drop for Bytes {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.0);
-    }
-}
-
-/// A record as the store holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Grows by one with every swap.
-    pub generation: u64,
-    /// Opaque to the store.
-    pub bytes: Bytes,
-}
-
-/// How a store operation ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stored {
-    /// What is under the key.
-    Loaded(Option<Record>),
-    /// The swap is durable; the record's new generation.
-    Swapped(u64),
-    /// The generation was another; this is what is there now.
-    Conflict(Option<Record>),
-    /// The store cannot; the kind is one of the `store_…` codes.
-    Failed(Kind),
 }
 
 /// Sign with a key the host owns.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Bytes, Key, RecordKind, StoreRequest};
+use crate::effect::{Bytes, Key, Record, RecordKind, StoreRequest};
 use crate::failure::Kind;
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, written_option};
@@ -149,10 +149,10 @@ pub(crate) trait Document: Serialize + DeserializeOwned {
     }
 
     /// The store operation that writes it.
-    fn swap(&self, expected: Option<u64>) -> StoreRequest {
+    fn swap(&self, expected: Option<u64>, generation: u64) -> StoreRequest {
         // Writing to memory cannot fail for these types; an empty record is refused on reading.
-        let bytes = serde_json::to_vec(self).unwrap_or_default();
-        StoreRequest::Swap { key: self.key(), expected, record: Bytes(bytes) }
+        let bytes = Bytes(serde_json::to_vec(self).unwrap_or_default());
+        StoreRequest::Swap { key: self.key(), expected, record: Record { generation, bytes } }
     }
 }
 

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use http::response::Parts;
 use http::{Request, Response};
 use mcp_authz_core::effect::{
-    Limits, ListenOn, Reply, SignRequest, Signature, StoreRequest, Stored, Told,
+    Key, Limits, ListenOn, Record, RecordKind, Reply, SignRequest, Signature, StoreRequest, Stored,
+    Told,
 };
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::session::Env;
@@ -95,10 +96,24 @@ pub trait Runtime: Send + Sync + 'static {
 }
 
 /// Keeps credentials: opaque bytes under a key with a generation.
+///
+/// Shared by every session of a program, and by other programs. What each operation means, and
+/// which answers it may have, stands at [`StoreRequest`]; `mcp-authz-host` has a suite that a store
+/// of one's own can be held against.
 pub trait Store: Send + Sync + 'static {
     /// Performs one operation. A swap is durable before it is answered, and compares the generation
-    /// in one step with replacing it, so that of two processes only one succeeds.
+    /// in one step with replacing it, so that of two processes only one succeeds. None waits for
+    /// another holder; each ends within 30 seconds.
     fn perform(&self, request: StoreRequest) -> Stored;
+
+    /// Every record of a kind, in any order. What cannot be read is left out.
+    ///
+    /// # Errors
+    /// The `store_…` code, `store_unavailable` also for a store that cannot list.
+    fn list(&self, kind: RecordKind) -> Result<Vec<(Key, Record)>, Kind> {
+        let _ = kind;
+        Err(Kind::StoreUnavailable)
+    }
 }
 
 /// Signs with keys the host owns.

@@ -188,7 +188,7 @@ impl Registration {
                 cx.note(Note::Store { kind });
                 None
             }
-            Stored::Swapped(_) | Stored::Conflict(_) => return Err(confused(cx)),
+            _ => return Err(confused(cx)),
         };
         let key = record::client_key(&self.ask.issuer, &redirect.set);
         match vault::read::<Client>(record, &key, cx)? {

@@ -63,8 +63,13 @@ impl Recall {
     fn take(mut self, stored: Stored, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         let record = match stored {
             Stored::Loaded(record) => record,
+            // What cannot be read is as good as none; the store has set it aside (HOST-269).
+            Stored::Failed(Kind::StoreCorrupt) => {
+                cx.note(Note::Store { kind: Kind::StoreCorrupt });
+                None
+            }
             Stored::Failed(kind) => return Err(Failure::new(kind, "BIND-09")),
-            Stored::Swapped(_) | Stored::Conflict(_) => return Err(confused(cx)),
+            _ => return Err(confused(cx)),
         };
         let next = match &self.reading {
             Reading::Binding(key) => {
@@ -255,11 +260,11 @@ impl Write {
         }
     }
 
-    fn swap(&self) -> StoreRequest {
+    fn swap(&self, generation: u64) -> StoreRequest {
         match self {
-            Self::Binding(held) => held.value.swap(held.generation),
-            Self::Client(held) => held.value.swap(held.generation),
-            Self::Grant(held, _) => held.value.swap(held.generation),
+            Self::Binding(held) => held.value.swap(held.generation, generation),
+            Self::Client(held) => held.value.swap(held.generation, generation),
+            Self::Grant(held, _) => held.value.swap(held.generation, generation),
         }
     }
 
@@ -293,6 +298,9 @@ pub(crate) struct Save {
     /// The last one is written next.
     waiting: Vec<Write>,
     conflicts: u8,
+    /// A generation that the record had, and that a record made anew must be above: others compare
+    /// what they hold by it.
+    floor: u64,
     saved: Saved,
 }
 
@@ -304,7 +312,7 @@ impl Save {
         writes.reverse();
         let saved =
             Saved { written: Vec::with_capacity(writes.len()), theirs: None, refused: None };
-        Self { started: false, waiting: writes, conflicts: 0, saved }
+        Self { started: false, waiting: writes, conflicts: 0, floor: 0, saved }
     }
 
     /// The grants it writes or has written.
@@ -315,24 +323,36 @@ impl Save {
         })
     }
 
-    fn write(self, cx: &mut Cx<'_>) -> Turn<Self> {
+    fn write(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
+        let next = self.next();
         match self.waiting.last() {
             Some(write) => {
-                let parked = cx.store(write.swap());
+                let parked = cx.store(write.swap(next));
                 Turn::Wait(Self { started: true, ..self }, parked)
             }
             None => Turn::Done(self.saved),
         }
     }
 
-    fn durable(mut self, generation: Option<u64>, cx: &mut Cx<'_>) -> Turn<Self> {
-        if let Some(mut write) = self.waiting.pop() {
-            if generation.is_some() {
-                *write.generation() = generation;
-            }
-            self.saved.written.push(write);
+    /// The generation that the next write gives its record.
+    fn next(&mut self) -> u64 {
+        let held = self.waiting.last_mut().and_then(|write| *write.generation());
+        held.unwrap_or(0).max(self.floor).saturating_add(1)
+    }
+
+    fn swapped(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
+        let generation = self.next();
+        if let Some(write) = self.waiting.last_mut() {
+            *write.generation() = Some(generation);
         }
+        self.settled(cx)
+    }
+
+    /// Whatever became of the record: the next one.
+    fn settled(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
+        self.saved.written.extend(self.waiting.pop());
         self.conflicts = 0;
+        self.floor = 0;
         self.write(cx)
     }
 
@@ -340,7 +360,7 @@ impl Save {
     fn refused(mut self, kind: Kind, cx: &mut Cx<'_>) -> Turn<Self> {
         cx.note(Note::Store { kind });
         self.saved.refused = Some(kind);
-        self.durable(None, cx)
+        self.settled(cx)
     }
 
     /// What the server has just given is newer than the record it was made from, so it is written
@@ -354,6 +374,7 @@ impl Save {
         let Some(write) = self.waiting.last_mut() else { return self.write(cx) };
         match found.as_ref().map(|record| write.meet(record, cx.wall)) {
             None | Some(Meeting::Over) => {
+                self.floor = self.floor.max(write.generation().unwrap_or(0));
                 *write.generation() = found.map(|record| record.generation);
                 self.write(cx)
             }
@@ -362,6 +383,7 @@ impl Save {
                 cx.note(Note::Adopted);
                 self.waiting.pop();
                 self.conflicts = 0;
+                self.floor = 0;
                 match theirs {
                     Write::Grant(held, _) => self.saved.theirs = Some(held),
                     other => self.saved.written.push(other),
@@ -394,7 +416,7 @@ impl Machine for Save {
     fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         Ok(match signal {
             Signal::Begin | Signal::Resumed => self.write(cx),
-            Signal::Stored(Stored::Swapped(generation)) => self.durable(Some(generation), cx),
+            Signal::Stored(Stored::Swapped) => self.swapped(cx),
             Signal::Stored(Stored::Conflict(found)) => self.conflict(found, cx),
             Signal::Stored(Stored::Failed(kind)) => self.refused(kind, cx),
             Signal::Expired => self.refused(Kind::StoreUnavailable, cx),

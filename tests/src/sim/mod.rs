@@ -348,7 +348,7 @@ impl Sim {
     fn keep(&mut self, op: StoreOp) {
         let (request, ticket) = op.split();
         let swap = matches!(request, StoreRequest::Swap { .. });
-        if swap && self.delaying == Some(request.key().kind) {
+        if swap && request.key().map(|key| key.kind) == self.delaying && self.delaying.is_some() {
             self.delayed.push_back((request, ticket));
         } else {
             self.keep_now(request, ticket);

@@ -3,13 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use mcp_authz_core::effect::{Bytes, Key, Record, RecordKind, StoreRequest, Stored};
+use mcp_authz_core::effect::{Bytes, Holder, Key, Record, RecordKind, Spend, StoreRequest, Stored};
 use mcp_authz_core::failure::Kind;
 
-/// Records in memory.
+/// Records, leases and intents in memory.
 #[derive(Debug, Default)]
 pub struct Store {
     records: BTreeMap<Key, Record>,
+    leases: BTreeMap<Key, Holder>,
+    /// With their makers, while these are there.
+    intents: BTreeMap<(Key, Spend), Option<Holder>>,
     failing: Option<Kind>,
     silent: bool,
     muted: Option<RecordKind>,
@@ -23,8 +26,14 @@ impl Store {
         self.log.push(match &request {
             StoreRequest::Load { key } => format!("load {:?}", key.kind),
             StoreRequest::Swap { key, expected, .. } => format!("swap {:?} {expected:?}", key.kind),
+            StoreRequest::Lease { key, .. } => format!("lease {:?}", key.kind),
+            StoreRequest::Intend { spend, .. } => format!("intend {}", spend.name()),
+            StoreRequest::Release { withdraw, .. } => {
+                format!("release {:?}", withdraw.as_ref().map(Spend::name))
+            }
+            StoreRequest::Leave { .. } => "leave".to_owned(),
         });
-        if self.silent || self.muted == Some(request.key().kind) {
+        if self.silent || request.key().is_some_and(|key| self.muted == Some(key.kind)) {
             return None;
         }
         if let Some(kind) = self.failing {
@@ -41,15 +50,62 @@ impl Store {
                         .generation += 1;
                 }
                 let found = self.records.get(&key);
-                if found.map(|record| record.generation) == expected {
-                    let generation = expected.unwrap_or(0) + 1;
-                    self.records.insert(key, Record { generation, bytes: record });
-                    Stored::Swapped(generation)
+                if found.map(|record| record.generation) != expected {
+                    return Some(Stored::Conflict(found.cloned()));
+                }
+                assert!(expected.is_none_or(|old| old < record.generation), "a generation fell");
+                self.intents.retain(|(of, spend), _| {
+                    let older = |generation| *of == key && generation < record.generation;
+                    !matches!(spend, Spend::Refresh { generation, .. } if older(*generation))
+                });
+                self.records.insert(key, record);
+                Stored::Swapped
+            }
+            StoreRequest::Lease { key, holder } => {
+                if *self.leases.entry(key).or_insert(holder) == holder {
+                    Stored::Leased
                 } else {
-                    Stored::Conflict(found.cloned())
+                    Stored::Busy
                 }
             }
+            StoreRequest::Intend { key, spend, holder } => {
+                match self.intents.get(&(key.clone(), spend.clone())) {
+                    Some(made) => Stored::Standing { made_by_the_living: made.is_some() },
+                    None => {
+                        self.intents.insert((key, spend), Some(holder));
+                        Stored::Intended
+                    }
+                }
+            }
+            StoreRequest::Release { key, holder, withdraw } => {
+                if let Some(spend) = withdraw {
+                    let intent = (key.clone(), spend);
+                    if self.intents.get(&intent) == Some(&Some(holder)) {
+                        self.intents.remove(&intent);
+                    }
+                }
+                if self.leases.get(&key) == Some(&holder) {
+                    self.leases.remove(&key);
+                }
+                Stored::Released
+            }
+            StoreRequest::Leave { holder } => {
+                self.leave(|held| *held == holder);
+                Stored::Released
+            }
         })
+    }
+
+    /// Every process is gone.
+    pub fn kill_everybody(&mut self) {
+        self.leave(|_| true);
+    }
+
+    fn leave(&mut self, gone: impl Fn(&Holder) -> bool) {
+        self.leases.retain(|_, held| !gone(held));
+        for maker in self.intents.values_mut() {
+            *maker = maker.filter(|maker| !gone(maker));
+        }
     }
 
     /// Every operation fails with this kind from here on; `None` heals the store.

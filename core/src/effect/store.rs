@@ -1,0 +1,223 @@
+//! What is asked of a credential store, and what it answers.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Kind;
+
+/// One operation of the credential store. A store sees opaque bytes under a key with a generation.
+///
+/// Beside the records it keeps two kinds of marks. A *lease* says that a holder may renew the record
+/// now; it keeps others waiting, and ends with its holder. An *intent* says that a one-time
+/// credential is being spent; it outlives its maker, so that whoever comes after a crash knows.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoreRequest {
+    /// Read the record under a key. Answered with [`Stored::Loaded`].
+    Load {
+        /// Which record.
+        key: Key,
+    },
+    /// Replace the record if its generation is still `expected`; `None` if there must be none.
+    /// Durable before it is answered, with [`Stored::Swapped`] or [`Stored::Conflict`]. Once it is,
+    /// the record's refresh intents of generations below the new one are removed.
+    Swap {
+        /// Which record.
+        key: Key,
+        /// The generation that is to be replaced.
+        expected: Option<u64>,
+        /// The new record; its generation is higher than `expected`.
+        record: Record,
+    },
+    /// Take the lease of a record, without waiting. Answered with [`Stored::Leased`], also if this
+    /// holder has it already, or [`Stored::Busy`]. It ends with [`StoreRequest::Release`],
+    /// [`StoreRequest::Leave`] or the holder's process, never by its age.
+    Lease {
+        /// Which record.
+        key: Key,
+        /// For whom.
+        holder: Holder,
+    },
+    /// Record durably, by an exclusive creation, that a one-time credential is about to be spent.
+    /// Answered with [`Stored::Intended`], or [`Stored::Standing`] if that was recorded before,
+    /// by whomever.
+    Intend {
+        /// Whose record the credential is in, or will lead to.
+        key: Key,
+        /// What is about to be spent.
+        spend: Spend,
+        /// By whom.
+        holder: Holder,
+    },
+    /// Remove an intent of this holder's, if one is named, then give back the lease, if this holder
+    /// has it. Answered with [`Stored::Released`]. Nothing to remove or give back is no error.
+    Release {
+        /// Which record.
+        key: Key,
+        /// Whose lease and intent.
+        holder: Holder,
+        /// The intent of a credential that is certainly unspent, or whose outcome is known.
+        withdraw: Option<Spend>,
+    },
+    /// The holder is gone: its leases end, and its intents stand without a maker. Answered with
+    /// [`Stored::Released`].
+    Leave {
+        /// Who.
+        holder: Holder,
+    },
+}
+
+/// Who takes a lease or makes an intent: one session in one process. Random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Holder(pub u64);
+
+/// A one-time credential that is about to be spent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Spend {
+    /// The refresh token of the record's generation. The second attempt is the recovery after a
+    /// first one whose maker is gone; there is no third.
+    Refresh {
+        /// The record's generation.
+        generation: u64,
+        /// 0 or 1.
+        attempt: u8,
+    },
+    /// An authorization code.
+    Code {
+        /// 32 hexadecimal digits that stand for its login; not secret.
+        login: String,
+    },
+}
+
+impl Spend {
+    /// A name for it that is unique among the intents of one record: lower-case letters, digits and
+    /// hyphens, 64 bytes at most.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Refresh { generation, attempt } => format!("refresh-{generation}-{attempt}"),
+            Self::Code { login } => {
+                let digits = login.chars().filter(char::is_ascii_hexdigit).take(32);
+                format!("code-{}", digits.collect::<String>().to_ascii_lowercase())
+            }
+        }
+    }
+}
+
+impl StoreRequest {
+    /// Which record; `None` for what concerns all of them.
+    #[must_use]
+    pub const fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Load { key }
+            | Self::Swap { key, .. }
+            | Self::Lease { key, .. }
+            | Self::Intend { key, .. }
+            | Self::Release { key, .. } => Some(key),
+            Self::Leave { .. } => None,
+        }
+    }
+}
+
+impl fmt::Debug for StoreRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Load { key } => f.debug_struct("Load").field("key", key).finish(),
+            Self::Swap { key, expected, record } => f
+                .debug_struct("Swap")
+                .field("key", key)
+                .field("expected", expected)
+                .field("record", record)
+                .finish(),
+            Self::Lease { key, .. } => f.debug_struct("Lease").field("key", key).finish(),
+            Self::Intend { key, spend, .. } => {
+                f.debug_struct("Intend").field("key", key).field("spend", spend).finish()
+            }
+            Self::Release { key, withdraw, .. } => {
+                f.debug_struct("Release").field("key", key).field("withdraw", withdraw).finish()
+            }
+            Self::Leave { .. } => f.write_str("Leave"),
+        }
+    }
+}
+
+/// Names one record: its kind and the strings it belongs to, joined so that no two tuples of
+/// strings give one key.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// `binding`, `client` or `grant`.
+    pub kind: RecordKind,
+    /// A JSON array of the strings. Not secret, not fit for a file name as it is.
+    pub name: String,
+}
+
+/// Shows the kind only: the strings are URLs, whose queries may hold a key of the person's.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// The kinds of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RecordKind {
+    /// What an MCP URL and account led to: issuer, resource, client.
+    Binding,
+    /// Credentials of a client at an issuer.
+    Client,
+    /// Tokens.
+    Grant,
+}
+
+/// The bytes of a record; secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bytes(pub Vec<u8>);
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bytes({})", self.0.len())
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.0);
+    }
+}
+
+/// A record as the store holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Grows with every swap.
+    pub generation: u64,
+    /// Opaque to the store.
+    pub bytes: Bytes,
+}
+
+/// How a store operation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// What is under the key.
+    Loaded(Option<Record>),
+    /// The swap is durable.
+    Swapped,
+    /// The generation was another; this is what is there now.
+    Conflict(Option<Record>),
+    /// The holder has the lease.
+    Leased,
+    /// Another holder has it.
+    Busy,
+    /// The intent is recorded; this holder is its maker.
+    Intended,
+    /// The intent had been recorded before.
+    Standing {
+        /// Whether its maker may still be there. A store that cannot tell says so too.
+        made_by_the_living: bool,
+    },
+    /// Given back, as far as there was anything.
+    Released,
+    /// The store cannot; the kind is one of the `store_…` codes.
+    Failed(Kind),
+}
