@@ -126,6 +126,7 @@ pub struct Config {
     pub(crate) default_scopes: Option<ScopeSet>,
     pub(crate) refresh_tokens: bool,
     pub(crate) persistent: bool,
+    pub(crate) unlocked_refresh: bool,
     pub(crate) protocol_version: HeaderValue,
     pub(crate) times: Times,
     pub(crate) prefixes: Vec<Arc<str>>,
@@ -221,6 +222,7 @@ pub struct Builder {
     refresh_tokens: bool,
     private_scheme: bool,
     persistent: bool,
+    unlocked_refresh: bool,
     protocol_version: String,
     times: Times,
     plain_http: Vec<Box<str>>,
@@ -255,6 +257,7 @@ impl Builder {
             refresh_tokens: true,
             private_scheme: false,
             persistent: false,
+            unlocked_refresh: false,
             protocol_version: "2025-11-25".to_owned(),
             times: Times::default(),
             plain_http: Vec::new(),
@@ -506,6 +509,7 @@ impl Builder {
             default_scopes,
             refresh_tokens: self.refresh_tokens,
             persistent: self.persistent,
+            unlocked_refresh: self.unlocked_refresh,
             protocol_version,
             times: Times {
                 connect: self.times.connect.min(Duration::from_secs(60)),
@@ -544,6 +548,7 @@ impl Builder {
             && (self.issuers.iter().any(lenient)
                 || self.legacy == Some(true)
                 || self.private_scheme
+                || self.unlocked_refresh
                 || !self.prefixes.is_empty()
                 || !self.plain_http.is_empty()
                 || !self.private_hosts.is_empty())
@@ -614,6 +619,14 @@ impl Danger {
     #[must_use]
     pub const fn allow_private_scheme(mut self) -> Self {
         self.0.private_scheme = true;
+        self
+    }
+
+    /// HOST-288: refresh although the credential store cannot be locked. Two processes that refresh
+    /// at the same moment may then lose the grant.
+    #[must_use]
+    pub const fn allow_unlocked_refresh(mut self) -> Self {
+        self.0.unlocked_refresh = true;
         self
     }
 

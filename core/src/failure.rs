@@ -212,6 +212,8 @@ pub enum Switch {
     IssuerPin,
     /// D15: authentication method `none` that the issuer does not list.
     UnlistedNone,
+    /// HOST-288: refreshing although the credential store cannot keep other processes from it.
+    UnlockedRefresh,
 }
 
 impl Switch {
@@ -230,6 +232,7 @@ impl Switch {
             Self::ResourceParameter => "resource_parameter",
             Self::IssuerPin => "issuer_pin",
             Self::UnlistedNone => "unlisted_none",
+            Self::UnlockedRefresh => "unlocked_refresh",
         }
     }
 }

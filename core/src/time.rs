@@ -99,6 +99,8 @@ pub enum Awaited {
     Store,
     /// A signature.
     Sign,
+    /// The end of a pause before a lease that others hold is asked for again.
+    Turn,
     /// The end of a pause before the next attempt.
     Backoff,
     /// A person, and then the callback.

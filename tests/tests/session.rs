@@ -27,6 +27,8 @@ mod by_hand;
 mod callback;
 #[path = "session/canary.rs"]
 mod canary;
+#[path = "session/claims.rs"]
+mod claims;
 #[path = "session/client_auth.rs"]
 mod client_auth;
 #[path = "session/client_documents.rs"]

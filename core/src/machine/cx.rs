@@ -6,8 +6,8 @@ use core::time::Duration;
 use crate::address::Addresses;
 use crate::config::Config;
 use crate::effect::{
-    Call, Limits, Listen, ListenOn, Page, Purpose, StoreOp, StoreRequest, Ticket, TicketId, Told,
-    Visit, Work,
+    Call, Holder, Limits, Listen, ListenOn, Page, Purpose, StoreOp, StoreRequest, Ticket, TicketId,
+    Told, Visit, Work,
 };
 use crate::entropy::Draw;
 use crate::failure::{Evidence, Failure, Kind, Outcome, Switch, escaped};
@@ -68,6 +68,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) evidence: &'a mut Vec<Evidence>,
     /// The resource has shown metadata, in this flow or an earlier one (LEG-05).
     pub(crate) shown_metadata: &'a mut bool,
+    /// As whom this session takes leases in this process; drawn when it takes the first.
+    pub(crate) holder: &'a mut Option<Holder>,
     /// What the arrival that caused this step is answered; `None` to answer it when the flow ends.
     pub(crate) page: Option<Page>,
 }
@@ -164,6 +166,16 @@ impl Cx<'_> {
         let id = self.ticket();
         let op = StoreOp { request, ticket: Ticket::new(id) };
         self.park(Awaited::Store, Some(id), STORE, Some(Work::Store(op)))
+    }
+
+    /// As whom this session takes leases.
+    pub(crate) fn holder(&mut self) -> Holder {
+        *self.holder.get_or_insert_with(|| Holder(self.draw.number()))
+    }
+
+    /// Waits for its turn to ask for a lease again.
+    pub(crate) fn turn(&self, pause: Duration) -> Parked {
+        self.park(Awaited::Turn, None, pause, None)
     }
 
     /// Waits for time to pass.

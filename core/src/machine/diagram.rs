@@ -3,9 +3,10 @@
 use core::fmt::{self, Write};
 
 use super::{Row, SignalName, StateName, Table};
+use crate::stage;
 
-/// The whole machine as a Mermaid state diagram: one box for each stage in the order of a login,
-/// the states in it, and the signals that lead from one to another.
+/// The whole machine as a Mermaid state diagram: the order of the stages in each flow, one box for
+/// each stage, the states in it, and the signals that lead from one to another.
 #[must_use]
 pub fn mermaid() -> String {
     let mut out = String::from("stateDiagram-v2\n");
@@ -16,9 +17,10 @@ pub fn mermaid() -> String {
 }
 
 fn order(out: &mut String) -> fmt::Result {
-    let stages: Vec<String> = Table::ALL.iter().map(|table| table.machine.to_string()).collect();
-    for (stage, next) in stages.iter().zip(stages.iter().skip(1)) {
-        writeln!(out, "    {stage} --> {next}")?;
+    for (flow, stages) in stage::FLOWS {
+        for (stage, next) in stages.iter().zip(stages.iter().skip(1)) {
+            writeln!(out, "    {stage} --> {next}: {flow}")?;
+        }
     }
     Ok(())
 }

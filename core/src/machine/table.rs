@@ -59,6 +59,7 @@ impl SignalName {
             Awaited::Listen => &[Self::Bound, Self::Expired, Self::Resumed],
             Awaited::Store => &[Self::Stored, Self::Expired, Self::Resumed],
             Awaited::Sign => &[Self::Signed, Self::Expired, Self::Resumed],
+            Awaited::Turn => &[Self::Expired, Self::Resumed],
             // The answer to an attempt that was given up may still come during the pause.
             Awaited::Backoff => &[Self::Reply, Self::Expired, Self::Resumed],
             // After a restart the listener is bound anew while the person is still away.
@@ -92,10 +93,16 @@ names! {
         Registration,
         /// Sends the person there and waits for the callback.
         Authorization,
+        /// Gets the lease of a grant's record.
+        Claim,
+        /// Records that a one-time credential is about to be sent.
+        Intent,
         /// Exchanges a code or a refresh token.
         Token,
         /// Writes records.
         Save,
+        /// Gives the lease back.
+        Release,
     }
 }
 
@@ -122,10 +129,18 @@ names! {
         Callback,
         /// The answer of the token endpoint.
         Tokens,
+        /// The store's word that the lease is ours.
+        Lease,
+        /// Our turn to ask for the lease again.
+        Turn,
+        /// The store's word that an intent is recorded.
+        Recorded,
         /// The end of a pause before the next attempt.
         Backoff,
         /// The store's word that a record is durable.
         Durable,
+        /// The store's word that the lease is given back.
+        Released,
         /// The stage is over.
         Done,
         /// The stage, and its flow, failed.

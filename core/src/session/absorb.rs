@@ -14,6 +14,7 @@ use crate::session::lanes::{Brought, Cause, Flow, Goal, LoginGoal};
 use crate::session::memory::fill;
 use crate::session::scopes::{self, Named};
 use crate::session::{Now, Session};
+use crate::stage::claim::{Intended, Released};
 use crate::stage::discovery::{Found, Looked};
 use crate::stage::registration::Enrolled;
 use crate::stage::token::Minted;
@@ -43,6 +44,12 @@ impl Session {
             }
             Brought::Looked(Looked::Found(found)) => return self.found(flow, found, now),
             Brought::Enrolled(enrolled) => self.enrolled(flow, enrolled),
+            Brought::Claimed(grant) => {
+                flow.ground.looked = true;
+                self.looked(flow, grant, now);
+            }
+            Brought::Intended(intended) => return self.intended(flow, intended, now),
+            Brought::Released(Released) => flow.ground.kept = true,
             Brought::Approved(approved) => flow.ground.approved = Some(approved),
             Brought::Minted(Minted::Tokens(tokens)) => return self.minted(flow, &tokens, now),
             Brought::Minted(Minted::Refused(refusal)) => return self.refused(flow, *refusal, now),
@@ -85,18 +92,18 @@ impl Session {
                 self.body.memory.forget_what_was_found();
                 flow.ground.minted = self.body.memory.to_forget.first().cloned();
             }
-            _ => self.looked(flow, found, now),
+            _ => self.looked(flow, found.grant, now),
         }
     }
 
     /// A look before a refresh, or after its refusal: only a record that is newer than ours is
     /// taken over (REF-06, HOST-224), and none before ours was ever written: what is there is older,
     /// whatever its number.
-    pub(super) fn looked(&mut self, flow: &mut Flow, found: Recalled, now: &mut Now) {
+    pub(super) fn looked(&mut self, flow: &mut Flow, found: Option<Held<Grant>>, now: &mut Now) {
         let memory = &mut self.body.memory;
         let Some(ours) = &mut memory.grant else { return };
         let unwritten = memory.unsaved || ours.generation.is_none();
-        let newer = found.grant.filter(|theirs| {
+        let newer = found.filter(|theirs| {
             let helps = flow.ground.refused && !theirs.value.rejected;
             theirs.generation > ours.generation && (!unwritten || helps)
         });
@@ -124,7 +131,40 @@ impl Session {
             flow.ground.refused = false;
             flow.ground.verdict = None;
         }
+        flow.ground.intent = None;
         memory.grant = Some(theirs);
+    }
+
+    /// Whether a one-time credential may be sent now.
+    fn intended(
+        &mut self,
+        flow: &mut Flow,
+        intended: Intended,
+        now: &mut Now,
+    ) -> Result<(), Failure> {
+        let login = matches!(flow.goal, Goal::Login(_));
+        match intended {
+            Intended::Recorded(spend) => flow.ground.intent = Some(spend),
+            // A copy of this login, taken up by another process, was faster (HOST-184).
+            Intended::Elsewhere if login => return Err(Failure::new(Kind::CallbackUsed, "TOK-04")),
+            Intended::Exhausted if login => {
+                return Err(Failure::new(Kind::OutcomeUnknown, "TOK-04"));
+            }
+            Intended::Unclaimed => flow.ground.unclaim(),
+            Intended::Elsewhere => {
+                flow.ground.looked = false;
+                flow.ground.elsewhere = true;
+            }
+            Intended::Exhausted => {
+                let held = self.body.memory.grant.as_mut().ok_or_else(missing)?;
+                held.value.rejected = true;
+                now.note(Note::Rejected);
+                let failure = Failure::new(Kind::ReauthorizationRequired, "HOST-228");
+                flow.ground.refused = true;
+                flow.ground.verdict = Some(failure);
+            }
+        }
+        Ok(())
     }
 
     /// The authorization server is known: whether it may be used at all, and what to ask it for.
@@ -387,6 +427,7 @@ impl Session {
         flow.ground.reregistered = true;
         flow.ground.enrolled = None;
         flow.ground.approved = None;
+        flow.ground.intent = None;
         Ok(())
     }
 }

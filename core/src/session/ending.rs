@@ -6,7 +6,7 @@ use crate::effect::{Page, Settlement, Told};
 use crate::failure::{Failure, Kind};
 use crate::note::Note;
 use crate::record::Way;
-use crate::session::lanes::{Cause, Flow, Goal, Lane, LoginGoal};
+use crate::session::lanes::{Cause, Flow, Goal, Lane, Lease, LoginGoal};
 use crate::session::refusal::unhelped;
 use crate::session::waiters::{Waiting, Want};
 use crate::session::{Now, Session};
@@ -20,6 +20,7 @@ impl Session {
         result: Result<(), Failure>,
         now: &mut Now,
     ) {
+        let lease = self.lease(&mut flow);
         if let Some(listener) = flow.listener.take() {
             now.out.told.push(Told::Abandon(listener));
         }
@@ -56,6 +57,22 @@ impl Session {
             let failure = failure.with_evidence(core::mem::take(&mut flow.evidence));
             self.fail(lane, &flow, failure, now);
         }
+        if let Some(lease) = lease {
+            self.launch(lane, Flow::new(Goal::Release(lease)), now);
+        }
+    }
+
+    /// The lease that a flow asked for, and what is withdrawn with it. The intent of a token that was
+    /// spent stands while the store does not have what came for it: it keeps other processes from
+    /// spending it again.
+    fn lease(&self, flow: &mut Flow) -> Option<Lease> {
+        let key = flow.ground.claimed.take()?;
+        let held = self.body.memory.grant.as_ref();
+        let rotated = flow.ground.minted.as_ref().is_some_and(|minted| {
+            held.is_none_or(|held| held.value.refresh_token != minted.value.refresh_token)
+        });
+        let withdraw = flow.ground.intent.take().filter(|_| !rotated);
+        Some(Lease { key, withdraw })
     }
 
     /// Work that is still out when a flow ends is nobody's any more.
@@ -166,7 +183,10 @@ impl Session {
     pub(super) fn fail(&mut self, lane: Lane, flow: &Flow, failure: Failure, now: &mut Now) {
         let refresh = matches!(flow.goal, Goal::Refresh(_));
         if refresh {
-            self.body.memory.refreshed = Some(now.mono);
+            // Where the store did not let it come to a request, the next caller may try at once.
+            if flow.ground.spent {
+                self.body.memory.refreshed = Some(now.mono);
+            }
             self.body.memory.postpone_ahead(now.mono);
         }
         // What a person can mend is put to those who may ask one; nobody else gets a page for a

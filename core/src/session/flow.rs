@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::effect::Told;
+use crate::effect::{Key, Spend, Told};
 use crate::failure::{Failure, Fault, Kind};
 use crate::machine::{Cx, Signal};
 use crate::note::Note;
-use crate::record::Class;
+use crate::record::{Class, Document};
 use crate::session::lanes::{Brought, Cause, Flow, Goal, Lane, Moved, Parking, Stage};
 use crate::session::plan::{Step, next_step};
 use crate::session::{Now, Session};
 use crate::stage::authorization::{self, Authorization};
+use crate::stage::claim::{self, Claim, Intent, Release};
 use crate::stage::discovery::{self, Discovery, Found, Looked};
 use crate::stage::registration::{self, Registration};
-use crate::stage::token::{self, Spend, Token};
+use crate::stage::token::{self, Token};
 use crate::stage::vault::{Recall, Save, Write};
 
 impl Session {
@@ -25,6 +26,12 @@ impl Session {
     pub(super) fn launch(&mut self, lane: Lane, mut flow: Flow, now: &mut Now) -> bool {
         flow.ground.logins = self.body.memory.logins;
         flow.ground.epoch = self.body.memory.epoch;
+        self.resume(lane, flow, now);
+        self.lane(lane).is_none()
+    }
+
+    /// Starts the next stage of a flow that waits for nothing.
+    pub(super) fn resume(&mut self, lane: Lane, mut flow: Flow, now: &mut Now) {
         match self.prepare(&mut flow, now) {
             Ok(Some(stage)) => {
                 flow.stage = Some(stage);
@@ -33,7 +40,6 @@ impl Session {
             Ok(None) => self.end(lane, flow, Ok(()), now),
             Err(failure) => self.end(lane, flow, Err(failure), now),
         }
-        self.lane(lane).is_none()
     }
 
     /// Gives a flow's stage a signal, and goes on from stage to stage until one waits.
@@ -105,6 +111,7 @@ impl Session {
             budget: &mut flow.budget,
             evidence: &mut flow.evidence,
             shown_metadata: &mut self.body.memory.shown_metadata,
+            holder: &mut self.holder,
             page: None,
         };
         let moved = stage.step(signal, &mut cx);
@@ -122,9 +129,26 @@ impl Session {
         let config = Arc::clone(&self.config);
         let memory = &self.body.memory;
         let held = || memory.grant.as_ref().ok_or_else(missing);
-        Ok(Some(match next_step(&flow.goal, &flow.ground, config.persistent) {
+        let shared = config.persistent && memory.shared();
+        Ok(Some(match next_step(&flow.goal, &flow.ground, config.persistent, shared) {
             Step::End => return Ok(None),
             Step::Recall => Stage::Recall(Recall::all(config.mcp_url(), config.account())),
+            Step::Claim => {
+                let key = held()?.value.key();
+                let ground = &mut flow.ground;
+                let ends = *ground.claim_ends.get_or_insert(now.mono.after(claim::PATIENCE));
+                let elsewhere = core::mem::take(&mut ground.elsewhere);
+                ground.claimed = Some(key.clone());
+                Stage::Claim(Claim::new(key, ends, elsewhere))
+            }
+            Step::Intend => {
+                let (key, spend) = self.spending(flow)?;
+                Stage::Intent(Intent::new(key, spend))
+            }
+            Step::Release => {
+                let Goal::Release(lease) = &flow.goal else { return Err(fault(now)) };
+                Stage::Release(Release::new(lease.key.clone(), lease.withdraw.clone()))
+            }
             Step::Look => Stage::Recall(Recall::again(&held()?.value)),
             Step::Relist => {
                 let pointer = match &flow.goal {
@@ -157,7 +181,10 @@ impl Session {
                 let enrolled = flow.ground.enrolled.as_ref().ok_or_else(missing)?;
                 let approved = flow.ground.approved.take().ok_or_else(missing)?;
                 Stage::Token(Token::new(token::Ask {
-                    spend: Spend::Code { approved, redirect_uri: enrolled.redirect.uri.clone() },
+                    spend: token::Spent::Code {
+                        approved,
+                        redirect_uri: enrolled.redirect.uri.clone(),
+                    },
                     endpoint: found.server.token_endpoint.clone(),
                     credentials: enrolled.credentials.clone(),
                     resource_parameter: self.resource_parameter(found),
@@ -167,10 +194,27 @@ impl Session {
                 let grant = &held()?.value;
                 let credentials = memory.credentials(&config, now.wall).ok_or_else(missing)?;
                 let refresh_token = grant.refresh_token.clone().ok_or_else(missing)?;
-                Stage::Token(Token::new(token::Ask::refresh(grant, refresh_token, credentials)))
+                flow.ground.spent = true;
+                let ask = token::Ask::refresh(grant, refresh_token, credentials);
+                Stage::Token(match flow.ground.intent {
+                    Some(Spend::Refresh { attempt: 1.., .. }) => Token::recovering(ask),
+                    _ => Token::new(ask),
+                })
             }
             Step::Keep => Stage::Save(Save::new(self.writes(flow))),
         }))
+    }
+
+    /// What the flow is about to spend, and whose record it is in or will lead to.
+    fn spending(&self, flow: &Flow) -> Result<(Key, Spend), Failure> {
+        if let Goal::Login(_) = &flow.goal {
+            let approved = flow.ground.approved.as_ref().ok_or_else(missing)?;
+            let template = self.login_template(flow).ok_or_else(missing)?;
+            return Ok((template.key(), Spend::Code { login: approved.login() }));
+        }
+        let held = self.body.memory.grant.as_ref().ok_or_else(missing)?;
+        let generation = held.generation.unwrap_or(0);
+        Ok((held.value.key(), Spend::Refresh { generation, attempt: 0 }))
     }
 
     fn discovery(

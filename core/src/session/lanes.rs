@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Purpose, TicketId};
+use crate::effect::{Key, Purpose, Spend, TicketId};
 use crate::failure::{Evidence, Failure};
 use crate::input::ArrivalId;
 use crate::machine::{Budget, Cx, Parked, Signal, Turn, step};
 use crate::record::{Binding, Grant, Held};
 use crate::scope::ScopeSet;
 use crate::stage::authorization::{Approved, Authorization};
+use crate::stage::claim::{Claim, Intended, Intent, Release, Released};
 use crate::stage::discovery::{Discovery, Found, Looked};
 use crate::stage::registration::{Enrolled, Redirected, Registration};
 use crate::stage::token::{Minted, Token};
@@ -72,8 +73,13 @@ impl Flow {
             shift(&mut parking.until);
         }
         self.budget.shift(shift);
-        if let Some(Stage::Authorization(authorization)) = &mut self.stage {
-            authorization.shift(shift);
+        if let Some(end) = &mut self.ground.claim_ends {
+            shift(end);
+        }
+        match &mut self.stage {
+            Some(Stage::Authorization(authorization)) => authorization.shift(shift),
+            Some(Stage::Claim(claim)) => claim.shift(shift),
+            _ => {}
         }
     }
 
@@ -90,6 +96,18 @@ impl Flow {
             _ => false,
         };
         looks && !self.ground.relisted
+    }
+
+    /// Whether a restart has cost the flow the right to send its refresh token, which it then claims
+    /// anew: the process that had it may be alive, and may have sent it.
+    pub(crate) fn lost_its_turn(&mut self) -> bool {
+        let lost = matches!(self.stage, Some(Stage::Token(_))) && self.ground.claimed.is_some();
+        if lost {
+            self.stage = None;
+            self.parking = None;
+            self.ground.unclaim();
+        }
+        lost
     }
 
     /// The grants that it has, or is about to write.
@@ -124,8 +142,18 @@ pub(crate) enum Goal {
     Login(LoginGoal),
     /// Records written, for what happened outside a flow.
     Keep(Vec<Write>),
+    /// A lease given back, once those who waited for its flow are settled.
+    Release(Lease),
     /// The grant dropped, from the store too.
     Forget,
+}
+
+/// A lease to be given back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    pub(crate) key: Key,
+    /// The intent of a credential whose outcome is known.
+    pub(crate) withdraw: Option<Spend>,
 }
 
 /// What a refresh knows of its cause.
@@ -162,6 +190,16 @@ pub(crate) enum Cause {
 /// What a flow has covered.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Ground {
+    /// The record whose lease was asked for.
+    pub(crate) claimed: Option<Key>,
+    /// How long it is waited for.
+    pub(crate) claim_ends: Option<Monotonic>,
+    /// Another process is spending the refresh token.
+    pub(crate) elsewhere: bool,
+    /// The intent that is recorded of what is about to be spent.
+    pub(crate) intent: Option<Spend>,
+    /// A refresh token was sent.
+    pub(crate) spent: bool,
     pub(crate) looked: bool,
     /// The grant was looked at once more after it had been refused.
     pub(crate) looked_again: bool,
@@ -191,6 +229,16 @@ pub(crate) struct Ground {
     /// What the flow ends in once its records are written.
     #[serde(skip)]
     pub(crate) verdict: Option<Failure>,
+}
+
+impl Ground {
+    /// As if nobody had asked for the lease yet.
+    pub(crate) fn unclaim(&mut self) {
+        self.claimed = None;
+        self.claim_ends = None;
+        self.intent = None;
+        self.looked = false;
+    }
 }
 
 /// A stage that waits, and what it brings home.
@@ -231,6 +279,9 @@ stages! {
     Discovery brings Looked as Looked;
     Registration brings Enrolled as Enrolled;
     Authorization brings Approved as Approved;
+    Claim brings Option<Held<Grant>> as Claimed;
+    Intent brings Intended as Intended;
+    Release brings Released as Released;
     Token brings Minted as Minted;
     Save brings Saved as Saved;
 }

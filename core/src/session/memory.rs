@@ -113,6 +113,11 @@ impl Memory {
         }) && self.credentials(config, now).is_some()
     }
 
+    /// Whether the refresh token that is held is also in the store, where other processes find it.
+    pub(crate) fn shared(&self) -> bool {
+        !self.unsaved && self.grant.as_ref().is_some_and(|held| held.generation.is_some())
+    }
+
     /// A login has taken the place of whatever was held.
     pub(crate) fn logged_in(&mut self) {
         self.moved = None;

@@ -32,7 +32,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::effect::{Effects, Page, Settlement, Told};
+use crate::effect::{Effects, Holder, Page, Settlement, StoreRequest, Told};
 use crate::entropy::{Draw, Entropy};
 use crate::failure::{Failure, Kind, Misuse};
 use crate::granted::Granted;
@@ -72,6 +72,7 @@ pub struct Session {
     body: Body,
     waiters: Vec<Waiting>,
     late: Vec<lanes::Late>,
+    holder: Option<Holder>,
 }
 
 /// Shows what it is for and what it waits for; what is held and the requests stay out.
@@ -106,7 +107,7 @@ impl Session {
     #[must_use]
     pub fn new(config: Arc<Config>) -> Self {
         let body = Body::new(&config);
-        Self { config, body, waiters: Vec::new(), late: Vec::new() }
+        Self { config, body, waiters: Vec::new(), late: Vec::new(), holder: None }
     }
 
     /// Takes one input and gives back everything to be done about it, in order.
@@ -157,6 +158,13 @@ impl Session {
     #[must_use]
     pub const fn config(&self) -> &Arc<Config> {
         &self.config
+    }
+
+    /// What the store is told when this session is dropped in a process that lives on, so that its
+    /// leases end with it; `None` if it never asked for one. Where the process ends, the store knows.
+    #[must_use]
+    pub fn leave(&self) -> Option<StoreRequest> {
+        self.holder.map(|holder| StoreRequest::Leave { holder })
     }
 
     /// How many callers are not settled yet.
@@ -318,8 +326,8 @@ impl Session {
         // Whatever may be in the store by now, or get there yet.
         let mut lost = Vec::new();
         for lane in [Lane::Person, Lane::Machine] {
-            // A log-out that is under way goes on.
-            let other = |flow: &mut Flow| !matches!(flow.goal, Goal::Forget);
+            // A log-out that is under way goes on, and so does what gives a lease back.
+            let other = |flow: &mut Flow| !matches!(flow.goal, Goal::Forget | Goal::Release(_));
             if let Some(flow) = self.lane(lane).take_if(other) {
                 lost.extend(flow.grants());
                 let failure = Failure::new(Kind::Cancelled, "HOST-242");
@@ -336,7 +344,8 @@ impl Session {
         }
         // What the store has is dropped too, even if nobody has read it yet.
         if self.config.persistent {
-            let under_way = self.body.machine.is_some();
+            let forgets = |flow: &Flow| matches!(flow.goal, Goal::Forget);
+            let under_way = self.body.machine.as_ref().is_some_and(forgets);
             for held in lost {
                 memory.must_forget(emptied(held), under_way);
             }

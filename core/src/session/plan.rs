@@ -14,7 +14,9 @@ pub(crate) enum Step {
     Recall,
     /// See whether the bound issuer is still listed.
     Relist,
-    /// Load the grant once more before it is spent, or after it was refused.
+    /// Get the lease of the grant, and load it once more before it is spent.
+    Claim,
+    /// Load the grant once more, where it needs no lease or was refused.
     Look,
     /// Find the authorization server.
     Discover,
@@ -24,19 +26,26 @@ pub(crate) enum Step {
     KeepClient,
     /// Send the person there.
     Authorize,
+    /// Record that the code or the refresh token is about to be spent.
+    Intend,
     /// Spend the code.
     Exchange,
     /// Spend the refresh token.
     Refresh,
     /// Save what has come.
     Keep,
+    /// Give the lease back.
+    Release,
     /// The flow is over.
     End,
 }
 
-/// The next step of a flow, by its goal and the ground it has covered.
-pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool) -> Step {
+/// The next step of a flow, by its goal and the ground it has covered. `persistent` says that there is
+/// a store, `shared` that the refresh token which is held stands in it, for other processes too.
+pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool, shared: bool) -> Step {
     match goal {
+        Goal::Release(_) if !ground.kept => Step::Release,
+        Goal::Release(_) => Step::End,
         Goal::Recall if !ground.looked => Step::Recall,
         Goal::Keep(_) if !ground.kept => Step::Keep,
         Goal::Forget if !ground.looked => Step::Recall,
@@ -46,9 +55,14 @@ pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool) -> Step 
         Goal::Relist => Step::End,
         Goal::Refresh(refresh) => match () {
             () if refresh.pointer.is_some() && !ground.relisted => Step::Relist,
-            () if persistent && !ground.looked => Step::Look,
+            () if persistent && !ground.looked => {
+                let leased = ground.claimed.is_some() && !ground.elsewhere;
+                if shared && !leased { Step::Claim } else { Step::Look }
+            }
             () if ground.adopted => Step::End,
-            () if ground.minted.is_none() && !ground.refused => Step::Refresh,
+            () if ground.minted.is_none() && !ground.refused => {
+                if shared && ground.intent.is_none() { Step::Intend } else { Step::Refresh }
+            }
             () if persistent && !ground.kept => Step::Keep,
             () => Step::End,
         },
@@ -60,6 +74,7 @@ pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool) -> Step 
             }
             _ if ground.minted.is_some() && persistent && !ground.kept => Step::Keep,
             _ if ground.minted.is_some() => Step::End,
+            _ if ground.approved.is_some() && persistent && ground.intent.is_none() => Step::Intend,
             _ if ground.approved.is_some() => Step::Exchange,
             _ => Step::Authorize,
         },

@@ -172,7 +172,8 @@ impl Session {
             return Err(RestoreError::Misuse(Misuse::EntropyRepeated));
         }
         body.shift(env.mono);
-        let mut session = Self { config, body, waiters: Vec::new(), late: Vec::new() };
+        let mut session =
+            Self { config, body, waiters: Vec::new(), late: Vec::new(), holder: None };
         let mut now = session.enter(env);
         // What was written under other switches, or by somebody else, is not taken up (SEC-05).
         let memory = &mut session.body.memory;
@@ -183,7 +184,10 @@ impl Session {
             now.out.told.push(Told::Publish(Some(Arc::clone(granted))));
         }
         for lane in [Lane::Machine, Lane::Person] {
-            if let Some(flow) = session.lane(lane).take() {
+            let Some(mut flow) = session.lane(lane).take() else { continue };
+            if flow.lost_its_turn() {
+                session.resume(lane, flow, &mut now);
+            } else {
                 session.run(lane, flow, Signal::Resumed, &mut now);
             }
         }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::effect::{Bound, ListenOn, Page, Purpose, Visit};
 use crate::failure::{Failure, Kind};
@@ -51,6 +52,14 @@ pub(crate) struct Approved {
     pub(crate) code: Secret,
     #[serde(with = "crate::secret::written")]
     pub(crate) verifier: Secret,
+}
+
+impl Approved {
+    /// 32 hexadecimal digits that stand for the login, made of what its URL showed anyway.
+    pub(crate) fn login(&self) -> String {
+        let challenge = Sha256::digest(self.verifier.expose());
+        challenge.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// The visit itself.

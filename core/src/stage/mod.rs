@@ -4,19 +4,49 @@
 //! who waits, or what is held.
 
 pub(crate) mod authorization;
+pub(crate) mod claim;
 pub(crate) mod discovery;
 pub(crate) mod registration;
 pub(crate) mod token;
 pub(crate) mod vault;
 
-use crate::machine::{Machine, Table};
+use crate::machine::{Machine, MachineName, Table};
 
-/// Every table, in the order a login goes through them.
+/// Every table, in the order in which flows go through them.
 pub(crate) const TABLES: &[&Table] = &[
     vault::Recall::TABLE,
     discovery::Discovery::TABLE,
     registration::Registration::TABLE,
     authorization::Authorization::TABLE,
+    claim::Claim::TABLE,
+    claim::Intent::TABLE,
     token::Token::TABLE,
     vault::Save::TABLE,
+    claim::Release::TABLE,
+];
+
+/// The order of the stages in each flow, where nothing goes wrong and there is a store.
+pub(crate) const FLOWS: &[(&str, &[MachineName])] = &[
+    (
+        "login",
+        &[
+            MachineName::Recall,
+            MachineName::Discovery,
+            MachineName::Registration,
+            MachineName::Authorization,
+            MachineName::Intent,
+            MachineName::Token,
+            MachineName::Save,
+        ],
+    ),
+    (
+        "refresh",
+        &[
+            MachineName::Claim,
+            MachineName::Intent,
+            MachineName::Token,
+            MachineName::Save,
+            MachineName::Release,
+        ],
+    ),
 ];

@@ -37,7 +37,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// What is exchanged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum Spend {
+pub(crate) enum Spent {
     Code {
         approved: Approved,
         redirect_uri: RedirectUri,
@@ -51,7 +51,7 @@ pub(crate) enum Spend {
 /// What the request is made of; all of it recorded when the login began (BIND-08).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ask {
-    pub(crate) spend: Spend,
+    pub(crate) spend: Spent,
     pub(crate) endpoint: ServerUrl,
     pub(crate) credentials: Credentials,
     pub(crate) resource_parameter: Option<Arc<str>>,
@@ -61,7 +61,7 @@ impl Ask {
     /// The refresh of a grant.
     pub(crate) fn refresh(grant: &Grant, refresh_token: Secret, credentials: Credentials) -> Self {
         Self {
-            spend: Spend::Refresh { refresh_token },
+            spend: Spent::Refresh { refresh_token },
             endpoint: grant.token_endpoint.clone(),
             credentials,
             resource_parameter: grant.resource_parameter.clone(),
@@ -72,16 +72,16 @@ impl Ask {
     fn secrets(&self) -> Vec<&Secret> {
         let client = self.credentials.secret.as_ref();
         let spent = match &self.spend {
-            Spend::Code { approved, .. } => [Some(&approved.code), Some(&approved.verifier)],
-            Spend::Refresh { refresh_token } => [Some(refresh_token), None],
+            Spent::Code { approved, .. } => [Some(&approved.code), Some(&approved.verifier)],
+            Spent::Refresh { refresh_token } => [Some(refresh_token), None],
         };
         spent.into_iter().chain([client]).flatten().collect()
     }
 
     const fn purpose(&self) -> Purpose {
         match self.spend {
-            Spend::Code { .. } => Purpose::CodeExchange,
-            Spend::Refresh { .. } => Purpose::Refresh,
+            Spent::Code { .. } => Purpose::CodeExchange,
+            Spent::Refresh { .. } => Purpose::Refresh,
         }
     }
 }
@@ -115,14 +115,20 @@ impl Token {
         Self { ask, phase: Phase::Start, attempts: 0, uncertain: false }
     }
 
+    /// A refresh token that a process which is gone may have sent: once more (HOST-228).
+    pub(crate) const fn recovering(ask: Ask) -> Self {
+        let attempts = MOST_ATTEMPTS.saturating_sub(1);
+        Self { ask, phase: Phase::Start, attempts, uncertain: true }
+    }
+
     fn send(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         let grant = match &self.ask.spend {
-            Spend::Code { approved, redirect_uri } => GrantRequest::Code {
+            Spent::Code { approved, redirect_uri } => GrantRequest::Code {
                 code: &approved.code,
                 verifier: &approved.verifier,
                 redirect_uri: redirect_uri.as_str(),
             },
-            Spend::Refresh { refresh_token } => {
+            Spent::Refresh { refresh_token } => {
                 GrantRequest::Refresh { refresh_token, scope: None }
             }
         };
@@ -191,7 +197,7 @@ impl Token {
     /// The next attempt, unless there were enough or the server wants a longer pause than a caller
     /// would wait.
     fn again(
-        mut self,
+        self,
         after: Option<Duration>,
         most: u8,
         refusal: TokenRefusal,
@@ -202,6 +208,10 @@ impl Token {
         if self.attempts >= most || pause > LONGEST_PAUSE {
             return self.refused(refusal);
         }
+        self.pause(pause, cx)
+    }
+
+    fn pause(mut self, pause: Duration, cx: &mut Cx<'_>) -> Turn<Self> {
         self.phase = Phase::Backoff;
         let parked = cx.backoff(pause);
         Turn::Wait(self, parked)
@@ -235,9 +245,7 @@ impl Token {
                 .with_remedy(Remedy::Retry { after: None });
             return self.refused(TokenRefusal::from(failure));
         }
-        self.phase = Phase::Backoff;
-        let parked = cx.backoff(FIRST_PAUSE);
-        Turn::Wait(self, parked)
+        self.pause(FIRST_PAUSE, cx)
     }
 }
 

@@ -61,16 +61,7 @@ impl Recall {
 
     /// Takes in one record and loads the next one, if there is one.
     fn take(mut self, stored: Stored, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
-        let record = match stored {
-            Stored::Loaded(record) => record,
-            // What cannot be read is as good as none; the store has set it aside (HOST-269).
-            Stored::Failed(Kind::StoreCorrupt) => {
-                cx.note(Note::Store { kind: Kind::StoreCorrupt });
-                None
-            }
-            Stored::Failed(kind) => return Err(Failure::new(kind, "BIND-09")),
-            _ => return Err(confused(cx)),
-        };
+        let record = loaded(stored, cx)?;
         let next = match &self.reading {
             Reading::Binding(key) => {
                 self.found.binding = read(record, key, cx)?;
@@ -106,6 +97,20 @@ fn grant_of(binding: &Binding) -> Reading {
         &binding.client_id,
         &binding.account,
     ))
+}
+
+/// What a load brought. What the store cannot read is as good as none; it has set that aside
+/// (HOST-269).
+pub(crate) fn loaded(stored: Stored, cx: &mut Cx<'_>) -> Result<Option<Record>, Failure> {
+    match stored {
+        Stored::Loaded(record) => Ok(record),
+        Stored::Failed(Kind::StoreCorrupt) => {
+            cx.note(Note::Store { kind: Kind::StoreCorrupt });
+            Ok(None)
+        }
+        Stored::Failed(kind) => Err(Failure::new(kind, "BIND-09")),
+        _ => Err(confused(cx)),
+    }
 }
 
 /// A damaged record is as good as none, with a note; one of a newer format ends the flow, since a

@@ -147,6 +147,7 @@ impl Sim {
         let builder = configure(Config::builder(self.config.mcp_url()));
         self.config = builder.build().expect("the script's configuration is valid");
         self.session = Session::new(Arc::clone(&self.config));
+        self.store.kill_ours();
         self.calls.clear();
         self.visits.clear();
         self.listening.clear();
@@ -267,6 +268,7 @@ impl Sim {
         let (session, effects) =
             Session::restore(Arc::clone(&self.config), read, env).expect("snapshots restore");
         self.session = session;
+        self.store.kill_ours();
         self.calls.clear();
         self.delayed.clear();
         self.listening.clear();
@@ -403,7 +405,7 @@ impl Sim {
     fn next_call(&mut self) -> Option<Call> {
         while self.restarts && self.calls.is_empty() {
             let deadline = self.session.deadline()?;
-            if deadline.reason != Awaited::Backoff {
+            if !matches!(deadline.reason, Awaited::Backoff | Awaited::Turn) {
                 return None;
             }
             // No restart between this sending and its answer, or there would never be one.

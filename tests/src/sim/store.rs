@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use mcp_authz_core::effect::{Bytes, Holder, Key, Record, RecordKind, Spend, StoreRequest, Stored};
 use mcp_authz_core::failure::Kind;
 
+/// The process beside the simulator's.
+const ANOTHER: Holder = Holder(1);
+
 /// Records, leases and intents in memory.
 #[derive(Debug, Default)]
 pub struct Store {
@@ -16,6 +19,8 @@ pub struct Store {
     failing: Option<Kind>,
     silent: bool,
     muted: Option<RecordKind>,
+    /// An operation, by the first word of its line in the log, that is answered so, or not at all.
+    instead: Option<(&'static str, Option<Stored>)>,
     contended: usize,
     log: Vec<String>,
 }
@@ -33,6 +38,11 @@ impl Store {
             }
             StoreRequest::Leave { .. } => "leave".to_owned(),
         });
+        if let (Some((operation, answer)), Some(line)) = (&self.instead, self.log.last())
+            && line.split(' ').next() == Some(*operation)
+        {
+            return answer.clone();
+        }
         if self.silent || request.key().is_some_and(|key| self.muted == Some(key.kind)) {
             return None;
         }
@@ -96,6 +106,11 @@ impl Store {
         })
     }
 
+    /// The process of the simulator's session is gone.
+    pub fn kill_ours(&mut self) {
+        self.leave(|holder| *holder != ANOTHER);
+    }
+
     /// Every process is gone.
     pub fn kill_everybody(&mut self) {
         self.leave(|_| true);
@@ -121,6 +136,47 @@ impl Store {
     /// The store answers nothing about records of this kind; `None` heals it.
     pub const fn mute(&mut self, kind: Option<RecordKind>) {
         self.muted = kind;
+    }
+
+    /// This operation (`lease`, `intend`, `release`, ...) is answered so from here on, or, with `None`,
+    /// not at all.
+    pub fn answer(&mut self, operation: &'static str, answer: Option<Stored>) {
+        self.instead = Some((operation, answer));
+    }
+
+    /// Every operation is answered as it should be.
+    pub fn heal(&mut self) {
+        (self.failing, self.silent, self.muted, self.instead) = (None, false, None, None);
+    }
+
+    /// Another process takes the lease of every grant, or gives it back.
+    pub fn lease_elsewhere(&mut self, taken: bool) {
+        self.leases.retain(|_, holder| *holder != ANOTHER);
+        if taken {
+            let grants = self.records.keys().filter(|key| key.kind == RecordKind::Grant);
+            self.leases.extend(grants.map(|key| (key.clone(), ANOTHER)));
+        }
+    }
+
+    /// Another process has recorded that it spends the refresh token of every grant as it stands; it
+    /// is still there, or not.
+    pub fn intend_elsewhere(&mut self, attempt: u8, alive: bool) {
+        for (key, record) in self.records.iter().filter(|(key, _)| key.kind == RecordKind::Grant) {
+            let spend = Spend::Refresh { generation: record.generation, attempt };
+            self.intents.insert((key.clone(), spend), alive.then_some(ANOTHER));
+        }
+    }
+
+    /// How many intents stand.
+    #[must_use]
+    pub fn intents(&self) -> usize {
+        self.intents.len()
+    }
+
+    /// How many leases are taken.
+    #[must_use]
+    pub fn leases(&self) -> usize {
+        self.leases.len()
     }
 
     /// Before each of the next swaps another process is faster.

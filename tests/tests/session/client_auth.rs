@@ -128,9 +128,8 @@ scripts! {
         sim.acquire("");
         methods(sim, &["client_secret_post"]);
         approve(sim).reply_json(200, &tokens(1, 60));
-        sim.at(60);
         sim.new_process(|config| config.persistent(true).pre_registered(known_client(None)));
-        let caller = sim.acquire_quietly("");
+        let caller = sim.at(60).acquire_quietly("");
         sim.expect_failed(caller, "client_auth_unsupported");
         sim.expect_no_call();
     }

@@ -30,6 +30,7 @@ pub fn scripts() -> impl Iterator<Item = Script> {
         crate::limits::ALL,
         crate::restart::ALL,
         crate::vault::ALL,
+        crate::claims::ALL,
         crate::races::ALL,
         crate::refusals::ALL,
         crate::stepup::ALL,

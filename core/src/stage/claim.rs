@@ -1,0 +1,341 @@
+//! The right to spend a one-time credential: among the callers of every process, one has it.
+//!
+//! [`Claim`] gets the lease of a grant's record and reads the record once more, so that a token that
+//! another process has renewed is adopted instead of spent. [`Intent`] records durably that a
+//! refresh token or a code is about to be sent: whoever comes after a crash finds that, and a lost
+//! lock cannot admit two (REF-17, HOST-240). [`Release`] gives both back. Refuses to decide whether a
+//! record is newer, and what an unknown outcome does to a grant.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Key, Spend, StoreRequest, Stored};
+use crate::failure::{Failure, Kind, Switch};
+use crate::machine::{
+    Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+};
+use crate::note::Note;
+use crate::record::{Grant, Held};
+use crate::stage::vault::{self, confused};
+use crate::time::{Awaited, Monotonic};
+
+/// How long a lease that others hold is waited for (HOST-238).
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The first pause before it is asked for again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// The longest pause: the lease of a process that was killed is taken within a second (HOST-239).
+const LONGEST_PAUSE: Duration = Duration::from_millis(320);
+/// Before a credential that another process is spending is looked at again.
+const ELSEWHERE_PAUSE: Duration = Duration::from_secs(1);
+/// Before a token that a process which is gone may have sent is sent once more.
+const RECOVERY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Gets the lease of a grant's record and reads it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    key: Key,
+    phase: Phase,
+    /// How often the lease was asked for.
+    asked: u32,
+    /// No longer than this.
+    ends: Monotonic,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    Start,
+    /// As `Start`, but another process is spending the credential.
+    Elsewhere,
+    Lease,
+    Pause,
+    Grant,
+}
+
+impl Claim {
+    pub(crate) const fn new(key: Key, ends: Monotonic, elsewhere: bool) -> Self {
+        let phase = if elsewhere { Phase::Elsewhere } else { Phase::Start };
+        Self { key, phase, asked: 0, ends }
+    }
+
+    pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
+        shift(&mut self.ends);
+    }
+
+    fn lease(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
+        self.phase = Phase::Lease;
+        self.asked = self.asked.saturating_add(1);
+        let holder = cx.holder();
+        let parked = cx.store(StoreRequest::Lease { key: self.key.clone(), holder });
+        Turn::Wait(self, parked)
+    }
+
+    fn pause(mut self, pause: Duration, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        if self.ends <= cx.mono {
+            return Err(Failure::new(Kind::StoreLocked, "HOST-238"));
+        }
+        self.phase = Phase::Pause;
+        let parked = cx.turn(pause);
+        Ok(Turn::Wait(self, parked))
+    }
+
+    /// Everybody who waits would ask at the same moments, were it not for chance.
+    fn busy(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let growth = 2u32.saturating_pow(self.asked.saturating_sub(1).min(16));
+        let pause = FIRST_PAUSE.saturating_mul(growth).min(LONGEST_PAUSE);
+        let chance = u32::try_from(cx.draw.number() % 128).unwrap_or(0);
+        self.pause(pause.saturating_sub(pause.saturating_mul(chance) / 256), cx)
+    }
+
+    fn look(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
+        self.phase = Phase::Grant;
+        let parked = cx.store(StoreRequest::Load { key: self.key.clone() });
+        Turn::Wait(self, parked)
+    }
+
+    fn leased(self, stored: Stored, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match stored {
+            Stored::Leased => Ok(self.look(cx)),
+            Stored::Busy => self.busy(cx),
+            Stored::Failed(Kind::StoreLockUnsupported) if cx.config.unlocked_refresh => {
+                cx.lenient(Switch::UnlockedRefresh, "store");
+                Ok(self.look(cx))
+            }
+            Stored::Failed(Kind::StoreLockUnsupported) => {
+                let failure = Failure::new(Kind::StoreLockUnsupported, "HOST-288");
+                Err(failure.with_switch(Switch::UnlockedRefresh))
+            }
+            Stored::Failed(kind) => Err(Failure::new(kind, "BIND-09")),
+            _ => Err(confused(cx)),
+        }
+    }
+
+    fn looked(self, stored: Stored, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let record = vault::loaded(stored, cx)?;
+        Ok(Turn::Done(vault::read(record, &self.key, cx)?))
+    }
+}
+
+impl Machine for Claim {
+    type Output = Option<Held<Grant>>;
+
+    const TABLE: &'static Table = &Table {
+        machine: MachineName::Claim,
+        purpose: "gets the lease of a grant's record, and reads it once more",
+        states: &[
+            State { name: At::Lease, awaits: Awaited::Store },
+            State { name: At::Turn, awaits: Awaited::Turn },
+            State { name: At::Grant, awaits: Awaited::Store },
+        ],
+        rows: &[
+            Row { from: At::Start, on: On::Begin, targets: &[At::Lease, At::Turn, At::Failed] },
+            Row { from: At::Lease, on: On::Stored, targets: &[At::Turn, At::Grant, At::Failed] },
+            Row { from: At::Lease, on: On::Expired, targets: &[At::Failed] },
+            Row { from: At::Lease, on: On::Resumed, targets: &[At::Lease] },
+            Row { from: At::Turn, on: On::Expired, targets: &[At::Lease] },
+            Row { from: At::Turn, on: On::Resumed, targets: &[At::Lease] },
+            Row { from: At::Grant, on: On::Stored, targets: &[At::Done, At::Failed] },
+            Row { from: At::Grant, on: On::Expired, targets: &[At::Failed] },
+            Row { from: At::Grant, on: On::Resumed, targets: &[At::Lease] },
+        ],
+    };
+
+    fn state(&self) -> At {
+        match self.phase {
+            Phase::Start | Phase::Elsewhere => At::Start,
+            Phase::Lease => At::Lease,
+            Phase::Pause => At::Turn,
+            Phase::Grant => At::Grant,
+        }
+    }
+
+    fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match (signal, self.phase) {
+            (Signal::Begin, Phase::Elsewhere) => self.pause(ELSEWHERE_PAUSE, cx),
+            // After a restart the lease was another process's.
+            (Signal::Begin | Signal::Resumed, _) | (Signal::Expired, Phase::Pause) => {
+                Ok(self.lease(cx))
+            }
+            (Signal::Stored(stored), Phase::Lease) => self.leased(stored, cx),
+            (Signal::Stored(stored), Phase::Grant) => self.looked(stored, cx),
+            (Signal::Expired, _) => Err(Failure::new(Kind::StoreUnavailable, "BIND-09")),
+            _ => Err(confused(cx)),
+        }
+    }
+}
+
+/// Records that a one-time credential is about to be sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Intent {
+    key: Key,
+    spend: Spend,
+    phase: Sending,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Sending {
+    Start,
+    Recorded,
+    Pause,
+}
+
+/// What the record of an intent brought.
+#[derive(Clone, Debug)]
+pub(crate) enum Intended {
+    /// It is recorded, for this first sending or for the one recovery.
+    Recorded(Spend),
+    /// Another process is sending the credential now.
+    Elsewhere,
+    /// The lease under which it was to be sent has gone with the process that had it.
+    Unclaimed,
+    /// It was sent as often as it may be, and nobody knows what became of it.
+    Exhausted,
+}
+
+impl Intent {
+    pub(crate) const fn new(key: Key, spend: Spend) -> Self {
+        Self { key, spend, phase: Sending::Start }
+    }
+
+    fn record(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
+        self.phase = Sending::Recorded;
+        let (key, spend, holder) = (self.key.clone(), self.spend.clone(), cx.holder());
+        let parked = cx.store(StoreRequest::Intend { key, spend, holder });
+        Turn::Wait(self, parked)
+    }
+
+    /// The first sending was recorded by a process that is gone: nobody knows its outcome. The token
+    /// is tried once more, under an intent of its own, after a moment in which the server may finish
+    /// with the first (HOST-227, HOST-228).
+    fn orphaned(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
+        match &mut self.spend {
+            Spend::Refresh { attempt, .. } if *attempt == 0 => {
+                *attempt = 1;
+                self.phase = Sending::Pause;
+                let parked = cx.turn(RECOVERY_PAUSE);
+                Turn::Wait(self, parked)
+            }
+            _ => Turn::Done(Intended::Exhausted),
+        }
+    }
+
+    /// Without the store's word a refresh token is not sent: it may be somebody else's turn. A code
+    /// is sent, since it is worth nothing later, and a store that is down must not stop a login.
+    fn unrecorded(self, kind: Kind, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match self.spend {
+            Spend::Refresh { .. } => Err(Failure::new(kind, "REF-17")),
+            Spend::Code { .. } => {
+                cx.note(Note::Store { kind });
+                Ok(Turn::Done(Intended::Recorded(self.spend)))
+            }
+        }
+    }
+
+    fn answered(self, stored: Stored, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match stored {
+            Stored::Intended => Ok(Turn::Done(Intended::Recorded(self.spend))),
+            Stored::Standing { made_by_the_living: true } => Ok(Turn::Done(Intended::Elsewhere)),
+            Stored::Standing { made_by_the_living: false } => Ok(self.orphaned(cx)),
+            Stored::Failed(kind) => self.unrecorded(kind, cx),
+            _ => Err(confused(cx)),
+        }
+    }
+}
+
+impl Machine for Intent {
+    type Output = Intended;
+
+    const TABLE: &'static Table = &Table {
+        machine: MachineName::Intent,
+        purpose: "records that a one-time credential is about to be sent",
+        states: &[
+            State { name: At::Recorded, awaits: Awaited::Store },
+            State { name: At::Turn, awaits: Awaited::Turn },
+        ],
+        rows: &[
+            Row { from: At::Start, on: On::Begin, targets: &[At::Recorded] },
+            Row { from: At::Recorded, on: On::Stored, targets: &[At::Turn, At::Done, At::Failed] },
+            Row { from: At::Recorded, on: On::Expired, targets: &[At::Done, At::Failed] },
+            Row { from: At::Recorded, on: On::Resumed, targets: &[At::Recorded, At::Done] },
+            Row { from: At::Turn, on: On::Expired, targets: &[At::Recorded] },
+            Row { from: At::Turn, on: On::Resumed, targets: &[At::Done] },
+        ],
+    };
+
+    fn state(&self) -> At {
+        match self.phase {
+            Sending::Start => At::Start,
+            Sending::Recorded => At::Recorded,
+            Sending::Pause => At::Turn,
+        }
+    }
+
+    fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match (signal, self.phase) {
+            (Signal::Resumed, _) if matches!(self.spend, Spend::Refresh { .. }) => {
+                Ok(Turn::Done(Intended::Unclaimed))
+            }
+            (Signal::Begin | Signal::Resumed, _) | (Signal::Expired, Sending::Pause) => {
+                Ok(self.record(cx))
+            }
+            (Signal::Stored(stored), _) => self.answered(stored, cx),
+            (Signal::Expired, _) => self.unrecorded(Kind::StoreUnavailable, cx),
+            _ => Err(confused(cx)),
+        }
+    }
+}
+
+/// Gives the lease back, and withdraws the intent of a credential whose outcome is known.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Release {
+    key: Key,
+    withdraw: Option<Spend>,
+    started: bool,
+}
+
+/// Nothing is left to be given back, as far as anybody can tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Released;
+
+impl Release {
+    pub(crate) const fn new(key: Key, withdraw: Option<Spend>) -> Self {
+        Self { key, withdraw, started: false }
+    }
+}
+
+impl Machine for Release {
+    type Output = Released;
+
+    const TABLE: &'static Table = &Table {
+        machine: MachineName::Release,
+        purpose: "gives the lease back",
+        states: &[State { name: At::Released, awaits: Awaited::Store }],
+        rows: &[
+            Row { from: At::Start, on: On::Begin, targets: &[At::Released] },
+            Row { from: At::Released, on: On::Stored, targets: &[At::Done] },
+            Row { from: At::Released, on: On::Expired, targets: &[At::Done] },
+            Row { from: At::Released, on: On::Resumed, targets: &[At::Done] },
+        ],
+    };
+
+    fn state(&self) -> At {
+        if self.started { At::Released } else { At::Start }
+    }
+
+    fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        match signal {
+            Signal::Begin => {
+                let Self { key, withdraw, .. } = self.clone();
+                let holder = cx.holder();
+                let parked = cx.store(StoreRequest::Release { key, holder, withdraw });
+                return Ok(Turn::Wait(Self { started: true, ..self }, parked));
+            }
+            Signal::Stored(Stored::Failed(kind)) => cx.note(Note::Store { kind }),
+            Signal::Expired => cx.note(Note::Store { kind: Kind::StoreUnavailable }),
+            // After a restart it was another process's, and ended with that.
+            Signal::Stored(_) | Signal::Resumed => {}
+            _ => return Err(confused(cx)),
+        }
+        Ok(Turn::Done(Released))
+    }
+}

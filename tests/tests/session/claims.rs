@@ -1,0 +1,335 @@
+//! Who may send a refresh token or a code: one of all processes, and after a crash nobody twice
+//! without knowing.
+
+use mcp_authz_core::effect::{RecordKind, Stored};
+use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_tests::sim::{BEGINNING, Sim};
+use serde_json::json;
+
+use crate::given::{
+    approve, at, bearer, discover, error, exchange, kept, logged_in, pause_until, refresh,
+    register, tokens,
+};
+
+/// Another process has renewed the grant: these tokens, this long from the beginning.
+fn renewed_elsewhere(sim: &mut Sim, number: u32, until: i64) {
+    sim.store().change(RecordKind::Grant, |grant| {
+        grant["access_token"] = json!(at(number));
+        grant["refresh_token"] = json!(format!("RT-CANARY-{number}"));
+        grant["expires"] = json!(BEGINNING + until);
+    });
+}
+
+/// A process that has the grant of a login, whose token is over.
+fn over() -> Sim {
+    let mut sim = kept();
+    logged_in(&mut sim, &tokens(1, 60));
+    sim.new_process(|config| config.persistent(true));
+    sim.at(60);
+    sim
+}
+
+/// The words of the store's log since the login, without loads.
+fn asked_of_the_store(sim: &mut Sim) -> Vec<String> {
+    let log = sim.store().log().iter();
+    let since = log.skip_while(|line| !line.starts_with("lease"));
+    since.filter(|line| !line.starts_with("load")).cloned().collect()
+}
+
+scripts! {
+    /// Lease, look, intent, request, swap, release: in this order, and nothing is left behind.
+    a_refresh_is_a_transaction_ref_05_ref_06_ref_17(sim = over()) {
+        let caller = sim.acquire("");
+        refresh(sim, 1).reply_json(200, &tokens(2, 60));
+        sim.expect_granted(caller);
+        if !sim.restarting() {
+            assert_eq!(asked_of_the_store(sim), [
+                "lease Grant", "intend refresh-1-0", "swap Grant Some(1)", "release None",
+            ]);
+        }
+        assert_eq!((sim.store().leases(), sim.store().intents()), (0, 1), "the code's intent");
+    }
+
+    another_process_is_waited_for_and_its_token_taken_over_ref_06_host_223(sim = over()) {
+        sim.store().lease_elsewhere(true);
+        let callers: Vec<_> = (0..5).map(|_| sim.acquire("")).collect();
+        sim.at(65).expect_no_call();
+        renewed_elsewhere(sim, 2, 3600);
+        sim.store().lease_elsewhere(false);
+        sim.at(66);
+        for caller in callers {
+            assert_eq!(sim.expect_granted(caller).authorization(), "Bearer AT-CANARY-2");
+        }
+        sim.expect_no_call();
+        sim.expect_note("a newer record");
+    }
+
+    /// The lease of a process that was killed is free at once.
+    the_lease_of_the_dead_is_free_host_239(sim = over()) {
+        sim.store().lease_elsewhere(true);
+        let caller = sim.acquire("");
+        sim.at(61).store().kill_everybody();
+        pause_until(sim, 62);
+        refresh(sim, 1).reply_json(200, &tokens(2, 60));
+        sim.expect_granted(caller);
+    }
+
+    /// A process that is stopped keeps its lease; nobody steals it, and nobody waits for ever.
+    a_lease_is_not_stolen_host_238(sim = over()) {
+        sim.store().lease_elsewhere(true);
+        let caller = sim.acquire("");
+        sim.at(75).restart();
+        sim.at(89);
+        sim.expect_waiting(caller);
+        sim.at(91);
+        let failure = sim.expect_failed(caller, "store_locked");
+        assert_eq!(failure.remedy(), Remedy::Retry { after: None });
+        sim.expect_no_call();
+        sim.expect_no_visit();
+        sim.store().lease_elsewhere(false);
+        let next = sim.at(102).acquire("");
+        refresh(sim, 1).reply_json(200, &tokens(2, 60));
+        sim.expect_granted(next);
+    }
+
+    a_live_token_needs_no_lease_ref_07(sim = kept()) {
+        logged_in(sim, &tokens(1, 3600));
+        sim.store().lease_elsewhere(true);
+        // Refreshing ahead waits for the lease; the callers do not wait for that.
+        let caller = sim.at(3575).acquire("");
+        assert_eq!(sim.expect_granted(caller).authorization(), "Bearer AT-CANARY-1");
+        sim.store().lease_elsewhere(false);
+        pause_until(sim, 3577);
+        refresh(sim, 1).reply_json(200, &tokens(2, 3600));
+        assert_eq!(bearer(sim), at(2));
+    }
+
+    /// Somebody has made the lock file anew, so two have the lease: the intent admits one.
+    a_lost_lock_admits_nobody_host_240(sim = over()) {
+        sim.store().intend_elsewhere(0, true);
+        let caller = sim.acquire("");
+        sim.at(63).expect_no_call();
+        sim.expect_waiting(caller);
+        renewed_elsewhere(sim, 2, 3600);
+        sim.at(66);
+        assert_eq!(sim.expect_granted(caller).authorization(), "Bearer AT-CANARY-2");
+        sim.expect_no_call();
+    }
+
+    whoever_spends_for_ever_is_not_waited_for_host_240_host_238(sim = over()) {
+        sim.store().intend_elsewhere(0, true);
+        let caller = sim.acquire_quietly("");
+        if sim.restarting() {
+            sim.store().kill_everybody();
+            pause_until(sim, 61);
+            refresh(sim, 1).reply_json(200, &tokens(2, 60));
+            return;
+        }
+        sim.at(92);
+        sim.expect_failed(caller, "store_locked");
+        sim.expect_no_call();
+    }
+
+    /// The process that sent the token was killed before it saved the answer: once more, after a
+    /// moment, and if that is refused a person is asked.
+    what_a_dead_process_sent_is_tried_once_more_host_228_host_227(sim = over()) {
+        sim.store().intend_elsewhere(0, false);
+        let caller = sim.acquire("");
+        sim.expect_no_call();
+        pause_until(sim, 61);
+        refresh(sim, 1).reply_json(200, &tokens(2, 60));
+        assert_eq!(sim.expect_granted(caller).authorization(), "Bearer AT-CANARY-2");
+        assert_eq!(sim.store().intents(), 1, "the code's");
+    }
+
+    what_a_dead_process_sent_may_be_refused_host_228_host_225(sim = over()) {
+        sim.store().intend_elsewhere(0, false);
+        let quiet = sim.acquire_quietly("");
+        pause_until(sim, 61);
+        refresh(sim, 1).reply_json(400, &error("invalid_grant"));
+        sim.expect_failed(quiet, "reauthorization_required");
+        assert_eq!(sim.store().documents(RecordKind::Grant)[0]["rejected"], true);
+        // And a person is asked, once; the token is never sent again.
+        let asks = sim.at(80).acquire("");
+        discover(sim);
+        approve(sim).reply_json(200, &tokens(3, 60));
+        sim.expect_granted(asks);
+    }
+
+    /// Two processes have died of it: a third does not send it.
+    a_token_that_kills_is_not_sent_for_ever_host_228_step_16(sim = over()) {
+        sim.store().intend_elsewhere(0, false);
+        sim.store().intend_elsewhere(1, false);
+        let quiet = sim.acquire_quietly("");
+        sim.at(61);
+        sim.expect_failed(quiet, "reauthorization_required");
+        sim.expect_no_call();
+        assert_eq!(sim.store().documents(RecordKind::Grant)[0]["rejected"], true);
+        assert_eq!(sim.store().documents(RecordKind::Grant)[0]["refresh_token"], "RT-CANARY-1");
+    }
+
+    /// An outage during the recovery does not use it up.
+    an_outage_is_no_crash_ref_09_host_226(sim = over()) {
+        sim.store().intend_elsewhere(0, false);
+        let caller = sim.acquire_quietly("");
+        pause_until(sim, 61);
+        refresh(sim, 1).reply(503);
+        sim.expect_failed(caller, "transient");
+        let again = sim.at(80).acquire_quietly("");
+        pause_until(sim, 81);
+        refresh(sim, 1).reply_json(200, &tokens(2, 60));
+        sim.expect_granted(again);
+    }
+
+    /// A request that certainly brought nothing leaves no intent for others to stumble over.
+    an_intent_is_withdrawn_after_a_failure_ref_09(sim = over()) {
+        let caller = sim.acquire_quietly("");
+        refresh(sim, 1).reply(429);
+        if sim.restarting() {
+            return; // a restart has made the first sending an orphan
+        }
+        for second in [61, 65] {
+            sim.at(second);
+            refresh(sim, 1).reply(429);
+        }
+        sim.expect_failed(caller, "transient");
+        assert_eq!((sim.store().leases(), sim.store().intents()), (0, 1), "the code's intent");
+    }
+
+    /// While the store does not have what came, no other process may send the old token.
+    an_unsaved_rotation_keeps_its_intent_host_229(sim = over()) {
+        let caller = sim.acquire("");
+        let answer = refresh(sim, 1).hold();
+        sim.store().answer("swap", Some(Stored::Failed(Kind::StoreUnavailable)));
+        sim.reply_late(answer.1, 200, &tokens(2, 600));
+        sim.expect_granted(caller);
+        assert!(sim.unsaved(caller));
+        assert_eq!(sim.store().leases(), 0);
+        assert!(sim.store().intents() > 1, "not the code's alone");
+        sim.store().heal();
+        sim.at(95);
+        assert_eq!(sim.store().intents(), 1, "the code's intent");
+        assert_eq!(sim.store().documents(RecordKind::Grant)[0]["refresh_token"], "RT-CANARY-2");
+    }
+
+    a_store_without_locks_needs_a_switch_host_288(sim = over()) {
+        sim.store().answer("lease", Some(Stored::Failed(Kind::StoreLockUnsupported)));
+        let caller = sim.acquire_quietly("");
+        let failure = sim.expect_failed(caller, "store_lock_unsupported");
+        assert!(failure.to_string().contains("unlocked_refresh"), "{failure}");
+        sim.expect_no_call();
+        sim.new_process(|config| config.persistent(true).danger().allow_unlocked_refresh().done());
+        let caller = sim.acquire_quietly("");
+        refresh(sim, 1).reply_json(200, &tokens(2, 60));
+        sim.expect_granted(caller);
+        sim.expect_note("unlocked_refresh");
+    }
+
+    /// Without the store's word a refresh token is not spent: nothing is lost by waiting.
+    nothing_is_sent_without_an_intent_ref_17_host_280(sim = over()) {
+        for (operation, answer) in [
+            ("lease", Some(Stored::Failed(Kind::StoreUnavailable))),
+            ("intend", Some(Stored::Failed(Kind::StoreUnavailable))),
+        ] {
+            sim.store().answer(operation, answer);
+            let caller = sim.acquire_quietly("");
+            sim.expect_failed(caller, "store_unavailable");
+            sim.expect_no_call();
+            sim.expect_no_visit();
+            sim.store().heal();
+            assert_eq!(sim.store().leases(), 0, "{operation}");
+        }
+        sim.at(80).acquire_quietly("");
+        refresh(sim, 1).reply_json(200, &tokens(2, 60));
+    }
+
+    a_silent_store_ends_in_an_error_bind_09(sim = over()) {
+        let mut now = 60;
+        for operation in ["lease", "intend", "load"] {
+            let first = sim.acquire_quietly("");
+            let _ = first;
+            sim.store().answer(operation, None);
+            sim.store().lease_elsewhere(false);
+            now += 120;
+            let caller = sim.at(now).acquire_quietly("");
+            sim.restart();
+            now += 120;
+            sim.at(now);
+            let _ = caller;
+            sim.store().heal();
+        }
+        sim.expect_no_visit();
+    }
+
+    /// A lease that cannot be given back keeps nobody waiting here.
+    a_release_that_is_not_answered_settles_everybody_ref_05(sim = over()) {
+        for (answer, now) in
+            [(None, 100), (Some(Stored::Failed(Kind::StoreUnavailable)), 200)]
+        {
+            sim.store().answer("release", answer);
+            let caller = sim.at(now).acquire_quietly("");
+            let number = if now == 100 { 1 } else { 2 };
+            refresh(sim, number).reply_json(200, &tokens(number + 1, 60));
+            sim.expect_granted(caller);
+            sim.at(now + 31);
+            sim.store().heal();
+        }
+    }
+
+    a_restart_in_a_release_needs_none_ref_05(sim = over()) {
+        sim.store().answer("release", None);
+        let caller = sim.acquire_quietly("");
+        refresh(sim, 1).reply_json(200, &tokens(2, 60));
+        sim.expect_granted(caller);
+        sim.restart();
+        assert_eq!(sim.store().leases(), 0);
+    }
+
+    a_newer_format_ends_the_claim_bind_10_host_272(sim = over()) {
+        sim.store().lease_elsewhere(true);
+        let caller = sim.acquire_quietly("");
+        sim.store().change(RecordKind::Grant, |grant| grant["format"] = json!(999));
+        sim.store().lease_elsewhere(false);
+        sim.at(62);
+        sim.expect_failed(caller, "store_version");
+        sim.expect_no_call();
+        assert_eq!(sim.store().documents(RecordKind::Grant)[0]["format"], 999);
+    }
+
+    /// Two processes go on from one snapshot: the second does not send the code.
+    a_code_is_sent_by_one_process_tok_04_host_184(sim = kept()) {
+        let waiter = sim.acquire("");
+        discover(sim);
+        register(sim, "c1");
+        sim.store().answer("intend", Some(Stored::Standing { made_by_the_living: true }));
+        sim.expect_visit().arrive_with_code("");
+        sim.expect_no_call();
+        sim.expect_failed(waiter, "callback_used");
+    }
+
+    /// The copy that sent it is gone, and its answer with it.
+    a_code_is_sent_once_tok_04_host_184(sim = kept()) {
+        let waiter = sim.acquire("");
+        discover(sim);
+        register(sim, "c1");
+        sim.store().answer("intend", Some(Stored::Standing { made_by_the_living: false }));
+        sim.expect_visit().arrive_with_code("");
+        sim.expect_no_call();
+        sim.expect_failed(waiter, "outcome_unknown");
+    }
+
+    /// A store that is down stops no login.
+    a_code_is_sent_without_a_store_host_280(sim = kept()) {
+        let waiter = sim.acquire("");
+        discover(sim);
+        register(sim, "c1");
+        sim.store().answer("intend", None);
+        sim.expect_visit().arrive_with_code("");
+        sim.restart();
+        sim.expect_no_call();
+        sim.at(35);
+        exchange(sim).reply_json(200, &tokens(1, 60));
+        sim.expect_granted(waiter);
+        sim.expect_no_call();
+    }
+}
