@@ -49,6 +49,8 @@ pub enum Told {
         /// What its browser shows.
         page: Page,
     },
+    /// How a log-out ended, as far as it has; told once for each.
+    Forgotten(Forgotten),
     /// Stop this work: close the port, drop the request if it is not sent.
     Abandon(TicketId),
     /// What the session did and why: the log line, the trace, the proof of the table.
@@ -64,6 +66,29 @@ pub struct Settlement {
     pub outcome: Result<Arc<Granted>, Arc<Failure>>,
     /// The store refused the record: the grant lives in memory only (HOST-229).
     pub unsaved: bool,
+}
+
+/// How a log-out ended. What was held is dropped in any case, and never comes back.
+#[derive(Clone, Debug)]
+pub struct Forgotten {
+    /// Whether the authorization server has revoked the tokens (RFC 7009).
+    pub revoked: Revoked,
+    /// Why the store has not removed the tokens from the record; `None` if it has, or has none. It
+    /// is asked again while the process lives (REVK-05).
+    pub unremoved: Option<Kind>,
+}
+
+/// What the authorization server said to a log-out.
+#[derive(Clone, Debug)]
+pub enum Revoked {
+    /// There was nothing to revoke.
+    Nothing,
+    /// The server has no revocation endpoint: the tokens live on there until they expire.
+    NotOffered,
+    /// It has revoked every token, or did not know it (REVK-03).
+    Done,
+    /// It has not, or nobody knows: the tokens must be taken as valid (REVK-04).
+    Failed(Arc<Failure>),
 }
 
 /// A page for the person, and what to show beside it before it is opened (AUTHZ-14).
@@ -221,6 +246,8 @@ pub enum Purpose {
     CodeExchange,
     /// The refresh token for a token.
     Refresh,
+    /// Tokens given back.
+    Revocation,
 }
 
 impl Purpose {
@@ -234,6 +261,7 @@ impl Purpose {
             Self::Authorization => "authorization",
             Self::CodeExchange => "code_exchange",
             Self::Refresh => "refresh",
+            Self::Revocation => "revocation",
         }
     }
 }

@@ -99,9 +99,9 @@ pub enum Awaited {
     Store,
     /// A signature.
     Sign,
-    /// The end of a pause before a lease that others hold is asked for again.
-    Turn,
-    /// The end of a pause before the next attempt.
+    /// The end of a pause in which nothing is out.
+    Pause,
+    /// The end of a pause before the next attempt; the answer to the last one may still come.
     Backoff,
     /// A person, and then the callback.
     Person,

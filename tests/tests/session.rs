@@ -53,6 +53,8 @@ mod lanes;
 mod legacy;
 #[path = "session/limits.rs"]
 mod limits;
+#[path = "session/log_out.rs"]
+mod log_out;
 #[path = "session/login.rs"]
 mod login;
 #[path = "session/outages.rs"]

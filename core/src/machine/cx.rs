@@ -173,9 +173,9 @@ impl Cx<'_> {
         *self.holder.get_or_insert_with(|| Holder(self.draw.number()))
     }
 
-    /// Waits for its turn to ask for a lease again.
-    pub(crate) fn turn(&self, pause: Duration) -> Parked {
-        self.park(Awaited::Turn, None, pause, None)
+    /// Waits for time to pass while nothing is out.
+    pub(crate) fn pause(&self, pause: Duration) -> Parked {
+        self.park(Awaited::Pause, None, pause, None)
     }
 
     /// Waits for time to pass.

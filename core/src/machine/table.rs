@@ -59,7 +59,7 @@ impl SignalName {
             Awaited::Listen => &[Self::Bound, Self::Expired, Self::Resumed],
             Awaited::Store => &[Self::Stored, Self::Expired, Self::Resumed],
             Awaited::Sign => &[Self::Signed, Self::Expired, Self::Resumed],
-            Awaited::Turn => &[Self::Expired, Self::Resumed],
+            Awaited::Pause => &[Self::Expired, Self::Resumed],
             // The answer to an attempt that was given up may still come during the pause.
             Awaited::Backoff => &[Self::Reply, Self::Expired, Self::Resumed],
             // After a restart the listener is bound anew while the person is still away.
@@ -103,6 +103,8 @@ names! {
         Save,
         /// Gives the lease back.
         Release,
+        /// Gives tokens back to the server.
+        Revocation,
     }
 }
 
@@ -131,8 +133,8 @@ names! {
         Tokens,
         /// The store's word that the lease is ours.
         Lease,
-        /// Our turn to ask for the lease again.
-        Turn,
+        /// The end of a pause in which nothing is out.
+        Pause,
         /// The store's word that an intent is recorded.
         Recorded,
         /// The end of a pause before the next attempt.
@@ -141,6 +143,8 @@ names! {
         Durable,
         /// The store's word that the lease is given back.
         Released,
+        /// The answer of the revocation endpoint.
+        Revoked,
         /// The stage is over.
         Done,
         /// The stage, and its flow, failed.

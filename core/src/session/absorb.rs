@@ -17,6 +17,7 @@ use crate::session::{Now, Session};
 use crate::stage::claim::{Intended, Released};
 use crate::stage::discovery::{Found, Looked};
 use crate::stage::registration::Enrolled;
+use crate::stage::revocation::Given;
 use crate::stage::token::Minted;
 use crate::stage::vault::{Recalled, Write};
 use crate::wire::token::{ErrorCode, TokenRefusal, Tokens};
@@ -50,6 +51,10 @@ impl Session {
             }
             Brought::Intended(intended) => return self.intended(flow, intended, now),
             Brought::Released(Released) => flow.ground.kept = true,
+            Brought::Given(Given(result)) => {
+                flow.ground.kept = true;
+                self.given_back(flow, result);
+            }
             Brought::Approved(approved) => flow.ground.approved = Some(approved),
             Brought::Minted(Minted::Tokens(tokens)) => return self.minted(flow, &tokens, now),
             Brought::Minted(Minted::Refused(refusal)) => return self.refused(flow, *refusal, now),
@@ -85,12 +90,15 @@ impl Session {
         match flow.goal {
             Goal::Recall => {
                 self.body.memory.recall(found);
-                self.body.memory.forget_what_was_found();
+                self.forget_what_was_found(now);
             }
             Goal::Forget => {
                 self.body.memory.recall(found);
-                self.body.memory.forget_what_was_found();
-                flow.ground.minted = self.body.memory.to_forget.first().cloned();
+                self.forget_what_was_found(now);
+                // What is to be given back goes first.
+                if self.body.log_out.to_revoke.is_empty() {
+                    flow.ground.minted = self.body.memory.to_forget.first().cloned();
+                }
             }
             _ => self.looked(flow, found.grant, now),
         }

@@ -140,7 +140,8 @@ impl Session {
     }
 
     pub(super) fn publish(&mut self, now: &mut Now) {
-        self.body.memory.publish(&self.config, now.wall, now.mono);
+        let [chance] = now.draw.bytes();
+        self.body.memory.publish(&self.config, now.wall, now.mono, chance);
         self.body.memory.ahead_after = None;
         let published = self.body.memory.published.clone();
         now.out.told.push(Told::Publish(published));

@@ -14,6 +14,7 @@ use crate::stage::authorization::{self, Authorization};
 use crate::stage::claim::{self, Claim, Intent, Release};
 use crate::stage::discovery::{self, Discovery, Found, Looked};
 use crate::stage::registration::{self, Registration};
+use crate::stage::revocation::Revocation;
 use crate::stage::token::{self, Token};
 use crate::stage::vault::{Recall, Save, Write};
 
@@ -148,6 +149,10 @@ impl Session {
             Step::Release => {
                 let Goal::Release(lease) = &flow.goal else { return Err(fault(now)) };
                 Stage::Release(Release::new(lease.key.clone(), lease.withdraw.clone()))
+            }
+            Step::Revoke => {
+                let Goal::Revoke(ask) = &flow.goal else { return Err(fault(now)) };
+                Stage::Revocation(Revocation::new(ask.as_ref().clone()))
             }
             Step::Look => Stage::Recall(Recall::again(&held()?.value)),
             Step::Relist => {

@@ -18,6 +18,7 @@ use crate::stage::authorization::{Approved, Authorization};
 use crate::stage::claim::{Claim, Intended, Intent, Release, Released};
 use crate::stage::discovery::{Discovery, Found, Looked};
 use crate::stage::registration::{Enrolled, Redirected, Registration};
+use crate::stage::revocation::{self, Given, Revocation};
 use crate::stage::token::{Minted, Token};
 use crate::stage::vault::{Over, Recall, Recalled, Save, Saved, Write};
 use crate::time::{Awaited, Monotonic};
@@ -146,6 +147,8 @@ pub(crate) enum Goal {
     Release(Lease),
     /// The grant dropped, from the store too.
     Forget,
+    /// The tokens of a log-out given back to the server.
+    Revoke(Box<revocation::Ask>),
 }
 
 /// A lease to be given back.
@@ -282,6 +285,7 @@ stages! {
     Claim brings Option<Held<Grant>> as Claimed;
     Intent brings Intended as Intended;
     Release brings Released as Released;
+    Revocation brings Given as Given;
     Token brings Minted as Minted;
     Save brings Saved as Saved;
 }
@@ -306,4 +310,15 @@ pub(crate) struct Late {
     /// How many logins and access tokens there had been when it was given up.
     pub(crate) logins: u64,
     pub(crate) epoch: u64,
+    /// There was a log-out since. What comes is given back, if the server takes it (HOST-242).
+    pub(crate) forgotten: Option<Farewell>,
+}
+
+/// How the tokens of a grant are given back.
+#[derive(Clone, Debug)]
+pub(crate) enum Farewell {
+    /// Like this.
+    Ask(Box<revocation::Ask>),
+    /// The server does not take them.
+    NotOffered,
 }

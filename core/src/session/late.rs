@@ -1,10 +1,10 @@
 //! Answers to token requests that had been given up: their tokens are not lost (TOK-04, HOST-241).
 
-use crate::effect::{Purpose, Reply, TicketId, Told};
+use crate::effect::{Purpose, Reply, Stored, TicketId, Told};
 use crate::machine::Signal;
 use crate::note::Note;
-use crate::record::{Grant, Held};
-use crate::session::lanes::{self, Flow, Goal, Lane, Late, Stage};
+use crate::record::{Document, Grant, Held};
+use crate::session::lanes::{self, Flow, Goal, Lane, Late, Lease, Stage};
 use crate::session::memory::fill;
 use crate::session::{Now, Session};
 use crate::stage::vault::Over;
@@ -36,7 +36,9 @@ impl Session {
             }
             let binding = self.binding(flow);
             let logins = self.body.memory.logins;
-            self.late.push(lanes::Late { ticket, purpose, template, binding, logins, epoch });
+            let forgotten = None;
+            let late = lanes::Late { ticket, purpose, template, binding, logins, epoch, forgotten };
+            self.late.push(late);
         }
     }
 
@@ -50,8 +52,14 @@ impl Session {
     pub(super) fn late(&mut self, ticket: TicketId, signal: Signal, now: &mut Now) {
         let at = self.late.iter().position(|late| late.ticket == ticket);
         let Some(late) = at.map(|at| self.late.remove(at)) else {
-            return now.note(Note::Late { kept: false });
+            return self.late_word(&signal, now);
         };
+        if let Some(farewell) = &late.forgotten {
+            if let Some(grant) = self.came_late(&late, &signal, now) {
+                self.body.log_out.give_back(farewell, &grant);
+            }
+            return now.note(Note::Late { kept: false });
+        }
         // The refresh it belongs to is still being tried: it ends with this answer, if the answer
         // brought something. An error may be about a token that the attempt after it replaces.
         let tried = |flow: &mut Flow| {
@@ -70,6 +78,20 @@ impl Session {
         }
         let kept = self.adopt_late(late, &signal, now);
         now.note(Note::Late { kept });
+    }
+
+    /// The answer to work that nobody waits for any more. A lease that came too late is given back.
+    fn late_word(&mut self, signal: &Signal, now: &mut Now) {
+        let key = self.body.memory.grant.as_ref().map(|held| held.value.key());
+        match (signal, key) {
+            (Signal::Stored(Stored::Leased), Some(key)) if self.body.machine.is_none() => {
+                let lease = Lease { key, withdraw: None };
+                self.launch(Lane::Machine, Flow::new(Goal::Release(lease)), now);
+            }
+            (Signal::Stored(Stored::Released), _) => return,
+            _ => {}
+        }
+        now.note(Note::Late { kept: false });
     }
 
     /// Whether a grant that is held is newer than what the answer to this request could bring. A

@@ -7,6 +7,7 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::failure::Kind;
 use crate::granted::{Area, Granted, Life};
 use crate::input::Epoch;
 use crate::record::{Binding, Class, Client, Document, Grant, Held, Way};
@@ -42,6 +43,9 @@ pub(crate) struct Memory {
     pub(crate) epoch: u64,
     /// When the published token ends by the monotonic clock.
     pub(crate) ends: Option<Monotonic>,
+    /// What chance has to say about refreshing ahead of the published token's end.
+    #[serde(default)]
+    pub(crate) chance: u8,
     /// When the last refresh ended.
     pub(crate) refreshed: Option<Monotonic>,
     /// No refresh ahead of time before this.
@@ -71,6 +75,9 @@ pub(crate) struct Memory {
     /// No further attempt at it before this.
     #[serde(default)]
     pub(crate) forget_after: Option<Monotonic>,
+    /// Why the store would not.
+    #[serde(skip)]
+    pub(crate) unforgotten: Option<Kind>,
     /// The emptied record, from whose generation the next login goes on.
     #[serde(default)]
     pub(crate) emptied: Option<Held<Grant>>,
@@ -189,15 +196,6 @@ impl Memory {
         }
         self.emptied = Some(held);
         self.forget_after = None;
-    }
-
-    /// A log-out that came before the store was read is about what is found there.
-    pub(crate) fn forget_what_was_found(&mut self) {
-        if core::mem::take(&mut self.forget_found)
-            && let Some(held) = self.grant.take()
-        {
-            self.must_forget(super::saving::emptied(held), false);
-        }
     }
 
     pub(crate) fn postpone_forget(&mut self, now: Monotonic) {
@@ -332,8 +330,15 @@ impl Memory {
     }
 
     /// Publishes the held grant's access token under a new epoch.
-    pub(crate) fn publish(&mut self, config: &Config, wall: Timestamp, mono: Monotonic) {
+    pub(crate) fn publish(
+        &mut self,
+        config: &Config,
+        wall: Timestamp,
+        mono: Monotonic,
+        chance: u8,
+    ) {
         self.epoch = self.epoch.saturating_add(1);
+        self.chance = chance;
         self.ends = self.grant.as_ref().and_then(|held| end(&held.value, wall, mono));
         self.republish(config);
     }
@@ -353,11 +358,9 @@ impl Memory {
         let mut header = HeaderValue::try_from(text).ok()?;
         header.set_sensitive(true);
         let life = match (self.ends, grant.lifetime) {
-            (Some(mono), Some(lifetime)) => Life::Until {
-                wall: grant.expires,
-                mono,
-                ahead: AHEAD.min(Duration::from_secs(lifetime) / 4),
-            },
+            (Some(mono), Some(lifetime)) => {
+                Life::Until { wall: grant.expires, mono, ahead: ahead(lifetime, self.chance) }
+            }
             _ => Life::Unknown,
         };
         Some(Granted {
@@ -372,6 +375,14 @@ impl Memory {
             retired: self.useless == Some(Epoch(self.epoch)),
         })
     }
+}
+
+/// How long before its end a token of this lifetime in seconds is renewed: at most [`AHEAD`] and a
+/// quarter of its life, and by chance up to a quarter less, so that the processes that share a grant
+/// do not all ask for its lease at one moment.
+fn ahead(lifetime: u64, chance: u8) -> Duration {
+    let most = AHEAD.min(Duration::from_secs(lifetime) / 4);
+    most.saturating_sub(most.saturating_mul(u32::from(chance)) / 1024)
 }
 
 /// When a grant's token ends by the monotonic clock, judged now by the wall clock.

@@ -10,6 +10,7 @@
 //! | `settle`, `refusal`, `waiters` | who waits for what, and what a refusal makes of it |
 //! | `lanes`, `flow`, `absorb`, `ending` | flows: their shape, their run, what they bring, how they end |
 //! | `memory`, `saving`, `late` | what is held, what is written, what comes too late |
+//! | `log_out` | what is dropped, given back and removed |
 //! | `scopes`, `history` | what a person is asked for, and how often |
 //! | `snapshot` | stopping and going on |
 
@@ -19,6 +20,7 @@ mod flow;
 mod history;
 pub(crate) mod lanes;
 mod late;
+mod log_out;
 mod memory;
 pub(crate) mod plan;
 mod refusal;
@@ -40,8 +42,7 @@ use crate::input::{Acquire, Answer, ArrivalId, Arrived, Callback, Input};
 use crate::input::{Value, WaiterId, is_refusal};
 use crate::machine::Signal;
 use crate::note::Note;
-use crate::session::lanes::{Cause, Flow, Goal, Lane, Stage};
-use crate::session::saving::emptied;
+use crate::session::lanes::{Cause, Flow, Lane, Stage};
 use crate::session::snapshot::Body;
 use crate::session::waiters::{Waiting, Want};
 use crate::time::{Awaited, Deadline, Monotonic, Timestamp};
@@ -319,40 +320,6 @@ impl Session {
             flow.orphaned = true;
         }
         self.refuse(waiter, Failure::new(Kind::Cancelled, "HOST-195"), now);
-    }
-
-    /// Log-out: nothing that is still out can bring the grant back (HOST-242).
-    fn forget(&mut self, now: &mut Now) {
-        // Whatever may be in the store by now, or get there yet.
-        let mut lost = Vec::new();
-        for lane in [Lane::Person, Lane::Machine] {
-            // A log-out that is under way goes on, and so does what gives a lease back.
-            let other = |flow: &mut Flow| !matches!(flow.goal, Goal::Forget | Goal::Release(_));
-            if let Some(flow) = self.lane(lane).take_if(other) {
-                lost.extend(flow.grants());
-                let failure = Failure::new(Kind::Cancelled, "HOST-242");
-                self.end(lane, flow, Err(failure), now);
-            }
-        }
-        self.late.clear();
-        let memory = &mut self.body.memory;
-        let had = memory.published.take().is_some();
-        lost.extend(memory.grant.take());
-        memory.unsaved = false;
-        if had {
-            now.out.told.push(Told::Publish(None));
-        }
-        // What the store has is dropped too, even if nobody has read it yet.
-        if self.config.persistent {
-            let forgets = |flow: &Flow| matches!(flow.goal, Goal::Forget);
-            let under_way = self.body.machine.as_ref().is_some_and(forgets);
-            for held in lost {
-                memory.must_forget(emptied(held), under_way);
-            }
-            memory.forget_found |= !memory.recalled;
-            memory.forget_after = None;
-            self.forget_again(now);
-        }
     }
 
     /// Gives every flow whose deadline has come its signal.

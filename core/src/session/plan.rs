@@ -36,6 +36,8 @@ pub(crate) enum Step {
     Keep,
     /// Give the lease back.
     Release,
+    /// Give the tokens back.
+    Revoke,
     /// The flow is over.
     End,
 }
@@ -45,7 +47,8 @@ pub(crate) enum Step {
 pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool, shared: bool) -> Step {
     match goal {
         Goal::Release(_) if !ground.kept => Step::Release,
-        Goal::Release(_) => Step::End,
+        Goal::Revoke(_) if !ground.kept => Step::Revoke,
+        Goal::Release(_) | Goal::Revoke(_) => Step::End,
         Goal::Recall if !ground.looked => Step::Recall,
         Goal::Keep(_) if !ground.kept => Step::Keep,
         Goal::Forget if !ground.looked => Step::Recall,

@@ -59,6 +59,9 @@ impl Session {
     pub(super) fn saved(&mut self, flow: &mut Flow, saved: Saved) {
         // What a newer version has written is not ours to empty.
         let forgets = matches!(flow.goal, Goal::Forget);
+        if forgets {
+            self.body.memory.unforgotten = saved.refused;
+        }
         if saved.refused.is_some_and(|kind| !(forgets && kind == Kind::StoreVersion)) {
             flow.ground.unsaved = true;
         }
@@ -172,18 +175,6 @@ impl Session {
         self.launch(Lane::Machine, flow, now);
     }
 
-    /// A log-out is tried until it has reached the store.
-    pub(super) fn forget_again(&mut self, now: &mut Now) {
-        let memory = &mut self.body.memory;
-        if self.body.machine.is_none() && memory.to_be_forgotten(now.mono) {
-            memory.postpone_forget(now.mono);
-            let mut flow = Flow::new(Goal::Forget);
-            flow.ground.minted = memory.to_forget.first().cloned();
-            flow.ground.looked = flow.ground.minted.is_some();
-            self.launch(Lane::Machine, flow, now);
-        }
-    }
-
     /// A record that the store refused is offered to it again while the process lives (HOST-229).
     pub(super) fn save_again(&mut self, now: &mut Now) {
         let memory = &mut self.body.memory;
@@ -203,12 +194,4 @@ impl Session {
 pub(super) fn alike(held: &Held<Grant>, other: &Held<Grant>) -> bool {
     held.value.access_token == other.value.access_token
         && held.value.refresh_token == other.value.refresh_token
-}
-
-/// A grant without its tokens, as it is kept after a log-out.
-pub(super) fn emptied(mut held: Held<Grant>) -> Held<Grant> {
-    held.value.access_token = None;
-    held.value.refresh_token = None;
-    held.value.rejected = true;
-    held
 }

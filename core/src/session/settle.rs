@@ -59,9 +59,11 @@ impl Session {
                 }
             }
         }
+        self.give_back(now);
         self.forget_again(now);
         self.save_again(now);
         self.refresh_ahead(now);
+        self.tell_forgotten(now);
     }
 
     pub(super) const fn free(&self, lane: Lane) -> bool {

@@ -16,6 +16,7 @@ use crate::record::Document;
 use crate::secret::Secret;
 use crate::session::history::History;
 use crate::session::lanes::{Flow, Lane};
+use crate::session::log_out::LogOut;
 use crate::session::memory::Memory;
 use crate::session::{Env, Session};
 use crate::time::{Monotonic, Timestamp};
@@ -37,6 +38,8 @@ pub(crate) struct Body {
     pub(crate) marks: Vec<u64>,
     pub(crate) memory: Memory,
     pub(crate) history: History,
+    #[serde(default)]
+    pub(crate) log_out: LogOut,
     pub(crate) machine: Option<Flow>,
     pub(crate) person: Option<Flow>,
     #[serde(with = "spent_states")]
@@ -53,6 +56,7 @@ impl Body {
             marks: Vec::with_capacity(MOST_MARKS),
             memory: Memory::default(),
             history: History::default(),
+            log_out: LogOut::default(),
             machine: None,
             person: None,
             spent: Vec::new(),

@@ -75,7 +75,7 @@ impl Claim {
             return Err(Failure::new(Kind::StoreLocked, "HOST-238"));
         }
         self.phase = Phase::Pause;
-        let parked = cx.turn(pause);
+        let parked = cx.pause(pause);
         Ok(Turn::Wait(self, parked))
     }
 
@@ -124,16 +124,16 @@ impl Machine for Claim {
         purpose: "gets the lease of a grant's record, and reads it once more",
         states: &[
             State { name: At::Lease, awaits: Awaited::Store },
-            State { name: At::Turn, awaits: Awaited::Turn },
+            State { name: At::Pause, awaits: Awaited::Pause },
             State { name: At::Grant, awaits: Awaited::Store },
         ],
         rows: &[
-            Row { from: At::Start, on: On::Begin, targets: &[At::Lease, At::Turn, At::Failed] },
-            Row { from: At::Lease, on: On::Stored, targets: &[At::Turn, At::Grant, At::Failed] },
+            Row { from: At::Start, on: On::Begin, targets: &[At::Lease, At::Pause, At::Failed] },
+            Row { from: At::Lease, on: On::Stored, targets: &[At::Pause, At::Grant, At::Failed] },
             Row { from: At::Lease, on: On::Expired, targets: &[At::Failed] },
             Row { from: At::Lease, on: On::Resumed, targets: &[At::Lease] },
-            Row { from: At::Turn, on: On::Expired, targets: &[At::Lease] },
-            Row { from: At::Turn, on: On::Resumed, targets: &[At::Lease] },
+            Row { from: At::Pause, on: On::Expired, targets: &[At::Lease] },
+            Row { from: At::Pause, on: On::Resumed, targets: &[At::Lease] },
             Row { from: At::Grant, on: On::Stored, targets: &[At::Done, At::Failed] },
             Row { from: At::Grant, on: On::Expired, targets: &[At::Failed] },
             Row { from: At::Grant, on: On::Resumed, targets: &[At::Lease] },
@@ -144,7 +144,7 @@ impl Machine for Claim {
         match self.phase {
             Phase::Start | Phase::Elsewhere => At::Start,
             Phase::Lease => At::Lease,
-            Phase::Pause => At::Turn,
+            Phase::Pause => At::Pause,
             Phase::Grant => At::Grant,
         }
     }
@@ -212,7 +212,7 @@ impl Intent {
             Spend::Refresh { attempt, .. } if *attempt == 0 => {
                 *attempt = 1;
                 self.phase = Sending::Pause;
-                let parked = cx.turn(RECOVERY_PAUSE);
+                let parked = cx.pause(RECOVERY_PAUSE);
                 Turn::Wait(self, parked)
             }
             _ => Turn::Done(Intended::Exhausted),
@@ -250,15 +250,15 @@ impl Machine for Intent {
         purpose: "records that a one-time credential is about to be sent",
         states: &[
             State { name: At::Recorded, awaits: Awaited::Store },
-            State { name: At::Turn, awaits: Awaited::Turn },
+            State { name: At::Pause, awaits: Awaited::Pause },
         ],
         rows: &[
             Row { from: At::Start, on: On::Begin, targets: &[At::Recorded] },
-            Row { from: At::Recorded, on: On::Stored, targets: &[At::Turn, At::Done, At::Failed] },
+            Row { from: At::Recorded, on: On::Stored, targets: &[At::Pause, At::Done, At::Failed] },
             Row { from: At::Recorded, on: On::Expired, targets: &[At::Done, At::Failed] },
             Row { from: At::Recorded, on: On::Resumed, targets: &[At::Recorded, At::Done] },
-            Row { from: At::Turn, on: On::Expired, targets: &[At::Recorded] },
-            Row { from: At::Turn, on: On::Resumed, targets: &[At::Done] },
+            Row { from: At::Pause, on: On::Expired, targets: &[At::Recorded] },
+            Row { from: At::Pause, on: On::Resumed, targets: &[At::Done] },
         ],
     };
 
@@ -266,7 +266,7 @@ impl Machine for Intent {
         match self.phase {
             Sending::Start => At::Start,
             Sending::Recorded => At::Recorded,
-            Sending::Pause => At::Turn,
+            Sending::Pause => At::Pause,
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod authorization;
 pub(crate) mod claim;
 pub(crate) mod discovery;
 pub(crate) mod registration;
+pub(crate) mod revocation;
 pub(crate) mod token;
 pub(crate) mod vault;
 
@@ -23,6 +24,7 @@ pub(crate) const TABLES: &[&Table] = &[
     token::Token::TABLE,
     vault::Save::TABLE,
     claim::Release::TABLE,
+    revocation::Revocation::TABLE,
 ];
 
 /// The order of the stages in each flow, where nothing goes wrong and there is a store.
@@ -49,4 +51,5 @@ pub(crate) const FLOWS: &[(&str, &[MachineName])] = &[
             MachineName::Release,
         ],
     ),
+    ("log-out", &[MachineName::Revocation, MachineName::Save]),
 ];

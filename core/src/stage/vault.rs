@@ -248,6 +248,8 @@ impl Write {
                 match (record::read::<Grant>(&record.bytes, &key), over) {
                     (Err(Kind::StoreVersion), _) => Meeting::Leave(Kind::StoreVersion),
                     (_, Over::Anything) => Meeting::Over,
+                    // An older copy that somebody put back (HOST-291).
+                    _ if generation < held.generation => Meeting::Over,
                     (Err(kind), Over::Spent(_)) => Meeting::Leave(kind),
                     (Ok(theirs), Over::Spent(spent)) => {
                         let token = &theirs.refresh_token;

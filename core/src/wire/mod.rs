@@ -14,6 +14,7 @@
 //! | [`client_document`] | a client document | the same, checked |
 //! | [`authorize`], [`pkce`] | the authorization URL | the callback |
 //! | [`token`], [`client_auth`] | token requests | tokens or the refusal |
+//! | [`revocation`] | revocation requests | whether it is done |
 //! | [`url`], [`redirect`] | | URLs of servers, of the person, of redirects |
 
 pub mod authorize;
@@ -31,6 +32,7 @@ pub mod redirect;
 pub mod registration;
 mod resource_metadata;
 pub mod retry_after;
+pub mod revocation;
 mod server_metadata;
 pub mod token;
 pub mod url;

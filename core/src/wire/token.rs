@@ -184,6 +184,7 @@ error_codes! {
     InvalidClient "invalid_client" ClientRejected "The client is unknown or proved nothing.";
     InvalidGrant "invalid_grant" GrantRejected "The code or refresh token is refused for good.";
     UnauthorizedClient "unauthorized_client" ClientRejected "The client may not use this grant.";
+    UnsupportedTokenType "unsupported_token_type" ServerError "Such a token cannot be revoked.";
     UnsupportedGrantType "unsupported_grant_type" ServerError "The grant is not supported.";
     InvalidScope "invalid_scope" ServerError "A scope is unknown or too much.";
     InvalidTarget "invalid_target" ServerError "The resource is unknown (RES-09).";
@@ -231,11 +232,22 @@ pub fn read_tokens(
         200 => read_success(response.body(), rules),
         // Not what the RFC says, but the code is spent and the tokens are there.
         201 if !rules.strict => read_success(response.body(), rules),
-        304 => Err(invalid("HOST-057").into()),
-        300..=399 => Err(Failure::new(Kind::RedirectRefused, "TOK-05").into()),
-        408 | 429 | 500..=599 => Err(read_outage(response, status, rules)),
-        400..=499 => Err(read_error(response.body(), status, rules)),
-        _ => Err(invalid("TOK-06").into()),
+        _ => Err(read_refusal(response, status, rules)),
+    }
+}
+
+/// Reads an answer that grants nothing, by its status.
+pub(super) fn read_refusal(
+    response: &Response<Vec<u8>>,
+    status: u16,
+    rules: &TokenRules<'_>,
+) -> TokenRefusal {
+    match status {
+        304 => invalid("HOST-057").into(),
+        300..=399 => Failure::new(Kind::RedirectRefused, "TOK-05").into(),
+        408 | 429 | 500..=599 => read_outage(response, status, rules),
+        400..=499 => read_error(response.body(), status, rules),
+        _ => invalid("TOK-06").into(),
     }
 }
 

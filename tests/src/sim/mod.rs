@@ -13,8 +13,8 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode};
 use mcp_authz_core::config::Builder;
 use mcp_authz_core::effect::{
-    Bound, Call, Listen, Page, RecordKind, Reply, Settlement, StoreOp, StoreRequest, Stored,
-    Ticket, TicketId, Told, Visit, Work,
+    Bound, Call, Forgotten, Listen, Page, RecordKind, Reply, Settlement, StoreOp, StoreRequest,
+    Stored, Ticket, TicketId, Told, Visit, Work,
 };
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Misuse;
@@ -60,6 +60,7 @@ pub struct Sim {
     next_arrival: u64,
     notes: Vec<Note>,
     requests: Vec<String>,
+    forgotten: Vec<Forgotten>,
     delaying: Option<RecordKind>,
     delayed: VecDeque<(StoreRequest, Ticket<Stored>)>,
 }
@@ -126,6 +127,7 @@ impl Sim {
             next_arrival: 1,
             notes: Vec::new(),
             requests: Vec::new(),
+            forgotten: Vec::new(),
             delaying: None,
             delayed: VecDeque::new(),
         }
@@ -194,6 +196,12 @@ impl Sim {
     #[must_use]
     pub fn requests(&self) -> &[String] {
         &self.requests
+    }
+
+    /// How the log-outs ended, the last one last.
+    #[must_use]
+    pub fn forgotten(&self) -> &[Forgotten] {
+        &self.forgotten
     }
 
     /// The published grant.
@@ -328,6 +336,7 @@ impl Sim {
                 assert!(!matches!(note, Note::Fault(_)), "the machine reports a bug: {note}");
                 self.notes.push(note);
             }
+            Told::Forgotten(forgotten) => self.forgotten.push(forgotten),
             other => unreachable!("an effect the simulator does not know: {other:?}"),
         }
     }
@@ -405,7 +414,7 @@ impl Sim {
     fn next_call(&mut self) -> Option<Call> {
         while self.restarts && self.calls.is_empty() {
             let deadline = self.session.deadline()?;
-            if !matches!(deadline.reason, Awaited::Backoff | Awaited::Turn) {
+            if !matches!(deadline.reason, Awaited::Backoff | Awaited::Pause) {
                 return None;
             }
             // No restart between this sending and its answer, or there would never be one.

@@ -207,6 +207,17 @@ impl Store {
         }
     }
 
+    /// Every record, as a backup takes it.
+    #[must_use]
+    pub fn backup(&self) -> BTreeMap<Key, Record> {
+        self.records.clone()
+    }
+
+    /// Somebody puts a backup back; what came since is gone.
+    pub fn put_back(&mut self, backup: BTreeMap<Key, Record>) {
+        self.records = backup;
+    }
+
     /// Replaces the bytes of every record of a kind.
     pub fn damage(&mut self, kind: RecordKind, bytes: &[u8]) {
         for (_, record) in self.records.iter_mut().filter(|(key, _)| key.kind == kind) {

@@ -212,6 +212,35 @@ scripts! {
         assert_eq!(sim.store().documents(RecordKind::Grant)[0]["refresh_token"], "RT-CANARY-2");
     }
 
+    /// A backup is put back while a process holds what came after it.
+    an_older_copy_is_written_over_host_291(sim = kept()) {
+        logged_in(sim, &tokens(1, 60));
+        let backup = sim.store().backup();
+        sim.at(60).acquire("");
+        refresh(sim, 1).reply_json(200, &tokens(2, 60));
+        sim.store().put_back(backup);
+        let caller = sim.at(125).acquire("");
+        refresh(sim, 2).reply_json(200, &tokens(3, 600));
+        assert_eq!(sim.expect_granted(caller).authorization(), "Bearer AT-CANARY-3");
+        assert!(!sim.unsaved(caller));
+        assert_eq!(sim.store().documents(RecordKind::Grant)[0]["refresh_token"], "RT-CANARY-3");
+    }
+
+    /// The store is wiped while two processes hold the grant: the one that saves it first is
+    /// recognised by the other, although the record is new.
+    a_wiped_store_is_filled_again_host_291(sim = kept()) {
+        logged_in(sim, &tokens(1, 60));
+        sim.at(60).acquire("");
+        refresh(sim, 1).reply_json(200, &tokens(2, 60));
+        sim.store().put_back(std::collections::BTreeMap::new());
+        let caller = sim.at(125).acquire("");
+        refresh(sim, 2).reply_json(200, &tokens(3, 60));
+        sim.expect_granted(caller);
+        let backup = sim.store().backup();
+        let grant = backup.iter().find(|(key, _)| key.kind == RecordKind::Grant);
+        assert!(grant.unwrap().1.generation > 2, "above what anybody holds");
+    }
+
     a_store_without_locks_needs_a_switch_host_288(sim = over()) {
         sim.store().answer("lease", Some(Stored::Failed(Kind::StoreLockUnsupported)));
         let caller = sim.acquire_quietly("");

@@ -167,6 +167,6 @@ pub fn at(number: u32) -> String {
     format!("AT-CANARY-{number}")
 }
 
-fn held(answer: &Value) -> String {
+pub fn held(answer: &Value) -> String {
     answer["access_token"].as_str().unwrap_or_default().to_owned()
 }

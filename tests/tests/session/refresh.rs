@@ -111,7 +111,8 @@ scripts! {
         let early = sim.acquire("");
         sim.expect_granted(early);
         sim.expect_no_call();
-        sim.at(3571);
+        // Somewhere in a quarter of that time, by chance, so that not every process asks at once.
+        sim.at(3578);
         let meanwhile = sim.acquire("");
         assert_eq!(sim.expect_granted(meanwhile).authorization(), "Bearer AT-CANARY-1");
         let call = refresh(sim, 1);
@@ -128,14 +129,14 @@ scripts! {
         sim.at(29);
         sim.acquire("");
         sim.expect_no_call();
-        sim.at(31);
+        sim.at(33);
         sim.acquire("");
         refresh(sim, 1).reply_json(200, &tokens(2, 40));
     }
 
     a_failed_refresh_ahead_only_moves_its_next_attempt_ref_07_ref_09(sim = by_hand()) {
         logged_in(sim, &tokens(1, 3600));
-        sim.at(3571);
+        sim.at(3578);
         let before = sim.acquire("");
         sim.expect_granted(before);
         refresh(sim, 1).respond(503, &[("retry-after", "100")], b"");

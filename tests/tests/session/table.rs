@@ -31,6 +31,7 @@ pub fn scripts() -> impl Iterator<Item = Script> {
         crate::restart::ALL,
         crate::vault::ALL,
         crate::claims::ALL,
+        crate::log_out::ALL,
         crate::races::ALL,
         crate::refusals::ALL,
         crate::stepup::ALL,

@@ -1,0 +1,226 @@
+//! Log-out: what is held is dropped at once, given back to the server if it takes it, and removed
+//! from the store; whoever logs out hears how far it came (REVK, HOST-242).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Forgotten, Revoked, Told};
+use crate::failure::{Failure, Kind};
+use crate::record::{Grant, Held};
+use crate::session::lanes::{Farewell, Flow, Goal, Lane};
+use crate::session::{Now, Session};
+use crate::stage::revocation::{self, Ask};
+use crate::wire::client_auth::Credentials;
+
+/// How far the log-outs are that have not been told of yet.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct LogOut {
+    /// There is one to be told of.
+    asked: bool,
+    /// The tokens that go to the server, in this order; the first may be under way.
+    pub(crate) to_revoke: Vec<Ask>,
+    not_offered: bool,
+    done: bool,
+    failed: Option<Kind>,
+    #[serde(skip)]
+    said: Option<Arc<Failure>>,
+}
+
+impl LogOut {
+    /// Notes that the tokens of a grant are to be given back, once.
+    pub(crate) fn give_back(&mut self, farewell: &Farewell, grant: &Grant) {
+        if grant.access_token.is_none() && grant.refresh_token.is_none() {
+            return;
+        }
+        match farewell {
+            Farewell::NotOffered => self.not_offered = true,
+            Farewell::Ask(ask) => {
+                let ask = ask.for_tokens_of(grant);
+                let same = |other: &Ask| {
+                    other.refresh_token == ask.refresh_token
+                        && other.access_token == ask.access_token
+                };
+                if !self.to_revoke.iter().any(same) {
+                    self.to_revoke.push(ask);
+                }
+            }
+        }
+    }
+
+    fn revoked(&mut self) -> Revoked {
+        let unsaid = || self.failed.map(|kind| Arc::new(Failure::new(kind, "REVK-04")));
+        match self.said.take().or_else(unsaid) {
+            Some(failure) => Revoked::Failed(failure),
+            None if self.not_offered => Revoked::NotOffered,
+            None if self.done => Revoked::Done,
+            None => Revoked::Nothing,
+        }
+    }
+}
+
+impl Session {
+    /// Log-out: nothing that is still out can bring the grant back (HOST-242).
+    pub(super) fn forget(&mut self, now: &mut Now) {
+        self.body.log_out.asked = true;
+        self.part_with_the_held(now);
+        // Whatever may be in the store by now, or get there yet.
+        let mut lost = Vec::new();
+        for lane in [Lane::Person, Lane::Machine] {
+            // A log-out that is under way goes on, and so does what gives a lease back.
+            let other = |flow: &mut Flow| {
+                !matches!(flow.goal, Goal::Forget | Goal::Release(_) | Goal::Revoke(_))
+            };
+            if let Some(flow) = self.lane(lane).take_if(other) {
+                lost.extend(flow.grants());
+                self.part_with(&flow, now);
+                let failure = Failure::new(Kind::Cancelled, "HOST-242");
+                self.end(lane, flow, Err(failure), now);
+            }
+        }
+        let forgets = |flow: &Flow| matches!(flow.goal, Goal::Forget);
+        let under_way = self.body.machine.as_ref().is_some_and(forgets);
+        let memory = &mut self.body.memory;
+        let had = memory.published.take().is_some();
+        lost.extend(memory.grant.take());
+        memory.unsaved = false;
+        if had {
+            now.out.told.push(Told::Publish(None));
+        }
+        // What the store has is dropped too, even if nobody has read it yet.
+        if self.config.persistent {
+            for held in lost {
+                memory.must_forget(emptied(held), under_way);
+            }
+            memory.forget_found |= !memory.recalled;
+            memory.forget_after = None;
+        }
+    }
+
+    /// How the tokens of a grant are given back.
+    fn farewell(&self, grant: &Grant, credentials: Option<Credentials>) -> Farewell {
+        match (grant.revocation_endpoint.clone(), credentials) {
+            (Some(endpoint), Some(credentials)) => Farewell::Ask(Box::new(revocation::Ask {
+                endpoint,
+                credentials,
+                refresh_token: None,
+                access_token: None,
+            })),
+            _ => Farewell::NotOffered,
+        }
+    }
+
+    fn part_with_the_held(&mut self, now: &Now) {
+        let memory = &self.body.memory;
+        let credentials = memory.credentials(&self.config, now.wall);
+        if let Some(grant) = memory.grant.as_ref().map(|held| held.value.clone()) {
+            let farewell = self.farewell(&grant, credentials.clone());
+            self.body.log_out.give_back(&farewell, &grant);
+            for late in &mut self.late {
+                late.forgotten.get_or_insert_with(|| farewell.clone());
+            }
+        } else {
+            // Of a login that was given up; nobody holds its client any more.
+            for late in &mut self.late {
+                late.forgotten.get_or_insert(Farewell::NotOffered);
+            }
+        }
+    }
+
+    /// What a flow has brought is given back, and so is what its answer brings yet.
+    fn part_with(&mut self, flow: &Flow, now: &mut Now) {
+        let enrolled = flow.ground.enrolled.as_ref().map(|it| it.credentials.clone());
+        let credentials = enrolled.or_else(|| self.body.memory.credentials(&self.config, now.wall));
+        for held in flow.grants() {
+            let farewell = self.farewell(&held.value, credentials.clone());
+            self.body.log_out.give_back(&farewell, &held.value);
+        }
+        let Some(template) = self.template(flow) else { return };
+        let farewell = self.farewell(&template, credentials);
+        let ticket = flow.parking.as_ref().and_then(|parking| parking.ticket);
+        if let Some(ticket) = ticket {
+            self.await_late(flow, ticket, self.body.memory.epoch);
+            if let Some(late) = self.late.iter_mut().find(|late| late.ticket == ticket) {
+                late.forgotten = Some(farewell);
+            }
+        }
+    }
+
+    /// A log-out that came before the store was read is about what is found there.
+    pub(super) fn forget_what_was_found(&mut self, now: &Now) {
+        if core::mem::take(&mut self.body.memory.forget_found) {
+            self.part_with_the_held(now);
+            if let Some(held) = self.body.memory.grant.take() {
+                self.body.memory.must_forget(emptied(held), false);
+                self.body.memory.forget_after = None;
+            }
+        }
+    }
+
+    /// Gives the next tokens back to the server. The record is removed after that, whatever the
+    /// server says (REVK-05).
+    pub(super) fn give_back(&mut self, now: &mut Now) {
+        if self.body.machine.is_none()
+            && let Some(ask) = self.body.log_out.to_revoke.first().cloned()
+        {
+            self.launch(Lane::Machine, Flow::new(Goal::Revoke(Box::new(ask))), now);
+        }
+    }
+
+    pub(super) fn given_back(&mut self, flow: &mut Flow, result: Result<(), Failure>) {
+        let log_out = &mut self.body.log_out;
+        if !log_out.to_revoke.is_empty() {
+            log_out.to_revoke.remove(0);
+        }
+        match result {
+            Ok(()) => log_out.done = true,
+            Err(failure) => {
+                let evidence = core::mem::take(&mut flow.evidence);
+                log_out.failed = Some(failure.kind());
+                log_out.said = Some(Arc::new(failure.with_evidence(evidence)));
+            }
+        }
+    }
+
+    /// A log-out is tried until it has reached the store.
+    pub(super) fn forget_again(&mut self, now: &mut Now) {
+        let memory = &mut self.body.memory;
+        if self.body.machine.is_none()
+            && self.body.log_out.to_revoke.is_empty()
+            && memory.to_be_forgotten(now.mono)
+        {
+            memory.postpone_forget(now.mono);
+            let mut flow = Flow::new(Goal::Forget);
+            flow.ground.minted = memory.to_forget.first().cloned();
+            flow.ground.looked = flow.ground.minted.is_some();
+            self.launch(Lane::Machine, flow, now);
+        }
+    }
+
+    /// Says how a log-out ended, once everything has been tried.
+    pub(super) fn tell_forgotten(&mut self, now: &mut Now) {
+        let memory = &self.body.memory;
+        let trying = matches!(
+            self.body.machine.as_ref().map(|flow| &flow.goal),
+            Some(Goal::Forget | Goal::Revoke(_))
+        );
+        let tried = !memory.forgetting() || memory.forget_after.is_some();
+        let log_out = &mut self.body.log_out;
+        if log_out.asked && !trying && tried && log_out.to_revoke.is_empty() {
+            log_out.asked = false;
+            let revoked = log_out.revoked();
+            let left = memory.forgetting();
+            let unremoved = left.then(|| memory.unforgotten.unwrap_or(Kind::StoreUnavailable));
+            *log_out = LogOut::default();
+            now.out.told.push(Told::Forgotten(Forgotten { revoked, unremoved }));
+        }
+    }
+}
+
+/// A grant without its tokens, as it is kept after a log-out.
+pub(super) fn emptied(mut held: Held<Grant>) -> Held<Grant> {
+    held.value.access_token = None;
+    held.value.refresh_token = None;
+    held.value.rejected = true;
+    held
+}

@@ -1,0 +1,205 @@
+//! Tokens given back to the server at a log-out (RFC 7009).
+//!
+//! Decides in which order they go and when one is sent again; refuses to decide what becomes of the
+//! record, which is removed in any case (REVK-05).
+
+use core::time::Duration;
+
+use http::Response;
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Purpose, Reply, Why};
+use crate::failure::{Failure, Kind, Outcome, Remedy};
+use crate::machine::{
+    Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+};
+use crate::note::Note;
+use crate::record::Grant;
+use crate::secret::{Secret, written_option};
+use crate::stage::vault::confused;
+use crate::time::Awaited;
+use crate::wire::client_auth::Credentials;
+use crate::wire::revocation::{TokenTypeHint, read_revocation, revocation_request};
+use crate::wire::token::TokenRules;
+use crate::wire::url::ServerUrl;
+
+/// Attempts for one token; whoever logs out does not wait for long.
+const MOST_ATTEMPTS: u8 = 2;
+/// The pause between them, unless the server asks for another.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause a server can ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What is revoked, where, and as whom.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Ask {
+    pub(crate) endpoint: ServerUrl,
+    pub(crate) credentials: Credentials,
+    #[serde(with = "written_option")]
+    pub(crate) refresh_token: Option<Secret>,
+    #[serde(with = "written_option")]
+    pub(crate) access_token: Option<Secret>,
+}
+
+impl Ask {
+    /// The same for the tokens of this grant.
+    pub(crate) fn for_tokens_of(&self, grant: &Grant) -> Self {
+        Self {
+            refresh_token: grant.refresh_token.clone(),
+            access_token: grant.access_token.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// The token that goes next: the refresh token first, since it usually takes the access tokens
+    /// along (REVK-02).
+    fn next(&self) -> Option<(&Secret, TokenTypeHint)> {
+        let refresh = self.refresh_token.as_ref().map(|token| (token, TokenTypeHint::RefreshToken));
+        refresh.or_else(|| self.access_token.as_ref().map(|it| (it, TokenTypeHint::AccessToken)))
+    }
+}
+
+/// What became of the tokens: all revoked, or why one was not.
+#[derive(Debug)]
+pub(crate) struct Given(pub(crate) Result<(), Failure>);
+
+/// Revokes the tokens of one grant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Revocation {
+    ask: Ask,
+    phase: Phase,
+    attempts: u8,
+    /// Why a token was not revoked; what the server said about it does not outlive a restart.
+    failed: Option<Kind>,
+    #[serde(skip)]
+    said: Option<Failure>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    Start,
+    Revoked,
+    Pause,
+}
+
+impl Revocation {
+    pub(crate) const fn new(ask: Ask) -> Self {
+        Self { ask, phase: Phase::Start, attempts: 0, failed: None, said: None }
+    }
+
+    /// The next token that can be sent at all; the end if there is none.
+    fn send(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
+        while let Some((token, hint)) = self.ask.next() {
+            let Ask { endpoint, credentials, .. } = &self.ask;
+            let addresses = cx.config.reach.addresses(endpoint);
+            let parked = revocation_request(endpoint, token, hint, credentials)
+                .and_then(|request| cx.call(request, Purpose::Revocation, addresses));
+            match parked {
+                Ok(parked) => {
+                    self.attempts = self.attempts.saturating_add(1);
+                    self.phase = Phase::Revoked;
+                    return Turn::Wait(self, parked);
+                }
+                Err(failure) => self.done_with(Some(failure)),
+            }
+        }
+        let unsaid = || self.failed.map(|kind| Failure::new(kind, "REVK-04"));
+        let said = self.said.filter(|said| Some(said.kind()) == self.failed);
+        Turn::Done(Given(said.or_else(unsaid).map_or(Ok(()), Err)))
+    }
+
+    fn done_with(&mut self, failed: Option<Failure>) {
+        self.attempts = 0;
+        self.failed = self.failed.or(failed.as_ref().map(Failure::kind));
+        self.said = self.said.take().or(failed);
+        if self.ask.refresh_token.take().is_none() {
+            self.ask.access_token = None;
+        }
+    }
+
+    fn answered(mut self, response: &Response<Vec<u8>>, cx: &mut Cx<'_>) -> Turn<Self> {
+        let status = response.status().as_u16();
+        cx.note(Note::Answered { purpose: Purpose::Revocation, status });
+        let token = self.ask.next().map(|(token, _)| token);
+        let sent: Vec<&Secret> = token.into_iter().chain(&self.ask.credentials.secret).collect();
+        let rules =
+            TokenRules { strict: cx.config.strict(), code: false, now: cx.wall, sent: &sent };
+        let read = read_revocation(response, &rules);
+        let Err(failure) = read else {
+            self.done_with(None);
+            return self.send(cx);
+        };
+        cx.evidence(Purpose::Revocation, self.ask.endpoint.shown(), Outcome::Status(status));
+        self.again(failure, cx)
+    }
+
+    fn lost(self, why: Why, cx: &mut Cx<'_>) -> Turn<Self> {
+        cx.note(Note::Lost { purpose: Purpose::Revocation, why });
+        let lost = Outcome::Lost(why.kind());
+        cx.evidence(Purpose::Revocation, self.ask.endpoint.shown(), lost);
+        self.again(Failure::new(why.kind(), "REVK-04"), cx)
+    }
+
+    /// Revoking twice does no harm, so an unknown outcome is simply tried again.
+    fn again(mut self, failure: Failure, cx: &mut Cx<'_>) -> Turn<Self> {
+        let pause = match failure.remedy() {
+            Remedy::Retry { after } => after.unwrap_or_default().max(PAUSE),
+            _ => Duration::MAX,
+        };
+        if self.attempts >= MOST_ATTEMPTS || pause > LONGEST_PAUSE {
+            self.done_with(Some(failure.with_purpose(Purpose::Revocation)));
+            return self.send(cx);
+        }
+        self.phase = Phase::Pause;
+        let parked = cx.pause(pause);
+        Turn::Wait(self, parked)
+    }
+}
+
+impl Machine for Revocation {
+    type Output = Given;
+
+    const TABLE: &'static Table = &Table {
+        machine: MachineName::Revocation,
+        purpose: "gives tokens back to the server",
+        states: &[
+            State { name: At::Revoked, awaits: Awaited::Call },
+            State { name: At::Pause, awaits: Awaited::Pause },
+        ],
+        rows: &[
+            Row { from: At::Start, on: On::Begin, targets: &[At::Revoked, At::Done] },
+            Row { from: At::Revoked, on: On::Reply, targets: &[At::Revoked, At::Pause, At::Done] },
+            Row {
+                from: At::Revoked,
+                on: On::Expired,
+                targets: &[At::Pause, At::Revoked, At::Done],
+            },
+            Row { from: At::Revoked, on: On::Resumed, targets: &[At::Revoked] },
+            Row { from: At::Pause, on: On::Expired, targets: &[At::Revoked] },
+            Row { from: At::Pause, on: On::Resumed, targets: &[At::Revoked] },
+        ],
+    };
+
+    fn state(&self) -> At {
+        match self.phase {
+            Phase::Start => At::Start,
+            Phase::Revoked => At::Revoked,
+            Phase::Pause => At::Pause,
+        }
+    }
+
+    fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        Ok(match (signal, self.phase) {
+            (Signal::Begin, _) | (Signal::Expired | Signal::Resumed, Phase::Pause) => self.send(cx),
+            (Signal::Resumed, _) => {
+                // The attempt is made again, not another one.
+                let attempts = self.attempts.saturating_sub(1);
+                Self { attempts, ..self }.send(cx)
+            }
+            (Signal::Reply(Reply::Answered(response)), _) => self.answered(&response, cx),
+            (Signal::Reply(Reply::NotSent(why) | Reply::MaybeSent(why)), _) => self.lost(why, cx),
+            (Signal::Expired, _) => self.lost(Why::Timeout, cx),
+            _ => return Err(confused(cx)),
+        })
+    }
+}

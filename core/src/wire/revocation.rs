@@ -1,0 +1,142 @@
+//! The revocation request and its answer (RFC 7009, REVK rows).
+//!
+//! Decides what is sent and whether the server has done it; refuses to decide what is revoked, and
+//! what becomes of the record.
+
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response};
+
+use super::client_auth::{Credentials, authenticate};
+use super::form;
+use super::metadata::request;
+use super::token::{TokenRules, read_refusal};
+use super::url::ServerUrl;
+use crate::failure::Failure;
+use crate::secret::Secret;
+
+/// What is revoked, named as on the wire (RFC 7009 §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenTypeHint {
+    /// A refresh token; it usually takes the access tokens along.
+    RefreshToken,
+    /// An access token.
+    AccessToken,
+}
+
+impl TokenTypeHint {
+    /// The registered name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RefreshToken => "refresh_token",
+            Self::AccessToken => "access_token",
+        }
+    }
+}
+
+/// Writes a revocation request: a form, never a query (REVK-01, REVK-06).
+///
+/// # Errors
+/// `client_auth_unsupported` if the credentials do not suit their method; nothing is sent then.
+pub fn revocation_request(
+    endpoint: &ServerUrl,
+    token: &Secret,
+    hint: TokenTypeHint,
+    credentials: &Credentials,
+) -> Result<Request<Vec<u8>>, Failure> {
+    let secret = credentials.secret.as_ref().map_or(0, |secret| secret.expose().len());
+    let values = token.expose().len() + credentials.client_id.len() + secret;
+    // Enough for every value escaped, so that no copy of a secret is left behind by growing.
+    let mut body = String::with_capacity(values.saturating_mul(3).saturating_add(96));
+    form::append(&mut body, "token", token.expose());
+    form::append(&mut body, "token_type_hint", hint.name());
+    let mut headers = HeaderMap::with_capacity(3);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    authenticate(credentials, &mut body, &mut headers)?;
+    request(endpoint, http::Method::POST, headers, body.into_bytes())
+}
+
+/// Reads the answer: 200 means done, also for a token that the server does not know; its body says
+/// nothing (REVK-03).
+///
+/// # Errors
+/// `transient` if the token must be taken as valid still, with the pause that the server asked for;
+/// otherwise as at the token endpoint (REVK-04).
+pub fn read_revocation(
+    response: &Response<Vec<u8>>,
+    rules: &TokenRules<'_>,
+) -> Result<(), Failure> {
+    match response.status().as_u16() {
+        200 => Ok(()),
+        status => Err(read_refusal(response, status, rules).failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::failure::{Kind, Remedy};
+    use crate::time::Timestamp;
+    use crate::wire::client_auth::Method;
+    use crate::wire::url::tests::public;
+
+    fn sent(method: Method, secret: Option<&str>) -> Request<Vec<u8>> {
+        let endpoint =
+            ServerUrl::read("https://as.example/revoke", "revocation_endpoint", &public());
+        let credentials =
+            Credentials { client_id: Arc::from("c1"), secret: secret.map(Secret::new), method };
+        let hint = TokenTypeHint::RefreshToken;
+        revocation_request(&endpoint.unwrap(), &Secret::new("R+T"), hint, &credentials).unwrap()
+    }
+
+    #[test]
+    fn a_form_with_the_client_in_it_revk_01_revk_06() {
+        let request = sent(Method::None, None);
+        assert_eq!(request.method(), "POST");
+        assert_eq!(request.uri(), "https://as.example/revoke");
+        let body = "token=R%2BT&token_type_hint=refresh_token&client_id=c1";
+        assert_eq!(request.body(), body.as_bytes());
+        let request = sent(Method::SecretBasic, Some("s"));
+        assert_eq!(request.headers()["authorization"], "Basic YzE6cw==");
+        assert_eq!(request.body(), b"token=R%2BT&token_type_hint=refresh_token");
+    }
+
+    fn read(status: u16, body: &str, retry_after: Option<&str>) -> Result<(), Failure> {
+        let mut response = Response::new(body.as_bytes().to_vec());
+        *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+        if let Some(after) = retry_after {
+            response.headers_mut().insert("retry-after", after.parse().unwrap());
+        }
+        let now = Timestamp::from_unix(1_800_000_000);
+        read_revocation(&response, &TokenRules { strict: false, code: false, now, sent: &[] })
+    }
+
+    #[test]
+    fn two_hundred_is_done_whatever_it_says_revk_03() {
+        for body in ["", "{}", "<html>", r#"{"error":"invalid_grant"}"#] {
+            assert!(read(200, body, None).is_ok(), "{body}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_not_revk_04() {
+        for (status, body, after, kind) in [
+            (503, "", Some("7"), Kind::Transient),
+            (400, r#"{"error":"unsupported_token_type"}"#, None, Kind::ServerError),
+            (401, r#"{"error":"invalid_client"}"#, None, Kind::ClientRejected),
+            (302, "", None, Kind::RedirectRefused),
+            (204, "", None, Kind::TokenResponseInvalid),
+        ] {
+            let failure = read(status, body, after).unwrap_err();
+            assert_eq!(failure.kind(), kind, "{status}");
+        }
+        let failure = read(503, "", Some("7")).unwrap_err();
+        let after = Some(core::time::Duration::from_secs(7));
+        assert_eq!(failure.remedy(), Remedy::Retry { after });
+        let failure = read(400, r#"{"error":"unsupported_token_type"}"#, None).unwrap_err();
+        assert_eq!(failure.said().unwrap().error, "unsupported_token_type");
+    }
+}
