@@ -8,8 +8,11 @@
 //! | `listen_async` | the same on any async runtime (feature `async`) |
 //! | [`browser`] | showing the authorization page |
 //! | [`store`] | where credentials are kept |
+//! | `contract` | the promises of a store, as tests for stores of one's own (feature `contract`) |
 
 pub mod browser;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod conversation;
 #[cfg(feature = "async")]
 pub mod listen_async;
