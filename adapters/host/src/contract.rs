@@ -73,6 +73,10 @@ pub const PROMISES: &[(&str, Promise)] = &[
     ("only_the_maker_withdraws_an_intent", marks::only_the_maker_withdraws_an_intent),
     ("who_leaves_has_no_lease_and_lives_no_more", marks::who_leaves_has_no_lease_and_lives_no_more),
     ("a_swap_removes_older_refresh_intents_only", marks::a_swap_removes_older_refresh_intents_only),
+    (
+        "a_superseded_generation_is_spent_by_nobody_host_240",
+        marks::a_superseded_generation_is_spent_by_nobody_host_240,
+    ),
     ("marks_of_one_key_are_no_other_s_host_286", marks::marks_of_one_key_are_no_other_s_host_286),
     ("no_update_is_lost_between_threads", races::no_update_is_lost_between_threads),
     ("one_of_many_swaps_wins", races::one_of_many_swaps_wins),

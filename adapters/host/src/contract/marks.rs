@@ -134,13 +134,32 @@ pub fn a_swap_removes_older_refresh_intents_only(store: &dyn Subject) {
     expect(store, intend(&own, &older[0], OTHER), &standing(true), STANDS);
 
     expect(store, swap(&own, Some(8), record(10, b"b")), &Stored::Swapped, WHY);
+    expect(store, leave(ONE), &Stored::Released, "whoever leaves is let go");
     for spend in &kept {
-        expect(store, intend(&own, spend, OTHER), &standing(true), STANDS);
+        expect(store, intend(&own, spend, OTHER), &standing(false), STANDS);
     }
-    expect(store, intend(&other, &older[0], OTHER), &standing(true), STANDS);
+    expect(store, intend(&other, &older[0], OTHER), &standing(false), STANDS);
     for spend in &older {
-        expect(store, intend(&own, spend, OTHER), &Stored::Intended, WHY);
+        let came = store.perform(intend(&own, spend, OTHER));
+        assert!(came != standing(false), "{WHY}: {spend:?} was to be forgotten, and is {came:?}");
     }
+}
+
+/// Whoever comes so late that the record has gone on spends nothing: the intents that it would have
+/// met are removed, so the answer is as if one stood whose maker lives. It loads the record again.
+pub fn a_superseded_generation_is_spent_by_nobody_host_240(store: &dyn Subject) {
+    const WHY: &str = "a refresh token that was rotated must not be sent again";
+    let (own, other) = (key("own"), key("other"));
+    expect(store, swap(&own, None, record(3, b"a")), &Stored::Swapped, "a first record is taken");
+    expect(store, intend(&own, &refresh(3, 0), ONE), &Stored::Intended, "it is the record's own");
+    expect(store, swap(&own, Some(3), record(4, b"b")), &Stored::Swapped, "the lease is no matter");
+    for spend in [refresh(3, 0), refresh(3, 1), refresh(1, 0)] {
+        for holder in [OTHER, ONE, OTHER] {
+            expect(store, intend(&own, &spend, holder), &standing(true), WHY);
+        }
+    }
+    expect(store, intend(&own, &refresh(4, 0), OTHER), &Stored::Intended, "it is the record's own");
+    expect(store, intend(&other, &refresh(3, 0), OTHER), &Stored::Intended, "another's goes on");
 }
 
 /// Keys that differ at all have leases and intents of their own (HOST-286).

@@ -66,15 +66,7 @@ impl Kept {
                     Stored::Leased
                 }
             },
-            StoreRequest::Intend { key, spend, holder } => match self.intents.entry((key, spend)) {
-                Entry::Occupied(made) => {
-                    Stored::Standing { made_by_the_living: made.get().is_some() }
-                }
-                Entry::Vacant(none) => {
-                    none.insert(Some(holder));
-                    Stored::Intended
-                }
-            },
+            StoreRequest::Intend { key, spend, holder } => self.intend(key, spend, holder),
             StoreRequest::Release { key, holder, withdraw } => {
                 if let Some(spend) = withdraw
                     && let Entry::Occupied(made) = self.intents.entry((key.clone(), spend))
@@ -93,6 +85,20 @@ impl Kept {
                     *maker = None;
                 }
                 Stored::Released
+            }
+        }
+    }
+
+    fn intend(&mut self, key: Key, spend: Spend, holder: Holder) -> Stored {
+        let held = self.records.get(&key).map(|held| held.generation);
+        let over = matches!(spend, Spend::Refresh { generation, .. } if held > Some(generation));
+        match self.intents.entry((key, spend)) {
+            Entry::Occupied(made) => Stored::Standing { made_by_the_living: made.get().is_some() },
+            // The swap has removed the intent that this one would have met (HOST-240).
+            Entry::Vacant(_) if over => Stored::Standing { made_by_the_living: true },
+            Entry::Vacant(none) => {
+                none.insert(Some(holder));
+                Stored::Intended
             }
         }
     }

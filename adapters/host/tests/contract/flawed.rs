@@ -42,6 +42,7 @@ enum Flaw {
     DropsAllIntents,
     DropsIntentsOnConflict,
     HasOneLease,
+    SpendsWhatIsOver,
     LooksThenIntends,
     LooksThenLeases,
 }
@@ -76,6 +77,7 @@ const FLAWS: &[(Flaw, &str)] = &[
     (KeepsOldIntents, "a_swap_removes_older_refresh_intents_only"),
     (DropsAllIntents, "a_swap_removes_older_refresh_intents_only"),
     (DropsIntentsOnConflict, "a_swap_removes_older_refresh_intents_only"),
+    (SpendsWhatIsOver, "a_superseded_generation_is_spent_by_nobody_host_240"),
     (LooksThenSwaps, "one_of_many_swaps_wins"),
     (LooksThenIntends, "one_of_many_intents_wins_host_240"),
     (LooksThenLeases, "one_of_many_leases_wins"),
@@ -184,9 +186,14 @@ impl Flawed {
 
     fn intend(&self, key: Key, spend: Spend, holder: Holder) -> Stored {
         let mut kept = self.kept.lock().unwrap();
+        let held = kept.records.get(&key).map(|held| held.generation);
+        let over = matches!(spend, Spend::Refresh { generation, .. } if held > Some(generation));
         match kept.intents.get(&(key.clone(), spend.clone())) {
             Some(made) if self.flaw != LetsIntentsBeMadeAgain => {
                 Stored::Standing { made_by_the_living: made.is_some() }
+            }
+            None if over && self.flaw != SpendsWhatIsOver => {
+                Stored::Standing { made_by_the_living: true }
             }
             _ => {
                 if self.flaw == LooksThenIntends {
