@@ -40,7 +40,8 @@ pub enum StoreRequest {
     },
     /// Record durably, by an exclusive creation, that a one-time credential is about to be spent.
     /// Answered with [`Stored::Intended`], or [`Stored::Standing`] if that was recorded before,
-    /// by whomever.
+    /// by whomever. A refresh of a generation below the record's is answered as one that stands and
+    /// whose maker lives: its intent was removed by the swap that answered it.
     Intend {
         /// Whose record the credential is in, or will lead to.
         key: Key,

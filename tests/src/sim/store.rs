@@ -79,8 +79,15 @@ impl Store {
                 }
             }
             StoreRequest::Intend { key, spend, holder } => {
+                let held = self.records.get(&key).map(|held| held.generation);
+                let of = |spend: &Spend| match spend {
+                    Spend::Refresh { generation, .. } => Some(*generation),
+                    Spend::Code { .. } => None,
+                };
+                let over = of(&spend).is_some_and(|of| held > Some(of));
                 match self.intents.get(&(key.clone(), spend.clone())) {
                     Some(made) => Stored::Standing { made_by_the_living: made.is_some() },
+                    None if over => Stored::Standing { made_by_the_living: true },
                     None => {
                         self.intents.insert((key, spend), Some(holder));
                         Stored::Intended
