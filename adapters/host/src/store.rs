@@ -1,6 +1,7 @@
 //! Where credentials are kept.
 
 mod error;
+mod file;
 mod folder;
 mod lock;
 pub mod marks;
@@ -8,4 +9,5 @@ mod memory;
 mod names;
 
 pub use error::StoreError;
+pub use file::FileStore;
 pub use memory::Memory;

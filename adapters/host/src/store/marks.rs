@@ -87,21 +87,32 @@ impl Marks {
 
     /// Performs `StoreRequest::Release`.
     pub fn release(&self, key: &Key, holder: Holder, withdraw: Option<&Spend>) -> Stored {
+        let withdrawn = withdraw.map_or(Ok(()), |spend| self.withdraw(key, spend, holder));
         let mut kept = self.kept();
-        let mut answer = Stored::Released;
-        if let Some(spend) = withdraw
-            && let Entry::Occupied(made) = kept.intents.entry((key.clone(), spend.clone()))
-            && made.get().0 == holder
-        {
-            if let Err(error) = self.folder.remove(&intent_name(key, spend)) {
-                answer = Stored::Failed(error.kind());
-            }
-            made.remove();
-        }
         if kept.leases.get(key).is_some_and(|(by, _)| *by == holder) {
             kept.leases.remove(key);
         }
-        answer
+        match withdrawn {
+            Ok(()) => Stored::Released,
+            Err(error) => Stored::Failed(error.kind()),
+        }
+    }
+
+    /// Removes an intent of this holder's.
+    pub(crate) fn withdraw(
+        &self,
+        key: &Key,
+        spend: &Spend,
+        holder: Holder,
+    ) -> Result<(), StoreError> {
+        match self.kept().intents.entry((key.clone(), spend.clone())) {
+            Entry::Occupied(made) if made.get().0 == holder => {
+                let removed = self.folder.remove(&intent_name(key, spend));
+                made.remove();
+                removed
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Performs `StoreRequest::Leave`.

@@ -26,6 +26,13 @@ pub(crate) fn stem(key: &Key) -> String {
     format!("{}-{}", word(key.kind), hex(&digest))
 }
 
+/// Whether a file's name is that of a record of this kind.
+pub(crate) fn is_stem(kind: RecordKind, name: &str) -> bool {
+    let digest = name.strip_prefix(word(kind)).and_then(|rest| rest.strip_prefix('-'));
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    digest.is_some_and(|digest| digest.len() == 64 && digest.bytes().all(is_digit))
+}
+
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut digits = String::with_capacity(bytes.len() * 2);
     for byte in bytes {

@@ -87,6 +87,23 @@ impl Folder {
         }
     }
 
+    /// Opens a record's file, if it is there, and tells its length.
+    pub(crate) fn open_private(&self, name: &str) -> Result<Option<(File, u64)>, StoreError> {
+        let Some(file) = self.find(name)? else { return Ok(None) };
+        let found = file.metadata().map_err(|error| self.failed(name, error))?;
+        Ok(Some((file, found.len())))
+    }
+
+    /// Not known here.
+    pub(crate) fn is_still(&self, _: &str, _: &File) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    /// Gives a file another name, whatever had that name before.
+    pub(crate) fn replace(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        fs::rename(self.path_of(from), self.path_of(to)).map_err(|error| self.failed(to, error))
+    }
+
     /// Gives a file another name, which must not be in use: false if it is.
     pub(crate) fn publish(&self, from: &str, to: &str) -> Result<bool, StoreError> {
         match fs::hard_link(self.path_of(from), self.path_of(to)) {
@@ -118,7 +135,6 @@ impl Folder {
     }
 
     /// Left to the system.
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as where it can be done")]
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -15,6 +15,8 @@ use crate::store::StoreError;
 const FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// Others may change what is in it.
 const OPEN_TO_OTHERS: u32 = 0o022;
+/// Others may do anything at all with it.
+const ANY_OTHERS: u32 = 0o077;
 /// Links are not followed, a FIFO without a writer is not waited for, a terminal does not become
 /// ours, and no child inherits the descriptor.
 const CAREFULLY: OFlags =
@@ -80,6 +82,42 @@ impl Folder {
             Err(errno) => Err(self.failed(name, errno)),
             Ok(file) => self.checked(name, file).map(|(file, _)| Some(file)),
         }
+    }
+
+    /// Opens a record's file, if it is there, and tells its length. What others could only read is
+    /// taken from them; what they could have written is not believed.
+    pub(crate) fn open_private(&self, name: &str) -> Result<Option<(File, u64)>, StoreError> {
+        let (file, found) = match self.open_at(name, CAREFULLY | OFlags::RDONLY) {
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(self.failed(name, errno)),
+            Ok(file) => self.checked(name, file)?,
+        };
+        if found.mode() & OPEN_TO_OTHERS != 0 {
+            return Err(StoreError::new(Kind::StorePermissions, &self.path_of(name)));
+        }
+        if found.mode() & ANY_OTHERS != 0 {
+            retry_on_intr(|| rustix::fs::fchmod(&file, FILE))
+                .map_err(|errno| self.failed(name, errno))?;
+        }
+        Ok(Some((file, found.len())))
+    }
+
+    /// Whether an open file is still the one of this name.
+    pub(crate) fn is_still(&self, name: &str, file: &File) -> Result<bool, StoreError> {
+        let stat = || rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW);
+        let named = match retry_on_intr(stat) {
+            Err(Errno::NOENT) => return Ok(false),
+            named => named.map_err(|errno| self.failed(name, errno))?,
+        };
+        let open = retry_on_intr(|| rustix::fs::fstat(file));
+        let open = open.map_err(|errno| self.failed(name, errno))?;
+        Ok((named.st_dev, named.st_ino) == (open.st_dev, open.st_ino))
+    }
+
+    /// Gives a file another name, whatever had that name before.
+    pub(crate) fn replace(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        retry_on_intr(|| rustix::fs::renameat(&self.handle, from, &self.handle, to))
+            .map_err(|errno| self.failed(to, errno))
     }
 
     /// Gives a file another name, which must not be in use: false if it is.
