@@ -388,8 +388,16 @@ impl Session {
             matches!(error, Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient));
         if client {
             let (issuer, id) = (held.value.issuer.clone(), held.value.client_id.clone());
-            self.body.memory.forget_client(&issuer, &id);
-            return Err(failure);
+            flow.ground.stale = self.body.memory.stale_client(&issuer, &id);
+            if flow.ground.stale.is_none() || !self.config.persistent {
+                self.body.memory.forget_client(&issuer, &id);
+                return Err(failure);
+            }
+            // The next process is not to send it either (REG-21). Those who wait hear of it when
+            // that is written.
+            flow.ground.refused = true;
+            flow.ground.verdict = Some(failure);
+            return Ok(());
         }
         let rejected =
             matches!(failure.kind(), Kind::GrantRejected | Kind::ReauthorizationRequired);

@@ -12,7 +12,7 @@ use crate::effect::{Key, Purpose, Spend, TicketId};
 use crate::failure::{Evidence, Failure};
 use crate::input::ArrivalId;
 use crate::machine::{Budget, Cx, Parked, Signal, Turn, step};
-use crate::record::{Binding, Grant, Held};
+use crate::record::{Binding, Client, Grant, Held};
 use crate::scope::ScopeSet;
 use crate::stage::authorization::{Approved, Authorization};
 use crate::stage::claim::{Claim, Intended, Intent, Release, Released};
@@ -226,6 +226,8 @@ pub(crate) struct Ground {
     pub(crate) approved: Option<Approved>,
     /// The grant that came, not yet published.
     pub(crate) minted: Option<Held<Grant>>,
+    /// A registration that the server does not know any more, to be marked so in the store.
+    pub(crate) stale: Option<Held<Client>>,
     /// What it may be written over.
     #[serde(default)]
     pub(crate) over: Over,

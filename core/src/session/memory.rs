@@ -320,13 +320,24 @@ impl Memory {
         }
     }
 
-    /// Marks the registration that a grant or login used as one the server does not know.
-    pub(crate) fn forget_client(&mut self, issuer: &str, client_id: &str) -> Option<Held<Client>> {
-        let held = self.clients.iter_mut().find(|held| {
-            *held.value.issuer == *issuer && *held.value.credentials.client_id == *client_id
-        })?;
+    /// The registration that a grant or login used, marked as one the server does not know.
+    pub(crate) fn stale_client(&self, issuer: &str, client_id: &str) -> Option<Held<Client>> {
+        let mut held = self
+            .clients
+            .iter()
+            .find(|held| {
+                *held.value.issuer == *issuer && *held.value.credentials.client_id == *client_id
+            })?
+            .clone();
         held.value.stale = true;
-        Some(held.clone())
+        Some(held)
+    }
+
+    /// Marks it so.
+    pub(crate) fn forget_client(&mut self, issuer: &str, client_id: &str) {
+        if let Some(stale) = self.stale_client(issuer, client_id) {
+            self.remember_client(stale);
+        }
     }
 
     /// Publishes the held grant's access token under a new epoch.

@@ -14,6 +14,9 @@ impl Session {
         if let Goal::Keep(writes) = &flow.goal {
             return writes.clone();
         }
+        if let Some(stale) = &flow.ground.stale {
+            return vec![Write::Client(stale.clone())];
+        }
         let mut writes = Vec::with_capacity(2);
         match (&flow.ground.minted, &self.body.memory.grant) {
             (Some(minted), _) => {
@@ -62,7 +65,9 @@ impl Session {
         if forgets {
             self.body.memory.unforgotten = saved.refused;
         }
-        if saved.refused.is_some_and(|kind| !(forgets && kind == Kind::StoreVersion)) {
+        let marks = flow.ground.stale.is_some();
+        flow.ground.kept |= marks;
+        if !marks && saved.refused.is_some_and(|kind| !(forgets && kind == Kind::StoreVersion)) {
             flow.ground.unsaved = true;
         }
         if let Some(theirs) = saved.theirs {

@@ -183,7 +183,9 @@ impl Session {
         let memory = &mut session.body.memory;
         let reach = &session.config.reach;
         memory.grant.take_if(|held| !held.value.sound(reach));
-        memory.republish(&session.config);
+        if memory.epoch > 0 {
+            memory.republish(&session.config);
+        }
         if let Some(granted) = &session.body.memory.published {
             now.out.told.push(Told::Publish(Some(Arc::clone(granted))));
         }

@@ -236,8 +236,12 @@ impl Write {
                 let key = held.value.key();
                 match record::read::<Client>(&record.bytes, &key) {
                     Err(Kind::StoreVersion) => Meeting::Leave(Kind::StoreVersion),
-                    // A registration that nobody knew of when ours was made: one is enough.
-                    Ok(value) if held.generation.is_none() && usable(&value, wall) => {
+                    // A registration that nobody knew of when ours was made: one is enough. Nor is
+                    // one marked as gone for another that went before it.
+                    Ok(value)
+                        if usable(&value, wall)
+                            && (held.generation.is_none() || replaced(&held.value, &value)) =>
+                    {
                         Meeting::Yield(Self::Client(Held { value, generation }))
                     }
                     _ => Meeting::Over,
@@ -282,6 +286,11 @@ impl Write {
             Self::Grant(held, _) => &mut held.generation,
         }
     }
+}
+
+/// Whether the registration that is marked as gone has another in its place already.
+fn replaced(ours: &Client, theirs: &Client) -> bool {
+    ours.stale && ours.credentials.client_id != theirs.credentials.client_id
 }
 
 fn usable(client: &Client, wall: Timestamp) -> bool {

@@ -244,6 +244,7 @@ scripts! {
         refresh(sim, 1).reply_json(401, &error("invalid_client"));
         sim.expect_failed(quiet, "client_rejected");
         assert_eq!(sim.store().documents(RecordKind::Grant)[0]["refresh_token"], "RT-CANARY-1");
+        assert_eq!(sim.store().documents(RecordKind::Client)[0]["stale"], true);
         discover(sim);
         register(sim, "c2");
         let visit = sim.expect_visit();
@@ -254,6 +255,39 @@ scripts! {
         let call = refresh(sim, 2);
         assert_eq!(call.form("client_id"), ["c2"]);
         call.reply_json(200, &tokens(3, 60));
+    }
+
+    /// What one process was told about the client, the next one knows.
+    a_client_that_is_gone_is_sent_by_no_other_process_reg_21(sim = kept()) {
+        logged_in(sim, &tokens(1, 60));
+        sim.at(60);
+        sim.acquire_quietly("");
+        refresh(sim, 1).reply_json(401, &error("invalid_client"));
+        sim.new_process(|config| config.persistent(true));
+        let quiet = sim.acquire_quietly("");
+        sim.expect_failed(quiet, "reauthorization_required");
+        sim.expect_no_call();
+        sim.acquire("");
+        discover(sim);
+        register(sim, "c2");
+    }
+
+    /// Another process has registered anew before this one heard that the client is gone.
+    a_registration_made_meanwhile_is_not_marked_reg_21(sim = kept()) {
+        logged_in(sim, &tokens(1, 60));
+        sim.at(60);
+        let quiet = sim.acquire_quietly("");
+        let (_, ticket) = refresh(sim, 1).hold();
+        sim.store().change(RecordKind::Client, |client| {
+            client["credentials"]["client_id"] = json!("c2");
+        });
+        if sim.restarting() {
+            return; // the process that sent it is gone
+        }
+        sim.reply_late(ticket, 401, &error("invalid_client"));
+        sim.expect_failed(quiet, "client_rejected");
+        let client = sim.store().documents(RecordKind::Client)[0].clone();
+        assert_eq!((&client["stale"], &client["credentials"]["client_id"]), (&json!(false), &json!("c2")));
     }
 
     /// A program without refresh asks for none.
