@@ -13,8 +13,8 @@
 //! are not made durable.
 
 use core::fmt;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -42,8 +42,8 @@ pub struct Marks {
 /// What this process holds. The locks end when these values do.
 #[derive(Default)]
 struct Kept {
-    leases: HashMap<Key, (Holder, Held)>,
-    intents: HashMap<(Key, Spend), (Holder, Held)>,
+    leases: BTreeMap<Key, (Holder, Held)>,
+    intents: BTreeMap<(Key, Spend), (Holder, Held)>,
 }
 
 impl Marks {
