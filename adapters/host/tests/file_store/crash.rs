@@ -117,6 +117,7 @@ fn a_save_whose_calls_fail_in_turn_says_so_and_loses_nothing_host_281() {
             let folder = Place::new();
             let (said, how) = refused_at(Work::Save, &folder, place, undisturbed, error);
             let generation = after_a_save(&folder, &how);
+            assert!(error != "EINTR" || said == "Swapped", "{how}: an interrupted call goes on");
             if said == "Swapped" {
                 assert_eq!(generation, NEW.0, "{how}");
                 continue;
@@ -183,6 +184,7 @@ fn an_intent_whose_calls_fail_in_turn_stands_if_it_was_answered_host_281() {
         for error in ERRORS {
             let folder = Place::new();
             let (said, how) = refused_at(Work::Intend, &folder, place, undisturbed, error);
+            assert!(error != "EINTR" || said == "Intended", "{how}: an interrupted call goes on");
             after_an_intent(&folder, (said == "Intended").then_some(true), &how);
         }
     });

@@ -1,6 +1,7 @@
 //! The folder by its handle.
 
 use std::fs::{File, Metadata};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -50,7 +51,7 @@ impl Folder {
             other => failed(other),
         })?;
         let folder = File::from(handle);
-        let found = folder.metadata().map_err(|error| StoreError::io(&path, error))?;
+        let found = look_at(&folder).map_err(|error| StoreError::io(&path, error))?;
         if !is_ours(&found) || found.mode() & OPEN_TO_OTHERS != 0 {
             return Err(StoreError::new(Kind::StorePermissions, &path));
         }
@@ -192,7 +193,7 @@ impl Folder {
     /// Only a plain file of our own is used, whatever has that name.
     fn checked(&self, name: &str, file: File) -> Result<(File, Metadata), StoreError> {
         let path = self.path_of(name);
-        let found = file.metadata().map_err(|error| StoreError::io(&path, error))?;
+        let found = look_at(&file).map_err(|error| StoreError::io(&path, error))?;
         if !found.is_file() {
             return Err(StoreError::new(Kind::StoreKind, &path));
         }
@@ -204,6 +205,15 @@ impl Folder {
 
     fn failed(&self, name: &str, errno: Errno) -> StoreError {
         StoreError::io(&self.path_of(name), errno.into())
+    }
+}
+
+fn look_at(file: &File) -> io::Result<Metadata> {
+    loop {
+        match file.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            found => return found,
+        }
     }
 }
 
