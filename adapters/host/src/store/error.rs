@@ -82,7 +82,7 @@ impl std::error::Error for StoreError {
 fn kind_of(error: &io::Error) -> Kind {
     use rustix::io::Errno;
     match Errno::from_io_error(error) {
-        // FreeBSD and NetBSD say EMLINK and EFTYPE where others say ELOOP.
+        // FreeBSD says EMLINK where others say ELOOP.
         Some(Errno::LOOP | Errno::MLINK) => Kind::StoreSymlink,
         // What opening a socket, a device without a driver or a folder for writing says.
         Some(Errno::NXIO | Errno::NODEV | Errno::ISDIR) => Kind::StoreKind,

@@ -166,6 +166,23 @@ fn a_failed_fsync_is_a_failed_save_and_is_not_tried_again_host_282() {
 }
 
 #[test]
+fn a_file_system_without_locks_is_named_and_nothing_is_saved_host_288() {
+    for (work, answer) in [(Work::Save, "Swapped"), (Work::Intend, "Intended")] {
+        let undisturbed = trace::run(work, Place::new().path(), &[]);
+        assert_eq!(undisturbed.said.as_deref(), Some(answer));
+        let is_lock = |call: &String| call.starts_with("flock(") && call.contains("LOCK_EX");
+        let place = undisturbed.work().iter().position(is_lock).expect("there is a lock");
+        for error in ["ENOLCK", "EOPNOTSUPP"] {
+            let folder = Place::new();
+            let (said, how) = refused_at(work, &folder, place, &undisturbed, error);
+            assert_eq!(said, "store_lock_unsupported", "{how}");
+            assert_eq!(after_a_save(&folder, &how), OLD.0, "{how}");
+            assert_eq!(folder.count(".spend-"), 0, "{how}");
+        }
+    }
+}
+
+#[test]
 fn a_maker_killed_before_or_after_any_call_leaves_its_intent_or_none_host_228_host_239() {
     at_each_call(Work::Intend, |place, undisturbed| {
         let folder = Place::new();
