@@ -6,10 +6,11 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderValue, Uri};
 
 use crate::effect::LoopbackHost;
 use crate::failure::{Failure, Kind};
+use crate::granted::same_origin;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 use crate::wire::authorize::is_reserved_parameter;
@@ -162,6 +163,13 @@ impl Config {
     #[must_use]
     pub fn mcp_url(&self) -> &str {
         self.mcp.canonical()
+    }
+
+    /// Whether a request goes to the origin of the MCP URL: before there is a token, and with it a
+    /// token area, only answers from there are the MCP server's.
+    #[must_use]
+    pub fn at_home(&self, uri: &Uri) -> bool {
+        same_origin(uri, self.mcp.origin())
     }
 
     /// The account this session is for.

@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use http::uri::{Scheme, Uri};
 use serde::{Deserialize, Serialize};
 
 use crate::input::Epoch;
@@ -157,12 +158,54 @@ impl Area {
             return false;
         };
         let path = parsed.path();
-        parsed.username().is_empty()
-            && parsed.password().is_none()
-            && parsed.origin().ascii_serialization() == *self.origin
+        parsed_origin_is(&parsed, &self.origin)
             && plain(url, path)
             && self.prefixes.iter().any(|prefix| below(path, prefix))
     }
+
+    /// The same for a URI that is parsed already. One that is written plainly, as nearly all are, is
+    /// judged where it stands, without an allocation.
+    #[must_use]
+    pub fn covers_uri(&self, uri: &Uri) -> bool {
+        let path = uri.path();
+        let plainly = origin_is(uri, &self.origin)
+            && written_plainly(path)
+            && self.prefixes.iter().any(|prefix| below(path, prefix));
+        plainly || self.covers(&uri.to_string())
+    }
+}
+
+/// Whether a request to this URI goes to an origin, and without a password in its URL.
+pub(crate) fn same_origin(uri: &Uri, origin: &str) -> bool {
+    let parsed = || url::Url::parse(&uri.to_string());
+    origin_is(uri, origin) || parsed().is_ok_and(|url| parsed_origin_is(&url, origin))
+}
+
+fn parsed_origin_is(url: &url::Url, origin: &str) -> bool {
+    url.username().is_empty()
+        && url.password().is_none()
+        && url.origin().ascii_serialization() == *origin
+}
+
+/// Letter for letter, but for case and a default port.
+fn origin_is(uri: &Uri, origin: &str) -> bool {
+    let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+        return false;
+    };
+    let default = if *scheme == Scheme::HTTPS { ":443" } else { ":80" };
+    let authority = authority.as_str();
+    let authority = authority.strip_suffix(default).unwrap_or(authority);
+    origin
+        .strip_prefix(scheme.as_str())
+        .and_then(|rest| rest.strip_prefix("://"))
+        .is_some_and(|held| held.eq_ignore_ascii_case(authority))
+}
+
+/// A path that every parser reads as it stands: no escapes, nothing that is escaped later, no dot
+/// segments.
+fn written_plainly(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/!$&'()*+,;=:@".contains(&byte);
+    path.bytes().all(plain) && !path.split('/').any(|segment| segment == "." || segment == "..")
 }
 
 /// No dot segments in the raw text, and no escaped slash, backslash or dot: two servers could
@@ -226,6 +269,36 @@ mod tests {
         ] {
             assert!(tenant.covers(url), "{url}");
         }
+    }
+
+    #[test]
+    fn a_parsed_uri_is_judged_as_its_text_host_257_host_258_use_07() {
+        let urls = [
+            "https://mcp.example/tenant-a/mcp",
+            "HTTPS://MCP.example:443/tenant-a/mcp/x?y=%2f",
+            "https://mcp.example/tenant-a/mcp/a%20b",
+            "https://mcp.example/tenant-a/mcp/%2e%2e/x",
+            "https://mcp.example/tenant-a/mcp/../x",
+            "https://mcp.example/tenant-a/mcp/./x",
+            "https://mcp.example/tenant-a/mcp2",
+            "https://mcp.example/tenant-a",
+            "https://mcp.example",
+            "https://mcp.example:80/tenant-a/mcp",
+            "https://mcp.example:8443/tenant-a/mcp",
+            "https://mcp.example:/tenant-a/mcp",
+            "https://mcp.example.evil.example/tenant-a/mcp",
+            "https://user@mcp.example/tenant-a/mcp",
+            "http://mcp.example/tenant-a/mcp",
+            "http://mcp.example:443/tenant-a/mcp",
+            "/tenant-a/mcp",
+        ];
+        for area in [area("/"), area("/tenant-a/mcp"), area("/tenant-a/mcp/")] {
+            for url in urls {
+                let uri: Uri = url.parse().unwrap();
+                assert_eq!(area.covers_uri(&uri), area.covers(url), "{url} {area:?}");
+            }
+        }
+        assert!(area("/tenant-a/mcp").covers_uri(&Uri::from_static(urls[0])));
     }
 
     #[test]
