@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use http::{HeaderMap, Method, StatusCode, Uri};
 use mcp_authz_core::effect::{Settlement, Work};
 use mcp_authz_core::input::{Acquire, Callback, Challenge, Input, WaiterId};
+use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::Session;
 use mcp_authz_core::time::Deadline;
 
 use crate::arrivals::{Arrivals, PageSink};
+use crate::authorize::{AuthorizeError, Authorized, Seen};
 use crate::desk::{Aloud, Desk, Sorted};
 use crate::error::DriveError;
 use crate::ports::{Common, Http, Listener};
@@ -95,6 +98,53 @@ pub fn challenge<H: Http, L: Listener>(
 ) -> Result<Settlement, DriveError> {
     let me = refused.waiter;
     settle(session, Input::Challenge(refused), me, io)
+}
+
+/// What goes on a request that the caller sends with a client of its own. No person is bothered
+/// yet: while there is no token the request goes without, and the server's refusal names what it
+/// wants. Show the answer to [`seen`].
+///
+/// # Errors
+/// [`AuthorizeError`]: the URL is not one that may see the token (`origin_mismatch`, USE-07), or the
+/// failure says what to do; do not send the request.
+pub fn authorize<H: Http, L: Listener>(
+    session: &mut Session,
+    waiter: WaiterId,
+    method: &Method,
+    uri: &Uri,
+    io: &mut Io<H, L>,
+) -> Result<Authorized, AuthorizeError> {
+    let granted = match io.published.live(&ScopeSet::empty(), &*io.common.clock) {
+        Some((granted, false)) => Some(granted),
+        _ => {
+            let ask = Acquire { waiter, scopes: ScopeSet::empty(), may_ask: false };
+            Authorized::grant(acquire(session, ask, io)?.outcome)?
+        }
+    };
+    Authorized::new(session.config(), granted, method, uri)
+}
+
+/// Takes the verdict of every answer to a request with these headers; a refusal by the MCP server
+/// is healed if it can be.
+///
+/// # Errors
+/// [`AuthorizeError`]: no grant could be had that might be accepted, or the answer leads out of the
+/// token area and must not be followed with these headers (HOST-055). The answer stands.
+pub fn seen<H: Http, L: Listener>(
+    session: &mut Session,
+    waiter: WaiterId,
+    sent: &Authorized,
+    status: StatusCode,
+    headers: &HeaderMap,
+    io: &mut Io<H, L>,
+) -> Result<Seen, AuthorizeError> {
+    match sent.refusal(status, headers)? {
+        Some(refusal) => {
+            let outcome = challenge(session, refusal.challenge(waiter), io)?.outcome;
+            sent.healed(session.config(), outcome)
+        }
+        None => Ok(Seen::Final),
+    }
 }
 
 fn settle<H: Http, L: Listener>(

@@ -7,7 +7,6 @@
 use core::panic::AssertUnwindSafe;
 use std::collections::{HashMap, VecDeque};
 use std::panic::catch_unwind;
-use std::thread::{self, ThreadId};
 
 use mcp_authz_core::effect::{Effects, Page, Settlement, TicketId, Told, Work};
 use mcp_authz_core::input::{ArrivalId, Callback, Input};
@@ -16,6 +15,7 @@ use crate::arrivals::{Listening, PageSink};
 use crate::error::DriveError;
 use crate::ports::Observer;
 use crate::publish::Published;
+use crate::sync::thread::{self, ThreadId};
 
 /// Pages that are owed and ports that are open.
 #[derive(Default)]

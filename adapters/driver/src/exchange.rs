@@ -7,27 +7,24 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, LOCATION};
+use http::Request;
+use http::header::AUTHORIZATION;
 use http::response::Parts;
-use http::{HeaderMap, Request, StatusCode};
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 use mcp_authz_core::failure::{Failure, Kind};
-use mcp_authz_core::granted::{Area, Granted};
-use mcp_authz_core::input::{Challenge, Epoch, WaiterId, is_refusal};
-use url::Url;
+use mcp_authz_core::input::is_refusal;
 
+use crate::authorize::{AuthorizeError, Authorized, failed};
 use crate::error::DriveError;
 use crate::ports::Answer;
 
-/// Refusals after which one request is given up whatever the session says: one refresh and the
-/// step-ups that are possible for one operation fit below.
-const MOST_ATTEMPTS: u32 = 5;
+pub use crate::authorize::Refusal;
 
 /// One request of the caller's own.
 pub struct Exchange {
     request: Request<Vec<u8>>,
-    operation: String,
+    operation: Option<Arc<str>>,
     may_ask: bool,
     limits: Limits,
 }
@@ -37,15 +34,14 @@ impl Exchange {
     /// server wants a login.
     #[must_use]
     pub fn new(request: Request<Vec<u8>>) -> Self {
-        let operation = format!("{} {}", request.method(), request.uri().path());
-        Self { request, operation, may_ask: true, limits: limits() }
+        Self { request, operation: None, may_ask: true, limits: limits() }
     }
 
     /// Names what is attempted (method plus tool, prompt or resource), so that the retry limits
     /// count per operation (STEP-10). The HTTP method and path unless said.
     #[must_use]
     pub fn operation(mut self, operation: &str) -> Self {
-        operation.clone_into(&mut self.operation);
+        self.operation = Some(operation.into());
         self
     }
 
@@ -61,6 +57,41 @@ impl Exchange {
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Before anything is done about it. Two such fields would let the server choose between tokens
+    /// (HOST-259).
+    pub(crate) fn check(&self) -> Result<(), AuthorizeError> {
+        if self.request.headers().contains_key(AUTHORIZATION) {
+            return Err(failed(Kind::ConfigInvalid, "HOST-259"));
+        }
+        Ok(())
+    }
+
+    pub(crate) const fn asked(&self) -> &Request<Vec<u8>> {
+        &self.request
+    }
+
+    pub(crate) const fn within(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What the caller said of it goes with what goes on it.
+    pub(crate) fn describe(&self, authorized: Authorized) -> Authorized {
+        let authorized = authorized.may_ask(self.may_ask);
+        match &self.operation {
+            Some(operation) => authorized.operation(Arc::clone(operation)),
+            None => authorized,
+        }
+    }
+
+    /// The request to send.
+    pub(crate) fn request(&self, authorized: &Authorized) -> Request<Vec<u8>> {
+        let mut request = self.request.clone();
+        for (name, value) in authorized.headers() {
+            request.headers_mut().insert(name, value.clone());
+        }
+        request
     }
 }
 
@@ -92,43 +123,6 @@ pub const fn limits() -> Limits {
     }
 }
 
-/// A request of a caller that the MCP server refused: a [`Challenge`] for which a driver has yet to
-/// choose the waiter.
-#[derive(Clone)]
-pub struct Refusal {
-    /// The epoch of the token that it carried; `None` if it carried none.
-    pub epoch: Option<Epoch>,
-    /// 401, 403 or 400.
-    pub status: StatusCode,
-    /// All headers of the answer.
-    pub headers: HeaderMap,
-    /// What was attempted, for the retry limits.
-    pub operation: String,
-    /// Whether it was already a repetition after a refusal.
-    pub again: bool,
-    /// Whether a person may be bothered.
-    pub may_ask: bool,
-}
-
-impl fmt::Debug for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refusal")
-            .field("epoch", &self.epoch)
-            .field("status", &self.status)
-            .field("operation", &self.operation)
-            .field("again", &self.again)
-            .field("may_ask", &self.may_ask)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Refusal {
-    pub(crate) fn challenge(self, waiter: WaiterId) -> Challenge {
-        let Self { epoch, status, headers, operation, again, may_ask } = self;
-        Challenge { waiter, epoch, status, headers, operation, again, may_ask }
-    }
-}
-
 /// Why a caller's own request brought no answer.
 #[non_exhaustive]
 pub enum ExchangeError {
@@ -156,6 +150,26 @@ pub enum ExchangeError {
 impl From<DriveError> for ExchangeError {
     fn from(error: DriveError) -> Self {
         Self::Drive(error)
+    }
+}
+
+/// Nothing was sent.
+impl From<AuthorizeError> for ExchangeError {
+    fn from(error: AuthorizeError) -> Self {
+        match error {
+            AuthorizeError::Failed(failure) => Self::Unsent(failure),
+            AuthorizeError::Drive(error) => Self::Drive(error),
+        }
+    }
+}
+
+impl ExchangeError {
+    /// Something was sent, and this came back.
+    pub(crate) fn after(answer: Answer, error: AuthorizeError) -> Self {
+        match error {
+            AuthorizeError::Failed(failure) => Self::Refused { failure, answer: Box::new(answer) },
+            AuthorizeError::Drive(error) => Self::Drive(error),
+        }
     }
 }
 
@@ -195,98 +209,13 @@ impl fmt::Display for ExchangeError {
 
 impl core::error::Error for ExchangeError {}
 
-/// One request on its way to an answer.
-pub(crate) struct Attempt {
-    exchange: Exchange,
-    granted: Option<Arc<Granted>>,
-    attempts: u32,
-}
-
-/// What an answer means.
-pub(crate) enum Verdict {
-    Done(Answer),
-    Refused(Answer, Refusal),
-}
-
-impl Attempt {
-    pub(crate) fn new(exchange: Exchange) -> Result<Self, ExchangeError> {
-        // Two such fields would let the server choose between tokens (HOST-259).
-        if exchange.request.headers().contains_key(AUTHORIZATION) {
-            return Err(unsent(Kind::ConfigInvalid, "HOST-259"));
-        }
-        Ok(Self { exchange, granted: None, attempts: 0 })
+/// The answer, or that none came.
+pub(crate) fn answered(reply: Reply) -> Result<Answer, ExchangeError> {
+    match reply {
+        Reply::Answered(answer) => Ok(answer),
+        Reply::NotSent(why) => Err(ExchangeError::Lost { why, sent: false }),
+        Reply::MaybeSent(why) => Err(ExchangeError::Lost { why, sent: true }),
     }
-
-    pub(crate) fn limits(&self) -> Limits {
-        self.exchange.limits.clone()
-    }
-
-    /// Goes on without a token if there is none to be had without a person: the server's refusal
-    /// names what it wants. Everything else that stands in the way is the caller's to know.
-    pub(crate) fn without(failure: Arc<Failure>) -> Result<(), ExchangeError> {
-        match failure.kind() {
-            Kind::ReauthorizationRequired => Ok(()),
-            _ => Err(ExchangeError::Unsent(failure)),
-        }
-    }
-
-    /// The request to send, with the token if there is one and it may go there (USE-07).
-    pub(crate) fn request(
-        &mut self,
-        granted: Option<Arc<Granted>>,
-    ) -> Result<Request<Vec<u8>>, ExchangeError> {
-        let mut request = self.exchange.request.clone();
-        self.granted = granted;
-        self.attempts = self.attempts.saturating_add(1);
-        if let Some(granted) = &self.granted {
-            if !granted.area().covers(&request.uri().to_string()) {
-                return Err(unsent(Kind::OriginMismatch, "USE-07"));
-            }
-            request.headers_mut().insert(AUTHORIZATION, granted.authorization().clone());
-        }
-        Ok(request)
-    }
-
-    pub(crate) fn read(&self, reply: Reply) -> Result<Verdict, ExchangeError> {
-        let answer = match reply {
-            Reply::Answered(answer) => answer,
-            Reply::NotSent(why) => return Err(ExchangeError::Lost { why, sent: false }),
-            Reply::MaybeSent(why) => return Err(ExchangeError::Lost { why, sent: true }),
-        };
-        if let Some(granted) = &self.granted
-            && leads_out(&self.exchange.request, &answer, granted.area())
-        {
-            let failure = Arc::new(Failure::new(Kind::OriginMismatch, "HOST-055"));
-            return Err(ExchangeError::Refused { failure, answer: Box::new(answer) });
-        }
-        if self.attempts >= MOST_ATTEMPTS || !is_refusal(answer.status(), answer.headers()) {
-            return Ok(Verdict::Done(answer));
-        }
-        let refusal = Refusal {
-            epoch: self.granted.as_deref().map(Granted::epoch),
-            status: answer.status(),
-            headers: answer.headers().clone(),
-            operation: self.exchange.operation.clone(),
-            again: self.attempts > 1,
-            may_ask: self.exchange.may_ask,
-        };
-        Ok(Verdict::Refused(answer, refusal))
-    }
-}
-
-/// Whether an answer sends a request with a token to where the token may not go. A redirect within
-/// the token area is an answer like others; it is not followed here either.
-fn leads_out(request: &Request<Vec<u8>>, answer: &Answer, area: &Area) -> bool {
-    let Some(location) =
-        answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection())
-    else {
-        return false;
-    };
-    let target = Url::parse(&request.uri().to_string())
-        .ok()
-        .zip(location.to_str().ok())
-        .and_then(|(base, location)| base.join(location).ok());
-    target.is_none_or(|target| !area.covers(target.as_str()))
 }
 
 /// What the caller watches, without the body of a refusal, which would spoil its event decoder.
@@ -296,12 +225,10 @@ pub(crate) fn unrefused(
     |head, piece| !is_refusal(head.status, &head.headers) && enough(head, piece)
 }
 
-fn unsent(kind: Kind, rule: &'static str) -> ExchangeError {
-    ExchangeError::Unsent(Arc::new(Failure::new(kind, rule)))
-}
-
 #[cfg(test)]
 mod tests {
+    use mcp_authz_core::Config;
+
     use super::*;
 
     const CANARY: &str = "c4n4ry";
@@ -320,14 +247,21 @@ mod tests {
         let body = CANARY.as_bytes().to_vec();
         let answer =
             http::Response::builder().status(401).header("set-cookie", CANARY).body(body).unwrap();
-        let mut attempt = Attempt::new(exchange).unwrap();
-        attempt.request(None).unwrap();
-        let Ok(Verdict::Refused(answer, refusal)) = attempt.read(Reply::Answered(answer)) else {
-            panic!("a 401 is a refusal");
-        };
+        let config = Config::builder("https://mcp.example:8443/mcp").build().unwrap();
+        let asked = Request::post(format!("https://mcp.example:8443/mcp?k={CANARY}")).body(vec![]);
+        let asked = Exchange::new(asked.unwrap());
+        let (method, uri) = (asked.asked().method(), asked.asked().uri());
+        let authorized = Authorized::new(&config, None, method, uri).unwrap();
+        let refusal = authorized.refusal(answer.status(), answer.headers()).unwrap().unwrap();
         let failure = Arc::new(Failure::new(Kind::AuthorizationDenied, "SEC-17"));
         let error = ExchangeError::Refused { failure, answer: Box::new(answer) };
-        for said in [said, format!("{refusal:?}"), format!("{error:?}"), error.to_string()] {
+        for said in [
+            said,
+            format!("{authorized:?}"),
+            format!("{refusal:?}"),
+            format!("{error:?}"),
+            error.to_string(),
+        ] {
             assert!(!said.contains(CANARY) && !said.contains("99, 52"), "{said}");
         }
         assert!(format!("{error:?}").contains("401"));

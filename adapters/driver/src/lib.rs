@@ -11,12 +11,14 @@
 //!
 //! There is no runtime here and nothing about OAuth. An adapter adds the [`ports`]: how to send,
 //! listen, spawn and sleep. What they share beside that is here too: the hot path's [`publish`]
-//! cell, the callers' own requests ([`exchange`]), look-ups that respect the address rule
+//! cell, the callers' own requests ([`exchange`], and [`authorize`] for those who send by
+//! themselves), look-ups that respect the address rule
 //! ([`dial`]), the checks on an answer's head ([`head`]) and the event stream decoder ([`sse`]).
 //!
 //! [`Session::handle`]: mcp_authz_core::Session::handle
 
 pub mod arrivals;
+pub mod authorize;
 pub mod blocking;
 pub mod clock;
 mod desk;
@@ -29,6 +31,7 @@ pub mod on_demand;
 pub mod ports;
 pub mod publish;
 pub mod sse;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod threaded;

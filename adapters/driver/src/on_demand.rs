@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use futures_channel::oneshot;
 use http::response::Parts;
+use http::{HeaderMap, Method, StatusCode, Uri};
 use mcp_authz_core::config::Config;
 use mcp_authz_core::effect::{Page, Settlement};
 use mcp_authz_core::granted::Granted;
@@ -19,8 +20,9 @@ use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Session, Snapshot};
 
 use crate::arrivals::{Arrivals, PageSink};
+use crate::authorize::{AuthorizeError, Authorized, Refusal, Seen};
 use crate::error::{DriveError, ResumeError};
-use crate::exchange::{Attempt, Exchange, ExchangeError, Refusal, Verdict, unrefused};
+use crate::exchange::{Exchange, ExchangeError, answered, unrefused};
 use crate::ports::{Answer, AsyncHttp, AsyncListener, Common, Runtime};
 
 mod runner;
@@ -111,7 +113,8 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         let waiter = shared.waiter();
         if let Some((granted, nudge)) = shared.published.live(scopes, shared.clock()) {
             if nudge {
-                shared.step(|_| Input::Wake)?;
+                // Without random bytes no refresh begins, and the token is as live as before.
+                let _or_not_yet = shared.step(|_| Input::Wake);
             }
             return Ok(Settlement { waiter, outcome: Ok(granted), unsaved: false });
         }
@@ -144,6 +147,45 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         settlement
     }
 
+    /// What goes on a request that the caller sends with a client of its own. With a live token this
+    /// is ready at once, takes no lock and allocates nothing. No person is bothered yet: while there
+    /// is no token the request goes without, and the server's refusal names what it wants. Show the
+    /// answer to [`AuthSession::seen`].
+    ///
+    /// # Errors
+    /// [`AuthorizeError`]: the URL is not one that may see the token (`origin_mismatch`, USE-07), or
+    /// the failure says what to do; do not send the request.
+    pub async fn authorize(
+        &self,
+        method: &Method,
+        uri: &Uri,
+    ) -> Result<Authorized, AuthorizeError> {
+        let granted = Authorized::grant(self.acquire(&ScopeSet::empty(), false).await?.outcome)?;
+        Authorized::new(&self.shared().config, granted, method, uri)
+    }
+
+    /// Takes the verdict of every answer to a request with these headers: of a refusal by the MCP
+    /// server the session makes a refresh or a login, once for all who are refused. Every other
+    /// answer is final at once.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`]: no grant could be had that might be accepted, or the answer leads out of
+    /// the token area and must not be followed with these headers (HOST-055). The answer stands.
+    pub async fn seen(
+        &self,
+        sent: &Authorized,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<Seen, AuthorizeError> {
+        match sent.refusal(status, headers)? {
+            Some(refusal) => {
+                let outcome = self.challenge(refusal).await?.outcome;
+                sent.healed(&self.shared().config, outcome)
+            }
+            None => Ok(Seen::Final),
+        }
+    }
+
     /// Sends a request to the MCP server with the token, and once more after a refusal that could be
     /// healed.
     ///
@@ -163,26 +205,19 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         exchange: Exchange,
         enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
     ) -> Result<Answer, ExchangeError> {
-        let mut attempt = Attempt::new(exchange)?;
-        let mut granted = match self.acquire(&ScopeSet::empty(), false).await?.outcome {
-            Ok(granted) => Some(granted),
-            Err(failure) => Attempt::without(failure).map(|()| None)?,
-        };
+        exchange.check()?;
+        let asked = exchange.asked();
+        let mut sent = exchange.describe(self.authorize(asked.method(), asked.uri()).await?);
         loop {
-            let request = attempt.request(granted)?;
-            let limits = attempt.limits();
+            let request = exchange.request(&sent);
             let mut watch = unrefused(enough);
-            let reply = self.shared().http().exchange(request, &limits, &mut watch).await;
-            match attempt.read(reply)? {
-                Verdict::Done(answer) => return Ok(answer),
-                Verdict::Refused(answer, refusal) => match self.challenge(refusal).await?.outcome {
-                    Ok(healed) => granted = Some(healed),
-                    Err(failure) => {
-                        let answer = Box::new(answer);
-                        return Err(ExchangeError::Refused { failure, answer });
-                    }
-                },
-            }
+            let reply = self.shared().http().exchange(request, exchange.within(), &mut watch).await;
+            let answer = answered(reply)?;
+            sent = match self.seen(&sent, answer.status(), answer.headers()).await {
+                Ok(Seen::Again(again)) => again,
+                Ok(Seen::Final) => return Ok(answer),
+                Err(error) => return Err(ExchangeError::after(answer, error)),
+            };
         }
     }
 

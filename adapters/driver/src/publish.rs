@@ -1,21 +1,27 @@
 //! The hot path: the grant that callers use, read without a lock.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::time::Monotonic;
 
 use crate::clock::Clock;
+use crate::sync::AtomicU64;
+
+mod cell;
+#[cfg(all(test, loom))]
+mod loom_tests;
+
+use cell::Cell;
 
 /// Holds the current grant. Readers take no lock and allocate nothing; the session's publications
 /// replace it whole.
 #[derive(Default)]
 pub struct Published {
-    granted: ArcSwapOption<Granted>,
+    granted: Cell<Granted>,
     nudged: AtomicU64,
 }
 
@@ -31,7 +37,7 @@ impl Published {
     /// The current grant, live or not.
     #[must_use]
     pub fn granted(&self) -> Option<Arc<Granted>> {
-        self.granted.load_full()
+        self.granted.load()
     }
 
     /// The current grant if it can be used as it is, and whether the session should be woken to

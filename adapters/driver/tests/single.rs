@@ -1,23 +1,24 @@
 //! The loop for one thread that owns its session.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
 
-use http::HeaderMap;
+use http::{HeaderMap, Method, StatusCode, Uri};
 use mcp_authz_core::effect::Told;
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::input::{Acquire, Challenge, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::{Config, Session};
-use mcp_authz_driver::blocking::{Io, acquire, challenge};
+use mcp_authz_driver::authorize::{AuthorizeError, Seen};
+use mcp_authz_driver::blocking::{Io, acquire, authorize, challenge, seen};
 use mcp_authz_driver::ports::{Common, Observer};
 use mcp_authz_host::listener::Loopback;
 use mcp_authz_tests::model::Endpoint;
-use mcp_authz_tests::serve::embedded;
-use mcp_authz_ureq::Client;
+use mcp_authz_tests::serve::{Served, embedded};
+use mcp_authz_ureq::{Client, UreqHttp};
 
 struct Person;
 
@@ -46,13 +47,17 @@ fn ask(waiter: u64, may_ask: bool) -> Acquire {
     Acquire { waiter: WaiterId(waiter), scopes: ScopeSet::empty(), may_ask }
 }
 
-#[test]
-fn one_thread_logs_in_and_refreshes() {
+fn world() -> (Served, Session, Io<UreqHttp, Loopback>) {
     let served = embedded(|_| {}).unwrap();
     let http = Client::builder().build().unwrap().http().clone();
     let common = Common { observer: Arc::new(Person), ..Common::default() };
-    let mut io = Io::new(http, Loopback, common);
-    let mut session = Session::new(Config::builder(served.mcp_url()).build().unwrap());
+    let session = Session::new(Config::builder(served.mcp_url()).build().unwrap());
+    (served, session, Io::new(http, Loopback, common))
+}
+
+#[test]
+fn one_thread_logs_in_and_refreshes() {
+    let (served, mut session, mut io) = world();
 
     let refused = acquire(&mut session, ask(1, false), &mut io).unwrap().outcome.unwrap_err();
     assert_eq!(refused.kind(), Kind::ReauthorizationRequired);
@@ -64,7 +69,7 @@ fn one_thread_logs_in_and_refreshes() {
     let refusal = Challenge {
         waiter: WaiterId(3),
         epoch: Some(first.epoch()),
-        status: http::StatusCode::UNAUTHORIZED,
+        status: StatusCode::UNAUTHORIZED,
         headers: HeaderMap::new(),
         operation: "tools/list".to_owned(),
         again: false,
@@ -73,4 +78,31 @@ fn one_thread_logs_in_and_refreshes() {
     let second = challenge(&mut session, refusal, &mut io).unwrap().outcome.unwrap();
     assert!(second.epoch() > first.epoch());
     assert_eq!(served.lock().count(Endpoint::Token), 2);
+}
+
+#[test]
+fn one_thread_sends_by_itself_use_01_use_07_host_257() {
+    let (served, mut session, mut io) = world();
+    let (session, io, post) = (&mut session, &mut io, Method::POST);
+    let mcp: Uri = served.mcp_url().parse().unwrap();
+    let (unauthorized, none) = (StatusCode::UNAUTHORIZED, HeaderMap::new());
+
+    let first = authorize(session, WaiterId(1), &post, &mcp, io).unwrap();
+    assert_eq!(first.headers().count(), 0);
+    let second = seen(session, WaiterId(2), &first, unauthorized, &none, io).unwrap();
+    let Seen::Again(second) = second else { panic!("a login heals it") };
+    assert_eq!(second.headers().count(), 1);
+    assert!(matches!(
+        seen(session, WaiterId(3), &second, StatusCode::OK, &none, io),
+        Ok(Seen::Final)
+    ));
+
+    let live = authorize(session, WaiterId(4), &post, &mcp, io).unwrap();
+    assert_eq!(live.epoch(), second.epoch());
+    let elsewhere = Uri::from_static("https://evil.example/mcp");
+    match authorize(session, WaiterId(5), &post, &elsewhere, io) {
+        Err(AuthorizeError::Failed(failure)) => assert_eq!(failure.kind(), Kind::OriginMismatch),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(served.lock().count(Endpoint::Token), 1);
 }

@@ -1,10 +1,11 @@
 //! What callers and the runner share, and the one step all of them take.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use futures_channel::{mpsc, oneshot};
+use mcp_authz_core::config::Config;
 use mcp_authz_core::effect::{Effects, Settlement, TicketId, Work};
 use mcp_authz_core::input::{Input, WaiterId};
 use mcp_authz_core::session::{Session, Snapshot};
@@ -17,12 +18,14 @@ use crate::desk::{Aloud, Desk};
 use crate::error::DriveError;
 use crate::ports::{AsyncHttp, AsyncListener, Runtime};
 use crate::publish::Published;
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
 /// What a waiter's mailbox takes.
 pub(super) type Settle = oneshot::Sender<Result<Settlement, DriveError>>;
 
 pub(super) struct Shared<H: AsyncHttp, L: AsyncListener, R: Runtime> {
     pub(super) published: Published,
+    pub(super) config: Arc<Config>,
     pub(super) ports: Ports<H, L, R>,
     state: Mutex<State>,
     waiters: AtomicU64,
@@ -57,6 +60,7 @@ impl State {
 
 impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
     pub(super) fn new(session: Session, ports: Ports<H, L, R>) -> Self {
+        let config = Arc::clone(session.config());
         let state = State {
             session,
             desk: Desk::default(),
@@ -67,7 +71,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
             closed: false,
         };
         let (published, waiters) = (Published::default(), AtomicU64::new(0));
-        Self { published, ports, state: Mutex::new(state), waiters }
+        Self { published, config, ports, state: Mutex::new(state), waiters }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

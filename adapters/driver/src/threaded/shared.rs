@@ -1,11 +1,11 @@
 //! What the threads share: the session, the mailboxes, the work, and the rule who does it.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
+use std::sync::{Arc, PoisonError, Weak};
 
+use mcp_authz_core::config::Config;
 use mcp_authz_core::effect::{Effects, Settlement, Work};
 use mcp_authz_core::input::{Input, WaiterId};
 use mcp_authz_core::session::{Session, Snapshot};
@@ -15,6 +15,7 @@ use crate::desk::{Aloud, Desk};
 use crate::error::DriveError;
 use crate::ports::{Common, Http, Listener};
 use crate::publish::Published;
+use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard, thread};
 use crate::work;
 
 /// How long a thread sleeps at most while others work and the session has no deadline.
@@ -22,6 +23,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 pub(super) struct Shared<H: Http, L: Listener> {
     pub(super) published: Published,
+    pub(super) config: Arc<Config>,
     pub(super) http: H,
     pub(super) common: Common,
     listener: L,
@@ -78,6 +80,7 @@ enum Next {
 
 impl<H: Http, L: Listener> Shared<H, L> {
     pub(super) fn new(session: Session, http: H, listener: L, common: Common) -> Self {
+        let config = Arc::clone(session.config());
         let state = State {
             session,
             desk: Desk::default(),
@@ -90,7 +93,7 @@ impl<H: Http, L: Listener> Shared<H, L> {
         };
         let (published, turned) = (Published::default(), Condvar::new());
         let (state, waiters) = (Mutex::new(state), AtomicU64::new(0));
-        Self { published, http, common, listener, state, turned, waiters }
+        Self { published, config, http, common, listener, state, turned, waiters }
     }
 
     pub(super) fn waiter(&self) -> WaiterId {

@@ -3,6 +3,7 @@
 use core::future::Future;
 use std::sync::{Arc, LazyLock};
 
+use http::{Method, Uri};
 use mcp_authz_core::Config;
 use mcp_authz_core::effect::{Page, Settlement};
 use mcp_authz_core::granted::Granted;
@@ -10,6 +11,7 @@ use mcp_authz_core::input::Callback;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::Snapshot;
 use mcp_authz_driver::DriveError;
+use mcp_authz_driver::authorize::{AuthorizeError, Authorized, Seen};
 use mcp_authz_driver::exchange::{Exchange, ExchangeError};
 use mcp_authz_driver::ports::{Answer, AsyncHttp, AsyncListener, Common, Http, Listener, Runtime};
 use mcp_authz_driver::testing::BlockOn;
@@ -19,6 +21,8 @@ use mcp_authz_driver::{on_demand, threaded};
 pub(crate) trait Face: Send + Sync {
     fn acquire(&self, scopes: &ScopeSet, may_ask: bool) -> Result<Settlement, DriveError>;
     fn exchange(&self, exchange: Exchange) -> Result<Answer, ExchangeError>;
+    fn authorize(&self, method: &Method, uri: &Uri) -> Result<Authorized, AuthorizeError>;
+    fn seen(&self, sent: &Authorized, answer: &Answer) -> Result<Seen, AuthorizeError>;
     fn deliver(&self, callback: Callback) -> Result<Page, DriveError>;
     fn cancel(&self) -> Result<(), DriveError>;
     fn forget(&self) -> Result<(), DriveError>;
@@ -36,6 +40,12 @@ impl<H: Http, L: Listener> Face for threaded::AuthSession<H, L> {
     }
     fn exchange(&self, exchange: Exchange) -> Result<Answer, ExchangeError> {
         self.exchange(exchange)
+    }
+    fn authorize(&self, method: &Method, uri: &Uri) -> Result<Authorized, AuthorizeError> {
+        self.authorize(method, uri)
+    }
+    fn seen(&self, sent: &Authorized, answer: &Answer) -> Result<Seen, AuthorizeError> {
+        self.seen(sent, answer.status(), answer.headers())
     }
     fn deliver(&self, callback: Callback) -> Result<Page, DriveError> {
         self.deliver(callback)
@@ -71,6 +81,12 @@ where
     }
     fn exchange(&self, exchange: Exchange) -> Result<Answer, ExchangeError> {
         self.1.block_on(self.0.exchange(exchange))
+    }
+    fn authorize(&self, method: &Method, uri: &Uri) -> Result<Authorized, AuthorizeError> {
+        self.1.block_on(self.0.authorize(method, uri))
+    }
+    fn seen(&self, sent: &Authorized, answer: &Answer) -> Result<Seen, AuthorizeError> {
+        self.1.block_on(self.0.seen(sent, answer.status(), answer.headers()))
     }
     fn deliver(&self, callback: Callback) -> Result<Page, DriveError> {
         self.1.block_on(self.0.deliver(callback))

@@ -8,17 +8,18 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use mcp_authz_core::Config;
 use mcp_authz_core::config::Builder;
 use mcp_authz_core::effect::{Told, Visit};
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::time::{Monotonic, Timestamp};
+use mcp_authz_driver::authorize::Authorized;
 use mcp_authz_driver::clock::{self, Clock};
 use mcp_authz_driver::entropy::{self, Random};
 use mcp_authz_driver::exchange::Exchange;
-use mcp_authz_driver::ports::{Common, Observer};
+use mcp_authz_driver::ports::{Answer, Common, Observer};
 use mcp_authz_host::store::Memory;
 use mcp_authz_tests::model::{Endpoint, Settings};
 use mcp_authz_tests::serve::{Served, embedded};
@@ -192,6 +193,35 @@ pub(crate) fn post(url: &str, method: &str, params: &str) -> Request<Vec<u8>> {
         .header("accept", "application/json, text/event-stream")
         .body(body.into_bytes())
         .unwrap()
+}
+
+/// Sends a request that needs a token as somebody else's client would: with these headers.
+pub(crate) fn own_client(world: &World, authorized: &Authorized) -> Answer {
+    let url = world.served.mcp_url();
+    let params = r#"{"protocolVersion":"2025-11-25","capabilities":{},
+        "clientInfo":{"name":"test","version":"1"}}"#;
+    let request = post(url, "initialize", params);
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut text = format!("POST /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+    let own = request.headers().iter();
+    let own = own.map(|(name, value)| (name.clone(), value));
+    for (name, value) in own.chain(authorized.headers()) {
+        text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+    }
+    let body = String::from_utf8(request.into_body()).unwrap();
+    text.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
+    let status: u16 = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let mut answer = Response::builder().status(status);
+    for (name, value) in lines.map(|line| line.split_once(':').unwrap()) {
+        answer = answer.header(name, value.trim());
+    }
+    answer.body(body.as_bytes().to_vec()).unwrap()
 }
 
 /// Waits for something that is on its way.

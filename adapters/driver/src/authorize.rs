@@ -1,0 +1,247 @@
+//! For callers with an HTTP client of their own: what goes on a request, and what its answer means.
+//!
+//! [`exchange`](crate::exchange) is the same two steps around a request that the driver sends.
+
+use core::fmt;
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, HeaderName, LOCATION};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use mcp_authz_core::config::Config;
+use mcp_authz_core::failure::{Failure, Kind};
+use mcp_authz_core::granted::Granted;
+use mcp_authz_core::input::{Challenge, Epoch, WaiterId, is_refusal};
+use url::Url;
+
+use crate::error::DriveError;
+
+/// Refusals after which one request is given up whatever the session says: one refresh and the
+/// step-ups that are possible for one operation fit below.
+const MOST_ATTEMPTS: u32 = 5;
+
+/// What goes on one request to the MCP server. Keep it until the answer is there, and show both to
+/// the session's `seen`: by the epoch it knows which token was refused, however late.
+#[derive(Clone)]
+pub struct Authorized {
+    granted: Option<Arc<Granted>>,
+    method: Method,
+    uri: Uri,
+    operation: Option<Arc<str>>,
+    may_ask: bool,
+    attempt: u32,
+}
+
+/// What an answer means for its request.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// The answer is the caller's to read: it is no refusal, or the request was repeated often
+    /// enough.
+    Final,
+    /// It was refused, and so not executed: send it once more, with these headers.
+    Again(Authorized),
+}
+
+/// Why there is nothing to put on a request.
+#[derive(Clone, Debug)]
+pub enum AuthorizeError {
+    /// The failure says what to do.
+    Failed(Arc<Failure>),
+    /// The driver could not go on.
+    Drive(DriveError),
+}
+
+impl Authorized {
+    /// Refuses what may not carry the token (USE-07). Without one, only the MCP server's own origin
+    /// is asked what it wants: another's answer is not its refusal.
+    pub(crate) fn new(
+        config: &Config,
+        granted: Option<Arc<Granted>>,
+        method: &Method,
+        uri: &Uri,
+    ) -> Result<Self, AuthorizeError> {
+        let covered = match &granted {
+            Some(granted) => granted.area().covers_uri(uri),
+            None => config.at_home(uri),
+        };
+        if !covered {
+            return Err(failed(Kind::OriginMismatch, "USE-07"));
+        }
+        let (method, uri) = (method.clone(), uri.clone());
+        Ok(Self { granted, method, uri, operation: None, may_ask: true, attempt: 1 })
+    }
+
+    /// Goes on without a token if there is none to be had without a person: the server's refusal
+    /// names what it wants. Everything else that stands in the way is the caller's to know.
+    pub(crate) fn grant(
+        outcome: Result<Arc<Granted>, Arc<Failure>>,
+    ) -> Result<Option<Arc<Granted>>, AuthorizeError> {
+        match outcome {
+            Ok(granted) => Ok(Some(granted)),
+            Err(failure) if failure.kind() == Kind::ReauthorizationRequired => Ok(None),
+            Err(failure) => Err(AuthorizeError::Failed(failure)),
+        }
+    }
+
+    /// The headers to set on the request, each in place of one that is there: one for a Bearer
+    /// token, none while there is no token, when the server is asked what it wants. The values are
+    /// marked sensitive.
+    pub fn headers(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
+        self.granted.iter().map(|granted| (AUTHORIZATION, granted.authorization()))
+    }
+
+    /// The epoch of the token; `None` without one.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.granted.as_deref().map(Granted::epoch)
+    }
+
+    /// The grant behind the headers.
+    #[must_use]
+    pub const fn granted(&self) -> Option<&Arc<Granted>> {
+        self.granted.as_ref()
+    }
+
+    /// Whether it is for a request that was refused before.
+    #[must_use]
+    pub const fn again(&self) -> bool {
+        self.attempt > 1
+    }
+
+    /// Names what is attempted (method plus tool, prompt or resource), so that the retry limits
+    /// count per operation (STEP-10). The HTTP method and path unless said.
+    #[must_use]
+    pub fn operation(mut self, operation: impl Into<Arc<str>>) -> Self {
+        self.operation = Some(operation.into());
+        self
+    }
+
+    /// Whether a person may be bothered if it is refused. They may unless said.
+    #[must_use]
+    pub const fn may_ask(mut self, may_ask: bool) -> Self {
+        self.may_ask = may_ask;
+        self
+    }
+
+    /// The refusal that an answer is, if it is one that the session can do something about.
+    pub(crate) fn refusal(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<Option<Refusal>, AuthorizeError> {
+        if self.leads_out(status, headers) {
+            return Err(failed(Kind::OriginMismatch, "HOST-055"));
+        }
+        if self.attempt >= MOST_ATTEMPTS || !is_refusal(status, headers) {
+            return Ok(None);
+        }
+        let operation = match &self.operation {
+            Some(operation) => operation.as_ref().to_owned(),
+            None => format!("{} {}", self.method, self.uri.path()),
+        };
+        Ok(Some(Refusal {
+            epoch: self.epoch(),
+            status,
+            headers: headers.clone(),
+            operation,
+            again: self.again(),
+            may_ask: self.may_ask,
+        }))
+    }
+
+    /// The same request with the grant that its refusal led to.
+    pub(crate) fn healed(
+        &self,
+        config: &Config,
+        outcome: Result<Arc<Granted>, Arc<Failure>>,
+    ) -> Result<Seen, AuthorizeError> {
+        let granted = outcome.map_err(AuthorizeError::Failed)?;
+        let Self { operation, may_ask, attempt, .. } = self.clone();
+        let anew = Self::new(config, Some(granted), &self.method, &self.uri)?;
+        let attempt = attempt.saturating_add(1);
+        Ok(Seen::Again(Self { operation, may_ask, attempt, ..anew }))
+    }
+
+    /// Whether an answer sends a request with a token to where the token may not go. A redirect
+    /// within the token area is an answer like others; nobody here follows one.
+    fn leads_out(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        let Some(granted) = &self.granted else { return false };
+        let Some(location) = headers.get(LOCATION).filter(|_| status.is_redirection()) else {
+            return false;
+        };
+        let target = Url::parse(&self.uri.to_string())
+            .ok()
+            .zip(location.to_str().ok())
+            .and_then(|(base, location)| base.join(location).ok());
+        target.is_none_or(|target| !granted.area().covers(target.as_str()))
+    }
+}
+
+/// Shows neither the token nor the query.
+impl fmt::Debug for Authorized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorized")
+            .field("epoch", &self.epoch())
+            .field("method", &self.method)
+            .field("path", &self.uri.path())
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<DriveError> for AuthorizeError {
+    fn from(error: DriveError) -> Self {
+        Self::Drive(error)
+    }
+}
+
+impl fmt::Display for AuthorizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(failure) => failure.fmt(f),
+            Self::Drive(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for AuthorizeError {}
+
+pub(crate) fn failed(kind: Kind, rule: &'static str) -> AuthorizeError {
+    AuthorizeError::Failed(Arc::new(Failure::new(kind, rule)))
+}
+
+/// A request of a caller that the MCP server refused: a [`Challenge`] for which a driver has yet to
+/// choose the waiter.
+#[derive(Clone)]
+pub struct Refusal {
+    /// The epoch of the token that it carried; `None` if it carried none.
+    pub epoch: Option<Epoch>,
+    /// 401, 403 or 400.
+    pub status: StatusCode,
+    /// All headers of the answer.
+    pub headers: HeaderMap,
+    /// What was attempted, for the retry limits.
+    pub operation: String,
+    /// Whether it was already a repetition after a refusal.
+    pub again: bool,
+    /// Whether a person may be bothered.
+    pub may_ask: bool,
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("epoch", &self.epoch)
+            .field("status", &self.status)
+            .field("operation", &self.operation)
+            .field("again", &self.again)
+            .field("may_ask", &self.may_ask)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Refusal {
+    pub(crate) fn challenge(self, waiter: WaiterId) -> Challenge {
+        let Self { epoch, status, headers, operation, again, may_ask } = self;
+        Challenge { waiter, epoch, status, headers, operation, again, may_ask }
+    }
+}
