@@ -12,6 +12,8 @@ use mcp_authz_core::{Config, Effects, Granted, Input};
 
 use crate::canned;
 
+const WALL: Timestamp = Timestamp::from_unix(1_785_542_400);
+
 /// The configuration.
 ///
 /// # Panics
@@ -28,11 +30,18 @@ pub struct Prepared {
     refusal: Input,
     answers: [Response<Vec<u8>>; 4],
     seeds: u64,
+    wall: Timestamp,
 }
 
 /// Prepares a login.
 #[must_use]
 pub fn prepare(config: &Arc<Config>) -> Prepared {
+    prepare_at(config, WALL)
+}
+
+/// Prepares a login at another time than the canned one.
+#[must_use]
+pub fn prepare_at(config: &Arc<Config>, wall: Timestamp) -> Prepared {
     let refusal = Input::Challenge(Challenge {
         waiter: WaiterId(1),
         epoch: None,
@@ -47,6 +56,7 @@ pub fn prepare(config: &Arc<Config>) -> Prepared {
         refusal,
         answers: canned::answers(),
         seeds: 0,
+        wall,
     }
 }
 
@@ -60,11 +70,7 @@ pub fn env(seeds: &mut u64) -> Env {
     for (to, from) in bytes.iter_mut().zip(seeds.to_le_bytes()) {
         *to ^= from;
     }
-    Env {
-        wall: Timestamp::from_unix(1_785_542_400),
-        mono: Monotonic::from_millis(*seeds),
-        entropy: Entropy::new(bytes),
-    }
+    Env { wall: WALL, mono: Monotonic::from_millis(*seeds), entropy: Entropy::new(bytes) }
 }
 
 /// Runs a prepared login to its token.
@@ -72,12 +78,13 @@ pub fn env(seeds: &mut u64) -> Env {
 /// # Panics
 /// If the login does not take the way it must.
 pub fn run(prepared: Prepared) -> (Session, Arc<Granted>) {
-    let Prepared { mut session, refusal, answers, mut seeds } = prepared;
+    let Prepared { mut session, refusal, answers, mut seeds, wall } = prepared;
     let mut answers = answers.into_iter();
     let mut next = Some(refusal);
     let mut granted = None;
     while let Some(input) = next.take() {
-        let Effects { told, work } = session.handle(input, env(&mut seeds)).expect("no misuse");
+        let Effects { told, work } =
+            session.handle(input, Env { wall, ..env(&mut seeds) }).expect("no misuse");
         for told in told {
             match told {
                 Told::Open(visit) => {

@@ -47,12 +47,14 @@ pub enum Life {
 impl Life {
     /// Whether the lifetime is over.
     #[must_use]
+    #[inline]
     pub fn over(&self, wall: Timestamp, mono: Monotonic) -> bool {
         self.within(Duration::ZERO, wall, mono)
     }
 
     /// Whether a refresh ahead of expiry is due; also true when the lifetime is over.
     #[must_use]
+    #[inline]
     pub fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
         match self {
             Self::Unknown => false,
@@ -60,15 +62,60 @@ impl Life {
         }
     }
 
+    /// Up to when it is certainly neither over nor ageing, by each clock that is asked.
+    #[must_use]
+    #[inline]
+    pub fn fresh(&self) -> Fresh {
+        match self {
+            Self::Unknown => Fresh { wall: None, mono: None },
+            Self::Until { wall, mono, ahead } => {
+                let seconds = i64::try_from(ahead.as_secs()).unwrap_or(i64::MAX);
+                let wall = wall.map(|at| at.unix().saturating_sub(seconds));
+                let mono = mono.millis().saturating_sub(millis(*ahead));
+                let mono = Some(Monotonic::from_millis(mono));
+                Fresh { wall: wall.map(Timestamp::from_unix), mono }
+            }
+        }
+    }
+
+    /// In whole numbers: every request of a caller passes here.
+    #[inline]
     fn within(&self, margin: Duration, now: Timestamp, mono_now: Monotonic) -> bool {
         match self {
             Self::Unknown => false,
             Self::Until { wall, mono, .. } => {
-                mono_now.until(*mono) <= margin
-                    || wall.is_some_and(|wall| now.plausible() && now.until(wall) <= margin)
+                let left = |wall: Timestamp| wall.unix().saturating_sub(now.unix());
+                let seconds = i64::try_from(margin.as_secs()).unwrap_or(i64::MAX);
+                mono.millis().saturating_sub(mono_now.millis()) <= millis(margin)
+                    || wall.is_some_and(|wall| left(wall) <= seconds && now.plausible())
             }
         }
     }
+}
+
+#[inline]
+fn millis(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000).saturating_add(u64::from(time.subsec_millis()))
+}
+
+/// Before all of these moments a token is fresh. Cheaper to ask of a clock than a reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fresh {
+    /// By the wall clock.
+    pub wall: Option<Timestamp>,
+    /// By the monotonic clock.
+    pub mono: Option<Monotonic>,
+}
+
+/// Whether a caller may use a grant as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usable {
+    /// It may.
+    Fresh,
+    /// It may, and the session should hear that the token ages.
+    Ageing,
+    /// The session has to be asked; it may hand out this very grant all the same.
+    No,
 }
 
 impl Granted {
@@ -108,12 +155,27 @@ impl Granted {
         self.scopes.as_ref()
     }
 
-    /// Whether a caller who needs these scopes may use the token as it is. If not, the session has
-    /// to be asked; it may hand out this very grant all the same.
+    /// Whether a caller who needs these scopes may use the token as it is.
     #[must_use]
-    pub fn usable(&self, scopes: &ScopeSet, wall: Timestamp, mono: Monotonic) -> bool {
+    #[inline]
+    pub fn usable(&self, scopes: &ScopeSet, wall: Timestamp, mono: Monotonic) -> Usable {
+        if !self.serves(scopes) {
+            return Usable::No;
+        }
+        // A token that does not age yet is not over either.
+        match self.life.ageing(wall, mono) {
+            false => Usable::Fresh,
+            true if self.life.over(wall, mono) => Usable::No,
+            true => Usable::Ageing,
+        }
+    }
+
+    /// Whether a caller who needs these scopes may use it for as long as it lives.
+    #[must_use]
+    #[inline]
+    pub fn serves(&self, scopes: &ScopeSet) -> bool {
         let covers = || self.scopes.as_ref().is_some_and(|held| held.covers(scopes));
-        !self.retired && !self.life.over(wall, mono) && (scopes.is_empty() || covers())
+        !self.retired && (scopes.is_empty() || covers())
     }
 
     /// How long the token is believed.
@@ -192,21 +254,40 @@ fn origin_is(uri: &Uri, origin: &str) -> bool {
     let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
         return false;
     };
+    let held = origin.strip_prefix(scheme.as_str()).and_then(|rest| rest.strip_prefix("://"));
+    let Some(held) = held else { return false };
     let default = if *scheme == Scheme::HTTPS { ":443" } else { ":80" };
     let authority = authority.as_str();
-    let authority = authority.strip_suffix(default).unwrap_or(authority);
-    origin
-        .strip_prefix(scheme.as_str())
-        .and_then(|rest| rest.strip_prefix("://"))
-        .is_some_and(|held| held.eq_ignore_ascii_case(authority))
+    authority == held
+        || authority.strip_suffix(default).unwrap_or(authority).eq_ignore_ascii_case(held)
 }
 
-/// A path that every parser reads as it stands: no escapes, nothing that is escaped later, no dot
-/// segments.
+/// A path that every parser reads as it stands: no escapes, nothing that is escaped later, and no
+/// segment that begins with a dot.
 fn written_plainly(path: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/!$&'()*+,;=:@".contains(&byte);
-    path.bytes().all(plain) && !path.split('/').any(|segment| segment == "." || segment == "..")
+    let mut before = 0;
+    path.bytes().all(|byte| {
+        let hidden = before == b'/' && byte == b'.';
+        before = byte;
+        !hidden && PLAIN.get(usize::from(byte)).is_some_and(|plain| *plain)
+    })
 }
+
+/// Letters, digits and `-._~/!$&'()*+,;=:@` (RFC 3986 §3.3).
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut rest: &[u8] = b"-._~/!$&'()*+,;=:@\
+        abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    while let [byte, more @ ..] = rest {
+        // A `const` cannot call `get_mut`; a byte is always within the table.
+        #[allow(clippy::indexing_slicing, reason = "checked when it is compiled")]
+        {
+            plain[*byte as usize] = true;
+        }
+        rest = more;
+    }
+    plain
+};
 
 /// No dot segments in the raw text, and no escaped slash, backslash or dot: two servers could
 /// disagree about which resource such a path names.
@@ -319,6 +400,9 @@ mod tests {
         ] {
             let (wall, mono) = at(wall, mono);
             assert_eq!(life.ageing(wall, mono), ageing, "{wall:?} {mono:?}");
+            let Fresh { wall: day, mono: moment } = life.fresh();
+            let before = day.is_none_or(|day| wall < day) && moment.is_none_or(|at| mono < at);
+            assert!(!(before && ageing), "{wall:?} {mono:?}");
             assert_eq!(life.over(wall, mono), over, "{wall:?} {mono:?}");
         }
     }

@@ -24,6 +24,7 @@ use crate::authorize::{AuthorizeError, Authorized, Refusal, Seen};
 use crate::error::{DriveError, ResumeError};
 use crate::exchange::{Exchange, ExchangeError, answered, unrefused};
 use crate::ports::{Answer, AsyncHttp, AsyncListener, Common, Runtime};
+use crate::publish::NOBODY;
 
 mod runner;
 mod shared;
@@ -110,14 +111,14 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         may_ask: bool,
     ) -> Result<Settlement, DriveError> {
         let shared = self.shared();
-        let waiter = shared.waiter();
         if let Some((granted, nudge)) = shared.published.live(scopes, shared.clock()) {
             if nudge {
                 // Without random bytes no refresh begins, and the token is as live as before.
                 let _or_not_yet = shared.step(|_| Input::Wake);
             }
-            return Ok(Settlement { waiter, outcome: Ok(granted), unsaved: false });
+            return Ok(Settlement { waiter: NOBODY, outcome: Ok(granted), unsaved: false });
         }
+        let waiter = shared.waiter();
         let scopes = scopes.clone();
         self.wait(Input::Acquire(Acquire { waiter, scopes, may_ask })).await
     }

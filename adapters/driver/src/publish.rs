@@ -4,7 +4,8 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use mcp_authz_core::granted::Granted;
+use mcp_authz_core::granted::{Granted, Usable};
+use mcp_authz_core::input::WaiterId;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::time::Monotonic;
 
@@ -25,6 +26,9 @@ pub struct Published {
     nudged: AtomicU64,
 }
 
+/// Who is settled without having waited is not among those whose names must differ.
+pub(crate) const NOBODY: WaiterId = WaiterId(u64::MAX);
+
 /// A session that is told more than once a second that its token ages learns nothing new.
 const BETWEEN_NUDGES: u64 = 1_000;
 
@@ -43,14 +47,29 @@ impl Published {
     /// The current grant if it can be used as it is, and whether the session should be woken to
     /// see that its token ages. Nothing if the session has to be asked.
     #[must_use]
+    #[inline]
     pub fn live(&self, scopes: &ScopeSet, clock: &dyn Clock) -> Option<(Arc<Granted>, bool)> {
-        let granted = self.granted()?;
-        let (wall, mono) = (clock.wall(), clock.mono());
-        if !granted.usable(scopes, wall, mono) {
-            return None;
+        let granted = self.granted.load()?;
+        if granted.serves(scopes) && clock.before(granted.life().fresh()) {
+            return Some((granted, false));
         }
-        let nudge = granted.life().ageing(wall, mono) && self.nudge(mono);
-        Some((granted, nudge))
+        self.judge(granted, scopes, clock)
+    }
+
+    /// What is not certainly fresh.
+    #[cold]
+    fn judge(
+        &self,
+        granted: Arc<Granted>,
+        scopes: &ScopeSet,
+        clock: &dyn Clock,
+    ) -> Option<(Arc<Granted>, bool)> {
+        let (wall, mono) = (clock.wall(), clock.mono());
+        match granted.usable(scopes, wall, mono) {
+            Usable::Fresh => Some((granted, false)),
+            Usable::Ageing => Some((granted, self.nudge(mono))),
+            Usable::No => None,
+        }
     }
 
     /// Whether it is this caller who tells the session.

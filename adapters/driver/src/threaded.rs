@@ -22,6 +22,7 @@ use crate::authorize::{AuthorizeError, Authorized, Refusal, Seen};
 use crate::error::{DriveError, ResumeError};
 use crate::exchange::{Exchange, ExchangeError, answered, unrefused};
 use crate::ports::{Answer, Common, Http, Listener};
+use crate::publish::NOBODY;
 
 mod shared;
 
@@ -92,14 +93,14 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
     /// [`DriveError`] if the driver could not go on; the settlement says what became of the request.
     pub fn acquire(&self, scopes: &ScopeSet, may_ask: bool) -> Result<Settlement, DriveError> {
         let shared = self.shared();
-        let waiter = shared.waiter();
         if let Some((granted, nudge)) = shared.published.live(scopes, &*shared.common.clock) {
             if nudge {
                 // Without random bytes no refresh begins, and the token is as live as before.
                 let _or_not_yet = shared.offer(|_| Input::Wake);
             }
-            return Ok(Settlement { waiter, outcome: Ok(granted), unsaved: false });
+            return Ok(Settlement { waiter: NOBODY, outcome: Ok(granted), unsaved: false });
         }
+        let waiter = shared.waiter();
         let scopes = scopes.clone();
         shared.wait(waiter, Input::Acquire(Acquire { waiter, scopes, may_ask }))
     }

@@ -1,8 +1,9 @@
-//! Does one thing many times, for an instruction counter to watch: `count flow|floor TIMES`.
+//! Does one thing many times, for an instruction counter to watch: `count flow TIMES`.
 #![allow(clippy::expect_used, reason = "a bench that goes wrong must stop")]
 
 use std::hint::black_box;
 
+use mcp_authz_benches::live::{Floor, Live, Locked};
 use mcp_authz_benches::{floor, flow};
 
 fn main() {
@@ -28,9 +29,25 @@ fn main() {
                 black_box(floor::login(black_box([0x5a; 56])));
             }
         }
+        "acquire-threaded" => repeat(times, Live::new, Live::acquire_ureq),
+        "acquire-async" => repeat(times, Live::new, Live::acquire_tokio),
+        "authorize-threaded" => repeat(times, Live::new, Live::authorize_ureq),
+        "authorize-async" => repeat(times, Live::new, Live::authorize_tokio),
+        "acquire-floor" => repeat(times, Floor::new, Floor::acquire),
+        "acquire-async-floor" => repeat(times, Floor::new, Floor::acquire_async),
+        "acquire-lock" => repeat(times, Locked::new, Locked::acquire),
         _ => {
             eprintln!("usage: count flow|prepare|floor TIMES");
+            eprintln!("       count acquire-{{threaded|async|floor|async-floor|lock}} TIMES");
+            eprintln!("       count authorize-{{threaded|async}} TIMES");
             std::process::exit(2);
         }
+    }
+}
+
+fn repeat<W, T>(times: u32, world: fn() -> W, once: fn(&W) -> T) {
+    let world = world();
+    for _ in 0..times {
+        black_box(once(black_box(&world)));
     }
 }

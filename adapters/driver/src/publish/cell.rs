@@ -15,6 +15,7 @@ impl<T> Cell<T> {
         self.0.store(value);
     }
 
+    #[inline]
     pub(crate) fn load(&self) -> Option<Arc<T>> {
         self.0.load_full()
     }
