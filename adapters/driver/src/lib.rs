@@ -27,6 +27,8 @@ pub mod entropy;
 mod error;
 pub mod exchange;
 pub mod head;
+#[cfg(all(test, loom))]
+mod loom_tests;
 pub mod on_demand;
 pub mod ports;
 pub mod publish;

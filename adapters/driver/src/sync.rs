@@ -13,3 +13,15 @@ pub(crate) use loom::{
     sync::{Condvar, Mutex, MutexGuard, atomic::AtomicU64},
     thread,
 };
+
+/// Words of stack that a step of a session fits in; loom's threads have less.
+#[cfg(loom)]
+pub(crate) const STACK: usize = 0x10_000;
+
+/// A helper thread, unless there is none to be had.
+pub(crate) fn helper() -> thread::Builder {
+    let builder = thread::Builder::new().name("mcp-authz".to_owned());
+    #[cfg(loom)]
+    let builder = builder.stack_size(STACK);
+    builder
+}

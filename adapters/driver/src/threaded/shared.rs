@@ -15,7 +15,7 @@ use crate::desk::{Aloud, Desk};
 use crate::error::DriveError;
 use crate::ports::{Common, Http, Listener};
 use crate::publish::Published;
-use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard, thread};
+use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard, helper};
 use crate::work;
 
 /// How long a thread sleeps at most while others work and the session has no deadline.
@@ -234,7 +234,7 @@ impl<H: Http, L: Listener> Shared<H, L> {
             // Without random bytes a ticket is dropped, and its wait's deadline heals it.
             let _healed = Seat { shared, waiter: None }.attend(Purpose::Help);
         };
-        if thread::Builder::new().name("mcp-authz".to_owned()).spawn(attend).is_err() {
+        if helper().spawn(attend).is_err() {
             // The work stays in the queue for whoever attends next.
             let mut state = self.lock();
             state.attending = state.attending.saturating_sub(1);

@@ -1,0 +1,347 @@
+//! The two drivers that share a session, whole and in every interleaving: nobody is left waiting.
+//!
+//! There is no time here. A thread that nobody wakes sleeps for ever, and loom reports it: what
+//! passes needs no deadline to heal it.
+
+use core::future::{Future, pending};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
+use std::sync::{Arc, OnceLock};
+
+use http::header::WWW_AUTHENTICATE;
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use loom::thread::{Builder, JoinHandle};
+use mcp_authz_core::Config;
+use mcp_authz_core::effect::{Bound, Limits, Reply, Settlement, Told, Work};
+use mcp_authz_core::entropy::Entropy;
+use mcp_authz_core::failure::Kind;
+use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Epoch, Input, WaiterId};
+use mcp_authz_core::scope::ScopeSet;
+use mcp_authz_core::session::{Env, Session, Snapshot};
+use mcp_authz_core::time::{Monotonic, Timestamp};
+
+use crate::authorize::Refusal;
+use crate::clock::Clock;
+use crate::entropy::Random;
+use crate::error::DriveError;
+use crate::ports::{AsyncHttp, Common, Http, NoListener, Runtime};
+use crate::sync::STACK;
+use crate::{on_demand, threaded};
+
+const MCP: &str = "https://mcp.example/mcp";
+const WALL: Timestamp = Timestamp::from_unix(1_795_000_000);
+
+fn config() -> Arc<Config> {
+    Config::builder(MCP).build().unwrap()
+}
+
+/// Answers at once, and counts the token requests.
+#[derive(Clone, Default)]
+struct Server {
+    count: Arc<AtomicUsize>,
+    /// Its metadata is sound; otherwise a login ends with its first answer.
+    sound: bool,
+}
+
+impl Server {
+    fn answer(&self, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
+        let body = match request.uri().path() {
+            "/.well-known/oauth-protected-resource/mcp" if !self.sound => {
+                r#"{"resource":"https://other.example/mcp"}"#.to_owned()
+            }
+            "/.well-known/oauth-protected-resource/mcp" => {
+                r#"{"resource":"https://mcp.example/mcp",
+                    "authorization_servers":["https://auth.example"],
+                    "scopes_supported":["a","b"]}"#
+                    .to_owned()
+            }
+            "/.well-known/oauth-authorization-server" => r#"{"issuer":"https://auth.example",
+                    "authorization_endpoint":"https://auth.example/authorize",
+                    "token_endpoint":"https://auth.example/token",
+                    "registration_endpoint":"https://auth.example/register",
+                    "response_types_supported":["code"],
+                    "code_challenge_methods_supported":["S256"]}"#
+                .to_owned(),
+            "/register" => r#"{"client_id":"c","redirect_uris":["http://127.0.0.1:4711/callback"],
+                    "token_endpoint_auth_method":"none"}"#
+                .to_owned(),
+            "/token" => {
+                let count = self.count.fetch_add(1, Ordering::SeqCst);
+                format!(
+                    r#"{{"access_token":"t{count}","token_type":"Bearer","expires_in":3600,
+                        "refresh_token":"r{count}","scope":"a"}}"#
+                )
+            }
+            path => panic!("{path}"),
+        };
+        let status = if request.uri().path() == "/register" { 201 } else { 200 };
+        let answer = Response::builder().status(status).header("content-type", "application/json");
+        answer.body(body.into_bytes()).unwrap()
+    }
+
+    fn tokens(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+}
+
+type Enough<'a> = &'a mut (dyn FnMut(&Parts, &[u8]) -> bool + Send);
+
+impl Http for Server {
+    fn send(&self, request: Request<Vec<u8>>, _: &Limits) -> Reply {
+        Reply::Answered(self.answer(&request))
+    }
+    fn exchange(&self, _: Request<Vec<u8>>, _: &Limits, _: Enough<'_>) -> Reply {
+        unreachable!("nobody sends requests of their own")
+    }
+}
+
+impl AsyncHttp for Server {
+    async fn send(&self, request: Request<Vec<u8>>, _: &Limits) -> Reply {
+        Reply::Answered(self.answer(&request))
+    }
+    async fn exchange(&self, _: Request<Vec<u8>>, _: &Limits, _: Enough<'_>) -> Reply {
+        unreachable!("nobody sends requests of their own")
+    }
+}
+
+/// A thread for each task; time never passes.
+struct Threads;
+
+impl Runtime for Threads {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        start(move || loom::future::block_on(task));
+    }
+    fn sleep(&self, _: Duration) -> impl Future<Output = ()> + Send {
+        pending()
+    }
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        Some(work())
+    }
+}
+
+struct Still;
+
+impl Clock for Still {
+    fn wall(&self) -> Timestamp {
+        WALL
+    }
+    fn mono(&self) -> Monotonic {
+        Monotonic::from_millis(1_000_000)
+    }
+}
+
+/// Never the same twice, and the same in every run.
+struct Counting(AtomicUsize);
+
+impl Random for Counting {
+    fn draw(&self) -> Option<Entropy> {
+        Some(entropy(self.0.fetch_add(1, Ordering::SeqCst)))
+    }
+}
+
+fn entropy(seed: usize) -> Entropy {
+    let mut bytes = [0x5a; Entropy::BYTES];
+    for (at, byte) in seed.to_le_bytes().into_iter().enumerate() {
+        bytes[at] ^= byte;
+        bytes[Entropy::BYTES - 1 - at] = byte;
+    }
+    Entropy::new(bytes)
+}
+
+fn common() -> Common {
+    let random = Arc::new(Counting(AtomicUsize::new(1_000)));
+    Common { clock: Arc::new(Still), random, ..Common::default() }
+}
+
+/// A session with a token, at rest: its login is no part of any model.
+fn logged_in() -> Snapshot {
+    static SNAPSHOT: OnceLock<Snapshot> = OnceLock::new();
+    SNAPSHOT.get_or_init(log_in).clone()
+}
+
+fn log_in() -> Snapshot {
+    // Its tokens are other ones than those of any model.
+    let server = Server { count: Arc::new(AtomicUsize::new(100)), sound: true };
+    let mut session = Session::new(config());
+    let scopes = ScopeSet::empty();
+    let mut next = Some(Input::Acquire(Acquire { waiter: WaiterId(0), scopes, may_ask: true }));
+    let mut seed = 0;
+    while let Some(input) = next.take() {
+        seed += 1;
+        let mono = Monotonic::from_millis(1);
+        let env = Env { wall: WALL, mono, entropy: entropy(seed) };
+        let effects = session.handle(input, env).unwrap();
+        for told in effects.told {
+            if let Told::Open(visit) = told {
+                let (_, rest) = visit.url().split_once("&state=").unwrap();
+                let state = rest.split('&').next().unwrap();
+                let callback = Callback::url(format!("code=x&state={state}"));
+                next = Some(Input::Callback { arrival: ArrivalId(1), callback });
+            }
+        }
+        for work in effects.work {
+            next = Some(match work {
+                Work::Call(call) => {
+                    let (request, _, ticket) = call.split();
+                    ticket.answer(Reply::Answered(server.answer(&request)))
+                }
+                Work::Listen(listen) => listen.split().1.answer(Bound::Port(4711)),
+                Work::Store(_) | Work::Sign(_) => panic!("nothing is stored or signed"),
+            });
+        }
+    }
+    assert_eq!(session.granted().unwrap().epoch(), Epoch(1));
+    session.snapshot()
+}
+
+fn refused(status: StatusCode, challenge: &'static str, may_ask: bool) -> Refusal {
+    let mut headers = HeaderMap::new();
+    headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    let (epoch, operation) = (Some(Epoch(1)), "tools/list".to_owned());
+    Refusal { epoch, status, headers, operation, again: false, may_ask }
+}
+
+/// The token was refused: a refresh helps.
+fn revoked() -> Refusal {
+    refused(StatusCode::UNAUTHORIZED, r#"Bearer error="invalid_token""#, false)
+}
+
+/// More is needed, for which the metadata is of no use.
+fn too_narrow() -> Refusal {
+    let challenge = r#"Bearer error="insufficient_scope", scope="c""#;
+    refused(StatusCode::FORBIDDEN, challenge, true)
+}
+
+type Settled = Result<Settlement, DriveError>;
+
+#[track_caller]
+fn healed(settled: Settled) {
+    assert_eq!(settled.unwrap().outcome.unwrap().epoch(), Epoch(2));
+}
+
+#[track_caller]
+fn failed(settled: Settled, kind: Kind) {
+    assert_eq!(settled.unwrap().outcome.unwrap_err().kind(), kind);
+}
+
+fn start<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    Builder::new().stack_size(STACK).spawn(work).unwrap()
+}
+
+/// Every interleaving with so many preemptions at most; `LOOM_MAX_PREEMPTIONS` says otherwise.
+fn model(test: impl Fn() + Send + Sync + 'static) {
+    logged_in();
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.max_branches = 100_000;
+    let test = Arc::new(test);
+    builder.check(move || {
+        let test = Arc::clone(&test);
+        // The model's own thread has little stack.
+        start(move || test()).join().unwrap();
+    });
+}
+
+type Threaded = threaded::AuthSession<Server, NoListener>;
+type OnDemand = on_demand::AuthSession<Server, NoListener, Threads>;
+
+fn threaded() -> (Server, Threaded) {
+    let server = Server::default();
+    let session =
+        Threaded::resume(config(), logged_in(), server.clone(), NoListener, common()).unwrap();
+    (server, session)
+}
+
+fn on_demand() -> (Server, OnDemand) {
+    let (http, common) = (Server::default(), common());
+    let ports =
+        on_demand::Ports { http: http.clone(), listener: NoListener, runtime: Threads, common };
+    (http, OnDemand::resume(config(), logged_in(), ports).unwrap())
+}
+
+#[test]
+fn loom_threads_that_are_refused_share_one_refresh_host_222() {
+    model(|| {
+        let (server, session) = threaded();
+        let other = session.clone();
+        let other = start(move || other.challenge(revoked()));
+        healed(session.challenge(revoked()));
+        healed(other.join().unwrap());
+        assert_eq!(server.tokens(), 1);
+    });
+}
+
+#[test]
+fn loom_a_thread_is_settled_beside_anothers_login() {
+    model(|| {
+        let (server, session) = threaded();
+        let other = session.clone();
+        let other = start(move || other.challenge(too_narrow()));
+        healed(session.challenge(revoked()));
+        failed(other.join().unwrap(), Kind::ResourceMismatch);
+        assert_eq!(server.tokens(), 1);
+    });
+}
+
+#[test]
+fn loom_threads_that_are_cancelled_leave_a_refresh_to_a_helper_host_195() {
+    model(|| {
+        let (server, session) = threaded();
+        let other = session.clone();
+        let other = start(move || other.challenge(revoked()));
+        session.cancel().unwrap();
+        match other.join().unwrap().unwrap().outcome {
+            Ok(granted) => assert_eq!(granted.epoch(), Epoch(2)),
+            Err(failure) => assert_eq!(failure.kind(), Kind::Cancelled),
+        }
+        session.quiet().unwrap();
+        assert_eq!(session.granted().unwrap().epoch(), Epoch(2));
+        assert_eq!(server.tokens(), 1);
+    });
+}
+
+#[test]
+fn loom_tasks_that_are_refused_share_one_refresh_host_222() {
+    model(|| {
+        let (server, session) = on_demand();
+        let other = session.clone();
+        let other = start(move || loom::future::block_on(other.challenge(revoked())));
+        healed(loom::future::block_on(session.challenge(revoked())));
+        healed(other.join().unwrap());
+        assert_eq!(server.tokens(), 1);
+    });
+}
+
+/// Work that comes when the runner is about to leave is done by it or by the next.
+#[test]
+fn loom_a_runner_leaves_no_work_behind() {
+    model(|| {
+        let (server, session) = on_demand();
+        let other = session.clone();
+        let other = start(move || loom::future::block_on(other.challenge(too_narrow())));
+        healed(loom::future::block_on(session.challenge(revoked())));
+        failed(other.join().unwrap(), Kind::ResourceMismatch);
+        assert_eq!(server.tokens(), 1);
+    });
+}
+
+#[test]
+fn loom_a_task_that_is_cancelled_is_settled_and_its_refresh_goes_on_host_195() {
+    model(|| {
+        let (server, session) = on_demand();
+        let other = session.clone();
+        let other = start(move || loom::future::block_on(other.challenge(revoked())));
+        session.cancel().unwrap();
+        match other.join().unwrap().unwrap().outcome {
+            Ok(granted) => assert_eq!(granted.epoch(), Epoch(2)),
+            Err(failure) => assert_eq!(failure.kind(), Kind::Cancelled),
+        }
+        loom::future::block_on(session.quiet());
+        assert_eq!(session.granted().unwrap().epoch(), Epoch(2));
+        assert_eq!(server.tokens(), 1);
+    });
+}
