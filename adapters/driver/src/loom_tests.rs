@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::{Arc, OnceLock};
 
+use futures_channel::oneshot;
 use http::header::WWW_AUTHENTICATE;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -26,7 +27,7 @@ use crate::clock::Clock;
 use crate::entropy::Random;
 use crate::error::DriveError;
 use crate::ports::{AsyncHttp, Common, Http, NoListener, Runtime};
-use crate::sync::STACK;
+use crate::sync::{Condvar, Mutex, STACK};
 use crate::{on_demand, threaded};
 
 const MCP: &str = "https://mcp.example/mcp";
@@ -42,6 +43,45 @@ struct Server {
     count: Arc<AtomicUsize>,
     /// Its metadata is sound; otherwise a login ends with its first answer.
     sound: bool,
+    /// A token is answered only when somebody has asked for the metadata.
+    gate: Option<Arc<Gate>>,
+}
+
+/// Shut until somebody opens it, for threads and for tasks.
+struct Gate {
+    open: Mutex<bool>,
+    turned: Condvar,
+    opener: std::sync::Mutex<Option<oneshot::Sender<()>>>,
+    opened: std::sync::Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        let (opener, opened) = oneshot::channel();
+        let (opener, opened) = (Some(opener).into(), Some(opened).into());
+        Self { open: Mutex::new(false), turned: Condvar::new(), opener, opened }
+    }
+
+    fn pass(&self, request: &Request<Vec<u8>>) {
+        if request.uri().path() == "/token" {
+            let mut open = self.open.lock().unwrap();
+            while !*open {
+                open = self.turned.wait(open).unwrap();
+            }
+        } else {
+            *self.open.lock().unwrap() = true;
+            self.turned.notify_all();
+        }
+    }
+
+    async fn pass_async(&self, request: &Request<Vec<u8>>) {
+        if request.uri().path() == "/token" {
+            let opened = self.opened.lock().unwrap().take();
+            opened.unwrap().await.unwrap();
+        } else if let Some(opener) = self.opener.lock().unwrap().take() {
+            let _nobody_waits_yet = opener.send(());
+        }
+    }
 }
 
 impl Server {
@@ -89,6 +129,9 @@ type Enough<'a> = &'a mut (dyn FnMut(&Parts, &[u8]) -> bool + Send);
 
 impl Http for Server {
     fn send(&self, request: Request<Vec<u8>>, _: &Limits) -> Reply {
+        if let Some(gate) = &self.gate {
+            gate.pass(&request);
+        }
         Reply::Answered(self.answer(&request))
     }
     fn exchange(&self, _: Request<Vec<u8>>, _: &Limits, _: Enough<'_>) -> Reply {
@@ -98,6 +141,9 @@ impl Http for Server {
 
 impl AsyncHttp for Server {
     async fn send(&self, request: Request<Vec<u8>>, _: &Limits) -> Reply {
+        if let Some(gate) = &self.gate {
+            gate.pass_async(&request).await;
+        }
         Reply::Answered(self.answer(&request))
     }
     async fn exchange(&self, _: Request<Vec<u8>>, _: &Limits, _: Enough<'_>) -> Reply {
@@ -165,7 +211,7 @@ fn logged_in() -> Snapshot {
 
 fn log_in() -> Snapshot {
     // Its tokens are other ones than those of any model.
-    let server = Server { count: Arc::new(AtomicUsize::new(100)), sound: true };
+    let server = Server { count: Arc::new(AtomicUsize::new(100)), sound: true, gate: None };
     let mut session = Session::new(config());
     let scopes = ScopeSet::empty();
     let mut next = Some(Input::Acquire(Acquire { waiter: WaiterId(0), scopes, may_ask: true }));
@@ -249,24 +295,26 @@ fn model(test: impl Fn() + Send + Sync + 'static) {
 type Threaded = threaded::AuthSession<Server, NoListener>;
 type OnDemand = on_demand::AuthSession<Server, NoListener, Threads>;
 
-fn threaded() -> (Server, Threaded) {
-    let server = Server::default();
+fn gated() -> Server {
+    Server { gate: Some(Arc::new(Gate::new())), ..Server::default() }
+}
+
+fn threaded(server: Server) -> (Server, Threaded) {
     let session =
         Threaded::resume(config(), logged_in(), server.clone(), NoListener, common()).unwrap();
     (server, session)
 }
 
-fn on_demand() -> (Server, OnDemand) {
-    let (http, common) = (Server::default(), common());
-    let ports =
-        on_demand::Ports { http: http.clone(), listener: NoListener, runtime: Threads, common };
-    (http, OnDemand::resume(config(), logged_in(), ports).unwrap())
+fn on_demand(http: Server) -> (Server, OnDemand) {
+    let (server, common) = (http.clone(), common());
+    let ports = on_demand::Ports { http, listener: NoListener, runtime: Threads, common };
+    (server, OnDemand::resume(config(), logged_in(), ports).unwrap())
 }
 
 #[test]
 fn loom_threads_that_are_refused_share_one_refresh_host_222() {
     model(|| {
-        let (server, session) = threaded();
+        let (server, session) = threaded(Server::default());
         let other = session.clone();
         let other = start(move || other.challenge(revoked()));
         healed(session.challenge(revoked()));
@@ -275,10 +323,11 @@ fn loom_threads_that_are_refused_share_one_refresh_host_222() {
     });
 }
 
+/// Neither waits behind the other's work.
 #[test]
 fn loom_a_thread_is_settled_beside_anothers_login() {
     model(|| {
-        let (server, session) = threaded();
+        let (server, session) = threaded(gated());
         let other = session.clone();
         let other = start(move || other.challenge(too_narrow()));
         healed(session.challenge(revoked()));
@@ -290,7 +339,7 @@ fn loom_a_thread_is_settled_beside_anothers_login() {
 #[test]
 fn loom_threads_that_are_cancelled_leave_a_refresh_to_a_helper_host_195() {
     model(|| {
-        let (server, session) = threaded();
+        let (server, session) = threaded(Server::default());
         let other = session.clone();
         let other = start(move || other.challenge(revoked()));
         session.cancel().unwrap();
@@ -307,7 +356,7 @@ fn loom_threads_that_are_cancelled_leave_a_refresh_to_a_helper_host_195() {
 #[test]
 fn loom_tasks_that_are_refused_share_one_refresh_host_222() {
     model(|| {
-        let (server, session) = on_demand();
+        let (server, session) = on_demand(Server::default());
         let other = session.clone();
         let other = start(move || loom::future::block_on(other.challenge(revoked())));
         healed(loom::future::block_on(session.challenge(revoked())));
@@ -316,11 +365,11 @@ fn loom_tasks_that_are_refused_share_one_refresh_host_222() {
     });
 }
 
-/// Work that comes when the runner is about to leave is done by it or by the next.
+/// Work that comes when the runner sleeps, or is about to leave, is done by it or by the next.
 #[test]
 fn loom_a_runner_leaves_no_work_behind() {
     model(|| {
-        let (server, session) = on_demand();
+        let (server, session) = on_demand(gated());
         let other = session.clone();
         let other = start(move || loom::future::block_on(other.challenge(too_narrow())));
         healed(loom::future::block_on(session.challenge(revoked())));
@@ -332,7 +381,7 @@ fn loom_a_runner_leaves_no_work_behind() {
 #[test]
 fn loom_a_task_that_is_cancelled_is_settled_and_its_refresh_goes_on_host_195() {
     model(|| {
-        let (server, session) = on_demand();
+        let (server, session) = on_demand(Server::default());
         let other = session.clone();
         let other = start(move || loom::future::block_on(other.challenge(revoked())));
         session.cancel().unwrap();
