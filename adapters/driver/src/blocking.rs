@@ -147,6 +147,13 @@ pub fn seen<H: Http, L: Listener>(
     }
 }
 
+/// Ends a session: whatever lease it holds is given back, so that no other session of this process
+/// waits for it. A process that ends itself needs no such thing.
+pub fn leave<H: Http, L: Listener>(session: Session, io: &Io<H, L>) {
+    io.common.leave(session.leave());
+    drop(session);
+}
+
 fn settle<H: Http, L: Listener>(
     session: &mut Session,
     first: Input,

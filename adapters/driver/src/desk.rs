@@ -8,7 +8,7 @@ use core::panic::AssertUnwindSafe;
 use std::collections::{HashMap, VecDeque};
 use std::panic::catch_unwind;
 
-use mcp_authz_core::effect::{Effects, Page, Settlement, TicketId, Told, Work};
+use mcp_authz_core::effect::{Effects, Forgotten, Page, Settlement, TicketId, Told, Work};
 use mcp_authz_core::input::{ArrivalId, Callback, Input};
 
 use crate::arrivals::{Listening, PageSink};
@@ -23,9 +23,13 @@ pub(crate) struct Desk {
     pages: HashMap<ArrivalId, PageSink>,
     ports: HashMap<TicketId, Option<Listening>>,
     arrived: u64,
+    log_outs: Vec<Farewell>,
     voice: VecDeque<Aloud>,
     speaker: Option<ThreadId>,
 }
+
+/// Who logs out, and is told how that ended.
+pub(crate) type Farewell = Box<dyn FnOnce(Forgotten) + Send>;
 
 /// Something to be said once the lock is gone: observers and browsers are other people's code, and
 /// closing a port may wait for its thread.
@@ -33,6 +37,7 @@ pub(crate) enum Aloud {
     /// For the driver itself, which keeps the mailboxes.
     Settle(Settlement),
     Told(Told),
+    Farewell(Forgotten, Vec<Farewell>),
     Page(PageSink, Page),
     NoPage(PageSink),
     Close(Listening),
@@ -45,6 +50,9 @@ impl Aloud {
         let _panicked = catch_unwind(AssertUnwindSafe(|| match self {
             Self::Settle(_) => {}
             Self::Told(told) => observer.told(&told),
+            Self::Farewell(forgotten, log_outs) => {
+                log_outs.into_iter().for_each(|log_out| log_out(forgotten.clone()));
+            }
             Self::Page(sink, page) => sink.show(page),
             Self::NoPage(sink) => drop(sink),
             Self::Close(listening) => drop(listening),
@@ -69,6 +77,17 @@ impl Desk {
         Input::Callback { arrival, callback }
     }
 
+    /// The input for a log-out. Those that are under way at once end as one.
+    pub(crate) fn log_out(&mut self, farewell: Farewell) -> Input {
+        self.log_outs.push(farewell);
+        Input::Forget
+    }
+
+    /// Whoever waits for the end of a log-out is told that none will come.
+    pub(crate) fn give_up(&mut self) {
+        self.log_outs.clear();
+    }
+
     /// Publishes, and sorts the rest. A session that waits for nothing owes no page either: whoever
     /// still waits for one is told so.
     pub(crate) fn sort(&mut self, effects: Effects, idle: bool, cell: &Published) -> Sorted {
@@ -81,6 +100,11 @@ impl Desk {
                     if let Some(sink) = self.pages.remove(&arrival) {
                         self.voice.push_back(Aloud::Page(sink, page));
                     }
+                }
+                Told::Forgotten(forgotten) => {
+                    let log_outs = core::mem::take(&mut self.log_outs);
+                    self.voice.push_back(Aloud::Told(Told::Forgotten(forgotten.clone())));
+                    self.voice.push_back(Aloud::Farewell(forgotten, log_outs));
                 }
                 Told::Abandon(id) => {
                     sorted.abandoned.push(id);

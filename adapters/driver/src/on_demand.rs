@@ -13,7 +13,7 @@ use futures_channel::oneshot;
 use http::response::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use mcp_authz_core::config::Config;
-use mcp_authz_core::effect::{Page, Settlement};
+use mcp_authz_core::effect::{Forgotten, Page, Settlement};
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::{Acquire, Callback, Input};
 use mcp_authz_core::scope::ScopeSet;
@@ -45,7 +45,8 @@ pub struct Ports<H, L, R> {
 }
 
 /// A session that tasks share. Clones are handles to the same one; when the last is dropped its
-/// listener closes.
+/// listener closes. What is in flight then is done to its end, and whatever lease is left is given
+/// back: one short call of the store on the thread that drops last, or with its runtime.
 pub struct AuthSession<H: AsyncHttp, L: AsyncListener, R: Runtime> {
     last: Arc<Last<H, L, R>>,
 }
@@ -265,16 +266,19 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         self.shared().cancel_all()
     }
 
-    /// Logs out: what is held is dropped at once, and marked so in the store when the future is
-    /// ready.
+    /// Logs out: what is held is dropped at once. When the future is ready the server has been asked
+    /// to revoke the tokens and the store to remove them, as far as that could be done.
     ///
     /// # Errors
     /// As [`AuthSession::acquire`].
-    pub async fn forget(&self) -> Result<(), DriveError> {
+    pub async fn forget(&self) -> Result<Forgotten, DriveError> {
         self.shared().may_wait()?;
-        self.shared().step(|_| Input::Forget)?;
-        self.quiet().await;
-        Ok(())
+        let (sender, forgotten) = oneshot::channel();
+        let farewell = Box::new(move |forgotten| {
+            let _nobody_left = sender.send(forgotten);
+        });
+        self.shared().step(|desk| desk.log_out(farewell))?;
+        forgotten.await.map_err(|_| DriveError::Stopped)
     }
 
     /// Waits until no work is in flight: what was granted is saved then. Before the runtime ends.

@@ -5,7 +5,9 @@
 
 use core::fmt;
 use core::future::Future;
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use http::response::Parts;
@@ -103,7 +105,8 @@ pub trait Runtime: Send + Sync + 'static {
 pub trait Store: Send + Sync + 'static {
     /// Performs one operation. A swap is durable before it is answered, and compares the generation
     /// in one step with replacing it, so that of two processes only one succeeds. None waits for
-    /// another holder; each ends within 30 seconds.
+    /// another holder; each ends within 30 seconds. [`StoreRequest::Leave`] may come from a
+    /// destructor.
     fn perform(&self, request: StoreRequest) -> Stored;
 
     /// Every record of a kind, in any order. What cannot be read is left out.
@@ -151,6 +154,14 @@ impl Common {
     pub(crate) fn env(&self) -> Result<Env, DriveError> {
         let entropy = self.random.draw().ok_or(DriveError::EntropyUnavailable)?;
         Ok(Env { wall: self.clock.wall(), mono: self.clock.mono(), entropy })
+    }
+
+    /// Ends a session's leases, if it took any. Called while things are dropped, perhaps unwinding.
+    pub(crate) fn leave(&self, leave: Option<StoreRequest>) {
+        if let Some(leave) = leave {
+            let perform = AssertUnwindSafe(|| self.store.perform(leave));
+            let _nobody_to_tell = catch_unwind(perform);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 use http::response::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use mcp_authz_core::config::Config;
-use mcp_authz_core::effect::{Page, Settlement};
+use mcp_authz_core::effect::{Forgotten, Page, Settlement};
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::{Acquire, Callback, Input};
 use mcp_authz_core::scope::ScopeSet;
@@ -29,7 +29,8 @@ mod shared;
 use shared::Shared;
 
 /// A session that threads share. Clones are handles to the same one; when the last is dropped its
-/// listener closes.
+/// listener closes. What is in flight then is done to its end by a helper thread, and whatever lease
+/// is left is given back: one short call of the store on the thread that drops last.
 pub struct AuthSession<H: Http, L: Listener> {
     last: Arc<Last<H, L>>,
 }
@@ -218,14 +219,13 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
         self.shared().cancel()
     }
 
-    /// Logs out: what is held is dropped and marked so in the store, which is done on return.
+    /// Logs out: what is held is dropped at once. On return the server has been asked to revoke the
+    /// tokens and the store to remove them, as far as that could be done.
     ///
     /// # Errors
     /// As [`AuthSession::acquire`].
-    pub fn forget(&self) -> Result<(), DriveError> {
-        self.shared().may_wait()?;
-        self.shared().offer(|_| Input::Forget)?;
-        self.quiet()
+    pub fn forget(&self) -> Result<Forgotten, DriveError> {
+        self.shared().forget()
     }
 
     /// Waits until no work is in flight: what was granted is saved then. Before the process ends.

@@ -80,6 +80,8 @@ over_all_adapters! {
         cancelling_settles_and_closes_the_port_host_195,
         the_last_handle_closes_the_port,
         forgetting_is_done_on_return,
+        everybody_who_logs_out_hears_how_it_ended_host_242,
+        a_session_dropped_in_mid_refresh_leaves_no_lease,
         a_session_goes_on_from_its_snapshot,
         without_random_bytes_nothing_is_sent_host_164,
         a_program_that_may_ask_nobody_is_told_so,

@@ -12,10 +12,10 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
 use mcp_authz_core::Config;
-use mcp_authz_core::effect::Told;
+use mcp_authz_core::effect::{Holder, RecordKind, StoreRequest, Stored, Told};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_driver::DriveError;
-use mcp_authz_driver::ports::Observer;
+use mcp_authz_driver::ports::{Observer, Store};
 use mcp_authz_host::store::Memory;
 use mcp_authz_tests::model::Endpoint;
 use mcp_authz_tests::serve::{Served, embedded};
@@ -186,6 +186,41 @@ fn callers_hear_that_the_runtime_is_gone() {
         let again = timeout(Duration::from_secs(5), session.acquire(&none(), true)).await;
         assert_eq!(again.unwrap().unwrap_err(), DriveError::Stopped);
     });
+}
+
+/// Whoever holds the session still holds it: the lease goes with the runtime.
+#[test]
+fn a_runtime_that_ends_in_mid_refresh_leaves_no_lease() {
+    let served = embedded(|settings| settings.server.tokens.access_life_s = 1).unwrap();
+    let (person, store) = (Person::default(), Memory::new());
+    let doomed = Runtime::new().unwrap();
+    let session = {
+        let _entered = doomed.enter();
+        session(&served, &person, &store)
+    };
+    doomed.block_on(session.acquire(&none(), true)).unwrap().outcome.unwrap();
+    served.lock().set(|settings| {
+        settings.delays.insert(Endpoint::Token, 5_000);
+    });
+    std::thread::sleep(Duration::from_millis(1_100));
+    served.lock().clear_seen();
+    let waiting = session.clone();
+    let waiter = doomed.spawn(async move { waiting.acquire(&none(), false).await });
+    while !leased(&store) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    doomed.shutdown_timeout(Duration::from_secs(2));
+    assert!(!leased(&store));
+    drop((waiter, session));
+    assert!(!leased(&store));
+}
+
+fn leased(store: &Memory) -> bool {
+    let (key, _) = store.list(RecordKind::Grant).unwrap().remove(0);
+    let holder = Holder(u64::MAX);
+    let busy = store.perform(StoreRequest::Lease { key: key.clone(), holder });
+    store.perform(StoreRequest::Release { key, holder, withdraw: None });
+    busy == Stored::Busy
 }
 
 #[test]

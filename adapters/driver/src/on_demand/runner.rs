@@ -1,6 +1,7 @@
 //! The task that does the work, for as long as there is any.
 
 use core::pin::pin;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use futures_channel::mpsc;
@@ -39,17 +40,36 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Drop for Running<H, L, R> {
     }
 }
 
+/// Held by a runner and by whatever the store does for it.
+struct InFlight<H: AsyncHttp, L: AsyncListener, R: Runtime> {
+    shared: Arc<Shared<H, L, R>>,
+    done: AtomicBool,
+}
+
+/// The runner was dropped at its work, as with its runtime, and the last operation of the store is
+/// over too. Nobody else gives back the session's leases, unless whoever holds the session drops it.
+impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Drop for InFlight<H, L, R> {
+    fn drop(&mut self) {
+        if !*self.done.get_mut() {
+            let leave = self.shared.lock().session.leave();
+            self.shared.ports.common.leave(leave);
+        }
+    }
+}
+
 pub(super) async fn run<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     mut running: Running<H, L, R>,
     mut kicks: mpsc::Receiver<()>,
 ) {
     let shared = Arc::clone(&running.shared);
+    let done = AtomicBool::new(false);
+    let in_flight = Arc::new(InFlight { shared: Arc::clone(&shared), done });
     let mut doing = FuturesUnordered::new();
     loop {
         let deadline = {
             let mut state = shared.lock();
             for work in state.queue.drain(..) {
-                doing.push(perform(Arc::clone(&shared), work));
+                doing.push(perform(Arc::clone(&in_flight), work));
             }
             if doing.is_empty() {
                 for quiet in state.quiet.drain(..) {
@@ -59,6 +79,7 @@ pub(super) async fn run<H: AsyncHttp, L: AsyncListener, R: Runtime>(
                     // Under the lock: a step that comes after this starts a runner of its own.
                     state.runner = None;
                     running.why = None;
+                    in_flight.done.store(true, Ordering::Relaxed);
                     return;
                 }
             }
@@ -85,9 +106,10 @@ pub(super) async fn run<H: AsyncHttp, L: AsyncListener, R: Runtime>(
 }
 
 async fn perform<H: AsyncHttp, L: AsyncListener, R: Runtime>(
-    shared: Arc<Shared<H, L, R>>,
+    in_flight: Arc<InFlight<H, L, R>>,
     work: Work,
 ) -> Input {
+    let shared = &in_flight.shared;
     let ports = &shared.ports;
     match work {
         Work::Call(call) => {
@@ -96,15 +118,16 @@ async fn perform<H: AsyncHttp, L: AsyncListener, R: Runtime>(
         }
         Work::Listen(listen) => {
             let (on, ticket) = listen.split();
-            let listening = ports.listener.bind(&on, Shared::arrivals(&shared)).await;
+            let listening = ports.listener.bind(&on, Shared::arrivals(shared)).await;
             let bound = Listening::outcome(listening.as_ref());
             shared.bound(ticket.id(), listening);
             ticket.answer(bound)
         }
         Work::Store(op) => {
             let (request, ticket) = op.split();
-            let store = Arc::clone(&ports.common.store);
-            let stored = ports.runtime.blocking(move || store.perform(request)).await;
+            let held = Arc::clone(&in_flight);
+            let perform = move || held.shared.ports.common.store.perform(request);
+            let stored = ports.runtime.blocking(perform).await;
             ticket.answer(stored.unwrap_or(Stored::Failed(Kind::StoreUnavailable)))
         }
         Work::Sign(sign) => {

@@ -55,6 +55,15 @@ impl State {
             let _nobody_left = settle.send(Err(error));
         }
         self.quiet.clear();
+        self.desk.give_up();
+    }
+}
+
+/// Nobody is left who could give back the session's leases: others of this process wait for them.
+impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Drop for Shared<H, L, R> {
+    fn drop(&mut self) {
+        let leave = self.lock().session.leave();
+        self.ports.common.leave(leave);
     }
 }
 

@@ -3,10 +3,10 @@
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use mcp_authz_core::config::Config;
-use mcp_authz_core::effect::{Effects, Settlement, Work};
+use mcp_authz_core::effect::{Effects, Forgotten, Settlement, Work};
 use mcp_authz_core::input::{Input, WaiterId};
 use mcp_authz_core::session::{Session, Snapshot};
 
@@ -62,8 +62,10 @@ impl State {
 
 /// Why a thread is in the loop, and so when it leaves.
 #[derive(Clone, Copy)]
-enum Purpose {
+enum Purpose<'a> {
     Wait(WaiterId),
+    /// Until this is there.
+    LogOut(&'a OnceLock<Forgotten>),
     Help,
     Quiet,
 }
@@ -155,6 +157,20 @@ impl<H: Http, L: Listener> Shared<H, L> {
     pub(super) fn quiet(self: &Arc<Self>) -> Result<(), DriveError> {
         self.may_wait()?;
         self.seat(None).attend(Purpose::Quiet).map(|_| ())
+    }
+
+    /// Logs out, and attends until that has ended.
+    pub(super) fn forget(self: &Arc<Self>) -> Result<Forgotten, DriveError> {
+        self.may_wait()?;
+        let heard = Arc::new(OnceLock::new());
+        let hears = Arc::clone(&heard);
+        let farewell = Box::new(move |forgotten| {
+            let _only_once = hears.set(forgotten);
+        });
+        let seat = self.seat(None);
+        self.step(|desk| desk.log_out(farewell), false)?;
+        seat.attend(Purpose::LogOut(&heard))?;
+        heard.get().cloned().ok_or(DriveError::Stalled)
     }
 
     pub(super) fn cancel(self: &Arc<Self>) -> Result<(), DriveError> {
@@ -260,7 +276,7 @@ impl<H: Http, L: Listener> Shared<H, L> {
     }
 
     /// What a thread in the loop does next, asleep until there is something.
-    fn next(&self, purpose: Purpose) -> Result<Next, DriveError> {
+    fn next(&self, purpose: Purpose<'_>) -> Result<Next, DriveError> {
         let mut state = self.lock();
         loop {
             if let Purpose::Wait(me) = purpose
@@ -268,6 +284,11 @@ impl<H: Http, L: Listener> Shared<H, L> {
                 && let Some(settlement) = mail.take()
             {
                 return Ok(Next::Leave(Some(settlement)));
+            }
+            if let Purpose::LogOut(heard) = purpose
+                && heard.get().is_some()
+            {
+                return Ok(Next::Leave(None));
             }
             if let Some(work) = state.queue.pop_front() {
                 state.busy = state.busy.saturating_add(1);
@@ -279,7 +300,7 @@ impl<H: Http, L: Listener> Shared<H, L> {
                 Purpose::Help if state.closed || state.idle > 0 || deadline.is_none() => {
                     return Ok(Next::Leave(None));
                 }
-                Purpose::Wait(_) if deadline.is_none() && !state.active() => {
+                Purpose::Wait(_) | Purpose::LogOut(_) if deadline.is_none() && !state.active() => {
                     return Err(DriveError::Stalled);
                 }
                 _ => {}
@@ -294,6 +315,14 @@ impl<H: Http, L: Listener> Shared<H, L> {
             state = slept.unwrap_or_else(PoisonError::into_inner).0;
             state.idle = state.idle.saturating_sub(1);
         }
+    }
+}
+
+/// Nobody is left who could give back the session's leases: others of this process wait for them.
+impl<H: Http, L: Listener> Drop for Shared<H, L> {
+    fn drop(&mut self) {
+        let leave = self.lock().session.leave();
+        self.common.leave(leave);
     }
 }
 
@@ -316,7 +345,7 @@ struct Seat<H: Http, L: Listener> {
 }
 
 impl<H: Http, L: Listener> Seat<H, L> {
-    fn attend(self, purpose: Purpose) -> Result<Option<Settlement>, DriveError> {
+    fn attend(self, purpose: Purpose<'_>) -> Result<Option<Settlement>, DriveError> {
         loop {
             match self.shared.next(purpose)? {
                 Next::Leave(settlement) => return Ok(settlement),

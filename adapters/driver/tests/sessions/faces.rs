@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use http::{Method, Uri};
 use mcp_authz_core::Config;
-use mcp_authz_core::effect::{Page, Settlement};
+use mcp_authz_core::effect::{Forgotten, Page, Settlement};
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::Callback;
 use mcp_authz_core::scope::ScopeSet;
@@ -25,7 +25,7 @@ pub(crate) trait Face: Send + Sync {
     fn seen(&self, sent: &Authorized, answer: &Answer) -> Result<Seen, AuthorizeError>;
     fn deliver(&self, callback: Callback) -> Result<Page, DriveError>;
     fn cancel(&self) -> Result<(), DriveError>;
-    fn forget(&self) -> Result<(), DriveError>;
+    fn forget(&self) -> Result<Forgotten, DriveError>;
     fn quiet(&self);
     fn granted(&self) -> Option<Arc<Granted>>;
     fn snapshot(&self) -> Snapshot;
@@ -53,7 +53,7 @@ impl<H: Http, L: Listener> Face for threaded::AuthSession<H, L> {
     fn cancel(&self) -> Result<(), DriveError> {
         self.cancel()
     }
-    fn forget(&self) -> Result<(), DriveError> {
+    fn forget(&self) -> Result<Forgotten, DriveError> {
         self.forget()
     }
     fn quiet(&self) {
@@ -94,7 +94,7 @@ where
     fn cancel(&self) -> Result<(), DriveError> {
         self.0.cancel()
     }
-    fn forget(&self) -> Result<(), DriveError> {
+    fn forget(&self) -> Result<Forgotten, DriveError> {
         self.1.block_on(self.0.forget())
     }
     fn quiet(&self) {

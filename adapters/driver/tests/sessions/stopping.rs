@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use mcp_authz_core::effect::LoopbackHost;
+use mcp_authz_core::effect::{LoopbackHost, Revoked};
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::input::Callback;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_driver::DriveError;
-use mcp_authz_tests::model::Endpoint;
+use mcp_authz_tests::model::{Endpoint, Literal};
 
 use crate::faces::{Face, Make};
 use crate::world::{Person, World, browse, eventually};
@@ -67,8 +67,12 @@ pub(crate) fn the_last_handle_closes_the_port(make: Make) {
 pub(crate) fn forgetting_is_done_on_return(make: Make) {
     let world = World::new(|_| {});
     let session = world.logged_in(make);
-    session.forget().unwrap();
+    // The model has no revocation endpoint unless it is told to.
+    let forgotten = session.forget().unwrap();
+    assert!(matches!(forgotten.revoked, Revoked::NotOffered | Revoked::Done), "{forgotten:?}");
+    assert_eq!(forgotten.unremoved, None);
     assert!(session.granted().is_none());
+    world.served.lock().clear_seen();
     for session in [session, world.session(make)] {
         let failure = session.acquire(&ScopeSet::empty(), false).unwrap().outcome.unwrap_err();
         assert_eq!(failure.kind(), Kind::ReauthorizationRequired);
@@ -125,6 +129,43 @@ pub(crate) fn nobody_listens_where_the_port_is_taken_host_197(make: Make) {
     let failure = session.acquire(&ScopeSet::empty(), true).unwrap().outcome.unwrap_err();
     assert_eq!(failure.kind(), Kind::ListenerUnavailable);
     assert_eq!(world.pages(), 0);
+}
+
+/// Several that log out at once all hear how that ended.
+pub(crate) fn everybody_who_logs_out_hears_how_it_ended_host_242(make: Make) {
+    let world = World::new(|_| {});
+    let session = world.logged_in(make);
+    let all: Vec<_> = (0..4)
+        .map(|_| {
+            let session = Arc::clone(&session);
+            thread::spawn(move || session.forget())
+        })
+        .collect();
+    for one in all {
+        eventually(|| one.is_finished().then_some(()));
+        assert_eq!(one.join().unwrap().unwrap().unremoved, None);
+    }
+    // There is nothing left to log out of.
+    assert!(matches!(session.forget().unwrap().revoked, Revoked::Nothing));
+}
+
+/// The refresh rests between two attempts, with the lease, when its session is dropped.
+pub(crate) fn a_session_dropped_in_mid_refresh_leaves_no_lease(make: Make) {
+    let world = World::new(|_| {});
+    let session = world.logged_in(make);
+    world.served.lock().inject(Endpoint::Token, 1, Literal::status(503));
+    world.clock.advance(4000);
+    let waiting = Arc::clone(&session);
+    let waiter = thread::spawn(move || waiting.acquire(&ScopeSet::empty(), true));
+    eventually(|| (world.count(Endpoint::Token) == 1).then_some(()));
+    assert!(world.leased());
+    session.cancel().unwrap();
+    waiter.join().unwrap().unwrap().outcome.unwrap_err();
+    drop(session);
+    eventually(|| (!world.leased()).then_some(()));
+    // Another session of this process is not locked out.
+    let other = world.session(make);
+    assert!(other.acquire(&ScopeSet::empty(), false).unwrap().outcome.is_ok());
 }
 
 /// Callers, refusals, cancellations and strays all at once: everybody is answered, and in the end

@@ -11,7 +11,7 @@ use std::time::Instant;
 use http::{Method, Request, Response};
 use mcp_authz_core::Config;
 use mcp_authz_core::config::Builder;
-use mcp_authz_core::effect::{Told, Visit};
+use mcp_authz_core::effect::{Holder, RecordKind, StoreRequest, Stored, Told, Visit};
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::time::{Monotonic, Timestamp};
@@ -19,7 +19,7 @@ use mcp_authz_driver::authorize::Authorized;
 use mcp_authz_driver::clock::{self, Clock};
 use mcp_authz_driver::entropy::{self, Random};
 use mcp_authz_driver::exchange::Exchange;
-use mcp_authz_driver::ports::{Answer, Common, Observer};
+use mcp_authz_driver::ports::{Answer, Common, Observer, Store};
 use mcp_authz_host::store::Memory;
 use mcp_authz_tests::model::{Endpoint, Settings};
 use mcp_authz_tests::serve::{Served, embedded};
@@ -155,6 +155,15 @@ impl World {
 
     pub(crate) fn person(&self, person: Person) {
         *self.watcher.person.lock().unwrap() = person;
+    }
+
+    /// Whether somebody has the lease of the grant.
+    pub(crate) fn leased(&self) -> bool {
+        let (key, _) = self.store.list(RecordKind::Grant).unwrap().remove(0);
+        let holder = Holder(u64::MAX);
+        let busy = self.store.perform(StoreRequest::Lease { key: key.clone(), holder });
+        self.store.perform(StoreRequest::Release { key, holder, withdraw: None });
+        busy == Stored::Busy
     }
 
     pub(crate) fn count(&self, endpoint: Endpoint) -> usize {
