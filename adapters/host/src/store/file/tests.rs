@@ -350,7 +350,7 @@ mod unix {
     }
 
     #[test]
-    fn files_are_for_their_owner_alone_host_274() {
+    fn files_are_for_their_owner_alone_host_274_ref_12() {
         let outer = tempfile::tempdir().unwrap();
         let folder = outer.path().join("a/b");
         let store = FileStore::open(&folder).unwrap();
