@@ -27,6 +27,8 @@ pub(crate) const END: &str = "/mcp-authz-the-work-ends";
 pub(crate) enum Work {
     /// Opens the store and replaces generation 1 by 2, after many harmless system calls.
     Save,
+    /// The same, for a first record in a folder that is not there.
+    SaveFirst,
     /// The same, for an intent of generation 2.
     Intend,
     /// Saves so many times under a key of its own, whose name is its process id.
@@ -41,9 +43,9 @@ pub(crate) enum Work {
     LoadAndSave,
 }
 
-use Work::{AtHome, Hold, Intend, LoadAndSave, Refresh, Save, SaveOften};
+use Work::{AtHome, Hold, Intend, LoadAndSave, Refresh, Save, SaveFirst, SaveOften};
 
-const ALL: [Work; 7] = [Save, Intend, SaveOften, Refresh, Hold, AtHome, LoadAndSave];
+const ALL: [Work; 8] = [Save, SaveFirst, Intend, SaveOften, Refresh, Hold, AtHome, LoadAndSave];
 
 /// This program as a child; more may be said to it before it starts.
 pub(crate) fn command(program: &Path, work: Work, folder: &Path, count: u64) -> Command {
@@ -93,6 +95,9 @@ fn serve() {
         Save => watched(count, || {
             FileStore::open(&folder).map(|store| store.perform(swap(Some(1), NEW)))
         }),
+        SaveFirst => {
+            watched(count, || FileStore::open(&folder).map(|store| store.perform(swap(None, NEW))))
+        }
         Intend => watched(count, || {
             FileStore::open(&folder).map(|store| {
                 let spend = Spend::Refresh { generation: 2, attempt: 0 };

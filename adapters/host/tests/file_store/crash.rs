@@ -108,6 +108,30 @@ fn a_save_killed_before_or_after_any_call_leaves_the_old_or_the_new_record_host_
 }
 
 #[test]
+fn a_first_save_killed_at_any_call_leaves_the_new_record_or_none_host_283() {
+    let undisturbed = {
+        let outer = tempfile::tempdir().unwrap();
+        trace::run(Work::SaveFirst, &outer.path().join("one/two"), &[])
+    };
+    for place in 0..=undisturbed.work().len() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("one/two");
+        let inject = undisturbed.at(place, "signal=KILL");
+        let killed = trace::run(Work::SaveFirst, &folder, &[inject]);
+        let how = format!("killed before {}", undisturbed.calls[place]);
+        assert_eq!((killed.said, killed.calls.len()), (None, place + 1), "{how}");
+        let store = FileStore::open(&folder).unwrap_or_else(|error| panic!("{how}: {error}"));
+        let renamed = undisturbed.calls[..place].iter().any(|call| is_the_save(call));
+        let (found, generation) =
+            if renamed { (Some(record(NEW)), Some(NEW.0)) } else { (None, None) };
+        let load = StoreRequest::Load { key: key() };
+        assert_eq!(store.perform(load), Stored::Loaded(found), "{how}");
+        let next = swap(generation, (3, "the next one"));
+        assert_eq!(store.perform(next), Stored::Swapped, "{how}");
+    }
+}
+
+#[test]
 fn a_save_whose_calls_fail_in_turn_says_so_and_loses_nothing_host_281() {
     at_each_call(Work::Save, |place, undisturbed| {
         if trace::name(&undisturbed.calls[place]) == CANNOT_FAIL {

@@ -259,7 +259,41 @@ fn a_power_cut_leaves_the_old_or_the_new_record_host_284() {
     assert_eq!(end, [new], "what was answered is durable");
 }
 
-/// The test above would say so.
+#[test]
+fn a_power_cut_in_a_first_save_leaves_the_new_record_or_none_host_284() {
+    let outer = tempfile::tempdir().unwrap();
+    let steps = traced(Work::SaveFirst, &outer.path().join("store"));
+    let (ever, end) = outcomes(&Folder::new(), &steps);
+    let (none, new) = (Stored::Loaded(None), Stored::Loaded(Some(record(NEW))));
+    assert!(ever.iter().all(|found| [&none, &new].contains(&found)), "{ever:?}");
+    assert!(ever.contains(&none) && ever.contains(&new), "{ever:?}");
+    assert_eq!(end, [new], "what was answered is durable");
+}
+
+/// A record is not safe in a folder whose own name is lost.
+#[test]
+fn new_folders_are_durable_before_anything_is_in_them_host_284() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("one/two");
+    let run = trace::run(Work::SaveFirst, &folder, &[]);
+    assert_eq!(run.said.as_deref(), Some("Swapped"));
+    let calls = run.work();
+    let place = |from: usize, is: &dyn Fn(&str) -> bool| {
+        from + calls[from..].iter().position(|call| is(call)).expect("such a call")
+    };
+    let first_file = place(0, &|call| call.contains("O_CREAT"));
+    for made in [outer.path().join("one"), folder.clone()] {
+        let (above, made) = (made.parent().unwrap(), format!("\"{}\", 0700) = 0", made.display()));
+        let mkdir = place(0, &|call| call.starts_with("mkdir") && call.contains(&made));
+        let above = format!("\"{}\"", above.display());
+        let open = place(mkdir, &|call| call.starts_with("openat") && call.contains(&above));
+        let handle = calls[open].rsplit_once(" = ").unwrap().1;
+        let sync = place(open, &|call| call.starts_with(&format!("fsync({handle}) ")));
+        assert!(calls[sync].ends_with("= 0") && sync < first_file, "{calls:#?}");
+    }
+}
+
+/// The tests above would say so.
 #[test]
 fn a_save_without_one_of_its_syncs_would_be_lost_host_284() {
     let (folder, before) = place(true);
