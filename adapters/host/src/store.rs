@@ -1,5 +1,7 @@
 //! Where credentials are kept.
 
+mod alone;
+mod document;
 mod error;
 mod file;
 mod folder;

@@ -12,7 +12,6 @@
 //! On systems other than Unix the rights of others are not looked at, and that a replaced name is
 //! durable is left to the system.
 
-mod document;
 mod home;
 
 use core::fmt;
@@ -21,15 +20,16 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use mcp_authz_core::effect::{Bytes, Holder, Key, Record, RecordKind, Spend, StoreRequest, Stored};
 use mcp_authz_core::failure::Kind;
 use mcp_authz_driver::ports::Store;
 
+use crate::store::alone::Alone;
+use crate::store::document;
 use crate::store::error::StoreError;
 use crate::store::folder::Folder;
-use crate::store::lock::Held;
 use crate::store::marks::Marks;
 use crate::store::names;
 
@@ -37,8 +37,6 @@ use crate::store::names;
 const MOST: u64 = 4 * 1024 * 1024;
 /// How long a swap waits for others of the same record. Each lasts as long as the disk needs.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two looks at a lock that another holds.
-const PAUSE: Duration = Duration::from_millis(5);
 /// Damaged files that are kept of one record.
 const DAMAGED: usize = 4;
 
@@ -137,10 +135,7 @@ impl FileStore {
     fn replace(&self, name: &str, content: &Bytes, alone: &Alone) -> Result<(), StoreError> {
         let new = new_name(name)?;
         let replaced = self.write(&new, content).and_then(|()| {
-            // Another could hold the lock of a file that was put in the place of ours.
-            if !self.folder.is_still(&alone.name, alone.held.file())? {
-                return Err(self.error(Kind::StoreLocked, &alone.name));
-            }
+            alone.check(&self.folder)?;
             self.folder.replace(&new, name)
         });
         if replaced.is_err() {
@@ -221,59 +216,25 @@ impl FileStore {
         names.into_iter().filter(move |name| name.starts_with(&start))
     }
 
-    /// Waits for the lock that swaps of one record are done under.
     fn alone(&self, name: &str) -> Result<Alone, StoreError> {
-        let name = format!("{name}.write");
-        let began = Instant::now();
-        loop {
-            let file = self.folder.open_or_create(&name)?;
-            let taken = Held::take(file)
-                .map_err(|error| StoreError::lock(&self.folder.path_of(&name), error))?;
-            if let Some(held) = taken {
-                return Ok(Alone { name, held });
-            }
-            if began.elapsed() >= self.patience {
-                return Err(self.error(Kind::StoreLocked, &name));
-            }
-            std::thread::sleep(PAUSE);
-        }
+        Alone::wait(&self.folder, name, self.patience)
     }
 
-    /// Whoever lost its lease may come so late that the intent it would have met was removed with
-    /// its generation (HOST-240). The intent is made first, since a swap is visible before it
-    /// removes any.
-    fn intend(&self, key: &Key, spend: &Spend, holder: Holder) -> Result<Stored, StoreError> {
-        let answer = self.marks.intend(key, spend, holder);
-        let Spend::Refresh { generation, .. } = spend else { return Ok(answer) };
-        let undecided = [Stored::Intended, Stored::Standing { made_by_the_living: false }];
-        if !undecided.contains(&answer) {
-            return Ok(answer);
-        }
-        let name = names::stem(key);
-        let late = match self.look(&name, key) {
-            Ok(Found::Nothing) => Ok(false),
-            Ok(Found::Whole(record)) => Ok(record.generation > *generation),
-            Ok(Found::Damaged) => Err(self.error(Kind::StoreCorrupt, &name)),
-            Err(error) => Err(error),
-        };
-        if matches!(late, Ok(false)) {
-            return Ok(answer);
-        }
-        if answer == Stored::Intended {
-            self.marks.withdraw(key, spend, holder)?;
-        }
-        late.map(|_| Stored::Standing { made_by_the_living: true })
+    fn intend(&self, key: &Key, spend: &Spend, holder: Holder) -> Stored {
+        self.marks.intend_in_time(key, spend, holder, || {
+            let name = names::stem(key);
+            match self.look(&name, key) {
+                Ok(Found::Nothing) => Ok(None),
+                Ok(Found::Whole(record)) => Ok(Some(record.generation)),
+                Ok(Found::Damaged) => Err(Kind::StoreCorrupt),
+                Err(error) => Err(error.kind()),
+            }
+        })
     }
 
     fn error(&self, kind: Kind, name: &str) -> StoreError {
         StoreError::new(kind, &self.folder.path_of(name))
     }
-}
-
-/// The right to replace one record.
-struct Alone {
-    name: String,
-    held: Held,
 }
 
 impl Store for FileStore {
@@ -282,7 +243,7 @@ impl Store for FileStore {
             StoreRequest::Load { key } => self.load(&key),
             StoreRequest::Swap { key, expected, record } => self.swap(&key, expected, &record),
             StoreRequest::Lease { key, holder } => Ok(self.marks.lease(&key, holder)),
-            StoreRequest::Intend { key, spend, holder } => self.intend(&key, &spend, holder),
+            StoreRequest::Intend { key, spend, holder } => Ok(self.intend(&key, &spend, holder)),
             StoreRequest::Release { key, holder, withdraw } => {
                 Ok(self.marks.release(&key, holder, withdraw.as_ref()))
             }

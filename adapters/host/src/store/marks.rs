@@ -85,6 +85,34 @@ impl Marks {
         self.try_intend(key, spend, holder).unwrap_or_else(|error| Stored::Failed(error.kind()))
     }
 
+    /// As [`intend`](Self::intend), with the look at the record's generation: whoever lost its
+    /// lease may come so late that the intent it would have met was removed with its generation
+    /// (HOST-240). The intent is made first, since a swap is visible before it removes any.
+    pub(crate) fn intend_in_time(
+        &self,
+        key: &Key,
+        spend: &Spend,
+        holder: Holder,
+        generation: impl FnOnce() -> Result<Option<u64>, Kind>,
+    ) -> Stored {
+        let answer = self.intend(key, spend, holder);
+        let Spend::Refresh { generation: spent, .. } = spend else { return answer };
+        let undecided = [Stored::Intended, Stored::Standing { made_by_the_living: false }];
+        if !undecided.contains(&answer) {
+            return answer;
+        }
+        let late = generation().map(|held| held.is_some_and(|held| held > *spent));
+        if late == Ok(false) {
+            return answer;
+        }
+        if answer == Stored::Intended
+            && let Err(error) = self.withdraw(key, spend, holder)
+        {
+            return Stored::Failed(error.kind());
+        }
+        late.map_or_else(Stored::Failed, |_| Stored::Standing { made_by_the_living: true })
+    }
+
     /// Performs `StoreRequest::Release`.
     pub fn release(&self, key: &Key, holder: Holder, withdraw: Option<&Spend>) -> Stored {
         let withdrawn = withdraw.map_or(Ok(()), |spend| self.withdraw(key, spend, holder));
@@ -99,12 +127,7 @@ impl Marks {
     }
 
     /// Removes an intent of this holder's.
-    pub(crate) fn withdraw(
-        &self,
-        key: &Key,
-        spend: &Spend,
-        holder: Holder,
-    ) -> Result<(), StoreError> {
+    fn withdraw(&self, key: &Key, spend: &Spend, holder: Holder) -> Result<(), StoreError> {
         match self.kept().intents.entry((key.clone(), spend.clone())) {
             Entry::Occupied(made) if made.get().0 == holder => {
                 let removed = self.folder.remove(&intent_name(key, spend));

@@ -1,4 +1,4 @@
-//! The content of a file: what it is, a checksum, whose record, and the record.
+//! A record as it is kept: what it is, a checksum, whose it is, and its bytes.
 //!
 //! ```text
 //! mcp-authz record 1 <SHA-256 of everything else, 64 hexadecimal digits>
@@ -21,7 +21,7 @@ use crate::store::names;
 const MAGIC: &str = "mcp-authz record ";
 const VERSION: &str = "1";
 
-pub(super) fn write(key: &Key, record: &Record) -> Bytes {
+pub(crate) fn write(key: &Key, record: &Record) -> Bytes {
     let head = format!(
         "kind {}\ngeneration {}\nkey {}\n",
         names::word(key.kind),
@@ -43,7 +43,7 @@ pub(super) fn write(key: &Key, record: &Record) -> Bytes {
 
 /// # Errors
 /// `store_corrupt`, or `store_version` for what a newer version wrote.
-pub(super) fn read(content: &[u8]) -> Result<(Key, Record), Kind> {
+pub(crate) fn read(content: &[u8]) -> Result<(Key, Record), Kind> {
     let (version, body) = checked(content).ok_or(Kind::StoreCorrupt)?;
     if version != VERSION.as_bytes() {
         return Err(Kind::StoreVersion);
@@ -93,7 +93,7 @@ fn checksum(version: &[u8], rest: &[&[u8]]) -> String {
 }
 
 #[cfg(test)]
-pub(super) fn with_version(version: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn with_version(version: &str, body: &[u8]) -> Vec<u8> {
     let sum = checksum(version.as_bytes(), &[b"\n", body]);
     [MAGIC.as_bytes(), version.as_bytes(), b" ", sum.as_bytes(), b"\n", body].concat()
 }
