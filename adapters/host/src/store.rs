@@ -5,6 +5,8 @@ mod document;
 mod error;
 mod file;
 mod folder;
+#[cfg(feature = "keychain")]
+mod keychain;
 mod lock;
 pub mod marks;
 mod memory;
@@ -12,4 +14,6 @@ mod names;
 
 pub use error::StoreError;
 pub use file::FileStore;
+#[cfg(feature = "keychain")]
+pub use keychain::Keychain;
 pub use memory::Memory;

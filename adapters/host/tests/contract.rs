@@ -12,6 +12,9 @@ mod flawed;
 #[cfg(unix)]
 #[path = "contract/flawed_between.rs"]
 mod flawed_between;
+#[cfg(feature = "keychain")]
+#[path = "contract/keychain.rs"]
+mod keychain;
 
 #[test]
 fn memory_keeps_the_promises_of_a_store_host_240_host_286_host_300() {

@@ -28,36 +28,45 @@ pub(crate) fn write(key: &Key, record: &Record) -> Bytes {
         record.generation,
         key.name.len()
     );
-    let rest: [&[u8]; 5] = [b"\n", head.as_bytes(), key.name.as_bytes(), b"\n", &record.bytes.0];
-    let checksum = checksum(VERSION.as_bytes(), &rest);
-    let start: [&[u8]; 3] = [MAGIC.as_bytes(), VERSION.as_bytes(), b" "];
-    let start = start.into_iter().chain([checksum.as_bytes()]);
-    // In one piece from the start: a vector that grows leaves copies of secrets behind.
-    let length = start.clone().chain(rest).map(<[u8]>::len).sum();
-    let mut content = Bytes(Vec::with_capacity(length));
-    for part in start.chain(rest) {
-        content.0.extend_from_slice(part);
-    }
-    content
+    seal(MAGIC, &[head.as_bytes(), key.name.as_bytes(), b"\n", &record.bytes.0])
 }
 
 /// # Errors
 /// `store_corrupt`, or `store_version` for what a newer version wrote.
 pub(crate) fn read(content: &[u8]) -> Result<(Key, Record), Kind> {
-    let (version, body) = checked(content).ok_or(Kind::StoreCorrupt)?;
-    if version != VERSION.as_bytes() {
-        return Err(Kind::StoreVersion);
+    body_of(unseal(MAGIC, content)?).ok_or(Kind::StoreCorrupt)
+}
+
+/// A first line with a checksum, and then the body.
+pub(crate) fn seal(magic: &str, body: &[&[u8]]) -> Bytes {
+    let rest = || core::iter::once(b"\n".as_slice()).chain(body.iter().copied());
+    let checksum = checksum(magic, VERSION.as_bytes(), rest());
+    let start = [magic, VERSION, " ", &checksum].map(str::as_bytes);
+    // In one piece from the start: a vector that grows leaves copies of secrets behind.
+    let length = start.into_iter().chain(rest()).map(<[u8]>::len).sum();
+    let mut content = Bytes(Vec::with_capacity(length));
+    for part in start.into_iter().chain(rest()) {
+        content.0.extend_from_slice(part);
     }
-    body_of(body).ok_or(Kind::StoreCorrupt)
+    content
+}
+
+/// What follows the first line.
+///
+/// # Errors
+/// `store_corrupt`, or `store_version` for what a newer version wrote.
+pub(crate) fn unseal<'a>(magic: &str, content: &'a [u8]) -> Result<&'a [u8], Kind> {
+    let (version, body) = checked(magic, content).ok_or(Kind::StoreCorrupt)?;
+    if version == VERSION.as_bytes() { Ok(body) } else { Err(Kind::StoreVersion) }
 }
 
 /// The version, and what follows the first line, if the checksum is right.
-fn checked(content: &[u8]) -> Option<(&[u8], &[u8])> {
-    let rest = content.strip_prefix(MAGIC.as_bytes())?;
+fn checked<'a>(magic: &str, content: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let rest = content.strip_prefix(magic.as_bytes())?;
     let (version, rest) = split(rest, b' ')?;
     let (told, rest) = rest.split_at_checked(64)?;
     let body = rest.strip_prefix(b"\n")?;
-    (checksum(version, &[rest]).as_bytes() == told).then_some((version, body))
+    (checksum(magic, version, [rest]).as_bytes() == told).then_some((version, body))
 }
 
 fn body_of(body: &[u8]) -> Option<(Key, Record)> {
@@ -73,7 +82,7 @@ fn body_of(body: &[u8]) -> Option<(Key, Record)> {
     Some((key, record))
 }
 
-fn line<'a>(text: &'a [u8], label: &str) -> Option<(&'a str, &'a [u8])> {
+pub(crate) fn line<'a>(text: &'a [u8], label: &str) -> Option<(&'a str, &'a [u8])> {
     let (line, rest) = split(text, b'\n')?;
     let value = line.strip_prefix(label.as_bytes())?;
     Some((core::str::from_utf8(value).ok()?, rest))
@@ -84,8 +93,8 @@ fn split(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     Some((before, from.get(1..)?))
 }
 
-fn checksum(version: &[u8], rest: &[&[u8]]) -> String {
-    let mut sum = Sha256::new().chain_update(MAGIC).chain_update(version).chain_update(b" ");
+fn checksum<'a>(magic: &str, version: &[u8], rest: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut sum = Sha256::new().chain_update(magic).chain_update(version).chain_update(b" ");
     for part in rest {
         sum.update(part);
     }
@@ -94,8 +103,13 @@ fn checksum(version: &[u8], rest: &[&[u8]]) -> String {
 
 #[cfg(test)]
 pub(crate) fn with_version(version: &str, body: &[u8]) -> Vec<u8> {
-    let sum = checksum(version.as_bytes(), &[b"\n", body]);
-    [MAGIC.as_bytes(), version.as_bytes(), b" ", sum.as_bytes(), b"\n", body].concat()
+    with_magic_and_version(MAGIC, version, body)
+}
+
+#[cfg(test)]
+pub(crate) fn with_magic_and_version(magic: &str, version: &str, body: &[u8]) -> Vec<u8> {
+    let sum = checksum(magic, version.as_bytes(), [b"\n", body]);
+    [magic.as_bytes(), version.as_bytes(), b" ", sum.as_bytes(), b"\n", body].concat()
 }
 
 #[cfg(test)]

@@ -13,22 +13,30 @@ pub struct StoreError {
     kind: Kind,
     path: PathBuf,
     cause: Option<io::Error>,
+    keychain: bool,
 }
 
 impl StoreError {
     pub(crate) fn new(kind: Kind, path: &Path) -> Self {
-        Self { kind, path: path.to_owned(), cause: None }
+        Self { kind, path: path.to_owned(), cause: None, keychain: false }
+    }
+
+    /// What is wrong with the keychain itself, under a service's name.
+    #[cfg(feature = "keychain")]
+    pub(crate) fn keychain(kind: Kind, service: &str) -> Self {
+        Self { keychain: true, ..Self::new(kind, Path::new(service)) }
     }
 
     /// What the system said about a file or folder, as a `store_…` code.
     pub(crate) fn io(path: &Path, cause: io::Error) -> Self {
-        Self { kind: kind_of(&cause), path: path.to_owned(), cause: Some(cause) }
+        let kind = kind_of(&cause);
+        Self { cause: Some(cause), ..Self::new(kind, path) }
     }
 
     /// What the system said about a lock.
     pub(crate) fn lock(path: &Path, cause: io::Error) -> Self {
         let kind = if unsupported(&cause) { Kind::StoreLockUnsupported } else { kind_of(&cause) };
-        Self { kind, path: path.to_owned(), cause: Some(cause) }
+        Self { cause: Some(cause), ..Self::new(kind, path) }
     }
 
     /// The code: one of the `store_…` ones, or `config_invalid` if no folder was named.
@@ -37,7 +45,7 @@ impl StoreError {
         self.kind
     }
 
-    /// The file or folder at fault.
+    /// The file or folder at fault; if it is the keychain, the name of the service.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -45,6 +53,10 @@ impl StoreError {
 
     fn advice(&self) -> &'static str {
         match self.kind {
+            Kind::ConfigInvalid if self.keychain => "give the service a name that the system takes",
+            _ if self.keychain => {
+                "unlock the system's keychain and let this program use it, or choose another store"
+            }
             Kind::ConfigInvalid => "name the folder, or set HOME to an absolute path",
             Kind::StorePermissions => {
                 "make it your own and take everybody else's rights away, or name another folder"
