@@ -13,8 +13,8 @@ use crate::store::document;
 
 mod backend;
 
-/// Long enough for a thread to do a few calls, and not for a person.
-const SHORT: Duration = Duration::from_millis(300);
+/// Waited for in vain.
+const SHORT: Duration = Duration::from_millis(100);
 const SECRET: &str = "canary-59a1f7";
 
 fn key() -> Key {
@@ -56,12 +56,9 @@ impl Place {
         Keychain::open("service", self.backend.store(), self.folder.path()).unwrap()
     }
 
-    fn impatient(&self) -> Result<Keychain, StoreError> {
-        Keychain::open_within(SHORT, "service", self.backend.store(), self.folder.path())
-    }
-
-    fn kind_of_failure(&self) -> Kind {
-        self.impatient().unwrap_err().kind()
+    fn failure(&self, limit: Duration) -> StoreError {
+        let (store, folder) = (self.backend.store(), self.folder.path());
+        Keychain::open_within(limit, "service", store, folder).unwrap_err()
     }
 
     fn put_aside(&self, name: &str, collection: u32, secret: &[u8]) {
@@ -152,7 +149,7 @@ fn a_keychain_that_refuses_is_unavailable_from_the_start_host_292() {
     for fault in faults {
         let place = Place::new();
         place.backend.state().fault = Some(fault);
-        let error = place.impatient().unwrap_err();
+        let error = place.failure(LIMIT);
         assert_eq!(error.kind(), Kind::StoreUnavailable);
         assert!(error.to_string().contains("unlock"), "{error}");
     }
@@ -165,17 +162,18 @@ fn a_keychain_that_refuses_is_unavailable_from_the_start_host_292() {
 fn a_prompt_that_nobody_answers_is_given_up_host_292() {
     let place = Place::new();
     place.backend.state().prompt = true;
-    assert_eq!(place.kind_of_failure(), Kind::StoreUnavailable);
+    assert_eq!(place.failure(SHORT).kind(), Kind::StoreUnavailable);
     place.backend.answer_prompt();
-    assert!(place.impatient().is_ok());
+    drop(place.open());
 }
 
 #[test]
 fn every_operation_ends_though_the_prompt_stays_open_host_292() {
     let place = Place::new();
-    let store = place.impatient().unwrap();
+    let mut store = place.open();
     assert_eq!(swap(&store, None, sized(1, 40)), Stored::Swapped);
     place.backend.state().prompt = true;
+    store.worker.limit = SHORT;
     assert_eq!(load(&store), unavailable());
     assert_eq!(swap(&store, Some(1), sized(2, 40)), unavailable());
     assert_eq!(store.list(RecordKind::Grant).unwrap_err(), Kind::StoreUnavailable);
@@ -185,6 +183,7 @@ fn every_operation_ends_though_the_prompt_stays_open_host_292() {
     assert!(!on_disk.windows(canary.len()).any(|bytes| bytes == canary), "no plain file instead");
 
     place.backend.answer_prompt();
+    store.worker.limit = LIMIT;
     assert_eq!(load(&store), Stored::Loaded(Some(sized(1, 40))), "what was given up is not made");
     assert_eq!(intend(&store, 1), Stored::Intended, "a failed intent is none");
     assert_eq!(swap(&store, Some(1), sized(2, 40)), Stored::Swapped);
@@ -288,7 +287,7 @@ fn a_platform_that_takes_less_or_cuts_is_measured_host_293() {
         let place = Place::new();
         place.backend.state().limit = limit;
         place.backend.state().cut = cut;
-        assert_eq!(place.kind_of_failure(), Kind::StoreUnavailable);
+        assert_eq!(place.failure(LIMIT).kind(), Kind::StoreUnavailable);
     }
 }
 

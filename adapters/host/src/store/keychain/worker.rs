@@ -28,7 +28,7 @@ impl Wanted {
 /// Does what it is given, one piece after the other.
 pub(super) struct Worker {
     jobs: Sender<Job>,
-    limit: Duration,
+    pub(super) limit: Duration,
 }
 
 impl Worker {
