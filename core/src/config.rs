@@ -210,11 +210,16 @@ impl Config {
     }
 }
 
+/// The account of a program that has one at each server and gives it no name. Nobody can ask for it
+/// by name: a tenant who happens to be called so would be served the tokens of whoever named none
+/// (HOST-299).
+pub(crate) const DEFAULT_ACCOUNT: &str = "default";
+
 /// Collects settings; nothing is checked before [`Builder::build`].
 #[derive(Clone, Debug)]
 pub struct Builder {
     mcp_url: String,
-    account: String,
+    account: Option<String>,
     profile: Profile,
     legacy: Option<bool>,
     redirect: RedirectSetting,
@@ -249,7 +254,7 @@ impl Builder {
     fn new(mcp_url: &str) -> Self {
         Self {
             mcp_url: mcp_url.to_owned(),
-            account: "default".to_owned(),
+            account: None,
             profile: Profile::Standard,
             legacy: None,
             redirect: RedirectSetting::Ready(Redirect::default()),
@@ -275,10 +280,11 @@ impl Builder {
         }
     }
 
-    /// The account, for programs that hold several at one server. Not empty (HOST-299).
+    /// The account, for programs that hold several at one server. Neither empty nor `default`, which
+    /// is the name of the account that is given none (HOST-299).
     #[must_use]
     pub fn account(mut self, account: &str) -> Self {
-        account.clone_into(&mut self.account);
+        self.account = Some(account.to_owned());
         self
     }
 
@@ -461,7 +467,7 @@ impl Builder {
     pub fn build(self) -> Result<Arc<Config>, Failure> {
         let strict = self.profile == Profile::Strict;
         let mcp = McpUrl::parse(&self.mcp_url, &self.plain_http, strict)?;
-        if self.account.is_empty() {
+        if self.account.as_deref().is_some_and(|name| matches!(name, "" | DEFAULT_ACCOUNT)) {
             return Err(invalid("account", "HOST-299"));
         }
         self.check_strict(strict)?;
@@ -501,7 +507,7 @@ impl Builder {
             Reach::new(&mcp, self.plain_http, self.private_hosts, strict).with_policy(self.policy);
         Ok(Arc::new(Config {
             name: mcp.canonical().into(),
-            account: self.account.into(),
+            account: self.account.as_deref().unwrap_or(DEFAULT_ACCOUNT).into(),
             profile: self.profile,
             reach,
             legacy: legacy && !strict,

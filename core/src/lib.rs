@@ -26,6 +26,7 @@
 //! | [`input`], [`effect`], [`note`] | what happens, what is to be done, what was done and why |
 //! | [`failure`] | what can go wrong, by whose fault, with stable codes and remedies |
 //! | [`session`] | the machine; its two pure choices are in `plan` |
+//! | [`listing`] | which servers and accounts a store knows, and how it stands with each |
 //! | [`machine`] | the form of a stage, transition tables, the diagram |
 //! | [`granted`], [`scope`], [`secret`], [`time`], [`entropy`], [`address`] | the vocabulary |
 //! | [`wire`] | readers and writers of everything that crosses a network |
@@ -97,6 +98,7 @@ pub mod entropy;
 pub mod failure;
 pub mod granted;
 pub mod input;
+pub mod listing;
 pub mod machine;
 pub mod note;
 mod record;

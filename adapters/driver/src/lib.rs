@@ -12,8 +12,9 @@
 //! There is no runtime here and nothing about OAuth. An adapter adds the [`ports`]: how to send,
 //! listen, spawn and sleep. What they share beside that is here too: the hot path's [`publish`]
 //! cell, the callers' own requests ([`exchange`], and [`authorize`] for those who send by
-//! themselves), look-ups that respect the address rule
-//! ([`dial`]), the checks on an answer's head ([`head`]) and the event stream decoder ([`sse`]).
+//! themselves), the [`vault`] of several servers and accounts, look-ups that respect the address
+//! rule ([`dial`]), the checks on an answer's head ([`head`]) and the event stream decoder
+//! ([`sse`]).
 //!
 //! [`Session::handle`]: mcp_authz_core::Session::handle
 
@@ -39,6 +40,7 @@ pub mod testing;
 pub mod threaded;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod vault;
 mod work;
 
 pub use error::{DriveError, ResumeError};

@@ -22,6 +22,8 @@ mod observing;
 mod refresh;
 #[path = "sessions/stopping.rs"]
 mod stopping;
+#[path = "sessions/vault.rs"]
+mod vault;
 #[path = "sessions/world.rs"]
 mod world;
 
@@ -87,6 +89,9 @@ over_all_adapters! {
         a_program_that_may_ask_nobody_is_told_so,
         nobody_listens_where_the_port_is_taken_host_197,
         a_storm_leaves_nobody_waiting,
+    }
+    vault {
+        two_servers_and_two_accounts_are_listed_and_one_is_logged_out_host_296,
     }
     observing {
         an_observer_that_panics_harms_nobody,

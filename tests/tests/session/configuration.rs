@@ -97,8 +97,23 @@ fn the_mcp_url_must_be_one_sec_01_res_06() {
         assert_eq!(failure.kind().code(), code, "{url}");
     }
     assert!(Config::builder("http://127.0.0.1:8080/mcp").build().is_ok());
-    let account = refused(|config| config.account(""));
-    assert_eq!(account.rule(), "HOST-299");
+}
+
+#[test]
+fn an_account_is_called_something_or_nothing_host_299() {
+    for name in ["", "default"] {
+        let failure = refused(|config| config.account(name));
+        assert_eq!((failure.kind().code(), failure.rule()), ("config_invalid", "HOST-299"));
+    }
+    let named = |account: &str| {
+        let config = Config::builder("https://mcp.example/mcp").account(account);
+        config.build().unwrap().account().to_owned()
+    };
+    for name in ["Default", "default ", "work", "\0"] {
+        assert_eq!(named(name), name);
+    }
+    let unnamed = Config::builder("https://mcp.example/mcp").build().unwrap();
+    assert_eq!(unnamed.account(), "default");
 }
 
 /// Knows its own company's hosts and nobody else's.
