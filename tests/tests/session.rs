@@ -77,6 +77,8 @@ mod server_metadata;
 mod stepup;
 #[path = "session/table.rs"]
 mod table;
+#[path = "session/tenants.rs"]
+mod tenants;
 #[path = "session/tokens.rs"]
 mod tokens;
 #[path = "session/vault.rs"]

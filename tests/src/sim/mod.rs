@@ -157,6 +157,11 @@ impl Sim {
         self.published = None;
     }
 
+    /// Draws its random bytes from another place on, so that two simulators do not draw the same.
+    pub const fn draw_from(&mut self, place: u64) {
+        self.drawn = place;
+    }
+
     /// The server model.
     ///
     /// # Panics
