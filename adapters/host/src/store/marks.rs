@@ -151,9 +151,10 @@ impl Marks {
     /// durable. What cannot be removed now is removed after a later swap.
     pub fn superseded(&self, key: &Key, generation: u64) {
         let names = self.folder.names().unwrap_or_default();
+        let stem = names::stem(key);
         let mut codes = Vec::new();
         for name in &names {
-            match Found::read(key, name) {
+            match Found::read(&stem, name) {
                 Some(Found::Refresh(of)) if of < generation => {
                     let _next_time = self.folder.remove(name);
                 }
@@ -284,8 +285,8 @@ enum Found {
 }
 
 impl Found {
-    fn read(key: &Key, name: &str) -> Option<Self> {
-        let rest = name.strip_prefix(names::stem(key).as_str())?.strip_prefix('.')?;
+    fn read(stem: &str, name: &str) -> Option<Self> {
+        let rest = name.strip_prefix(stem)?.strip_prefix('.')?;
         if rest.starts_with("unpublished-") {
             return Some(Self::Unpublished);
         }
