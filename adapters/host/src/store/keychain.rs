@@ -58,7 +58,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # let folder = folder.path();
 /// // One of the backends of keyring-core; this one is for tests.
 /// let backend = keyring_core::mock::Store::new()?;
-/// let store = Keychain::open("com.example.agent", backend, folder)?;
+/// let store = Keychain::open("com.example.editor", backend, folder)?;
 /// let ports = Common { store: Arc::new(store), ..Common::default() };
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

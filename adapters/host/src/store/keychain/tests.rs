@@ -190,6 +190,23 @@ fn every_operation_ends_though_the_prompt_stays_open_host_292() {
 }
 
 #[test]
+fn a_swap_that_was_given_up_is_not_made_when_the_prompt_is_answered_host_292() {
+    for size in [40, 6_000] {
+        let place = Place::narrow();
+        let mut store = place.open();
+        assert_eq!(swap(&store, None, sized(1, 40)), Stored::Swapped);
+        place.backend.state().prompt = true;
+        store.worker.limit = SHORT;
+        assert_eq!(swap(&store, Some(1), sized(2, size)), unavailable());
+        place.backend.answer_prompt();
+        store.worker.limit = LIMIT;
+        assert_eq!(load(&store), Stored::Loaded(Some(sized(1, 40))));
+        assert_eq!(place.backend.items().len(), 1, "nothing is left of it");
+        assert_eq!(swap(&store, Some(1), sized(2, size)), Stored::Swapped);
+    }
+}
+
+#[test]
 fn a_keychain_that_fails_later_is_unavailable_and_works_again_host_292() {
     let place = Place::new();
     let store = place.open();
@@ -455,6 +472,21 @@ fn the_lower_generation_is_removed_only_after_a_good_read_back_host_295() {
         // One look is three calls for the two heads, and three for the parts.
         assert!(older || calls > 12, "removed after {calls} calls");
     }
+}
+
+#[test]
+fn what_changes_between_two_looks_is_no_good_read_back_host_295() {
+    let place = migrated(10, 10);
+    let store = place.open();
+    let mut items = place.backend.items();
+    let newer = items.iter_mut().find(|item| item.collection == 1).unwrap();
+    newer.secret = document::write(&key(), &sized(7, 10)).0.clone();
+    // A look is three calls. The first is without the lock, then come the two that are compared.
+    place.backend.state().then = Some((6, items));
+    assert_eq!(load(&store), Stored::Failed(Kind::StoreConflict));
+    assert_eq!(place.backend.items().len(), 2, "nothing is removed");
+    assert_eq!(load(&store), Stored::Loaded(Some(sized(7, 10))));
+    assert_eq!(place.backend.items().len(), 1);
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) calls: usize,
     /// Calls that still succeed; then none does.
     pub(super) left: Option<usize>,
+    /// After so many calls another program has put other items there.
+    pub(super) then: Option<(usize, Vec<Item>)>,
     /// What every call says.
     pub(super) fault: Option<fn() -> Error>,
     /// A prompt is open, and nobody answers it.
@@ -71,6 +73,11 @@ impl Backend {
         if let Some(fault) = state.fault {
             drop(state);
             return Err(fault());
+        }
+        if let Some((_, items)) = state.then.take_if(|(calls, _)| *calls == 0) {
+            state.items = items;
+        } else if let Some((calls, _)) = &mut state.then {
+            *calls -= 1;
         }
         if let Some(left) = &mut state.left {
             *left = left.checked_sub(1).ok_or_else(|| Error::PlatformFailure("dead".into()))?;
