@@ -41,6 +41,18 @@ pub fn logged_in(config: &Arc<Config>) -> (Snapshot, Arc<Granted>) {
     (session.snapshot(), granted)
 }
 
+/// The same for another MCP URL: only the names in the snapshot differ.
+///
+/// # Panics
+/// Never; the login is fixed.
+#[must_use]
+pub fn logged_in_at(config: &Arc<Config>) -> Snapshot {
+    let (snapshot, _) = logged_in(&flow::config());
+    let text = serde_json::to_string(&snapshot).expect("a snapshot");
+    let text = text.replace(canned::MCP_URL, config.mcp_url());
+    serde_json::from_str(&text).expect("a snapshot")
+}
+
 impl Default for Live {
     fn default() -> Self {
         Self::new()

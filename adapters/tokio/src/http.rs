@@ -20,6 +20,10 @@ use crate::dial::{Guarded, Undialled};
 /// Clients that are kept; a program has a handful of limits, not a handful per request.
 const MOST_CLIENTS: usize = 16;
 
+/// Connections of callers' own requests that are kept for the next: as many as a busy program has
+/// under way at once, or every wave of requests begins with handshakes. They end after a while.
+const MOST_IDLE: usize = 256;
+
 /// What a program adds to a client before our own settings are made.
 pub(crate) type Configure = Arc<dyn Fn(ClientBuilder) -> ClientBuilder + Send + Sync>;
 
@@ -138,7 +142,7 @@ impl Settings {
             .http1_only()
             .http1_max_headers(terms.fields)
             .connect_timeout(terms.connect)
-            .pool_max_idle_per_host(if terms.reuse { 4 } else { 0 })
+            .pool_max_idle_per_host(if terms.reuse { MOST_IDLE } else { 0 })
             .dns_resolver(Arc::new(guarded))
             .build()
     }
