@@ -3,7 +3,8 @@
 
 use core::pin::pin;
 use std::io::{self, BufRead as _, IsTerminal as _};
-use std::{mem, thread};
+use std::sync::{Mutex, PoisonError};
+use std::{iter, mem, thread};
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::future::{Either, select};
@@ -15,7 +16,10 @@ use mcp_authz_driver::exchange::{self, Refusal};
 use mcp_authz_driver::on_demand::AuthSession;
 use mcp_authz_driver::ports::{AsyncHttp, AsyncListener, Observer, Runtime};
 use mcp_authz_tests::job::person::{LARGEST_PAGE, Person, PersonAction, PersonEvent};
-use mcp_authz_tests::job::{Action, Event, Job, LARGEST_ANSWER, Options, Outcome, Show, Step, Who};
+use mcp_authz_tests::job::calls::{Call, Ended, Next};
+use mcp_authz_tests::job::{
+    Action, Calls, Errand, Event, Job, LARGEST_ANSWER, Options, Outcome, Show, Step, Who,
+};
 
 /// Shows what the session does, and queues the pages for the person.
 pub(crate) struct Face {
@@ -57,7 +61,8 @@ pub(crate) async fn run<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     visits: UnboundedReceiver<Visit>,
     show: &Show,
 ) -> Outcome {
-    let job = pin!(work(options, url, session, http, show));
+    let hands = Hands { session, http, limits: limits(options, LARGEST_ANSWER) };
+    let job = pin!(work(options, url, &hands, show));
     let person = pin!(meet(options, session, http, visits, show));
     let outcome = match select(job, person).await {
         Either::Left((outcome, _)) => outcome,
@@ -76,36 +81,80 @@ fn limits(options: &Options, body: usize) -> Limits {
     Limits { total: options.timeout, body, ..exchange::limits() }
 }
 
+/// What errands are done with.
+struct Hands<'a, H: AsyncHttp, L: AsyncListener, R: Runtime> {
+    session: &'a AuthSession<H, L, R>,
+    http: &'a H,
+    limits: Limits,
+}
+
 async fn work<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     options: &Options,
     url: &str,
-    session: &AuthSession<H, L, R>,
-    http: &H,
+    hands: &Hands<'_, H, L, R>,
     show: &Show,
 ) -> Outcome {
-    let limits = limits(options, LARGEST_ANSWER);
     let mut job = Job::new(options, url);
     let mut turn = job.step(Event::Start);
     loop {
         show.all(&turn.said);
-        let settled = match turn.action {
-            Action::Send { request, mut enough } => {
-                let mut watch = |_: &_, piece: &[u8]| enough.piece(piece);
-                let event = match http.exchange(request, &limits, &mut watch).await {
-                    Reply::Answered(response) => Event::Answered(response),
-                    Reply::NotSent(why) | Reply::MaybeSent(why) => Event::Unreachable(why),
-                };
-                turn = job.step(event);
-                continue;
-            }
-            Action::Acquire { scopes, may_ask } => session.acquire(&scopes, may_ask).await,
-            Action::Challenge(refusal) => session.challenge(told(refusal)).await,
+        let done = match turn.action {
+            Action::Do(errand) => hands.run(errand).await,
+            Action::Call(calls) => Ok(Event::Called(hands.make(calls).await)),
             Action::Finish(outcome) => return outcome,
         };
-        turn = match settled {
-            Ok(settlement) => job.step(Event::Settled(settlement.outcome)),
-            Err(stopped) => return Outcome::setup(&stopped.to_string()),
+        turn = match done {
+            Ok(event) => job.step(event),
+            Err(outcome) => {
+                show.step(&Step::outcome(&outcome));
+                return outcome;
+            }
         };
+    }
+}
+
+impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Hands<'_, H, L, R> {
+    /// Does an errand. An error is the end: the driver has stopped.
+    async fn run(&self, errand: Errand) -> Result<Event, Outcome> {
+        let settled = match errand {
+            Errand::Send { request, mut enough } => {
+                let mut watch = |_: &_, piece: &[u8]| enough.piece(piece);
+                return Ok(match self.http.exchange(request, &self.limits, &mut watch).await {
+                    Reply::Answered(response) => Event::Answered(response),
+                    Reply::NotSent(why) | Reply::MaybeSent(why) => Event::Unreachable(why),
+                });
+            }
+            Errand::Acquire { scopes, may_ask } => self.session.acquire(&scopes, may_ask).await,
+            Errand::Challenge(refusal) => self.session.challenge(told(refusal)).await,
+        };
+        match settled {
+            Ok(settlement) => Ok(Event::Settled(settlement.outcome)),
+            Err(stopped) => Err(Outcome::setup(&stopped.to_string())),
+        }
+    }
+
+    /// Makes the calls, as many as may be under way at a time.
+    async fn make(&self, calls: Calls) -> Calls {
+        let at_once = calls.at_once();
+        let calls = Mutex::new(calls);
+        let locked = || calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = stream::iter(iter::from_fn(|| locked().begin()));
+        let made = begun.for_each_concurrent(at_once, |call| async {
+            let ended = self.call(call).await;
+            locked().ended(ended);
+        });
+        made.await;
+        calls.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn call(&self, mut call: Call) -> Ended {
+        let mut event = Event::Start;
+        loop {
+            match call.step(event) {
+                Next::Do(errand) => event = self.run(errand).await?,
+                Next::End(ended) => return ended,
+            }
+        }
     }
 }
 

@@ -13,7 +13,10 @@ use mcp_authz_driver::exchange::{self, Refusal};
 use mcp_authz_driver::ports::{Http, Listener, Observer};
 use mcp_authz_driver::threaded::AuthSession;
 use mcp_authz_tests::job::person::{LARGEST_PAGE, Person, PersonAction, PersonEvent};
-use mcp_authz_tests::job::{Action, Event, Job, LARGEST_ANSWER, Options, Outcome, Show, Step, Who};
+use mcp_authz_tests::job::calls::{Call, Ended, Next};
+use mcp_authz_tests::job::{
+    Action, Calls, Errand, Event, Job, LARGEST_ANSWER, Options, Outcome, Show, Step, Who,
+};
 
 /// Shows what the session does, and queues the pages for the person.
 pub(crate) struct Face {
@@ -66,7 +69,9 @@ pub(crate) fn run<H: Http + Clone, L: Listener>(
     };
     // The thread ends with the program: a person may look at a page for as long as they like.
     thread::spawn(person);
-    let outcome = work(options, url, session, http, show, &stuck);
+    let limits = limits(options, LARGEST_ANSWER);
+    let hands = Hands { session, http, limits, stuck: &stuck };
+    let outcome = work(options, url, &hands, show);
     let _saved = session.quiet();
     outcome
 }
@@ -75,46 +80,103 @@ fn limits(options: &Options, body: usize) -> Limits {
     Limits { total: options.timeout, body, ..exchange::limits() }
 }
 
+/// What errands are done with.
+struct Hands<'a, H: Http, L: Listener> {
+    session: &'a AuthSession<H, L>,
+    http: &'a H,
+    limits: Limits,
+    stuck: &'a Mutex<Option<Outcome>>,
+}
+
 fn work<H: Http, L: Listener>(
     options: &Options,
     url: &str,
-    session: &AuthSession<H, L>,
-    http: &H,
+    hands: &Hands<'_, H, L>,
     show: &Show,
-    stuck: &Mutex<Option<Outcome>>,
 ) -> Outcome {
-    let limits = limits(options, LARGEST_ANSWER);
     let mut job = Job::new(options, url);
     let mut turn = job.step(Event::Start);
     loop {
         show.all(&turn.said);
-        let settled = match turn.action {
-            Action::Send { request, mut enough } => {
+        let done = match turn.action {
+            Action::Do(errand) => hands.run(errand),
+            Action::Call(calls) => Ok(Event::Called(hands.make(calls))),
+            Action::Finish(outcome) => return outcome,
+        };
+        turn = match done {
+            Ok(event) => job.step(event),
+            Err(outcome) => {
+                show.step(&Step::outcome(&outcome));
+                return outcome;
+            }
+        };
+    }
+}
+
+impl<H: Http, L: Listener> Hands<'_, H, L> {
+    /// Does an errand. An error is the end: nobody is there to log in, or the driver has stopped.
+    fn run(&self, errand: Errand) -> Result<Event, Outcome> {
+        let settled = match errand {
+            Errand::Send { request, mut enough } => {
                 let mut watch = |_: &_, piece: &[u8]| enough.piece(piece);
-                let event = match http.exchange(request, &limits, &mut watch) {
+                return Ok(match self.http.exchange(request, &self.limits, &mut watch) {
                     Reply::Answered(response) => Event::Answered(response),
                     Reply::NotSent(why) | Reply::MaybeSent(why) => Event::Unreachable(why),
-                };
-                turn = job.step(event);
-                continue;
+                });
             }
-            Action::Finish(outcome) => return outcome,
-            Action::Acquire { scopes, may_ask } => match gone(stuck, show) {
-                Some(outcome) => return outcome,
-                None => session.acquire(&scopes, may_ask),
-            },
-            Action::Challenge(refusal) => match gone(stuck, show) {
-                Some(outcome) => return outcome,
-                None => session.challenge(told(refusal)),
-            },
+            Errand::Acquire { scopes, may_ask } => {
+                self.gone()?;
+                self.session.acquire(&scopes, may_ask)
+            }
+            Errand::Challenge(refusal) => {
+                self.gone()?;
+                self.session.challenge(told(refusal))
+            }
         };
-        if let Some(outcome) = gone(stuck, show) {
-            return outcome;
+        self.gone()?;
+        match settled {
+            Ok(settlement) => Ok(Event::Settled(settlement.outcome)),
+            Err(stopped) => Err(Outcome::setup(&stopped.to_string())),
         }
-        turn = match settled {
-            Ok(settlement) => job.step(Event::Settled(settlement.outcome)),
-            Err(stopped) => return Outcome::setup(&stopped.to_string()),
+    }
+
+    /// The end that a person brought who can go no further. Asked before each wait and after it:
+    /// nobody shall wait for one who is gone.
+    fn gone(&self) -> Result<(), Outcome> {
+        match &*self.stuck.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(outcome) => Err(outcome.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the calls, each on one of as many threads as may be under way at a time.
+    fn make(&self, calls: Calls) -> Calls {
+        let threads = calls.at_once();
+        let calls = Mutex::new(calls);
+        let locked = || calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let caller = || {
+            loop {
+                let Some(call) = locked().begin() else { return };
+                let ended = self.call(call);
+                locked().ended(ended);
+            }
         };
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(caller);
+            }
+        });
+        calls.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn call(&self, mut call: Call) -> Ended {
+        let mut event = Event::Start;
+        loop {
+            match call.step(event) {
+                Next::Do(errand) => event = self.run(errand)?,
+                Next::End(ended) => return ended,
+            }
+        }
     }
 }
 
@@ -122,14 +184,6 @@ fn told(refusal: mcp_authz_tests::job::Refusal) -> Refusal {
     let mcp_authz_tests::job::Refusal { epoch, status, headers, operation, again, may_ask } =
         refusal;
     Refusal { epoch, status, headers, operation, again, may_ask }
-}
-
-/// The end that a person brought who can go no further. Asked before each wait and after it: nobody
-/// shall wait for one who is gone.
-fn gone(stuck: &Mutex<Option<Outcome>>, show: &Show) -> Option<Outcome> {
-    let outcome = stuck.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    show.step(&Step::outcome(&outcome));
-    Some(outcome)
 }
 
 /// Sees that nobody waits for a person who is gone, whatever made them go.

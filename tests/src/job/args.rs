@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use mcp_authz_core::failure::escaped;
@@ -10,12 +11,16 @@ use mcp_authz_core::secret::Secret;
 
 use super::help;
 use super::mcp::Hint;
-use super::options::{Embedded, Leniency, Options, Target, Who};
+use super::options::{Embedded, Leniency, Options, Repeat, Target, Who};
 use super::print::{Format, of_arguments};
 use crate::model::REVISIONS;
 
 /// The environment variable that holds the client secret: arguments can be read by every process.
 pub const SECRET_VARIABLE: &str = "MCP_CLIENT_SECRET";
+/// Most `tools/list` requests of one run.
+const MOST_CALLS: usize = 1_000_000;
+/// Most of them at a time: each has a thread or a connection of its own.
+const MOST_AT_ONCE: usize = 256;
 const FLAGS: [&str; 9] = [
     "--browser",
     "--headless",
@@ -27,9 +32,12 @@ const FLAGS: [&str; 9] = [
     "--help",
     "--version",
 ];
-const VALUED: [&str; 20] = [
+const VALUED: [&str; 23] = [
     "--scope",
     "--call",
+    "--calls",
+    "--parallel",
+    "--store",
     "--account",
     "--redirect",
     "--client-id",
@@ -144,6 +152,8 @@ struct Reader {
     who: Option<(Who, &'static str)>,
     revision: Option<String>,
     registration: Option<bool>,
+    calls: Option<NonZeroUsize>,
+    parallel: Option<NonZeroUsize>,
 }
 
 impl Reader {
@@ -184,6 +194,9 @@ impl Reader {
                 })?;
             }
             "--call" => options.call = Some(value),
+            "--calls" => self.calls = Some(count(option, &value, MOST_CALLS)?),
+            "--parallel" => self.parallel = Some(count(option, &value, MOST_AT_ONCE)?),
+            "--store" => options.store = Some(value.into()),
             "--account" => options.account = Some(value),
             "--redirect" => options.redirect = Some(value),
             "--client-id" => options.client_id = Some(value),
@@ -251,6 +264,12 @@ impl Reader {
                 "--strict forbids what another option allows: leave out one of them".to_owned(),
             ));
         }
+        options.repeat = repeat(&options, self.calls, self.parallel)?;
+        if options.store.is_some() && self.url.is_none() {
+            let text = "--store is for a server that is still there next time: give its URL, such as that of the \
+                        example mcp_oauth_server, or leave --store out";
+            return Err(Usage(text.to_owned()));
+        }
         let registration = self.registration.take();
         options.target = match self.url {
             Some(_) if self.revision.is_some() || registration.is_some() => {
@@ -284,6 +303,29 @@ impl Reader {
             Err(failure) => Err(Usage(of_arguments(&failure))),
         }
     }
+}
+
+fn repeat(
+    options: &Options,
+    calls: Option<NonZeroUsize>,
+    parallel: Option<NonZeroUsize>,
+) -> Result<Option<Repeat>, Usage> {
+    let Some(calls) = calls else {
+        let alone = "--parallel says how many of the --calls are made at a time: give --calls, too";
+        return if parallel.is_some() { Err(Usage(alone.to_owned())) } else { Ok(None) };
+    };
+    if options.call.is_some() || options.refresh {
+        let text = "--calls does nothing but log in and list the tools: leave out --call and --refresh";
+        return Err(Usage(text.to_owned()));
+    }
+    Ok(Some(Repeat { calls, parallel: parallel.unwrap_or(NonZeroUsize::MIN) }))
+}
+
+fn count(option: &str, value: &str, most: usize) -> Result<NonZeroUsize, Usage> {
+    let number = value.parse().ok().filter(|number: &NonZeroUsize| number.get() <= most);
+    number.ok_or_else(|| {
+        Usage(format!("{option} is a number from 1 to {most}, not {}", escaped(value)))
+    })
 }
 
 fn leniency(option: &str, value: String) -> Option<Leniency> {

@@ -17,6 +17,14 @@ WHAT TO DO
     --scope SCOPE            ask for this scope, whatever the server names; may be repeated
     --call TOOL              call this tool, without arguments
     --refresh                with URL: force a refresh and list the tools once more
+    --calls N                log in if need be, list the tools N times more, each time with the token that is good then,
+                             and show nothing else; the first call that fails ends it
+    --parallel M             make M of these calls at a time (default: 1)
+
+WHAT TO REMEMBER
+    --store DIR              with URL: keep credentials in this folder, which is made if need be. While the record in
+                             there can be used or refreshed nobody is asked for anything; several programs may share
+                             it. Without it they are kept in memory and end with the program
     --account NAME           the account, if you have several at one server
 
 WHO LOGS IN
@@ -57,7 +65,9 @@ HOW STRICT TO BE
     --allow-private-address HOST        private addresses, for this host
 
 OUTPUT
-    --json                   one JSON object a line; the last one has \"outcome\"
+    --json                   one JSON object a line; the last one has \"outcome\", and counts \"calls\" and their
+                             \"failures\", \"token_requests\", \"logins\" (pages shown to a person), \"refreshes\" that
+                             brought a token, and records \"adopted\" from other programs
     --help                   this text
     --version                the version
 

@@ -17,12 +17,14 @@ use mcp_authz_core::input::Epoch;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::secret::Secret;
 
+use super::calls::Calls;
 use super::framing::Enough;
 use super::mcp::{Ask, Mcp, Outgoing, Tool};
-use super::options::{Options, Target, Who};
-use super::outcome::{Outcome, Summary};
+use super::options::{Options, Repeat, Target, Who};
+use super::outcome::{Counts, Outcome, Summary};
 use super::print::Step;
-use super::{Action, Event, Refusal, Turn};
+use super::{Action, Errand, Event, Refusal, Turn};
+pub(crate) use answers::{ECHOED, MOST_REFUSALS, echoes};
 
 /// Most requests to the MCP server in one job, whatever it answers.
 const MOST_REQUESTS: usize = 64;
@@ -65,9 +67,25 @@ pub(crate) enum Happened {
     Settled(Result<Held, Arc<Failure>>),
 }
 
+impl Happened {
+    /// `None` for what is not of one request.
+    pub(crate) fn of(event: Event, url: &str) -> Option<Self> {
+        Some(match event {
+            Event::Start => Self::Start,
+            Event::Answered(response) => Self::Answered(response),
+            Event::Unreachable(why) => Self::Unreachable(why),
+            Event::Settled(settled) => {
+                Self::Settled(settled.map(|granted| Held::of(&granted, url)))
+            }
+            Event::Called(_) => return None,
+        })
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Goal {
     List,
+    Repeat(Repeat),
     Call(String),
     Refresh,
     Bye,
@@ -84,6 +102,7 @@ enum Awaits {
     Relief(InHand, StatusCode),
     /// A settlement after the refusal that was made up to force a refresh.
     Refresh,
+    Calls,
     #[default]
     Nothing,
 }
@@ -108,6 +127,7 @@ pub struct Job {
     embedded: bool,
     call: Option<String>,
     refresh: bool,
+    repeat: Option<Repeat>,
     mcp: Mcp,
     announced: bool,
     awaits: Awaits,
@@ -120,6 +140,7 @@ pub struct Job {
     lost: bool,
     sent: usize,
     summary: Summary,
+    counts: Counts,
     verdict: Option<Outcome>,
 }
 
@@ -135,6 +156,7 @@ impl Job {
             embedded: matches!(options.target, Target::Embedded(_)),
             call: options.call.clone(),
             refresh: options.refresh,
+            repeat: options.repeat,
             mcp: Mcp::new(url, options.hint, options.protocol_version.as_deref()),
             announced: false,
             awaits: Awaits::Start,
@@ -147,20 +169,33 @@ impl Job {
             lost: false,
             sent: 0,
             summary: Summary::default(),
+            counts: Counts::default(),
             verdict: None,
         }
     }
 
     /// Takes in what happened and says what to do next. After [`Action::Finish`] there is nothing left to do.
     pub fn step(&mut self, event: Event) -> Turn<Action> {
-        self.on(match event {
-            Event::Start => Happened::Start,
-            Event::Answered(response) => Happened::Answered(response),
-            Event::Unreachable(why) => Happened::Unreachable(why),
-            Event::Settled(settled) => {
-                Happened::Settled(settled.map(|granted| Held::of(&granted, &self.url)))
-            }
-        })
+        match event {
+            Event::Called(calls) => self.called(calls),
+            event => match Happened::of(event, &self.url) {
+                Some(happened) => self.on(happened),
+                None => self.turn(confused(), Vec::new()),
+            },
+        }
+    }
+
+    fn called(&mut self, calls: Calls) -> Turn<Action> {
+        let mut said = Vec::new();
+        let (mcp, counts, failed) = calls.close();
+        self.mcp = mcp;
+        self.counts = counts;
+        let action = match (mem::take(&mut self.awaits), failed) {
+            (Awaits::Calls, None) => self.advance(&mut said),
+            (Awaits::Calls, Some(outcome)) => self.conclude(outcome, &mut said),
+            _ => confused(),
+        };
+        self.turn(action, said)
     }
 
     pub(crate) fn on(&mut self, happened: Happened) -> Turn<Action> {
@@ -168,7 +203,7 @@ impl Job {
         let action = match (mem::take(&mut self.awaits), happened) {
             (Awaits::Start, Happened::Start) => {
                 self.awaits = Awaits::Grant;
-                Action::Acquire { scopes: self.scopes.clone(), may_ask: false }
+                Action::Do(Errand::Acquire { scopes: self.scopes.clone(), may_ask: false })
             }
             (Awaits::Grant, Happened::Settled(settled)) => {
                 match settled {
@@ -195,12 +230,14 @@ impl Job {
             (Awaits::Relief(..) | Awaits::Refresh, Happened::Settled(Err(failure))) => {
                 self.conclude(failure.into(), &mut said)
             }
-            _ => Action::Finish(Outcome::setup(
-                "the program answered an action with an event of another kind",
-            )),
+            _ => confused(),
         };
+        self.turn(action, said)
+    }
+
+    fn turn(&self, action: Action, mut said: Vec<Step>) -> Turn<Action> {
         if let Action::Finish(outcome) = &action {
-            said.push(Step::ending(outcome, self.issuer.as_deref()));
+            said.push(Step::ending(outcome, self.counts, self.issuer.as_deref()));
         }
         Turn { said, action }
     }
@@ -220,6 +257,10 @@ impl Job {
             Some(Goal::Bye) if self.mcp.in_session() => Ask::Bye,
             Some(Goal::Bye) | None => return self.finish(),
             Some(Goal::Refresh) => return self.force_refresh(said),
+            Some(Goal::Repeat(repeat)) => {
+                let repeat = *repeat;
+                return self.repeat(repeat, said);
+            }
             Some(goal) => match (self.mcp.opening(), goal) {
                 (Some(opening), _) => opening,
                 (None, Goal::Call(tool)) => Ask::Call { tool: tool.clone() },
@@ -246,7 +287,19 @@ impl Job {
         said.push(Step::mcp_request(&hand.ask, request.method(), &self.url, held.is_some()));
         let enough = Enough::new(hand.out.id);
         self.awaits = Awaits::Answer(hand);
-        Action::Send { request, enough }
+        Action::Do(Errand::Send { request, enough })
+    }
+
+    /// Each call asks the session for its token: the one in hand may not live as long as they take.
+    fn repeat(&mut self, repeat: Repeat, said: &mut Vec<Step>) -> Action {
+        self.goals.pop_front();
+        said.push(Step::calls(repeat));
+        self.awaits = Awaits::Calls;
+        let calls = Calls::new(repeat, self.mcp.clone(), &self.url);
+        Action::Call(match &self.held {
+            Some(_) => calls.with_token(self.scopes.clone(), self.may_ask),
+            None => calls,
+        })
     }
 
     /// A refusal that no server spoke: it makes the session replace a token that is still good.
@@ -255,18 +308,22 @@ impl Job {
         let Some(held) = &self.held else { return self.advance(said) };
         said.push(Step::refresh());
         self.awaits = Awaits::Refresh;
-        Action::Challenge(Refusal {
+        Action::Do(Errand::Challenge(Refusal {
             epoch: Some(held.epoch),
             status: StatusCode::UNAUTHORIZED,
             headers: HeaderMap::new(),
             operation: "refresh".to_owned(),
             again: false,
             may_ask: false,
-        })
+        }))
     }
 
     /// What is done once the tools are known. A demonstration uses the old token, replaces it, uses the new one.
     fn plan(&mut self, tools: &[Tool]) {
+        if let Some(repeat) = self.repeat {
+            self.goals.extend([Goal::Repeat(repeat), Goal::Bye]);
+            return;
+        }
         let mut calls: VecDeque<String> = self.call.iter().cloned().collect();
         if self.embedded && calls.is_empty() {
             calls.extend(
@@ -305,6 +362,10 @@ impl Job {
             None => Outcome::Open(summary),
         })
     }
+}
+
+fn confused() -> Action {
+    Action::Finish(Outcome::setup("the program answered an action with an event of another kind"))
 }
 
 #[cfg(test)]

@@ -9,9 +9,12 @@
 //! loop {
 //!     show.all(&turn.said);
 //!     let event = match turn.action {
-//!         Action::Send { request, enough } => ...,          // Answered, Unreachable
-//!         Action::Acquire { scopes, may_ask } => ...,       // Settled
-//!         Action::Challenge(refusal) => ...,                // Settled
+//!         Action::Do(errand) => match errand {
+//!             Errand::Send { request, enough } => ...,      // Answered, Unreachable
+//!             Errand::Acquire { scopes, may_ask } => ...,   // Settled
+//!             Errand::Challenge(refusal) => ...,            // Settled
+//!         },
+//!         Action::Call(calls) => ...,                       // Called
 //!         Action::Finish(outcome) => return outcome,
 //!     };
 //!     turn = job.step(event);
@@ -19,11 +22,13 @@
 //! ```
 //!
 //! - [`args`]: the command line, and the configuration it stands for.
+//! - [`calls`]: many requests at a time.
 //! - [`mcp`]: MCP over Streamable HTTP, both wire eras.
 //! - [`person`]: the person at the authorization server, played by the program.
 //! - [`mod@print`]: what is shown, for people or as JSON lines.
 
 pub mod args;
+pub mod calls;
 mod cookies;
 mod embedded;
 mod form;
@@ -46,9 +51,10 @@ use mcp_authz_core::input::Epoch;
 use mcp_authz_core::scope::ScopeSet;
 
 pub use args::{Command, Usage};
+pub use calls::Calls;
 pub use framing::{Enough, LARGEST_ANSWER};
 pub use machine::Job;
-pub use options::{Embedded, Options, Target, Who};
+pub use options::{Embedded, Options, Repeat, Target, Who};
 pub use outcome::{Fault, Outcome, Summary, Trouble};
 pub use print::{Format, Show, Step};
 
@@ -65,6 +71,17 @@ pub struct Turn<A> {
 /// What the example does next.
 #[derive(Debug)]
 pub enum Action {
+    /// Do this and step the job with what came of it.
+    Do(Errand),
+    /// Make these calls, so many at a time, and give them back.
+    Call(Calls),
+    /// The end.
+    Finish(Outcome),
+}
+
+/// One thing to be done with the HTTP client or the session.
+#[derive(Debug)]
+pub enum Errand {
     /// Send this to the MCP server, follow no redirect, read at most [`LARGEST_ANSWER`] bytes, and stop reading
     /// when `enough` is reached.
     Send {
@@ -82,8 +99,6 @@ pub enum Action {
     },
     /// Tell the session of a refusal.
     Challenge(Refusal),
-    /// The end.
-    Finish(Outcome),
 }
 
 /// A refusal of the MCP server, as the session wants to hear of it.
@@ -108,12 +123,14 @@ pub struct Refusal {
 pub enum Event {
     /// Nothing yet: the first event.
     Start,
-    /// An answer came, to [`Action::Send`].
+    /// An answer came, to [`Errand::Send`].
     Answered(Response<Vec<u8>>),
     /// None came.
     Unreachable(Why),
-    /// The session has settled [`Action::Acquire`] or [`Action::Challenge`].
+    /// The session has settled [`Errand::Acquire`] or [`Errand::Challenge`].
     Settled(Result<Arc<Granted>, Arc<Failure>>),
+    /// All calls of [`Action::Call`] have ended.
+    Called(Calls),
 }
 
 #[cfg(test)]

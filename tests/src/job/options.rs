@@ -1,5 +1,7 @@
 //! What the command line asked for, and the configuration of the session that follows from it.
 
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +44,15 @@ pub enum Who {
     Nobody,
 }
 
+/// Many requests of one kind, after the login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    /// How many in all.
+    pub calls: NonZeroUsize,
+    /// How many at a time.
+    pub parallel: NonZeroUsize,
+}
+
 /// The whole command line.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -57,6 +68,10 @@ pub struct Options {
     pub call: Option<String>,
     /// Whether to show a forced refresh at a real server, too.
     pub refresh: bool,
+    /// List the tools this often instead of demonstrating anything.
+    pub repeat: Option<Repeat>,
+    /// The folder that credentials are kept in; without one they end with the program.
+    pub store: Option<PathBuf>,
     /// Which wire to begin with.
     pub hint: Hint,
     /// The protocol version to begin with.
@@ -97,6 +112,8 @@ impl Default for Options {
             scopes: ScopeSet::empty(),
             call: None,
             refresh: false,
+            repeat: None,
+            store: None,
             hint: Hint::Auto,
             protocol_version: None,
             paste: false,
@@ -120,7 +137,7 @@ impl Options {
     /// # Errors
     /// `config_invalid`, or the code of a URL rule; its subject names what to change.
     pub fn config(&self, mcp_url: &str) -> Result<Arc<Config>, Failure> {
-        let mut builder = Config::builder(mcp_url).times(Times {
+        let mut builder = Config::builder(mcp_url).persistent(self.store.is_some()).times(Times {
             connect: self.timeout.min(Times::default().connect),
             request: self.timeout,
             ..Times::default()

@@ -94,6 +94,15 @@ pub enum Trouble {
     Mcp(Fault),
 }
 
+/// What came of the calls that were asked for by number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// How many have ended.
+    pub calls: usize,
+    /// How many of these without an answer.
+    pub failures: usize,
+}
+
 /// A failure that is none of authorization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {

@@ -5,11 +5,12 @@
 
 mod ending;
 mod notes;
+mod tally;
 
 pub(crate) use ending::of_arguments;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
 use mcp_authz_core::config::Times;
@@ -20,7 +21,12 @@ use serde_json::{Value, json};
 
 use super::machine::Held;
 use super::mcp::Ask;
+use super::options::Repeat;
 use super::outcome::why_name;
+use tally::Tally;
+
+/// What the last step is recognised by.
+const ENDING: &str = "outcome";
 
 /// How steps are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -226,6 +232,16 @@ impl Step {
         Self::new("tools", format!("tools: {list}")).with("tools", json!(names))
     }
 
+    pub(crate) fn calls(repeat: Repeat) -> Self {
+        let (calls, parallel) = (repeat.calls.get(), repeat.parallel.get());
+        let line = match (calls, parallel) {
+            (1, _) => "tools/list once more".to_owned(),
+            (_, 1) => format!("tools/list {calls} times more, one at a time"),
+            _ => format!("tools/list {calls} times more, {parallel} at a time"),
+        };
+        Self::new("calls", line).with("calls", calls).with("parallel", parallel)
+    }
+
     pub(crate) fn called(name: &str, error: bool, text: &str) -> Self {
         let sign = if error { "failed with" } else { "says" };
         Self::new("called", format!("{name} {sign}: {text}"))
@@ -264,22 +280,28 @@ struct Screen {
     sink: Box<dyn FnMut(&str) + Send>,
     /// A request whose answer is still to come; people see both on one line.
     asked: Option<String>,
+    tally: Tally,
 }
 
 impl Show {
     /// Shows each line by handing it, without its end, to `sink`.
     pub fn new(format: Format, sink: impl FnMut(&str) + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(Screen { format, sink: Box::new(sink), asked: None })))
+        let sink = Box::new(sink);
+        Self(Arc::new(Mutex::new(Screen { format, sink, asked: None, tally: Tally::default() })))
+    }
+
+    fn screen(&self) -> MutexGuard<'_, Screen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Shows one step.
     pub fn step(&self, step: &Step) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).show(step);
+        self.screen().show(step);
     }
 
     /// Shows steps in order.
     pub fn all(&self, steps: &[Step]) {
-        let mut screen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut screen = self.screen();
         for step in steps {
             screen.show(step);
         }
@@ -294,8 +316,9 @@ impl Show {
         }
     }
 
-    /// Shows what the session did, if it is of interest.
+    /// Counts what the session did, and shows it if it is of interest.
     pub fn note(&self, note: &Note) {
+        self.screen().tally.note(note);
         if let Some(step) = Step::note(note) {
             self.step(&step);
         }
@@ -303,6 +326,7 @@ impl Show {
 
     /// Shows what the person is about to be asked.
     pub fn visit(&self, visit: &Visit) {
+        self.screen().tally.visit(visit);
         self.step(&Step::visit(visit));
     }
 }
@@ -315,6 +339,13 @@ impl fmt::Debug for Show {
 
 impl Screen {
     fn show(&mut self, step: &Step) {
+        let last;
+        let step = if step.key == ENDING {
+            last = self.tally.add_to(step);
+            &last
+        } else {
+            step
+        };
         if self.format == Format::Json {
             return (self.sink)(&step.json());
         }

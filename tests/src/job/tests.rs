@@ -134,18 +134,18 @@ impl Example {
             self.show.all(&turn.said);
             let waiter = WaiterId(self.steps);
             let event = match turn.action {
-                Action::Send { request, .. } => Event::Answered(self.serve(&request)),
-                Action::Acquire { scopes, may_ask } => {
+                Action::Do(Errand::Send { request, .. }) => Event::Answered(self.serve(&request)),
+                Action::Do(Errand::Acquire { scopes, may_ask }) => {
                     self.settle(Input::Acquire(input::Acquire { waiter, scopes, may_ask }))
                 }
-                Action::Challenge(Refusal {
+                Action::Do(Errand::Challenge(Refusal {
                     epoch,
                     status,
                     headers,
                     operation,
                     again,
                     may_ask,
-                }) => self.settle(Input::Challenge(Challenge {
+                })) => self.settle(Input::Challenge(Challenge {
                     waiter,
                     epoch,
                     status,
@@ -154,6 +154,7 @@ impl Example {
                     again,
                     may_ask,
                 })),
+                Action::Call(_) => panic!("no calls were asked for"),
                 Action::Finish(outcome) => return outcome,
             };
             turn = job.step(event);

@@ -119,12 +119,14 @@ fn every_option_is_read_and_explained() {
             "--revision" | "--protocol-version" => "2025-11-25",
             "--registration" | "--legacy" => "on",
             "--era" => "auto",
-            "--timeout" => "9",
+            "--timeout" | "--calls" | "--parallel" => "9",
             "--redirect" => "http://localhost:3000/callback",
             _ => "https://as.example/x",
         };
         let mut line = vec![option, value];
         line.extend((option == "--pin-issuer").then_some("https://other.example"));
+        line.extend((option == "--store").then_some("https://mcp.example/mcp"));
+        line.extend((option == "--parallel").then_some("--calls=9"));
         assert!(parse(&line).is_ok(), "{option}: {:?}", parse(&line));
     }
     let Ok(Command::Say(version)) = parse(&["--version"]) else { panic!("no version") };
@@ -143,6 +145,13 @@ fn errors_say_what_to_do() {
         (&["--timeout", "soon"], "1 to 300 seconds"),
         (&["--timeout", "0"], "1 to 300 seconds"),
         (&["--era", "new"], "auto, modern, legacy"),
+        (&["--calls", "0"], "--calls is a number from 1 to 1000000"),
+        (&["--calls", "many"], "not many"),
+        (&["--calls=9", "--parallel=257"], "--parallel is a number from 1 to 256"),
+        (&["--parallel", "4"], "give --calls, too"),
+        (&["--calls", "4", "--refresh"], "leave out --call and --refresh"),
+        (&["--calls", "4", "--call", "whoami"], "leave out --call and --refresh"),
+        (&["--store", "here"], "give its URL"),
         (&["--revision", "2024-11-05"], "use one of 2025-03-26"),
         (&["--registration", "maybe"], "on or off"),
         (&["mcp.example"], "write https://HOST/PATH"),

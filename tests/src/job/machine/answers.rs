@@ -10,15 +10,15 @@ use mcp_authz_core::secret::Secret;
 use super::super::mcp::{Ask, Heard, Tool};
 use super::super::outcome::Fault;
 use super::super::print::Step;
-use super::super::{Action, Refusal};
+use super::super::{Action, Errand, Refusal};
 use super::{Awaits, Goal, Held, InHand, Job};
 
 /// Most refusals of one request that are taken to the session (STEP-09).
-const MOST_REFUSALS: usize = 4;
+pub(crate) const MOST_REFUSALS: usize = 4;
 /// Most pages of one tool list.
 const MOST_PAGES: usize = 16;
 /// What stands for words of a server that hold a token.
-const ECHOED: &str = "(repeats the access token: not shown)";
+pub(crate) const ECHOED: &str = "(repeats the access token: not shown)";
 
 impl Job {
     pub(super) fn answered(
@@ -48,7 +48,7 @@ impl Job {
             Heard::Called { error, text } => {
                 let name = self.goals.pop_front().map(|goal| match goal {
                     Goal::Call(tool) => self.shown(&tool),
-                    Goal::List | Goal::Refresh | Goal::Bye => String::new(),
+                    Goal::List | Goal::Repeat(_) | Goal::Refresh | Goal::Bye => String::new(),
                 });
                 let name = name.unwrap_or_default();
                 let text = if echoes { ECHOED.to_owned() } else { escaped(&text) };
@@ -95,7 +95,7 @@ impl Job {
         ));
         hand.refusals = hand.refusals.saturating_add(1);
         self.awaits = Awaits::Relief(hand, refusal.status);
-        Action::Challenge(refusal)
+        Action::Do(Errand::Challenge(refusal))
     }
 
     pub(super) fn relieved(
@@ -165,14 +165,19 @@ impl Job {
 
     /// Whether a server repeats a token to us. Its words are not shown then.
     fn echoes(&self, body: &[u8]) -> bool {
-        let among = |token: &Secret| {
-            let token = token.expose().as_bytes();
-            !token.is_empty() && body.windows(token.len()).any(|part| part == token)
-        };
-        self.tokens.iter().any(among)
+        echoes(&self.tokens, body)
     }
 
     fn shown(&self, text: &str) -> String {
         if self.echoes(text.as_bytes()) { ECHOED.to_owned() } else { escaped(text) }
     }
+}
+
+/// Whether one of these tokens is among the bytes.
+pub(crate) fn echoes<'a>(tokens: impl IntoIterator<Item = &'a Secret>, body: &[u8]) -> bool {
+    let among = |token: &Secret| {
+        let token = token.expose().as_bytes();
+        !token.is_empty() && body.windows(token.len()).any(|part| part == token)
+    };
+    tokens.into_iter().any(among)
 }

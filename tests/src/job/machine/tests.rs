@@ -4,8 +4,10 @@ use mcp_authz_core::failure::Remedy;
 use serde_json::{Value, json};
 
 mod endings;
+mod repeated;
 
 use super::*;
+use crate::job::calls::Next;
 use crate::job::outcome::Trouble;
 use crate::job::{Command, args};
 use crate::model::{AnswerForm, Body, Era, Model, Piece, Settings};
@@ -125,24 +127,37 @@ fn run(
     mut session: impl FnMut(Option<&Refusal>) -> Settled,
 ) -> Run {
     let (mut sent, mut challenges, mut lines) = (Vec::new(), Vec::new(), Vec::new());
-    let mut happened = Happened::Start;
+    let mut errand = |errand: Errand| match errand {
+        Errand::Send { request, .. } => {
+            let answer = server(&request);
+            sent.push(request);
+            Happened::Answered(answer)
+        }
+        Errand::Acquire { may_ask, .. } => {
+            assert!(!may_ask, "what is held is asked for without a person");
+            Happened::Settled(session(None).map_err(Arc::new))
+        }
+        Errand::Challenge(refusal) => {
+            let settled = session(Some(&refusal)).map_err(Arc::new);
+            challenges.push(refusal);
+            Happened::Settled(settled)
+        }
+    };
+    let mut turn = job.on(Happened::Start);
     for _ in 0..1_000 {
-        let turn = job.on(happened);
         lines.extend(turn.said.iter().map(Step::json));
-        happened = match turn.action {
-            Action::Send { request, .. } => {
-                let answer = server(&request);
-                sent.push(request);
-                Happened::Answered(answer)
-            }
-            Action::Acquire { may_ask, .. } => {
-                assert!(!may_ask, "what is held is asked for without a person");
-                Happened::Settled(session(None).map_err(Arc::new))
-            }
-            Action::Challenge(refusal) => {
-                let settled = session(Some(&refusal)).map_err(Arc::new);
-                challenges.push(refusal);
-                Happened::Settled(settled)
+        turn = match turn.action {
+            Action::Do(asked) => job.on(errand(asked)),
+            Action::Call(mut calls) => {
+                while let Some(mut call) = calls.begin() {
+                    let mut next = call.on(Happened::Start);
+                    while let Next::Do(asked) = next {
+                        next = call.on(errand(asked));
+                    }
+                    let Next::End(ended) = next else { panic!("{next:?}") };
+                    calls.ended(ended);
+                }
+                job.called(calls)
             }
             Action::Finish(outcome) => {
                 for line in &lines {

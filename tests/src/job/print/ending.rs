@@ -4,26 +4,34 @@ use mcp_authz_core::effect::Why;
 use mcp_authz_core::failure::{Failure, Kind, Remedy, Switch, escaped};
 use serde_json::{Value, json};
 
-use super::super::outcome::{Fault, Outcome, Summary, Trouble, why_name};
-use super::{Human, Step, or_nothing};
+use super::super::outcome::{Counts, Fault, Outcome, Summary, Trouble, why_name};
+use super::{ENDING, Human, Step, or_nothing};
 
 impl Step {
     /// How the job ended.
     #[must_use]
     pub fn outcome(outcome: &Outcome) -> Self {
-        Self::ending(outcome, None)
+        Self::ending(outcome, Counts::default(), None)
     }
 
-    /// The same, of a run whose client is known to this issuer.
-    pub(crate) fn ending(outcome: &Outcome, issuer: Option<&str>) -> Self {
+    /// The same, of a run that made these calls and whose client is known to this issuer.
+    pub(crate) fn ending(outcome: &Outcome, counts: Counts, issuer: Option<&str>) -> Self {
         let mut step = match outcome {
             Outcome::Authorized(summary) => ended("authorized", summary),
             Outcome::Open(summary) => ended("open", summary),
             Outcome::Failed(Trouble::Authorization(failure)) => refused(failure, issuer),
             Outcome::Failed(Trouble::Mcp(fault)) => failed(fault),
         };
-        step.key = "outcome";
-        step
+        step.key = ENDING;
+        if let (Human::Block(_, rows), Counts { calls: 1.., .. }) = (&mut step.human, counts) {
+            let calls = match counts.failures {
+                0 => format!("{}, none failed", counts.calls),
+                failures => format!("{}, {failures} failed", counts.calls),
+            };
+            let at = rows.iter().position(|(name, _)| *name == "next").unwrap_or(rows.len());
+            rows.insert(at, ("calls", calls));
+        }
+        step.with("calls", counts.calls).with("failures", counts.failures)
     }
 }
 

@@ -206,6 +206,6 @@ fn events_out_of_turn_end_it() {
 fn scopes_of_the_command_line_are_asked_for() {
     let turn = job(&[URL, "--scope", "a b"]).on(Happened::Start);
     assert!(
-        matches!(turn.action, Action::Acquire { scopes, may_ask: false } if scopes.as_str() == "a b")
+        matches!(turn.action, Action::Do(Errand::Acquire { scopes, may_ask: false }) if scopes.as_str() == "a b")
     );
 }
