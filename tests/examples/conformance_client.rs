@@ -45,7 +45,8 @@ fn main() -> ExitCode {
     };
     let (options, show) = (&program.options, &program.show);
     let (face, visits) = glue::Face::new(show, options);
-    let client = match Client::builder().observer(program.observer(face)).build() {
+    let builder = Client::builder().observer(program.observer(face)).store(program.store.clone());
+    let client = match builder.build() {
         Ok(client) => client,
         Err(error) => return program.failed(&error),
     };

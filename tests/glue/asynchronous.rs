@@ -15,8 +15,8 @@ use mcp_authz_core::input::Callback;
 use mcp_authz_driver::exchange::{self, Refusal};
 use mcp_authz_driver::on_demand::AuthSession;
 use mcp_authz_driver::ports::{AsyncHttp, AsyncListener, Observer, Runtime};
-use mcp_authz_tests::job::person::{LARGEST_PAGE, Person, PersonAction, PersonEvent};
 use mcp_authz_tests::job::calls::{Call, Ended, Next};
+use mcp_authz_tests::job::person::{LARGEST_PAGE, Person, PersonAction, PersonEvent};
 use mcp_authz_tests::job::{
     Action, Calls, Errand, Event, Job, LARGEST_ANSWER, Options, Outcome, Show, Step, Who,
 };
@@ -100,14 +100,14 @@ async fn work<H: AsyncHttp, L: AsyncListener, R: Runtime>(
         show.all(&turn.said);
         let done = match turn.action {
             Action::Do(errand) => hands.run(errand).await,
-            Action::Call(calls) => Ok(Event::Called(hands.make(calls).await)),
+            Action::Call(calls) => Ok(Event::Called(hands.make(*calls).await.into())),
             Action::Finish(outcome) => return outcome,
         };
         turn = match done {
             Ok(event) => job.step(event),
             Err(outcome) => {
                 show.step(&Step::outcome(&outcome));
-                return outcome;
+                return *outcome;
             }
         };
     }
@@ -115,7 +115,7 @@ async fn work<H: AsyncHttp, L: AsyncListener, R: Runtime>(
 
 impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Hands<'_, H, L, R> {
     /// Does an errand. An error is the end: the driver has stopped.
-    async fn run(&self, errand: Errand) -> Result<Event, Outcome> {
+    async fn run(&self, errand: Errand) -> Result<Event, Box<Outcome>> {
         let settled = match errand {
             Errand::Send { request, mut enough } => {
                 let mut watch = |_: &_, piece: &[u8]| enough.piece(piece);
@@ -129,7 +129,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Hands<'_, H, L, R> {
         };
         match settled {
             Ok(settlement) => Ok(Event::Settled(settlement.outcome)),
-            Err(stopped) => Err(Outcome::setup(&stopped.to_string())),
+            Err(stopped) => Err(Box::new(Outcome::setup(&stopped.to_string()))),
         }
     }
 
@@ -151,7 +151,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Hands<'_, H, L, R> {
         let mut event = Event::Start;
         loop {
             match call.step(event) {
-                Next::Do(errand) => event = self.run(errand).await?,
+                Next::Do(errand) => event = self.run(*errand).await?,
                 Next::End(ended) => return ended,
             }
         }

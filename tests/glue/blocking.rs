@@ -12,8 +12,8 @@ use mcp_authz_core::input::Callback;
 use mcp_authz_driver::exchange::{self, Refusal};
 use mcp_authz_driver::ports::{Http, Listener, Observer};
 use mcp_authz_driver::threaded::AuthSession;
-use mcp_authz_tests::job::person::{LARGEST_PAGE, Person, PersonAction, PersonEvent};
 use mcp_authz_tests::job::calls::{Call, Ended, Next};
+use mcp_authz_tests::job::person::{LARGEST_PAGE, Person, PersonAction, PersonEvent};
 use mcp_authz_tests::job::{
     Action, Calls, Errand, Event, Job, LARGEST_ANSWER, Options, Outcome, Show, Step, Who,
 };
@@ -100,14 +100,14 @@ fn work<H: Http, L: Listener>(
         show.all(&turn.said);
         let done = match turn.action {
             Action::Do(errand) => hands.run(errand),
-            Action::Call(calls) => Ok(Event::Called(hands.make(calls))),
+            Action::Call(calls) => Ok(Event::Called(hands.make(*calls).into())),
             Action::Finish(outcome) => return outcome,
         };
         turn = match done {
             Ok(event) => job.step(event),
             Err(outcome) => {
                 show.step(&Step::outcome(&outcome));
-                return outcome;
+                return *outcome;
             }
         };
     }
@@ -115,7 +115,7 @@ fn work<H: Http, L: Listener>(
 
 impl<H: Http, L: Listener> Hands<'_, H, L> {
     /// Does an errand. An error is the end: nobody is there to log in, or the driver has stopped.
-    fn run(&self, errand: Errand) -> Result<Event, Outcome> {
+    fn run(&self, errand: Errand) -> Result<Event, Box<Outcome>> {
         let settled = match errand {
             Errand::Send { request, mut enough } => {
                 let mut watch = |_: &_, piece: &[u8]| enough.piece(piece);
@@ -136,15 +136,15 @@ impl<H: Http, L: Listener> Hands<'_, H, L> {
         self.gone()?;
         match settled {
             Ok(settlement) => Ok(Event::Settled(settlement.outcome)),
-            Err(stopped) => Err(Outcome::setup(&stopped.to_string())),
+            Err(stopped) => Err(Box::new(Outcome::setup(&stopped.to_string()))),
         }
     }
 
     /// The end that a person brought who can go no further. Asked before each wait and after it:
     /// nobody shall wait for one who is gone.
-    fn gone(&self) -> Result<(), Outcome> {
+    fn gone(&self) -> Result<(), Box<Outcome>> {
         match &*self.stuck.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(outcome) => Err(outcome.clone()),
+            Some(outcome) => Err(Box::new(outcome.clone())),
             None => Ok(()),
         }
     }
@@ -173,7 +173,7 @@ impl<H: Http, L: Listener> Hands<'_, H, L> {
         let mut event = Event::Start;
         loop {
             match call.step(event) {
-                Next::Do(errand) => event = self.run(errand)?,
+                Next::Do(errand) => event = self.run(*errand)?,
                 Next::End(ended) => return ended,
             }
         }

@@ -15,6 +15,11 @@ use mcp_authz_tests::job::args::{self, Command};
 use mcp_authz_tests::job::{Options, Outcome, Show, Step, Target, Who};
 use mcp_authz_tests::serve::Served;
 
+#[path = "kept.rs"]
+mod kept;
+
+use kept::Kept;
+
 /// What the command line asks for, ready to be done.
 pub(crate) struct Program {
     pub(crate) options: Options,
@@ -22,6 +27,7 @@ pub(crate) struct Program {
     /// The MCP URL.
     pub(crate) url: String,
     pub(crate) config: Arc<Config>,
+    pub(crate) store: Kept,
     /// Stops when the program ends.
     _served: Option<Served>,
 }
@@ -58,6 +64,7 @@ impl Program {
         };
         let show = Show::new(options.format, print_line);
         let failed = |outcome: Outcome| end(&show, outcome);
+        let store = kept::open(&options).map_err(|outcome| failed(*outcome))?;
         let served = options.serve().map_err(|error| failed(setup(&error)))?;
         let url = match (&served, &options.target) {
             (Some(served), _) => served.mcp_url().to_owned(),
@@ -68,7 +75,7 @@ impl Program {
             show.step(&Step::server(&url));
         }
         let config = options.config(&url).map_err(|failure| failed(failure.into()))?;
-        Ok(Self { options, show, url, config, _served: served })
+        Ok(Self { options, show, url, config, store, _served: served })
     }
 
     /// The observer for the client: with `--browser` it opens pages before the face hears of them.

@@ -13,6 +13,8 @@
 mod asynchronous;
 #[path = "../glue/blocking.rs"]
 mod blocking;
+#[path = "../glue/kept.rs"]
+mod kept;
 
 #[path = "contract/bad_input.rs"]
 mod bad_input;

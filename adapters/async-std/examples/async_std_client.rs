@@ -1,8 +1,10 @@
 //! An MCP client on async-std that meets a protected server it has never seen: finds out who
 //! may let it in, registers, asks the person, gets a token, lists the tools, refreshes.
 //!
-//! Without arguments it starts a server of its own and plays the person too. `--help` says more.
+//! Without arguments it starts a server of its own and plays the person too. With `--store DIR` and
+//! a URL the next run, or another one at the same time, goes on without a person. `--help` says more.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use mcp_authz_async_std::Client;
@@ -14,15 +16,19 @@ mod program;
 
 #[async_std::main]
 async fn main() -> ExitCode {
-    let start =
-        program::Program::start("async_std_client", program::arguments(), program::variable);
-    let program = match start {
+    run(program::arguments()).await
+}
+
+/// The whole program, without its name among the arguments.
+pub(crate) async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let program = match program::Program::start("async_std_client", arguments, program::variable) {
         Ok(program) => program,
         Err(status) => return status,
     };
     let (options, show) = (&program.options, &program.show);
     let (face, visits) = glue::Face::new(show, options);
-    let client = match Client::builder().observer(program.observer(face)).build() {
+    let builder = Client::builder().observer(program.observer(face)).store(program.store.clone());
+    let client = match builder.build() {
         Ok(client) => client,
         Err(error) => return program.failed(&error),
     };

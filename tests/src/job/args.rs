@@ -315,7 +315,8 @@ fn repeat(
         return if parallel.is_some() { Err(Usage(alone.to_owned())) } else { Ok(None) };
     };
     if options.call.is_some() || options.refresh {
-        let text = "--calls does nothing but log in and list the tools: leave out --call and --refresh";
+        let text =
+            "--calls does nothing but log in and list the tools: leave out --call and --refresh";
         return Err(Usage(text.to_owned()));
     }
     Ok(Some(Repeat { calls, parallel: parallel.unwrap_or(NonZeroUsize::MIN) }))

@@ -3,8 +3,8 @@
 //! A [`Call`] is a pure machine like the job itself: it asks the session for a grant, sends, and takes a refusal to
 //! the session. Who makes several at a time needs a thread or a future for each, and nothing more.
 
-use http::header::AUTHORIZATION;
 use http::Response;
+use http::header::AUTHORIZATION;
 use mcp_authz_core::failure::{Failure, Kind, Remedy};
 use mcp_authz_core::scope::ScopeSet;
 
@@ -16,7 +16,7 @@ use super::outcome::{Counts, Fault, Outcome};
 use super::{Errand, Event, Refusal};
 
 /// How a call ended.
-pub type Ended = Result<(), Outcome>;
+pub type Ended = Result<(), Box<Outcome>>;
 
 /// The calls that are still to be made, and what came of the others.
 #[derive(Debug)]
@@ -30,14 +30,14 @@ pub struct Calls {
     /// Whether a token goes with them: a server that asks for no authorization gets none.
     authorized: bool,
     counts: Counts,
-    failed: Option<Outcome>,
+    failed: Option<Box<Outcome>>,
 }
 
 /// What a call does next.
 #[derive(Debug)]
 pub enum Next {
     /// Do this and step the call with what came of it.
-    Do(Errand),
+    Do(Box<Errand>),
     /// It is over: tell [`Calls::ended`].
     End(Ended),
 }
@@ -75,7 +75,7 @@ impl Calls {
         self.begun = self.begun.saturating_add(1);
         let ask = Ask::Tools { cursor: None };
         let out = self.mcp.request(&ask);
-        let out = out.map_err(|fault| self.ended(Err(fault.into()))).ok()?;
+        let out = out.map_err(|fault| self.ended(failed(fault))).ok()?;
         Some(Call {
             mcp: self.mcp.clone(),
             url: self.url.clone(),
@@ -99,7 +99,7 @@ impl Calls {
     }
 
     pub(crate) fn close(self) -> (Mcp, Counts, Option<Outcome>) {
-        (self.mcp, self.counts, self.failed)
+        (self.mcp, self.counts, self.failed.map(|failed| *failed))
     }
 }
 
@@ -139,7 +139,7 @@ impl Call {
         match (self.awaits, happened) {
             (Awaits::Start, Happened::Start) if self.authorized => {
                 self.awaits = Awaits::Grant;
-                Next::Do(Errand::Acquire { scopes: self.scopes.clone(), may_ask: false })
+                errand(Errand::Acquire { scopes: self.scopes.clone(), may_ask: false })
             }
             (Awaits::Start, Happened::Start) => self.send(),
             // Without a token the server's refusal names what it wants.
@@ -153,13 +153,14 @@ impl Call {
                 self.send()
             }
             (Awaits::Grant | Awaits::Relief, Happened::Settled(settled)) => {
-                let outside = || Failure::new(Kind::OriginMismatch, "USE-07").with_subject(&self.url);
+                let outside =
+                    || Failure::new(Kind::OriginMismatch, "USE-07").with_subject(&self.url);
                 let failure = settled.err().unwrap_or_else(|| outside().into());
-                Next::End(Err(failure.into()))
+                Next::End(failed(failure))
             }
             (Awaits::Answer, Happened::Answered(response)) => self.answered(response),
             (Awaits::Answer, Happened::Unreachable(why)) => {
-                failed(Fault::unanswered(why, &self.url))
+                Next::End(failed(Fault::unanswered(why, &self.url)))
             }
             _ => confused(),
         }
@@ -171,7 +172,7 @@ impl Call {
             request.headers_mut().insert(AUTHORIZATION, held.header.clone());
         }
         self.awaits = Awaits::Answer;
-        Next::Do(Errand::Send { request, enough: Enough::new(self.out.id) })
+        errand(Errand::Send { request, enough: Enough::new(self.out.id) })
     }
 
     fn answered(&mut self, response: Response<Vec<u8>>) -> Next {
@@ -184,28 +185,29 @@ impl Call {
                 if echoes(token, response.body()) {
                     ECHOED.clone_into(&mut fault.text);
                 }
-                failed(fault)
+                Next::End(failed(fault))
             }
-            Heard::SessionLost => {
-                let text = "the server forgot its session while calls were under way";
-                failed(Fault::new("mcp_session_lost", text, "TRANS-19", Remedy::Retry { after: None }))
-            }
+            Heard::SessionLost => Next::End(failed(passing(
+                "mcp_session_lost",
+                "TRANS-19",
+                "the server forgot its session",
+            ))),
             _ => {
                 let text = "the stream ended before the answer to tools/list";
-                failed(Fault::new("mcp_lost", text, "TRANS-17", Remedy::Retry { after: None }))
+                Next::End(failed(passing("mcp_lost", "TRANS-17", text)))
             }
         }
     }
 
     fn refused(&mut self, response: Response<Vec<u8>>) -> Next {
         if self.refusals >= MOST_REFUSALS {
-            return Next::End(Err(Failure::new(Kind::StepUpLimit, "STEP-09").into()));
+            return Next::End(failed(Failure::new(Kind::StepUpLimit, "STEP-09")));
         }
         let (head, _) = response.into_parts();
         let again = self.refusals > 0;
         self.refusals = self.refusals.saturating_add(1);
         self.awaits = Awaits::Relief;
-        Next::Do(Errand::Challenge(Refusal {
+        errand(Errand::Challenge(Refusal {
             epoch: self.held.as_ref().map(|held| held.epoch),
             status: head.status,
             headers: head.headers,
@@ -216,10 +218,20 @@ impl Call {
     }
 }
 
-fn failed(fault: Fault) -> Next {
-    Next::End(Err(fault.into()))
+fn errand(errand: Errand) -> Next {
+    Next::Do(Box::new(errand))
+}
+
+/// What may go better next time.
+fn passing(code: &'static str, rule: &'static str, text: &str) -> Fault {
+    Fault::new(code, text, rule, Remedy::Retry { after: None })
+}
+
+fn failed(outcome: impl Into<Outcome>) -> Ended {
+    Err(Box::new(outcome.into()))
 }
 
 fn confused() -> Next {
-    Next::End(Err(Outcome::setup("the program answered an errand with an event of another kind")))
+    let why = "the program answered an errand with an event of another kind";
+    Next::End(failed(Outcome::setup(why)))
 }

@@ -185,7 +185,7 @@ impl Job {
         }
     }
 
-    fn called(&mut self, calls: Calls) -> Turn<Action> {
+    fn called(&mut self, calls: Box<Calls>) -> Turn<Action> {
         let mut said = Vec::new();
         let (mcp, counts, failed) = calls.close();
         self.mcp = mcp;
@@ -296,10 +296,10 @@ impl Job {
         said.push(Step::calls(repeat));
         self.awaits = Awaits::Calls;
         let calls = Calls::new(repeat, self.mcp.clone(), &self.url);
-        Action::Call(match &self.held {
+        Action::Call(Box::new(match &self.held {
             Some(_) => calls.with_token(self.scopes.clone(), self.may_ask),
             None => calls,
-        })
+        }))
     }
 
     /// A refusal that no server spoke: it makes the session replace a token that is still good.

@@ -74,7 +74,7 @@ pub enum Action {
     /// Do this and step the job with what came of it.
     Do(Errand),
     /// Make these calls, so many at a time, and give them back.
-    Call(Calls),
+    Call(Box<Calls>),
     /// The end.
     Finish(Outcome),
 }
@@ -130,7 +130,7 @@ pub enum Event {
     /// The session has settled [`Errand::Acquire`] or [`Errand::Challenge`].
     Settled(Result<Arc<Granted>, Arc<Failure>>),
     /// All calls of [`Action::Call`] have ended.
-    Called(Calls),
+    Called(Box<Calls>),
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mcp_authz_core::effect::Why;
-use mcp_authz_core::failure::{Failure, Remedy, escaped};
+use mcp_authz_core::failure::{Failure, Kind, Remedy, escaped};
 use url::Url;
 
 /// How a job ended.
@@ -22,6 +22,12 @@ impl Outcome {
     #[must_use]
     pub fn setup(why: &str) -> Self {
         Self::Failed(Trouble::Mcp(Fault::new("setup", why, "", Remedy::Configure)))
+    }
+
+    /// The credential store cannot be used, for this reason, which says what helps.
+    #[must_use]
+    pub fn store(kind: Kind, why: &str) -> Self {
+        Self::Failed(Trouble::Mcp(Fault::new(kind.code(), why, "", kind.remedy())))
     }
 
     /// The headless person could not go on, for this reason.

@@ -190,6 +190,18 @@ fn the_demonstration_works_at_every_revision_however_the_client_is_known() {
                 revision.is_none_or(|revision| revision >= "2025-11-25"),
                 "{line:?}"
             );
+            let last: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+            let logins = 1 + u64::from(summary.stepped_up);
+            for (name, count) in [
+                ("calls", 0),
+                ("failures", 0),
+                ("token_requests", logins + 1),
+                ("logins", logins),
+                ("refreshes", 1),
+                ("adopted", 0),
+            ] {
+                assert_eq!(last[name], count, "{name}: {line:?}");
+            }
             let added = if summary.stepped_up { &["mcp:admin"][..] } else { &[] };
             assert_eq!(summary.added, added, "{line:?}");
             for line in &lines {

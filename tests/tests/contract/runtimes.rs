@@ -7,7 +7,7 @@ use mcp_authz_tests::job::args::{self, Command};
 use mcp_authz_tests::job::{Options, Outcome, Show};
 use mcp_authz_tests::serve::Served;
 
-use crate::{asynchronous, blocking};
+use crate::{asynchronous, blocking, kept};
 
 /// The job on one runtime.
 pub(crate) type Run = fn(&Options, &Served) -> Ran;
@@ -40,8 +40,9 @@ macro_rules! ran {
             lines.lock().unwrap().push(line.to_owned());
         });
         let url = $served.mcp_url().to_owned();
+        let store = kept::open(options).unwrap_or_else(|outcome| panic!("{outcome:?}"));
         let (face, visits) = $glue::Face::new(&show, options);
-        let client = <$client>::builder().observer(face).build().unwrap();
+        let client = <$client>::builder().observer(face).store(store).build().unwrap();
         let session = client.session(options.config(&url).unwrap());
         let outcome =
             $glue::run(options, &url, &session, client.http(), visits, &show)$(.$await)?;

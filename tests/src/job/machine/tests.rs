@@ -152,7 +152,7 @@ fn run(
                 while let Some(mut call) = calls.begin() {
                     let mut next = call.on(Happened::Start);
                     while let Next::Do(asked) = next {
-                        next = call.on(errand(asked));
+                        next = call.on(errand(*asked));
                     }
                     let Next::End(ended) = next else { panic!("{next:?}") };
                     calls.ended(ended);

@@ -4,7 +4,7 @@ use mcp_authz_core::note::{Choice, ClientWay, ScopeSource};
 use mcp_authz_core::scope::ScopeSet;
 
 use super::*;
-use crate::job::outcome::{Fault, Outcome, Summary};
+use crate::job::outcome::{Counts, Fault, Outcome, Summary};
 
 fn shown(format: Format, steps: &[Step]) -> Vec<String> {
     let lines = Arc::new(Mutex::new(Vec::new()));
@@ -184,6 +184,45 @@ fn every_kind_and_every_switch_has_something_to_do_next() {
             next.split_whitespace().find(|word| word.starts_with("--")).unwrap().to_owned();
         assert!(help.contains(&option), "{switch:?}: {next}");
     }
+}
+
+#[test]
+fn the_last_step_counts_what_the_session_told() {
+    let shown = |format: Format, outcome: &Outcome| {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let show = Show::new(format, move |line| sink.lock().unwrap().push(line.to_owned()));
+        for note in [
+            Note::Lost { purpose: Purpose::Refresh, why: Why::Timeout },
+            Note::Answered { purpose: Purpose::ServerMetadata, status: 200 },
+            Note::Answered { purpose: Purpose::Refresh, status: 400 },
+            Note::Answered { purpose: Purpose::Refresh, status: 200 },
+            Note::Adopted,
+            Note::Adopted,
+        ] {
+            show.note(&note);
+        }
+        show.step(&Step::ending(outcome, Counts { calls: 9, failures: 0 }, None));
+        lines.lock().unwrap().clone()
+    };
+    let authorized = Outcome::Authorized(Summary::default());
+    let last: Value =
+        serde_json::from_str(shown(Format::Json, &authorized).last().unwrap()).unwrap();
+    assert_eq!((&last["refreshes"], &last["adopted"]), (&json!(1), &json!(2)));
+    assert_eq!((&last["token_requests"], &last["logins"]), (&json!(0), &json!(0)));
+    let lines = shown(Format::Human, &authorized);
+    let tail: Vec<&str> = lines.iter().rev().take(2).map(String::as_str).collect();
+    assert_eq!(
+        tail,
+        [
+            "       tokens       1 refresh, 2 taken over from other programs",
+            "       calls        9, none failed",
+        ]
+    );
+    // What to do next comes last.
+    let lines = shown(Format::Human, &Failure::new(Kind::StoreLocked, "REF-05").into());
+    assert!(lines.last().unwrap().starts_with("       next "), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("       tokens ")));
 }
 
 #[test]
