@@ -58,6 +58,13 @@ enum Human {
     Block(String, Vec<(&'static str, String)>),
 }
 
+/// A moment at which a request was out that must not be made twice.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    name: &'static str,
+    words: &'static str,
+}
+
 impl Step {
     pub(crate) fn new(name: &'static str, line: impl Into<String>) -> Self {
         Self { key: "step", name, members: Vec::new(), human: Human::Line(line.into()) }
@@ -257,6 +264,18 @@ impl Step {
 
     pub(crate) fn stuck(why: &str) -> Self {
         Self::new("person_stuck", format!("the person cannot go on: {why}")).with("why", why)
+    }
+
+    /// Whether this is a failure of that kind.
+    fn says(&self, kind: Kind) -> bool {
+        self.members.iter().any(|(name, value)| *name == "code" && *value == kind.code())
+    }
+
+    fn at_moment(mut self, moment: Moment) -> Self {
+        if let Human::Block(_, rows) = &mut self.human {
+            rows.insert(0, ("moment", moment.words.to_owned()));
+        }
+        self.with("moment", moment.name)
     }
 
     /// The step as a JSON object on one line.

@@ -1,11 +1,11 @@
 //! The last step: what happened, and what to do next.
 
-use mcp_authz_core::effect::Why;
+use mcp_authz_core::effect::{Purpose, Why};
 use mcp_authz_core::failure::{Failure, Kind, Remedy, Switch, escaped};
 use serde_json::{Value, json};
 
 use super::super::outcome::{Counts, Fault, Outcome, Summary, Trouble, why_name};
-use super::{ENDING, Human, Step, or_nothing};
+use super::{ENDING, Human, Moment, Step, or_nothing};
 
 impl Step {
     /// How the job ended.
@@ -98,7 +98,7 @@ fn refused(failure: &Failure, issuer: Option<&str>) -> Step {
     rows.push(("rule", failure.rule().to_owned()));
     rows.extend(next.iter().map(|next| ("next", next.clone())));
     let kind = failure.kind();
-    Step::new("failed", "")
+    let step = Step::new("failed", "")
         .with("code", kind.code())
         .with("remedy", failure.remedy().name())
         .with("retry_after", retry_after(failure.remedy()))
@@ -110,7 +110,26 @@ fn refused(failure: &Failure, issuer: Option<&str>) -> Step {
         .with("evidence", Value::Array(evidence))
         .with("message", kind.sentence())
         .with("next", json!(next))
-        .human(Human::Block(format!("failed: {}: {}", kind.code(), kind.sentence()), rows))
+        .human(Human::Block(format!("failed: {}: {}", kind.code(), kind.sentence()), rows));
+    match moment(failure) {
+        Some(moment) => step.at_moment(moment),
+        None => step,
+    }
+}
+
+/// Which request was out when its answer was lost.
+fn moment(failure: &Failure) -> Option<Moment> {
+    match (failure.kind(), failure.purpose()) {
+        (Kind::OutcomeUnknown, Some(Purpose::CodeExchange)) => Some(Moment {
+            name: "code_unanswered",
+            words: "the code was sent and no answer came; a code works once, so it is not sent again",
+        }),
+        (Kind::OutcomeUnknown, Some(Purpose::Refresh)) => Some(Moment {
+            name: "refresh_unanswered",
+            words: "the refresh token was sent and no answer came; it is kept, and tried once more",
+        }),
+        _ => None,
+    }
 }
 
 fn failed(fault: &Fault) -> Step {

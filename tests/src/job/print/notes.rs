@@ -3,13 +3,18 @@
 use mcp_authz_core::failure::escaped;
 use mcp_authz_core::note::{Choice, Note};
 
-use super::Step;
+use super::{Step, tally};
 
 impl Step {
     /// What the session did, if it is of interest here. Edges of tables are not, and late answers come when they
     /// like.
     #[must_use]
     pub fn note(note: &Note) -> Option<Self> {
+        if tally::cut_off(note) {
+            let line =
+                "a program that was killed may have sent this refresh token; it is tried once more";
+            return Some(Self::new("refresh_cut_off", line));
+        }
         let line = escaped(&note.to_string());
         Some(match note {
             Note::Step(_) | Note::Late { .. } => return None,

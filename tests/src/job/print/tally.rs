@@ -1,9 +1,28 @@
 //! What a run cost: counted from what the session tells, and added to the last step.
 
 use mcp_authz_core::effect::{Purpose, Visit};
-use mcp_authz_core::note::Note;
+use mcp_authz_core::failure::Kind;
+use mcp_authz_core::machine::{MachineName, StateName};
+use mcp_authz_core::note::{Edge, Note};
 
-use super::{Human, Step};
+use super::{Human, Moment, Step};
+
+/// The one moment at which a crash costs a login: the server may have replaced the token, and what it
+/// answered is gone.
+const REFRESH_CUT_OFF: Moment = Moment {
+    name: "refresh_cut_off",
+    words: "a program was killed after it sent the refresh token and before it had saved what came for it; tried once \
+            more, and the server does not take that token again",
+};
+
+/// Whether a recovery begins: a refresh token is sent once more.
+pub(super) fn cut_off(note: &Note) -> bool {
+    let recovery = |edge: &Edge| {
+        (edge.machine, edge.from, edge.to)
+            == (MachineName::Intent, StateName::Recorded, StateName::Pause)
+    };
+    matches!(note, Note::Step(edge) if recovery(edge))
+}
 
 /// Counts of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,10 +35,13 @@ pub(super) struct Tally {
     refreshes: usize,
     /// Records taken over from another process.
     adopted: usize,
+    /// A process that is gone had said that it would send the refresh token, and not what came of it.
+    cut_off: bool,
 }
 
 impl Tally {
     pub(super) fn note(&mut self, note: &Note) {
+        self.cut_off |= cut_off(note);
         let count = match note {
             Note::Asked { purpose: Purpose::CodeExchange | Purpose::Refresh, .. } => {
                 &mut self.token_requests
@@ -43,6 +65,9 @@ impl Tally {
             .with("logins", self.logins)
             .with("refreshes", self.refreshes)
             .with("adopted", self.adopted);
+        if self.cut_off && step.says(Kind::ReauthorizationRequired) {
+            step = step.at_moment(REFRESH_CUT_OFF);
+        }
         if let Human::Block(_, rows) = &mut step.human {
             let at = rows.iter().position(|(name, _)| *name == "next").unwrap_or(rows.len());
             rows.splice(at..at, self.words().map(|words| ("tokens", words)));

@@ -1,6 +1,9 @@
+use std::slice;
+
 use mcp_authz_core::effect::{Purpose, Why};
 use mcp_authz_core::failure::{Evidence, Failure, Kind, Outcome as Ended, Remedy, Said, Switch};
-use mcp_authz_core::note::{Choice, ClientWay, ScopeSource};
+use mcp_authz_core::machine::{MachineName, SignalName, StateName};
+use mcp_authz_core::note::{Choice, ClientWay, Edge, ScopeSource};
 use mcp_authz_core::scope::ScopeSet;
 
 use super::*;
@@ -223,6 +226,50 @@ fn the_last_step_counts_what_the_session_told() {
     let lines = shown(Format::Human, &Failure::new(Kind::StoreLocked, "REF-05").into());
     assert!(lines.last().unwrap().starts_with("       next "), "{lines:?}");
     assert!(lines.iter().any(|line| line.starts_with("       tokens ")));
+}
+
+/// What the last step says, after these notes.
+fn last_after(notes: &[Note], outcome: &Outcome) -> (Value, Vec<String>) {
+    let [json, human] = [Format::Json, Format::Human].map(|format| {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let show = Show::new(format, move |line| sink.lock().unwrap().push(line.to_owned()));
+        notes.iter().for_each(|note| show.note(note));
+        show.step(&Step::outcome(outcome));
+        lines.lock().unwrap().clone()
+    });
+    (serde_json::from_str(json.last().unwrap()).unwrap(), human)
+}
+
+#[test]
+fn a_one_shot_moment_is_named_with_what_to_do_host_227_host_228() {
+    let lost = |purpose| Failure::new(Kind::OutcomeUnknown, "X-01").with_purpose(purpose);
+    let refused = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
+    let cut_off = Note::Step(Edge {
+        machine: MachineName::Intent,
+        from: StateName::Recorded,
+        on: SignalName::Stored,
+        to: StateName::Pause,
+    });
+    for (notes, failure, moment, next) in [
+        (&[][..], lost(Purpose::CodeExchange), json!("code_unanswered"), "log in"),
+        (&[], lost(Purpose::Refresh), json!("refresh_unanswered"), "run it again"),
+        (slice::from_ref(&cut_off), refused(), json!("refresh_cut_off"), "log in"),
+        // No crash came before it, or none that this failure is about.
+        (&[], refused(), Value::Null, "log in"),
+        (slice::from_ref(&cut_off), Failure::new(Kind::Transient, "REF-09"), Value::Null, "later"),
+    ] {
+        let (last, human) = last_after(notes, &failure.into());
+        assert_eq!(last["moment"], moment, "{last}");
+        assert!(last["next"][0].as_str().unwrap().contains(next), "{last}");
+        let named = human.iter().any(|line| line.starts_with("       moment "));
+        assert_eq!(named, !moment.is_null(), "{human:?}");
+        assert!(human.last().unwrap().starts_with("       next "), "{human:?}");
+    }
+    let step = read(&Step::note(&cut_off).unwrap());
+    assert_eq!(step["step"], "refresh_cut_off");
+    let (last, _) = last_after(&[cut_off], &Outcome::Authorized(Summary::default()));
+    assert_eq!(last["moment"], Value::Null, "it went well");
 }
 
 #[test]
