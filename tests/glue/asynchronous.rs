@@ -18,7 +18,7 @@ use mcp_authz_driver::ports::{AsyncHttp, AsyncListener, Observer, Runtime};
 use mcp_authz_tests::job::calls::{Call, Ended, Next};
 use mcp_authz_tests::job::person::{LARGEST_PAGE, Person, PersonAction, PersonEvent};
 use mcp_authz_tests::job::{
-    Action, Calls, Errand, Event, Job, LARGEST_ANSWER, Options, Outcome, Show, Step, Who,
+    Action, Calls, Errand, Event, Job, LARGEST_ANSWER, Options, Outcome, Show, Step, Turn, Who,
 };
 
 /// Shows what the session does, and queues the pages for the person.
@@ -64,16 +64,17 @@ pub(crate) async fn run<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     let hands = Hands { session, http, limits: limits(options, LARGEST_ANSWER) };
     let job = pin!(work(options, url, &hands, show));
     let person = pin!(meet(options, session, http, visits, show));
-    let outcome = match select(job, person).await {
-        Either::Left((outcome, _)) => outcome,
+    let (last, outcome) = match select(job, person).await {
+        Either::Left((end, _)) => end,
         Either::Right((outcome, _)) => {
             // Whoever waits for that person waits in vain.
             let _stopped = session.cancel();
-            show.step(&Step::outcome(&outcome));
-            outcome
+            (vec![Step::outcome(&outcome)], outcome)
         }
     };
+    // What the session still has to tell is told before the end is.
     session.quiet().await;
+    show.all(&last);
     outcome
 }
 
@@ -88,27 +89,31 @@ struct Hands<'a, H: AsyncHttp, L: AsyncListener, R: Runtime> {
     limits: Limits,
 }
 
+/// Does the job up to its last steps, which are still to be shown.
 async fn work<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     options: &Options,
     url: &str,
     hands: &Hands<'_, H, L, R>,
     show: &Show,
-) -> Outcome {
+) -> (Vec<Step>, Outcome) {
     let mut job = Job::new(options, url);
     let mut turn = job.step(Event::Start);
     loop {
-        show.all(&turn.said);
-        let done = match turn.action {
-            Action::Do(errand) => hands.run(errand).await,
-            Action::Call(calls) => Ok(Event::Called(hands.make(*calls).await.into())),
-            Action::Finish(outcome) => return outcome,
+        let Turn { said, action } = turn;
+        let done = match action {
+            Action::Do(errand) => {
+                show.all(&said);
+                hands.run(errand).await
+            }
+            Action::Call(calls) => {
+                show.all(&said);
+                Ok(Event::Called(hands.make(*calls).await.into()))
+            }
+            Action::Finish(outcome) => return (said, outcome),
         };
         turn = match done {
             Ok(event) => job.step(event),
-            Err(outcome) => {
-                show.step(&Step::outcome(&outcome));
-                return *outcome;
-            }
+            Err(outcome) => return (vec![Step::outcome(&outcome)], *outcome),
         };
     }
 }

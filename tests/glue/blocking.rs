@@ -15,7 +15,7 @@ use mcp_authz_driver::threaded::AuthSession;
 use mcp_authz_tests::job::calls::{Call, Ended, Next};
 use mcp_authz_tests::job::person::{LARGEST_PAGE, Person, PersonAction, PersonEvent};
 use mcp_authz_tests::job::{
-    Action, Calls, Errand, Event, Job, LARGEST_ANSWER, Options, Outcome, Show, Step, Who,
+    Action, Calls, Errand, Event, Job, LARGEST_ANSWER, Options, Outcome, Show, Step, Turn, Who,
 };
 
 /// Shows what the session does, and queues the pages for the person.
@@ -71,8 +71,10 @@ pub(crate) fn run<H: Http + Clone, L: Listener>(
     thread::spawn(person);
     let limits = limits(options, LARGEST_ANSWER);
     let hands = Hands { session, http, limits, stuck: &stuck };
-    let outcome = work(options, url, &hands, show);
+    let (last, outcome) = work(options, url, &hands, show);
+    // What the session still has to tell is told before the end is.
     let _saved = session.quiet();
+    show.all(&last);
     outcome
 }
 
@@ -88,27 +90,31 @@ struct Hands<'a, H: Http, L: Listener> {
     stuck: &'a Mutex<Option<Outcome>>,
 }
 
+/// Does the job up to its last steps, which are still to be shown.
 fn work<H: Http, L: Listener>(
     options: &Options,
     url: &str,
     hands: &Hands<'_, H, L>,
     show: &Show,
-) -> Outcome {
+) -> (Vec<Step>, Outcome) {
     let mut job = Job::new(options, url);
     let mut turn = job.step(Event::Start);
     loop {
-        show.all(&turn.said);
-        let done = match turn.action {
-            Action::Do(errand) => hands.run(errand),
-            Action::Call(calls) => Ok(Event::Called(hands.make(*calls).into())),
-            Action::Finish(outcome) => return outcome,
+        let Turn { said, action } = turn;
+        let done = match action {
+            Action::Do(errand) => {
+                show.all(&said);
+                hands.run(errand)
+            }
+            Action::Call(calls) => {
+                show.all(&said);
+                Ok(Event::Called(hands.make(*calls).into()))
+            }
+            Action::Finish(outcome) => return (said, outcome),
         };
         turn = match done {
             Ok(event) => job.step(event),
-            Err(outcome) => {
-                show.step(&Step::outcome(&outcome));
-                return *outcome;
-            }
+            Err(outcome) => return (vec![Step::outcome(&outcome)], *outcome),
         };
     }
 }

@@ -300,13 +300,21 @@ struct Screen {
     /// A request whose answer is still to come; people see both on one line.
     asked: Option<String>,
     tally: Tally,
+    /// The last step was shown. What another thread says after that is not.
+    over: bool,
 }
 
 impl Show {
     /// Shows each line by handing it, without its end, to `sink`.
     pub fn new(format: Format, sink: impl FnMut(&str) + Send + 'static) -> Self {
         let sink = Box::new(sink);
-        Self(Arc::new(Mutex::new(Screen { format, sink, asked: None, tally: Tally::default() })))
+        Self(Arc::new(Mutex::new(Screen {
+            format,
+            sink,
+            asked: None,
+            tally: Tally::default(),
+            over: false,
+        })))
     }
 
     fn screen(&self) -> MutexGuard<'_, Screen> {
@@ -358,8 +366,12 @@ impl fmt::Debug for Show {
 
 impl Screen {
     fn show(&mut self, step: &Step) {
+        if self.over {
+            return;
+        }
         let last;
         let step = if step.key == ENDING {
+            self.over = true;
             last = self.tally.add_to(step);
             &last
         } else {

@@ -70,7 +70,8 @@ impl Tally {
         }
         if let Human::Block(_, rows) = &mut step.human {
             let at = rows.iter().position(|(name, _)| *name == "next").unwrap_or(rows.len());
-            rows.splice(at..at, self.words().map(|words| ("tokens", words)));
+            let kept = || (step.name == "authorized").then(|| "as they were kept".to_owned());
+            rows.splice(at..at, self.words().or_else(kept).map(|words| ("tokens", words)));
         }
         step
     }

@@ -222,6 +222,8 @@ fn the_last_step_counts_what_the_session_told() {
             "       calls        9, none failed",
         ]
     );
+    let (_, lines) = last_after(&[], &authorized);
+    assert_eq!(lines.last().unwrap(), "       tokens       as they were kept");
     // What to do next comes last.
     let lines = shown(Format::Human, &Failure::new(Kind::StoreLocked, "REF-05").into());
     assert!(lines.last().unwrap().starts_with("       next "), "{lines:?}");
@@ -270,6 +272,18 @@ fn a_one_shot_moment_is_named_with_what_to_do_host_227_host_228() {
     assert_eq!(step["step"], "refresh_cut_off");
     let (last, _) = last_after(&[cut_off], &Outcome::Authorized(Summary::default()));
     assert_eq!(last["moment"], Value::Null, "it went well");
+}
+
+#[test]
+fn nothing_is_said_after_the_end() {
+    let ends = [
+        Step::outcome(&Outcome::setup("no socket")),
+        Step::new("late", "a note of another thread"),
+        Step::outcome(&Outcome::Authorized(Summary::default())),
+    ];
+    let lines = shown(Format::Json, &ends);
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("{\"outcome\":\"failed\""));
 }
 
 #[test]
