@@ -24,5 +24,7 @@ mod canary;
 mod runtimes;
 #[path = "contract/same.rs"]
 mod same;
+#[path = "contract/stores.rs"]
+mod stores;
 #[path = "contract/token_use.rs"]
 mod token_use;

@@ -35,6 +35,19 @@ fn both_wires_and_a_step_up_on_every_runtime() {
 }
 
 #[test]
+fn many_calls_at_a_time_after_one_login_on_every_runtime() {
+    for wire in ["modern", "legacy"] {
+        for form in [&["--json"][..], &[]] {
+            let calls = ["--era", wire, "--calls", "40", "--parallel", "8"];
+            let ran = own_server(&[form, &calls].concat());
+            assert_eq!(ran.outcome.exit_status(), 0, "{:#?}", ran.lines);
+            let shown = ran.lines.iter().filter(|line| line.contains("tools/list")).count();
+            assert!(shown < 8, "what each call does is not shown: {:#?}", ran.lines);
+        }
+    }
+}
+
+#[test]
 fn strict_fails_alike_where_a_plain_server_needs_leniency() {
     let ran = own_server(&["--json", "--strict", "--revision", "2025-03-26"]);
     assert_eq!(ran.outcome.exit_status(), 1);
