@@ -109,6 +109,24 @@ fn a_token_is_not_sent_a_third_time_however_many_are_killed_host_228_ref_17() {
 }
 
 #[test]
+fn a_login_cut_off_at_its_code_is_begun_anew_and_the_code_is_not_sent_again_tok_04() {
+    let world = World::new(|_| {});
+    world.watch.hold();
+    let mut login = world.start(EXAMPLES[0], &["--headless", "--calls", "3"]);
+    world.watch.reached();
+    login.kill();
+    world.watch.let_go();
+    for example in EXAMPLES {
+        let ended = world.calls(example);
+        assert!(wants_a_login(&ended), "{:#?}", ended.steps);
+        assert_eq!(ended.last["token_requests"], 0);
+    }
+    world.log_in(EXAMPLES[1]);
+    assert!(world.calls(EXAMPLES[2]).went_well());
+    assert_eq!((world.watch.most_sent_code(), world.watch.logins()), (1, 2));
+}
+
+#[test]
 fn the_lock_of_a_stopped_process_is_not_stolen_host_238() {
     let world = World::new(|_| {});
     world.log_in(EXAMPLES[0]);

@@ -39,6 +39,42 @@ fn each_example_is_a_process_of_its_own() {
     }
 }
 
+#[test]
+fn what_is_wrong_with_the_arguments_or_the_store_is_said_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    for example in EXAMPLES {
+        let ended =
+            Program::start(example, &["--json", "--store", file, "http://127.0.0.1:1/mcp"]).end();
+        assert_eq!((ended.status, &ended.last["code"]), (1, &"store_kind".into()), "{example}");
+        let said = ended.last["message"].as_str().unwrap();
+        assert!(said.contains(file) && said.contains("name another folder"), "{said}");
+        for wrong in [&["--store", file][..], &["--parallel", "2"], &["--calls", "0"]] {
+            let ended = command(example, wrong).output().unwrap();
+            let said = String::from_utf8(ended.stderr).unwrap();
+            assert_eq!(ended.status.code(), Some(2), "{example} {wrong:?}");
+            assert!(said.contains(wrong[0]), "{example} {wrong:?}: {said}");
+        }
+        let help =
+            String::from_utf8(command(example, &["--help"]).output().unwrap().stdout).unwrap();
+        for option in ["--store DIR", "--account NAME", "--calls N", "--parallel M"] {
+            assert!(help.contains(option), "{example}: {option}");
+        }
+    }
+}
+
+/// An example, as a process that is still to be started.
+fn command(example: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args(["--exact", ENTRY, "--nocapture", "--quiet"])
+        .env(CHILD, [&[example], arguments].concat().join("\n"))
+        .stdin(Stdio::null());
+    command
+}
+
 /// What an example's `main` does, with these arguments.
 fn run(child: &str) -> ExitCode {
     let mut words = child.split('\n');
@@ -83,15 +119,8 @@ pub(crate) struct Ended {
 
 impl Program {
     pub(crate) fn start(example: &str, arguments: &[&str]) -> Self {
-        let words = [&[example], arguments].concat().join("\n");
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", ENTRY, "--nocapture", "--quiet"])
-            .env(CHILD, words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = command(example, arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let said = Arc::new(Said::default());
         let (out, to) = (child.stdout.take().unwrap(), Arc::clone(&said));
         thread::spawn(move || {

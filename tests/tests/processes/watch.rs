@@ -22,8 +22,8 @@ struct State {
     /// Those that are held back now.
     held: usize,
     refreshes: usize,
-    /// Refresh tokens, each as often as it was sent.
-    spent: BTreeMap<String, usize>,
+    /// Refresh tokens and codes, each as often as it was sent.
+    spent: [BTreeMap<String, usize>; 2],
     logins: usize,
     /// Calls that were refused and not yet repeated, by MCP session and JSON-RPC id.
     refused: BTreeSet<(String, u64)>,
@@ -58,9 +58,11 @@ impl Watch {
 
     fn token(&self, seen: &Seen) {
         let mut state = self.state();
-        if let Some(token) = seen.param("refresh_token") {
-            state.refreshes += 1;
-            *state.spent.entry(token.to_owned()).or_default() += 1;
+        state.refreshes += usize::from(seen.param("refresh_token").is_some());
+        for (spent, name) in state.spent.iter_mut().zip(["refresh_token", "code"]) {
+            if let Some(credential) = seen.param(name) {
+                *spent.entry(credential.to_owned()).or_default() += 1;
+            }
         }
         if state.to_hold == 0 {
             return;
@@ -128,14 +130,19 @@ impl Watch {
         self.state().answered.clear();
     }
 
-    /// Waits until somebody was refused.
+    /// How many requests with a refresh token have come.
     pub(crate) fn refreshes(&self) -> usize {
         self.state().refreshes
     }
 
     /// How often the refresh token that was sent most often was sent.
     pub(crate) fn most_sent(&self) -> usize {
-        self.state().spent.values().copied().max().unwrap_or_default()
+        self.state().spent[0].values().copied().max().unwrap_or_default()
+    }
+
+    /// The same of codes.
+    pub(crate) fn most_sent_code(&self) -> usize {
+        self.state().spent[1].values().copied().max().unwrap_or_default()
     }
 
     pub(crate) fn logins(&self) -> usize {
