@@ -5,25 +5,22 @@
 
 mod ending;
 mod notes;
+mod show;
 mod tally;
 
 pub(crate) use ending::of_arguments;
-
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+pub use show::Show;
 
 use http::Method;
 use mcp_authz_core::config::Times;
-use mcp_authz_core::effect::{Told, Visit, Why};
+use mcp_authz_core::effect::{Visit, Why};
 use mcp_authz_core::failure::{Kind, escaped};
-use mcp_authz_core::note::Note;
 use serde_json::{Value, json};
 
 use super::machine::Held;
 use super::mcp::Ask;
 use super::options::Repeat;
 use super::outcome::why_name;
-use tally::Tally;
 
 /// What the last step is recognised by.
 const ENDING: &str = "outcome";
@@ -287,123 +284,6 @@ impl Step {
         }
         line.push('}');
         line
-    }
-}
-
-/// Where steps are shown; clones show in the same place, from any thread.
-#[derive(Clone)]
-pub struct Show(Arc<Mutex<Screen>>);
-
-struct Screen {
-    format: Format,
-    sink: Box<dyn FnMut(&str) + Send>,
-    /// A request whose answer is still to come; people see both on one line.
-    asked: Option<String>,
-    tally: Tally,
-    /// The last step was shown. What another thread says after that is not.
-    over: bool,
-}
-
-impl Show {
-    /// Shows each line by handing it, without its end, to `sink`.
-    pub fn new(format: Format, sink: impl FnMut(&str) + Send + 'static) -> Self {
-        let sink = Box::new(sink);
-        Self(Arc::new(Mutex::new(Screen {
-            format,
-            sink,
-            asked: None,
-            tally: Tally::default(),
-            over: false,
-        })))
-    }
-
-    fn screen(&self) -> MutexGuard<'_, Screen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Shows one step.
-    pub fn step(&self, step: &Step) {
-        self.screen().show(step);
-    }
-
-    /// Shows steps in order.
-    pub fn all(&self, steps: &[Step]) {
-        let mut screen = self.screen();
-        for step in steps {
-            screen.show(step);
-        }
-    }
-
-    /// Shows what a session tells the outside, as far as it is of interest.
-    pub fn told(&self, told: &Told) {
-        match told {
-            Told::Note(note) => self.note(note),
-            Told::Open(visit) => self.visit(visit),
-            _ => {}
-        }
-    }
-
-    /// Counts what the session did, and shows it if it is of interest.
-    pub fn note(&self, note: &Note) {
-        self.screen().tally.note(note);
-        if let Some(step) = Step::note(note) {
-            self.step(&step);
-        }
-    }
-
-    /// Shows what the person is about to be asked.
-    pub fn visit(&self, visit: &Visit) {
-        self.screen().tally.visit(visit);
-        self.step(&Step::visit(visit));
-    }
-}
-
-impl fmt::Debug for Show {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Show(..)")
-    }
-}
-
-impl Screen {
-    fn show(&mut self, step: &Step) {
-        if self.over {
-            return;
-        }
-        let last;
-        let step = if step.key == ENDING {
-            self.over = true;
-            last = self.tally.add_to(step);
-            &last
-        } else {
-            step
-        };
-        if self.format == Format::Json {
-            return (self.sink)(&step.json());
-        }
-        match (&step.human, self.asked.take()) {
-            (Human::Came(status), Some(asked)) => return self.row(status, &asked),
-            (_, Some(asked)) => self.row("...", &asked),
-            (_, None) => {}
-        }
-        match &step.human {
-            Human::Asked(asked) => self.asked = Some(asked.clone()),
-            Human::Came(status) => self.row(status, ""),
-            Human::Line(line) => (self.sink)(&format!("       - {line}")),
-            Human::Block(heading, rows) => {
-                (self.sink)(&format!("  {heading}"));
-                for (name, text) in rows {
-                    if name.is_empty() {
-                        (self.sink)(&format!("       {text}"));
-                        continue;
-                    }
-                    (self.sink)(&format!("       {name:<12} {text}"));
-                }
-            }
-        }
-    }
-
-    fn row(&mut self, status: &str, asked: &str) {
-        (self.sink)(format!("  {status:<4} {asked}").trim_end());
     }
 }
 

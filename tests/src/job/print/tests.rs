@@ -1,9 +1,10 @@
 use std::slice;
+use std::sync::{Arc, Mutex};
 
 use mcp_authz_core::effect::{Purpose, Why};
 use mcp_authz_core::failure::{Evidence, Failure, Kind, Outcome as Ended, Remedy, Said, Switch};
 use mcp_authz_core::machine::{MachineName, SignalName, StateName};
-use mcp_authz_core::note::{Choice, ClientWay, Edge, ScopeSource};
+use mcp_authz_core::note::{Choice, ClientWay, Edge, Note, ScopeSource};
 use mcp_authz_core::scope::ScopeSet;
 
 use super::*;
