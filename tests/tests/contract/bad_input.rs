@@ -62,6 +62,9 @@ fn check(cases: &[Case]) {
         assert_eq!(last["remedy"], case.remedy, "{}: {last}", case.name);
         let next = last["next"].as_array().is_some_and(|next| !next.is_empty());
         assert!(next, "{}: says what to do next: {last}", case.name);
+        let moment =
+            if case.code == "outcome_unknown" { json!("code_unanswered") } else { Value::Null };
+        assert_eq!(last["moment"], moment, "{}: a one-shot moment is named: {last}", case.name);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use mcp_authz_tests::model::{Endpoint, Model, Seen, Settings};
+use mcp_authz_tests::model::{Endpoint, Fault, Model, Rotation, Seen, Settings};
 use mcp_authz_tests::serve::{self, Door, OnRequest, Served};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -100,6 +100,35 @@ fn accounts_have_records_of_their_own_bind_01_bind_02() {
         }
         assert_eq!(shared.visits(), 3, "{runtime}");
         told
+    });
+    assert_eq!(stories[0], stories[1], "ureq and tokio say the same");
+    assert_eq!(stories[0], stories[2], "and so does async-std");
+}
+
+#[test]
+fn a_lost_answer_to_a_refresh_is_named_where_it_costs_a_login_host_227() {
+    let stories = RUNTIMES.map(|(runtime, run)| {
+        let shared = Shared::new();
+        cost(&shared.run(run, &["--headless"]));
+        let lose = |rotation: Rotation| {
+            let mut model = shared.served.lock();
+            model.set(|at| at.server.tokens.rotation = rotation);
+            model.revoke_access_tokens();
+            model.fail(Endpoint::Token, 1, Fault::Lost);
+        };
+        lose(Rotation::On { revoke_family: true, grace_ms: 3_600_000 });
+        let forgiven = shared.run(run, &["--no-login", "--calls", "3"]);
+        assert_eq!(cost(&forgiven), [2, 0, 1, 0], "{runtime}: the same token, once more");
+        lose(Rotation::On { revoke_family: true, grace_ms: 0 });
+        let refused = shared.run(run, &["--no-login", "--calls", "3"]);
+        let end = last(&refused);
+        assert_eq!(end["code"], "reauthorization_required", "{runtime}: {end}");
+        assert_eq!(end["moment"], "refresh_unanswered", "{runtime}: {end}");
+        assert_eq!(end["token_requests"], 2, "{runtime}: {end}");
+        let again = shared.run(run, &["--no-login", "--calls", "3"]);
+        assert_eq!(last(&again)["token_requests"], 0, "{runtime}: and never again");
+        assert_eq!(cost(&shared.run(run, &["--headless"]))[1], 1, "{runtime}");
+        [forgiven, refused, again].map(|ran| ran.lines)
     });
     assert_eq!(stories[0], stories[1], "ureq and tokio say the same");
     assert_eq!(stories[0], stories[2], "and so does async-std");

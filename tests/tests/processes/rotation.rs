@@ -26,7 +26,7 @@ fn four_processes_of_fifty_callers_share_each_refresh_and_no_caller_fails_host_2
     });
     world.log_in(EXAMPLES[0]);
     let mut programs: Vec<Program> = (0..PROCESSES).map(|number| callers(&world, number)).collect();
-    world.watch.settled(PROCESSES, 2 * CALLERS);
+    world.watch.settled(PROCESSES, 3 * CALLERS);
     for rotation in 1..=ROTATIONS {
         let before: Vec<usize> = programs.iter().map(Program::refreshes).collect();
         world.watch.hold();
@@ -40,7 +40,7 @@ fn four_processes_of_fifty_callers_share_each_refresh_and_no_caller_fails_host_2
         programs[victim] = callers(&world, rotation);
         world.watch.mark();
         world.watch.let_go();
-        world.watch.settled(PROCESSES, 2 * CALLERS);
+        world.watch.settled(PROCESSES, 3 * CALLERS);
         assert_eq!(world.watch.refreshes(), rotation, "one token request for each rotation");
     }
     for program in &mut programs {

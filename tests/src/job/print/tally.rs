@@ -1,6 +1,6 @@
 //! What a run cost: counted from what the session tells, and added to the last step.
 
-use mcp_authz_core::effect::{Purpose, Visit};
+use mcp_authz_core::effect::{Purpose, Visit, Why};
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::machine::{MachineName, StateName};
 use mcp_authz_core::note::{Edge, Note};
@@ -14,6 +14,19 @@ const REFRESH_CUT_OFF: Moment = Moment {
     words: "a program was killed after it sent the refresh token and before it had saved what came for it; tried once \
             more, and the server does not take that token again",
 };
+
+/// The same, with nobody killed.
+const REFRESH_UNANSWERED: Moment = Moment {
+    name: "refresh_unanswered",
+    words: "the refresh token was sent and no answer came; tried once more, and the server does not take that token \
+            again",
+};
+
+/// Whether a refresh token may have reached the server, whose answer did not come back.
+fn unanswered(note: &Note) -> bool {
+    let Note::Lost { purpose: Purpose::Refresh, why } = note else { return false };
+    !matches!(why, Why::Resolve | Why::Connect | Why::AddressBlocked | Why::Tls)
+}
 
 /// Whether a recovery begins: a refresh token is sent once more.
 pub(super) fn cut_off(note: &Note) -> bool {
@@ -37,11 +50,14 @@ pub(super) struct Tally {
     adopted: usize,
     /// A process that is gone had said that it would send the refresh token, and not what came of it.
     cut_off: bool,
+    /// The refresh token was sent, or may have been, and no answer came.
+    unanswered: bool,
 }
 
 impl Tally {
     pub(super) fn note(&mut self, note: &Note) {
         self.cut_off |= cut_off(note);
+        self.unanswered |= unanswered(note);
         let count = match note {
             Note::Asked { purpose: Purpose::CodeExchange | Purpose::Refresh, .. } => {
                 &mut self.token_requests
@@ -65,8 +81,11 @@ impl Tally {
             .with("logins", self.logins)
             .with("refreshes", self.refreshes)
             .with("adopted", self.adopted);
-        if self.cut_off && step.says(Kind::ReauthorizationRequired) {
-            step = step.at_moment(REFRESH_CUT_OFF);
+        let moments = [(self.cut_off, REFRESH_CUT_OFF), (self.unanswered, REFRESH_UNANSWERED)];
+        if let Some((_, moment)) = moments.into_iter().find(|(hit, _)| *hit)
+            && step.says(Kind::ReauthorizationRequired)
+        {
+            step = step.at_moment(moment);
         }
         if let Human::Block(_, rows) = &mut step.human {
             let at = rows.iter().position(|(name, _)| *name == "next").unwrap_or(rows.len());

@@ -248,6 +248,7 @@ fn last_after(notes: &[Note], outcome: &Outcome) -> (Value, Vec<String>) {
 fn a_one_shot_moment_is_named_with_what_to_do_host_227_host_228() {
     let lost = |purpose| Failure::new(Kind::OutcomeUnknown, "X-01").with_purpose(purpose);
     let refused = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
+    let lost_on_the_way = |why| Note::Lost { purpose: Purpose::Refresh, why };
     let cut_off = Note::Step(Edge {
         machine: MachineName::Intent,
         from: StateName::Recorded,
@@ -258,6 +259,8 @@ fn a_one_shot_moment_is_named_with_what_to_do_host_227_host_228() {
         (&[][..], lost(Purpose::CodeExchange), json!("code_unanswered"), "log in"),
         (&[], lost(Purpose::Refresh), json!("refresh_unanswered"), "run it again"),
         (slice::from_ref(&cut_off), refused(), json!("refresh_cut_off"), "log in"),
+        (&[lost_on_the_way(Why::Broken)], refused(), json!("refresh_unanswered"), "log in"),
+        (&[lost_on_the_way(Why::Connect)], refused(), Value::Null, "log in"),
         // No crash came before it, or none that this failure is about.
         (&[], refused(), Value::Null, "log in"),
         (slice::from_ref(&cut_off), Failure::new(Kind::Transient, "REF-09"), Value::Null, "later"),
