@@ -1,7 +1,7 @@
 //! What the test knows of the server's requests, and its hand on the token endpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use mcp_authz_tests::model::{Endpoint, Seen};
@@ -33,7 +33,8 @@ struct State {
 
 impl Watch {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        // A test that has failed still lets go of what it holds back.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn until(&self, what: &str, is: impl Fn(&State) -> bool) {
