@@ -1,0 +1,364 @@
+//! The reference model: every code and refresh token there ever was, who sent it, what came of it,
+//! and what the store has. It sees what crosses the wires and nothing of a session's inside.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::Request;
+use mcp_authz_core::effect::Purpose;
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::{Check, Rule, broken};
+
+/// One run of one process, from its start to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Life(pub(super) usize);
+
+/// What became of one sending of a refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It is out; somebody waits for it.
+    Out,
+    /// It is out; its sender has given it up.
+    GivenUp,
+    /// It certainly did not arrive, or the server said that it cannot now.
+    Nothing,
+    /// Nobody knows.
+    Unknown,
+    /// New tokens, or a refusal for good, and the sender heard of it.
+    Known,
+}
+
+#[derive(Debug)]
+struct Sending {
+    by: Life,
+    outcome: Outcome,
+}
+
+/// A refresh token and the access token that came with it.
+#[derive(Debug)]
+struct Token {
+    family: usize,
+    sendings: Vec<Sending>,
+    /// What the server has given for it.
+    replaced_by: Vec<String>,
+    /// The server has refused it.
+    refused: bool,
+    /// Who has received it.
+    receivers: Vec<Life>,
+    /// It was in the store.
+    durable: bool,
+}
+
+/// Everything that came of one login.
+#[derive(Debug, Default)]
+struct Family {
+    newest: String,
+    revoked: bool,
+    /// Somebody has logged out since.
+    logged_out: bool,
+}
+
+/// A record of the store.
+#[derive(Debug)]
+struct Kept {
+    token: Option<String>,
+    rejected: bool,
+}
+
+/// Names one sending, until its outcome is known.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    token: String,
+    at: usize,
+}
+
+/// How often a refresh token may be sent, as long as nobody knows what came of it (HOST-227,
+/// HOST-228).
+const MOST_SENDINGS: usize = 2;
+
+/// Everything that is known of codes and tokens.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    alive: BTreeSet<Life>,
+    lives: usize,
+    tokens: BTreeMap<String, Token>,
+    /// The refresh token that each access token came with.
+    access: BTreeMap<String, String>,
+    families: Vec<Family>,
+    /// Codes and verifiers that were sent, by whom, and whether the store knows of it.
+    once: BTreeMap<String, (Life, bool)>,
+    kept: Vec<Kept>,
+}
+
+impl Ledger {
+    pub(super) fn begin(&mut self) -> Life {
+        self.lives += 1;
+        let life = Life(self.lives);
+        self.alive.insert(life);
+        life
+    }
+
+    /// A process is gone, and with it all that it alone knew.
+    pub(super) fn end(&mut self, life: Life) {
+        self.alive.remove(&life);
+        let written: BTreeSet<String> = (self.tokens.iter())
+            .filter(|(_, token)| token.durable && token.receivers.contains(&life))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for (name, token) in &mut self.tokens {
+            let marked = |kept: &Kept| kept.rejected && kept.token.as_ref() == Some(name);
+            if token.replaced_by.iter().any(|newer| written.contains(newer))
+                || self.kept.iter().any(marked)
+            {
+                continue;
+            }
+            for sending in token.sendings.iter_mut().filter(|sending| sending.by == life) {
+                if sending.outcome != Outcome::Nothing {
+                    sending.outcome = Outcome::Unknown;
+                }
+            }
+        }
+    }
+
+    /// A token request leaves: nothing that is spent may be in it.
+    pub(super) fn sent(
+        &mut self,
+        by: Life,
+        purpose: Purpose,
+        request: &Request<Vec<u8>>,
+        recorded: bool,
+    ) -> Check<Option<Sent>> {
+        if purpose == Purpose::CodeExchange {
+            return self.code_sent(by, request, recorded).map(|()| None);
+        }
+        let name = form(request, "refresh_token").unwrap_or_default();
+        if purpose != Purpose::Refresh {
+            return Ok(None);
+        }
+        self.one_refresh(by, &name)?;
+        let shown = self.name(&name);
+        let Some(token) = self.tokens.get_mut(&name) else {
+            return broken(Rule::SpentOnce, "a refresh token is sent that nobody gave".to_owned());
+        };
+        let before: Vec<Outcome> = token.sendings.iter().map(|sending| sending.outcome).collect();
+        let spent: Vec<_> = before.iter().filter(|past| **past != Outcome::Nothing).collect();
+        let recovery =
+            spent.iter().all(|past| **past != Outcome::Known) && spent.len() < MOST_SENDINGS;
+        if !recovery {
+            return broken(Rule::SpentOnce, format!("{shown} is sent again after {before:?}"));
+        }
+        token.sendings.push(Sending { by, outcome: Outcome::Out });
+        let at = token.sendings.len() - 1;
+        Ok(Some(Sent { token: name, at }))
+    }
+
+    /// A code and its verifier are sent once. Only where the store could not record it, a process that
+    /// is started again from an older snapshot cannot know.
+    fn code_sent(&mut self, by: Life, request: &Request<Vec<u8>>, recorded: bool) -> Check<()> {
+        for name in ["code", "code_verifier"] {
+            let value = form(request, name).unwrap_or_default();
+            if let Some((before, known)) = self.once.insert(value, (by, recorded))
+                && (known || self.alive.contains(&before))
+            {
+                return broken(Rule::SpentOnce, format!("a {name} is sent twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// No other refresh of the same login may be out, in whatever process.
+    fn one_refresh(&self, by: Life, name: &str) -> Check<()> {
+        let Some(family) = self.tokens.get(name).map(|token| token.family) else { return Ok(()) };
+        let relatives = self.tokens.values().filter(|token| token.family == family);
+        let out = relatives.flat_map(|token| &token.sendings).find(|sending| {
+            // What its own sender has given up, it may try once more (HOST-227).
+            sending.outcome == Outcome::Out
+                || (sending.outcome == Outcome::GivenUp && sending.by != by)
+        });
+        match out {
+            Some(other) => broken(
+                Rule::OneRefresh,
+                format!("{} is sent while {other:?} is out", self.name(name)),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    fn outcome(&mut self, sent: &Sent, outcome: Outcome) {
+        let sending = self.tokens.get_mut(&sent.token).and_then(|t| t.sendings.get_mut(sent.at));
+        if let Some(sending) = sending {
+            sending.outcome = outcome;
+        }
+    }
+
+    pub(super) fn given_up(&mut self, sent: &Sent) {
+        self.outcome(sent, Outcome::GivenUp);
+    }
+
+    pub(super) fn unknown(&mut self, sent: &Sent) {
+        self.outcome(sent, Outcome::Unknown);
+    }
+
+    pub(super) fn nothing(&mut self, sent: &Sent) {
+        self.outcome(sent, Outcome::Nothing);
+    }
+
+    /// The server has answered a token request, whether or not anybody will hear of it.
+    pub(super) fn served(&mut self, request: &Request<Vec<u8>>, status: u16, answer: &Value) {
+        let old = form(request, "refresh_token");
+        let family = old.as_ref().and_then(|old| self.tokens.get(old)).map(|token| token.family);
+        if status != 200 {
+            if let Some(token) = old.and_then(|old| self.tokens.get_mut(&old))
+                && answer["error"] == "invalid_grant"
+            {
+                token.refused = true;
+                // A strict server ends the whole of it (RFC 9700 section 4.14).
+                let family =
+                    self.families.get_mut(token.family).filter(|_| !token.replaced_by.is_empty());
+                family.into_iter().for_each(|family| family.revoked = true);
+            }
+            return;
+        }
+        let (Some(access), Some(refresh)) =
+            (answer["access_token"].as_str(), answer["refresh_token"].as_str())
+        else {
+            return;
+        };
+        let family = family.unwrap_or_else(|| {
+            self.families.push(Family::default());
+            self.families.len() - 1
+        });
+        if let Some(old) = old.and_then(|old| self.tokens.get_mut(&old)) {
+            old.replaced_by.push(refresh.to_owned());
+        }
+        if let Some(family) = self.families.get_mut(family) {
+            refresh.clone_into(&mut family.newest);
+        }
+        self.access.insert(access.to_owned(), refresh.to_owned());
+        self.tokens.insert(
+            refresh.to_owned(),
+            Token {
+                family,
+                sendings: Vec::new(),
+                replaced_by: Vec::new(),
+                refused: false,
+                receivers: Vec::new(),
+                durable: false,
+            },
+        );
+    }
+
+    /// A process hears an answer to its token request.
+    pub(super) fn heard(&mut self, by: Life, sent: Option<&Sent>, status: u16, answer: &Value) {
+        if let Some(sent) = sent {
+            let outcome = if status >= 500 { Outcome::Nothing } else { Outcome::Known };
+            self.outcome(sent, outcome);
+        }
+        let refresh = answer["refresh_token"].as_str();
+        if let Some(token) = refresh.and_then(|refresh| self.tokens.get_mut(refresh)) {
+            token.receivers.push(by);
+        }
+    }
+
+    /// What the store has under all keys of grants.
+    pub(super) fn stored(&mut self, grants: &[Value]) {
+        self.kept.clear();
+        for grant in grants {
+            let token = grant["refresh_token"].as_str().map(str::to_owned);
+            if let Some(token) = token.as_ref().and_then(|token| self.tokens.get_mut(token)) {
+                token.durable = true;
+            }
+            self.kept.push(Kept { token, rejected: grant["rejected"] == true });
+        }
+    }
+
+    pub(super) fn revoke_all(&mut self) {
+        self.families.iter_mut().for_each(|family| family.revoked = true);
+    }
+
+    /// The server was asked to revoke a token.
+    pub(super) fn revoke(&mut self, name: &str) {
+        let token = self.tokens.get(name).or_else(|| self.tokens.get(self.access.get(name)?));
+        let family = token.and_then(|token| self.families.get_mut(token.family));
+        family.into_iter().for_each(|family| family.revoked = true);
+    }
+
+    /// Somebody logs out. Gives back the logins that this process may never hand out again: those
+    /// it has, or could have read.
+    pub(super) fn log_out(&mut self, by: Life) -> BTreeSet<usize> {
+        self.families.iter_mut().for_each(|family| family.logged_out = true);
+        let reached = |token: &&Token| token.durable || token.receivers.contains(&by);
+        self.tokens.values().filter(reached).map(|token| token.family).collect()
+    }
+
+    /// The login behind an access token.
+    pub(super) fn family(&self, access: &str) -> Option<usize> {
+        Some(self.tokens.get(self.access.get(access)?)?.family)
+    }
+
+    /// Whether the refresh token that came with this access token has been in the store.
+    pub(super) fn durable(&self, access: &str) -> bool {
+        let token = self.access.get(access).and_then(|refresh| self.tokens.get(refresh));
+        token.is_some_and(|token| token.durable)
+    }
+
+    /// A refresh token in the store that nobody has any reason not to use, by its name.
+    pub(super) fn usable(&self) -> Option<String> {
+        let usable = |kept: &&Kept| {
+            let Some(token) = kept.token.as_ref().and_then(|name| self.tokens.get(name)) else {
+                return false;
+            };
+            let family = self.families.get(token.family);
+            !kept.rejected
+                && token.replaced_by.is_empty()
+                && !token.refused
+                && token.sendings.iter().all(|sending| sending.outcome == Outcome::Nothing)
+                && family.is_some_and(|family| !family.revoked && !family.logged_out)
+        };
+        let kept = self.kept.iter().find(usable)?;
+        Some(self.name(kept.token.as_deref()?))
+    }
+
+    /// At the end: if there are logins whose newest token a living process has received, the store
+    /// has a token of one of them that the server still takes. Of two logins at once the last one
+    /// written stays; of two answers within the server's grace, either.
+    pub(super) fn nothing_lost(&self) -> Check<()> {
+        let lives = |token: &Token| token.receivers.iter().any(|life| self.alive.contains(life));
+        let held = |family: &Family| {
+            let newest = self.tokens.get(&family.newest);
+            !family.revoked
+                && !family.logged_out
+                && newest.is_some_and(|token| !token.refused && lives(token))
+        };
+        let Some(last) = self.families.iter().rfind(|family| held(family)) else { return Ok(()) };
+        let kept = self.kept.iter().filter_map(|kept| self.tokens.get(kept.token.as_ref()?));
+        let good = |token: &Token| {
+            let family = self.families.get(token.family);
+            token.replaced_by.is_empty() && !token.refused && family.is_some_and(held)
+        };
+        if kept.into_iter().any(good) {
+            return Ok(());
+        }
+        broken(Rule::NothingLost, format!("{} is not in the store", self.name(&last.newest)))
+    }
+
+    /// Refreshes that were sent, and refresh tokens that were sent once more.
+    pub(super) fn refreshes(&self) -> (usize, usize) {
+        let sendings = self.tokens.values().map(|token| token.sendings.len());
+        (sendings.clone().sum(), sendings.filter(|sendings| *sendings > 1).count())
+    }
+
+    /// A name for a refresh token that says which it is, and no more.
+    pub(super) fn name(&self, token: &str) -> String {
+        let Some(known) = self.tokens.get(token) else { return "an unknown token".to_owned() };
+        let head: String = token.chars().take(8).collect();
+        format!("refresh token {head} of login {}", known.family + 1)
+    }
+}
+
+/// A parameter of a request's body.
+pub(super) fn form(request: &Request<Vec<u8>>, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(request.body());
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}

@@ -1,0 +1,186 @@
+//! Random schedules of whole worlds against a small reference model: the proof that nothing is lost.
+//!
+//! A world is 1 to 4 processes with 2 to 16 callers, one credential store, the server model and a
+//! virtual clock. A schedule is a list of actions: callers come, use their tokens, go; work is
+//! answered in any order, late, twice or never; processes are killed, restarted and restored; stores
+//! and servers fail; clocks jump. At the end everything is well again, and everybody must be served.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `action` | what may happen, and schedules of it |
+//! | `ledger` | the reference model: every code and token, who sent it, what came of it |
+//! | `process`, `world` | what there is |
+//! | `hearing` | what a session tells, held against the model |
+//! | `outside` | the server and the store, well or broken on purpose |
+//! | `deeds`, `lives`, `end` | how an action is carried out; how everything comes to rest |
+//! | `report` | the shortest script that breaks a rule |
+//!
+//! The same bytes are the same schedule in the test suite, in the fuzz target and in a report.
+
+mod action;
+mod deeds;
+mod end;
+mod hearing;
+mod ledger;
+mod lives;
+mod outside;
+mod process;
+mod report;
+mod world;
+
+use core::fmt;
+use std::panic::catch_unwind;
+
+pub use action::{Action, Fate, Outage, Person, Scene, Schedule};
+pub use report::{hex, prove, script, shrink, unhex};
+
+use world::World;
+
+/// What must hold, whatever happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// Each waiter is settled exactly once, a cancelled one at most once.
+    SettledOnce,
+    /// One refresh of a login is out at most, over all processes.
+    OneRefresh,
+    /// No code, verifier or refresh token is sent twice, but for one attempt more after an unknown
+    /// outcome of a refresh.
+    SpentOnce,
+    /// The newest token that a living process has received is in the store in the end.
+    NothingLost,
+    /// What is handed out was stored before, or is said to be unsaved.
+    SavedFirst,
+    /// A refused token never returns under a new epoch.
+    RefusedStaysOut,
+    /// Published epochs only grow.
+    EpochsGrow,
+    /// A session with callers has a deadline.
+    NoStall,
+    /// Requests, work and waiting have an end.
+    Bounded,
+    /// Once everything is well, who may ask gets a grant that works, and who may not gets one or
+    /// `reauthorization_required`.
+    ServedInTheEnd,
+    /// Nobody is asked to log in while a refresh token could do.
+    LoginOnlyIfNeeded,
+    /// No token from before a log-out is handed out after it.
+    LogOutIsFinal,
+    /// No input is misused, no bug reported, no snapshot refused.
+    NoFault,
+}
+
+/// A rule that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub rule: Rule,
+    /// How.
+    pub text: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.rule, self.text)
+    }
+}
+
+type Check<T> = Result<T, Violation>;
+
+fn broken<T>(rule: Rule, text: String) -> Check<T> {
+    Err(Violation { rule, text })
+}
+
+/// Worlds in which something is deliberately wrong, each of which breaks a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// Every lease is granted, every intent is new.
+    EverybodyLeased,
+    /// The store says that it has kept a record, and has not.
+    SwapForgotten,
+    /// The store replaces whatever is there.
+    SwapBlind,
+    /// Intents end with their makers.
+    IntentsDie,
+    /// Leases outlive their holders.
+    LeasesStay,
+    /// Work is never answered.
+    Unanswered,
+    /// Nobody is woken.
+    NeverWoken,
+    /// Every refresh is answered as the first one was, and refusals do not name their token.
+    AnswerRepeated,
+    /// Every refresh is sent twice.
+    RefreshRepeated,
+    /// Random bytes come again.
+    RandomnessRepeats,
+    /// Some settlements do not reach their callers.
+    SettlementLost,
+    /// Each settlement is delivered twice.
+    SettledTwice,
+    /// Nobody is told that a grant is unsaved.
+    UnsavedHidden,
+    /// A log-out is not passed on.
+    LogOutIgnored,
+    /// The store finds nothing, whatever it has.
+    NothingFound,
+    /// The store goes back to what it held first, as a backup does that is played in.
+    StoreRolledBack,
+    /// A session goes back to an older snapshot while its callers live on.
+    SessionRolledBack,
+}
+
+/// What a schedule has led to: a measure of how much it tries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Pages that were shown.
+    pub pages: usize,
+    /// Refreshes that were sent.
+    pub refreshes: usize,
+    /// Refresh tokens that were sent once more.
+    pub recoveries: usize,
+    /// Callers that were settled with a grant that is not saved.
+    pub unsaved: usize,
+    /// Processes that were killed while something was being spent or saved.
+    pub killed_amid: usize,
+    /// Sessions that were restored.
+    pub restored: usize,
+}
+
+/// Runs a schedule as far as it goes, and measures it.
+#[must_use]
+pub fn reached(schedule: &Schedule) -> Reached {
+    let mut world = World::new(schedule.scene(), None, false);
+    // Whatever breaks, others say so.
+    let _ = play(&mut world, schedule);
+    let (refreshes, recoveries) = world.ledger.refreshes();
+    Reached { refreshes, recoveries, ..world.reached }
+}
+
+/// Runs a schedule to its end.
+///
+/// # Errors
+/// The first rule that did not hold.
+pub fn run(schedule: &Schedule, broken: Option<Broken>) -> Result<(), Violation> {
+    let played = catch_unwind(|| play(&mut World::new(schedule.scene(), broken, false), schedule));
+    played.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        self::broken(Rule::NoFault, format!("a panic: {}", text.unwrap_or_default()))
+    })
+}
+
+fn play(world: &mut World, schedule: &Schedule) -> Check<()> {
+    let told = world.told.take();
+    if schedule.scene().logged_in {
+        world.log_in()?;
+    }
+    world.told = told;
+    for (number, action) in schedule.actions().enumerate() {
+        world.tell(|| format!("{:>3}. {action}", number + 1));
+        world.act(action)?;
+    }
+    world.tell(|| "     everything is well again".to_owned());
+    world.heal()?;
+    world.tell(|| "     everybody is served".to_owned());
+    world.serve_everybody()
+}
