@@ -10,6 +10,7 @@ use http::{HeaderValue, Uri};
 
 use crate::effect::LoopbackHost;
 use crate::failure::{Failure, Kind};
+use crate::granted::Area;
 use crate::granted::same_origin;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -130,7 +131,9 @@ pub struct Config {
     pub(crate) unlocked_refresh: bool,
     pub(crate) protocol_version: HeaderValue,
     pub(crate) times: Times,
-    pub(crate) prefixes: Vec<Arc<str>>,
+    /// The token areas of a server that has shown metadata, and of one that is its own
+    /// authorization server.
+    areas: [Arc<Area>; 2],
 }
 
 /// Shows what it is for and how strict; a URL's query, a client's secret and a token stay out.
@@ -182,6 +185,12 @@ impl Config {
     #[must_use]
     pub const fn persistent(&self) -> bool {
         self.persistent
+    }
+
+    /// The token area (USE-07, D4); `own` for a server that is its own authorization server.
+    pub(crate) const fn area(&self, own: bool) -> &Arc<Area> {
+        let [resource, legacy] = &self.areas;
+        if own { legacy } else { resource }
     }
 
     pub(crate) fn strict(&self) -> bool {
@@ -503,6 +512,13 @@ impl Builder {
         if self.prefixes.iter().any(|prefix| !prefix.starts_with('/')) {
             return Err(invalid("token_prefix", "USE-07"));
         }
+        let area = |first: &str| {
+            let prefixes = self.prefixes.iter().map(|prefix| Arc::from(prefix.as_str()));
+            Arc::new(Area {
+                origin: mcp.origin().into(),
+                prefixes: core::iter::once(first.into()).chain(prefixes).collect(),
+            })
+        };
         let reach =
             Reach::new(&mcp, self.plain_http, self.private_hosts, strict).with_policy(self.policy);
         Ok(Arc::new(Config {
@@ -530,7 +546,7 @@ impl Builder {
                 request: self.times.request.min(Duration::from_secs(300)),
                 callback: self.times.callback.min(Duration::from_secs(24 * 3600)),
             },
-            prefixes: self.prefixes.into_iter().map(Into::into).collect(),
+            areas: [area(mcp.path()), area(if strict { mcp.path() } else { "/" })],
             mcp,
         }))
     }

@@ -23,7 +23,9 @@ pub struct Granted {
     pub(crate) resource: Option<Arc<str>>,
     pub(crate) scopes: Option<ScopeSet>,
     pub(crate) life: Life,
-    pub(crate) area: Area,
+    /// What [`Life::fresh`] says, worked out once.
+    pub(crate) fresh: Fresh,
+    pub(crate) area: Arc<Area>,
     /// Fresh, and refused all the same: not to be handed out without asking the session.
     pub(crate) retired: bool,
 }
@@ -178,6 +180,13 @@ impl Granted {
         !self.retired && (scopes.is_empty() || covers())
     }
 
+    /// Up to when it is certainly neither over nor ageing.
+    #[must_use]
+    #[inline]
+    pub const fn fresh(&self) -> Fresh {
+        self.fresh
+    }
+
     /// How long the token is believed.
     #[must_use]
     pub const fn life(&self) -> Life {
@@ -186,7 +195,7 @@ impl Granted {
 
     /// Where the token may be sent.
     #[must_use]
-    pub const fn area(&self) -> &Area {
+    pub fn area(&self) -> &Area {
         &self.area
     }
 }

@@ -24,7 +24,7 @@ pub type AuthSession = on_demand::AuthSession<HyperHttp, Loopback, AsyncStd>;
 /// What all sessions of a program share: TLS sessions, the store, who is told what happens.
 #[derive(Clone, Debug)]
 pub struct Client {
-    ports: Ports<HyperHttp, Loopback, AsyncStd>,
+    ports: Arc<Ports<HyperHttp, Loopback, AsyncStd>>,
 }
 
 impl Client {
@@ -37,7 +37,7 @@ impl Client {
     /// A session for one MCP URL and account. Nothing is read or sent yet.
     #[must_use]
     pub fn session(&self, config: Arc<Config>) -> AuthSession {
-        AuthSession::new(config, self.ports.clone())
+        AuthSession::new(config, Arc::clone(&self.ports))
     }
 
     /// Goes on with a session where a snapshot was taken.
@@ -45,12 +45,12 @@ impl Client {
     /// # Errors
     /// As [`on_demand::AuthSession::resume`].
     pub fn resume(&self, config: Arc<Config>, from: Snapshot) -> Result<AuthSession, ResumeError> {
-        AuthSession::resume(config, from, self.ports.clone())
+        AuthSession::resume(config, from, Arc::clone(&self.ports))
     }
 
     /// The HTTP port alone, for a driver of one's own.
     #[must_use]
-    pub const fn http(&self) -> &HyperHttp {
+    pub fn http(&self) -> &HyperHttp {
         &self.ports.http
     }
 }
@@ -133,7 +133,7 @@ impl Builder {
         let tls = Arc::new(tls::client_config(&self.roots)?);
         let http = HyperHttp::new(Dialler { lookup: self.lookup, tls }, self.user_agent);
         let (listener, runtime, common) = (Loopback, AsyncStd, self.common);
-        Ok(Client { ports: Ports { http, listener, runtime, common } })
+        Ok(Client { ports: Arc::new(Ports { http, listener, runtime, common }) })
     }
 }
 

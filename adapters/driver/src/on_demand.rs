@@ -73,8 +73,9 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> fmt::Debug for AuthSession<H, L
 
 impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
     /// A session that holds nothing yet. Nothing is read or sent before it is asked for something.
-    pub fn new(config: Arc<Config>, ports: Ports<H, L, R>) -> Self {
-        let shared = Shared::new(Session::new(config), ports);
+    /// Sessions may share their ports.
+    pub fn new(config: Arc<Config>, ports: impl Into<Arc<Ports<H, L, R>>>) -> Self {
+        let shared = Shared::new(Session::new(config), ports.into());
         Self { last: Arc::new(Last(Arc::new(shared))) }
     }
 
@@ -86,8 +87,9 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
     pub fn resume(
         config: Arc<Config>,
         from: Snapshot,
-        ports: Ports<H, L, R>,
+        ports: impl Into<Arc<Ports<H, L, R>>>,
     ) -> Result<Self, ResumeError> {
+        let ports = ports.into();
         let env = ports.common.env().map_err(ResumeError::Drive)?;
         let (session, effects) =
             Session::restore(config, from, env).map_err(ResumeError::Restore)?;

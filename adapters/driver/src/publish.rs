@@ -50,7 +50,7 @@ impl Published {
     #[inline]
     pub fn live(&self, scopes: &ScopeSet, clock: &dyn Clock) -> Option<(Arc<Granted>, bool)> {
         let granted = self.granted.load()?;
-        if granted.serves(scopes) && clock.before(granted.life().fresh()) {
+        if granted.serves(scopes) && clock.before(granted.fresh()) {
             return Some((granted, false));
         }
         self.judge(granted, scopes, clock)

@@ -24,7 +24,7 @@ pub type AuthSession = on_demand::AuthSession<ReqwestHttp, Loopback, Tokio>;
 /// What all sessions of a program share: connections, the store, who is told what happens.
 #[derive(Clone, Debug)]
 pub struct Client {
-    ports: Ports<ReqwestHttp, Loopback, Tokio>,
+    ports: Arc<Ports<ReqwestHttp, Loopback, Tokio>>,
 }
 
 impl Client {
@@ -38,7 +38,7 @@ impl Client {
     /// A session for one MCP URL and account. Nothing is read or sent yet.
     #[must_use]
     pub fn session(&self, config: Arc<Config>) -> AuthSession {
-        AuthSession::new(config, self.ports.clone())
+        AuthSession::new(config, Arc::clone(&self.ports))
     }
 
     /// Goes on with a session where a snapshot was taken.
@@ -46,12 +46,12 @@ impl Client {
     /// # Errors
     /// As [`on_demand::AuthSession::resume`].
     pub fn resume(&self, config: Arc<Config>, from: Snapshot) -> Result<AuthSession, ResumeError> {
-        AuthSession::resume(config, from, self.ports.clone())
+        AuthSession::resume(config, from, Arc::clone(&self.ports))
     }
 
     /// The HTTP port alone, for a driver of one's own.
     #[must_use]
-    pub const fn http(&self) -> &ReqwestHttp {
+    pub fn http(&self) -> &ReqwestHttp {
         &self.ports.http
     }
 }
@@ -171,7 +171,7 @@ impl Builder {
         let http = ReqwestHttp::new(Settings { lookup, tls, configure, proxy, ready_made });
         http.check().map_err(BuildError::Reqwest)?;
         let listener = Loopback::new(runtime.clone());
-        Ok(Client { ports: Ports { http, listener, runtime, common: self.common } })
+        Ok(Client { ports: Arc::new(Ports { http, listener, runtime, common: self.common }) })
     }
 }
 

@@ -89,11 +89,11 @@ impl Session {
         flow.ground.looked = true;
         match flow.goal {
             Goal::Recall => {
-                self.body.memory.recall(found);
+                self.body.memory.recall(found, &self.config);
                 self.forget_what_was_found(now);
             }
             Goal::Forget => {
-                self.body.memory.recall(found);
+                self.body.memory.recall(found, &self.config);
                 self.forget_what_was_found(now);
                 // What is to be given back goes first.
                 if self.body.log_out.to_revoke.is_empty() {

@@ -16,7 +16,7 @@ impl Session {
     pub(super) fn end(
         &mut self,
         lane: Lane,
-        mut flow: Flow,
+        mut flow: Box<Flow>,
         result: Result<(), Failure>,
         now: &mut Now,
     ) {

@@ -24,7 +24,7 @@ impl Session {
         self.launch(lane, Flow::new(goal), now)
     }
 
-    pub(super) fn launch(&mut self, lane: Lane, mut flow: Flow, now: &mut Now) -> bool {
+    pub(super) fn launch(&mut self, lane: Lane, mut flow: Box<Flow>, now: &mut Now) -> bool {
         flow.ground.logins = self.body.memory.logins;
         flow.ground.epoch = self.body.memory.epoch;
         self.resume(lane, flow, now);
@@ -32,7 +32,7 @@ impl Session {
     }
 
     /// Starts the next stage of a flow that waits for nothing.
-    pub(super) fn resume(&mut self, lane: Lane, mut flow: Flow, now: &mut Now) {
+    pub(super) fn resume(&mut self, lane: Lane, mut flow: Box<Flow>, now: &mut Now) {
         match self.prepare(&mut flow, now) {
             Ok(Some(stage)) => {
                 flow.stage = Some(stage);
@@ -44,7 +44,7 @@ impl Session {
     }
 
     /// Gives a flow's stage a signal, and goes on from stage to stage until one waits.
-    pub(super) fn run(&mut self, lane: Lane, mut flow: Flow, signal: Signal, now: &mut Now) {
+    pub(super) fn run(&mut self, lane: Lane, mut flow: Box<Flow>, signal: Signal, now: &mut Now) {
         let mut signal = signal;
         loop {
             let Some(stage) = flow.stage.take() else {

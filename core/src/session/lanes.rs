@@ -54,8 +54,9 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    pub(crate) fn new(goal: Goal) -> Self {
-        Self {
+    /// Boxed, since most sessions rest most of the time and have none.
+    pub(crate) fn new(goal: Goal) -> Box<Self> {
+        Box::new(Self {
             goal,
             ground: Ground::default(),
             stage: None,
@@ -65,7 +66,7 @@ impl Flow {
             evidence: Vec::new(),
             arrivals: Vec::new(),
             listener: None,
-        }
+        })
     }
 
     /// Moves every deadline by what `shift` does to it.

@@ -62,7 +62,7 @@ impl Session {
         }
         // The refresh it belongs to is still being tried: it ends with this answer, if the answer
         // brought something. An error may be about a token that the attempt after it replaces.
-        let tried = |flow: &mut Flow| {
+        let tried = |flow: &mut Box<Flow>| {
             late.purpose == Purpose::Refresh && matches!(flow.stage, Some(Stage::Token(_)))
         };
         if !self.passed(&late)

@@ -68,7 +68,7 @@ impl Session {
         let mut lost = Vec::new();
         for lane in [Lane::Person, Lane::Machine] {
             // A log-out that is under way goes on, and so does what gives a lease back.
-            let other = |flow: &mut Flow| {
+            let other = |flow: &mut Box<Flow>| {
                 !matches!(flow.goal, Goal::Forget | Goal::Release(_) | Goal::Revoke(_))
             };
             if let Some(flow) = self.lane(lane).take_if(other) {
@@ -78,7 +78,7 @@ impl Session {
                 self.end(lane, flow, Err(failure), now);
             }
         }
-        let forgets = |flow: &Flow| matches!(flow.goal, Goal::Forget);
+        let forgets = |flow: &Box<Flow>| matches!(flow.goal, Goal::Forget);
         let under_way = self.body.machine.as_ref().is_some_and(forgets);
         let memory = &mut self.body.memory;
         let had = memory.published.take().is_some();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::failure::Kind;
-use crate::granted::{Area, Granted, Life};
+use crate::granted::{Granted, Life};
 use crate::input::Epoch;
 use crate::record::{Binding, Class, Client, Document, Grant, Held, Way};
 use crate::scope::ScopeSet;
@@ -80,7 +80,7 @@ pub(crate) struct Memory {
     pub(crate) unforgotten: Option<Kind>,
     /// The emptied record, from whose generation the next login goes on.
     #[serde(default)]
-    pub(crate) emptied: Option<Held<Grant>>,
+    pub(crate) emptied: Option<Box<Held<Grant>>>,
     /// The resource no longer names the issuer of the grant: nothing of it is sent (BIND-03).
     pub(crate) moved: Option<Monotonic>,
     /// A registration that led to no answer of the person: the next login makes a new one.
@@ -194,7 +194,7 @@ impl Memory {
         if let Some(at) = self.to_forget.iter().position(|other| other.value.key() == key) {
             self.to_forget.remove(at);
         }
-        self.emptied = Some(held);
+        self.emptied = Some(Box::new(held));
         self.forget_after = None;
     }
 
@@ -205,7 +205,7 @@ impl Memory {
     /// The generation of the record that a grant replaces.
     pub(crate) fn generation_for(&self, grant: &Grant) -> Option<u64> {
         let key = grant.key();
-        let known = [&self.grant, &self.emptied].into_iter().flatten();
+        let known = [self.grant.as_ref(), self.emptied.as_deref()].into_iter().flatten();
         known.filter(|held| held.value.key() == key).filter_map(|held| held.generation).max()
     }
 
@@ -300,12 +300,39 @@ impl Memory {
     }
 
     /// Takes over what the store knew.
-    pub(crate) fn recall(&mut self, found: Recalled) {
+    pub(crate) fn recall(&mut self, found: Recalled, config: &Config) {
         self.recalled = true;
         let Recalled { binding, client, grant } = found;
         self.binding = binding;
-        self.clients.extend(client);
+        if let Some(client) = client {
+            self.remember_client(client);
+        }
         self.grant = grant;
+        self.share_texts(config);
+    }
+
+    /// One copy of each text: what was read back names the same issuer and client in every record.
+    pub(crate) fn share_texts(&mut self, config: &Config) {
+        let mut known = vec![Arc::clone(&config.name), Arc::clone(&config.account)];
+        let mut share = |text: &mut Arc<str>| match known.iter().find(|other| *other == text) {
+            Some(other) => *text = Arc::clone(other),
+            None => known.push(Arc::clone(text)),
+        };
+        if let Some(Held { value, .. }) = &mut self.binding {
+            let Binding { mcp_url, account, listed, issuer, resource, client_id, .. } = value;
+            let texts = [mcp_url, account, issuer, listed, resource, client_id];
+            texts.into_iter().chain([&mut value.redirect_set]).for_each(&mut share);
+        }
+        for Held { value, .. } in &mut self.clients {
+            let Client { issuer, redirect_set, credentials, .. } = value;
+            [issuer, redirect_set, &mut credentials.client_id].into_iter().for_each(&mut share);
+        }
+        if let Some(Held { value, .. }) = &mut self.grant {
+            let Grant { issuer, resource, client_id, account, resource_parameter, .. } = value;
+            let texts = [issuer, resource, client_id, account];
+            texts.into_iter().chain(resource_parameter).for_each(&mut share);
+        }
+        self.clients.shrink_to_fit();
     }
 
     /// Puts a registration in the place of an older one for the same issuer and redirect set.
@@ -316,7 +343,10 @@ impl Memory {
         };
         match self.clients.iter_mut().find(|held| same(held)) {
             Some(held) => *held = client,
-            None => self.clients.push(client),
+            None => {
+                self.clients.reserve_exact(1);
+                self.clients.push(client);
+            }
         }
     }
 
@@ -382,7 +412,8 @@ impl Memory {
             resource: grant.resource_parameter.clone(),
             scopes: grant.granted.clone(),
             life,
-            area: area(config, class),
+            fresh: life.fresh(),
+            area: Arc::clone(config.area(class == Class::Legacy)),
             retired: self.useless == Some(Epoch(self.epoch)),
         })
     }
@@ -404,15 +435,6 @@ fn end(grant: &Grant, wall: Timestamp, mono: Monotonic) -> Option<Monotonic> {
         _ => lifetime,
     };
     Some(mono.after(left))
-}
-
-/// The token area (USE-07, D4).
-fn area(config: &Config, class: Class) -> Area {
-    let whole = class == Class::Legacy && !config.strict();
-    let mut prefixes = Vec::with_capacity(config.prefixes.len().saturating_add(1));
-    prefixes.push(if whole { "/".into() } else { config.mcp.path().into() });
-    prefixes.extend(config.prefixes.iter().cloned());
-    Area { origin: config.mcp.origin().into(), prefixes }
 }
 
 /// Fills a grant with the tokens that came for it (TOK-08, SCOPE-12, REF-03, REF-14).

@@ -273,7 +273,7 @@ impl Session {
             flow.arrivals.push(arrival);
             self.run(Lane::Person, flow, Signal::Callback(params), now);
         }
-        let waits = |flow: &Flow| matches!(flow.stage, Some(Stage::Authorization(_)));
+        let waits = |flow: &Box<Flow>| matches!(flow.stage, Some(Stage::Authorization(_)));
         if !self.body.person.as_ref().is_some_and(waits) {
             self.body.spend(state);
         }
@@ -325,7 +325,7 @@ impl Session {
     /// Gives every flow whose deadline has come its signal.
     fn expire(&mut self, now: &mut Now) {
         for lane in [Lane::Machine, Lane::Person] {
-            let due = |flow: &mut Flow| {
+            let due = |flow: &mut Box<Flow>| {
                 flow.parking.as_ref().is_some_and(|parking| parking.until <= now.mono)
             };
             if let Some(flow) = self.lane(lane).take_if(due) {
@@ -335,7 +335,7 @@ impl Session {
         }
     }
 
-    fn lane(&mut self, lane: Lane) -> &mut Option<Flow> {
+    fn lane(&mut self, lane: Lane) -> &mut Option<Box<Flow>> {
         match lane {
             Lane::Machine => &mut self.body.machine,
             Lane::Person => &mut self.body.person,

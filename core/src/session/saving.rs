@@ -132,7 +132,7 @@ impl Session {
         minted.generation = minted.generation.max(known);
         // What was to be emptied is this record now.
         self.body.memory.to_forget.retain(|held| held.value.key() != key);
-        let empties = |flow: &mut Flow| {
+        let empties = |flow: &mut Box<Flow>| {
             let emptied = flow.ground.minted.as_ref();
             matches!(flow.goal, Goal::Forget) && emptied.is_some_and(|held| held.value.key() == key)
         };

@@ -40,8 +40,8 @@ pub(crate) struct Body {
     pub(crate) history: History,
     #[serde(default)]
     pub(crate) log_out: LogOut,
-    pub(crate) machine: Option<Flow>,
-    pub(crate) person: Option<Flow>,
+    pub(crate) machine: Option<Box<Flow>>,
+    pub(crate) person: Option<Box<Flow>>,
     #[serde(with = "spent_states")]
     pub(crate) spent: Vec<Secret>,
 }
@@ -183,6 +183,7 @@ impl Session {
         let memory = &mut session.body.memory;
         let reach = &session.config.reach;
         memory.grant.take_if(|held| !held.value.sound(reach));
+        memory.share_texts(&session.config);
         if memory.epoch > 0 {
             memory.republish(&session.config);
         }

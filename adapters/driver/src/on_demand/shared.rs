@@ -26,7 +26,7 @@ pub(super) type Settle = oneshot::Sender<Result<Settlement, DriveError>>;
 pub(super) struct Shared<H: AsyncHttp, L: AsyncListener, R: Runtime> {
     pub(super) published: Published,
     pub(super) config: Arc<Config>,
-    pub(super) ports: Ports<H, L, R>,
+    pub(super) ports: Arc<Ports<H, L, R>>,
     state: Mutex<State>,
     waiters: AtomicU64,
 }
@@ -68,7 +68,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Drop for Shared<H, L, R> {
 }
 
 impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
-    pub(super) fn new(session: Session, ports: Ports<H, L, R>) -> Self {
+    pub(super) fn new(session: Session, ports: Arc<Ports<H, L, R>>) -> Self {
         let config = Arc::clone(session.config());
         let state = State {
             session,
@@ -95,7 +95,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
         &*self.ports.common.clock
     }
 
-    pub(super) const fn http(&self) -> &H {
+    pub(super) fn http(&self) -> &H {
         &self.ports.http
     }
 
