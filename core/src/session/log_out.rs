@@ -64,6 +64,10 @@ impl Session {
     pub(super) fn forget(&mut self, now: &mut Now) {
         self.body.log_out.asked = true;
         self.part_with_the_held(now);
+        // Nobody who waited for a flow is settled with what was held, live though it may be.
+        if self.body.memory.published.take().is_some() {
+            now.out.told.push(Told::Publish(None));
+        }
         // Whatever may be in the store by now, or get there yet.
         let mut lost = Vec::new();
         for lane in [Lane::Person, Lane::Machine] {
@@ -81,12 +85,8 @@ impl Session {
         let forgets = |flow: &Box<Flow>| matches!(flow.goal, Goal::Forget);
         let under_way = self.body.machine.as_ref().is_some_and(forgets);
         let memory = &mut self.body.memory;
-        let had = memory.published.take().is_some();
         lost.extend(memory.grant.take());
         memory.unsaved = false;
-        if had {
-            now.out.told.push(Told::Publish(None));
-        }
         // What the store has is dropped too, even if nobody has read it yet.
         if self.config.persistent {
             for held in lost {
