@@ -121,6 +121,9 @@ pub(crate) struct Grant {
     pub(crate) expires: Option<Timestamp>,
     /// How long it was to live from receipt, in seconds.
     pub(crate) lifetime: Option<u64>,
+    /// Random; tells what has been renewed since a login from what came by another one.
+    #[serde(default)]
+    pub(crate) login: Option<Arc<str>>,
     /// Everything ever asked for in this grant.
     pub(crate) requested: ScopeSet,
     /// What the server said it granted.

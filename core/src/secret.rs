@@ -102,6 +102,21 @@ pub(crate) mod written_option {
     }
 }
 
+/// `written` for a list.
+pub(crate) mod written_list {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Secret;
+
+    pub(crate) fn serialize<S: Serializer>(secrets: &[Secret], to: S) -> Result<S::Ok, S::Error> {
+        secrets.iter().map(Secret::expose).collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Secret>, D::Error> {
+        Ok(Vec::<Box<str>>::deserialize(from)?.into_iter().map(Secret::new).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

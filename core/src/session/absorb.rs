@@ -50,15 +50,23 @@ impl Session {
                 self.looked(flow, grant, now);
             }
             Brought::Intended(intended) => return self.intended(flow, intended, now),
-            Brought::Released(Released) => flow.ground.kept = true,
+            Brought::Released(Released(given)) => {
+                flow.ground.kept = true;
+                if let (false, Goal::Release(lease)) = (given, &flow.goal) {
+                    self.owe(lease.clone(), Some(now.mono));
+                }
+            }
             Brought::Given(Given(result)) => {
                 flow.ground.kept = true;
                 self.given_back(flow, result);
             }
-            Brought::Approved(approved) => flow.ground.approved = Some(approved),
+            Brought::Approved(approved) => {
+                flow.ground.login = self.config.persistent.then(|| approved.login());
+                flow.ground.approved = Some(approved);
+            }
             Brought::Minted(Minted::Tokens(tokens)) => return self.minted(flow, &tokens, now),
             Brought::Minted(Minted::Refused(refusal)) => return self.refused(flow, *refusal, now),
-            Brought::Saved(saved) => self.saved(flow, saved),
+            Brought::Saved(saved) => self.saved(flow, saved, now),
         }
         Ok(())
     }
@@ -96,8 +104,10 @@ impl Session {
                 self.body.memory.recall(found, &self.config);
                 self.forget_what_was_found(now);
                 // What is to be given back goes first.
-                if self.body.log_out.to_revoke.is_empty() {
-                    flow.ground.minted = self.body.memory.to_forget.first().cloned();
+                if self.body.log_out.to_revoke.is_empty()
+                    && let Some(held) = self.body.memory.to_forget.first().cloned()
+                {
+                    flow.ground.forgets(held);
                 }
             }
             _ => self.looked(flow, found.grant, now),
@@ -109,6 +119,7 @@ impl Session {
     /// whatever its number.
     pub(super) fn looked(&mut self, flow: &mut Flow, found: Option<Held<Grant>>, now: &mut Now) {
         let memory = &mut self.body.memory;
+        let found = found.filter(|theirs| memory.welcome(&theirs.value));
         let Some(ours) = &mut memory.grant else { return };
         let unwritten = memory.unsaved || ours.generation.is_none();
         let newer = found.filter(|theirs| {
@@ -154,12 +165,16 @@ impl Session {
         match intended {
             Intended::Recorded(spend) => flow.ground.intent = Some(spend),
             // A copy of this login, taken up by another process, was faster (HOST-184).
-            Intended::Elsewhere if login => return Err(Failure::new(Kind::CallbackUsed, "TOK-04")),
+            Intended::Elsewhere(_) if login => {
+                return Err(Failure::new(Kind::CallbackUsed, "TOK-04"));
+            }
             Intended::Exhausted if login => {
                 return Err(Failure::new(Kind::OutcomeUnknown, "TOK-04"));
             }
             Intended::Unclaimed => flow.ground.unclaim(),
-            Intended::Elsewhere => {
+            // Of this session, which had given up waiting for the store's word.
+            Intended::Elsewhere(spend) if self.owes(&spend) => flow.ground.intent = Some(spend),
+            Intended::Elsewhere(_) => {
                 flow.ground.looked = false;
                 flow.ground.elsewhere = true;
             }
@@ -306,6 +321,7 @@ impl Session {
             refresh_token: None,
             expires: None,
             lifetime: None,
+            login: ground.login.clone(),
             requested: ground.scopes.clone(),
             granted: None,
             resource_parameter: self.resource_parameter(found),

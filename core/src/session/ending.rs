@@ -52,7 +52,17 @@ impl Session {
                 waiting.want.logins = waiting.want.logins.saturating_add(1);
             }
         }
-        if let Err(failure) = result {
+        let again = matches!(flow.goal, Goal::Recall) && self.body.memory.reads > 0;
+        if matches!(flow.goal, Goal::Recall) {
+            self.body.memory.reads = self.body.memory.reads.saturating_add(1);
+        }
+        if let Err(failure) = &result
+            && again
+            && failure.kind() != Kind::StoreVersion
+        {
+            // It was read once, and a store that is down now stops no login.
+            now.note(Note::Store { kind: failure.kind() });
+        } else if let Err(failure) = result {
             now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
             let failure = failure.with_evidence(core::mem::take(&mut flow.evidence));
             self.fail(lane, &flow, failure, now);
@@ -80,6 +90,7 @@ impl Session {
         if let Some(parking) = flow.parking.take()
             && let Some(ticket) = parking.ticket
         {
+            self.await_late_mark(flow, ticket);
             now.out.told.push(Told::Abandon(ticket));
         }
     }
@@ -94,7 +105,8 @@ impl Session {
                 .grant
                 .as_ref()
                 .is_some_and(|held| held.value.access_token.is_some() && !held.value.rejected);
-            if usable && self.body.memory.credentials(&config, now.wall).is_some() {
+            let news = self.body.memory.unpublished() && !self.body.memory.brought_back();
+            if usable && news && self.body.memory.credentials(&config, now.wall).is_some() {
                 self.publish(now);
                 // What was read did not come for those who waited: if it is over, it is renewed.
                 let current = self.body.memory.current();

@@ -17,6 +17,7 @@ use crate::stage::registration::{self, Registration};
 use crate::stage::revocation::Revocation;
 use crate::stage::token::{self, Token};
 use crate::stage::vault::{Recall, Save, Write};
+use crate::time::Awaited;
 
 impl Session {
     /// Starts a flow in a free lane. Answers whether it has ended already.
@@ -54,8 +55,9 @@ impl Session {
             let brought = match moved {
                 Ok(Moved::Wait(stage, parked)) => {
                     flow.stage = Some(stage);
-                    // A stage that goes on waiting keeps the ticket it had.
-                    let kept = flow.parking.take().and_then(|parking| parking.ticket);
+                    // A stage that goes on waiting keeps the ticket it had, unless nothing is out.
+                    let before = flow.parking.take().and_then(|parking| parking.ticket);
+                    let kept = before.filter(|_| parked.awaited != Awaited::Pause);
                     flow.parking = Some(Parking {
                         awaited: parked.awaited,
                         until: parked.until,
@@ -144,7 +146,7 @@ impl Session {
             }
             Step::Intend => {
                 let (key, spend) = self.spending(flow)?;
-                Stage::Intent(Intent::new(key, spend))
+                Stage::Intent(Intent::new(key, spend, flow.restored))
             }
             Step::Release => {
                 let Goal::Release(lease) = &flow.goal else { return Err(fault(now)) };
@@ -213,9 +215,9 @@ impl Session {
     /// What the flow is about to spend, and whose record it is in or will lead to.
     fn spending(&self, flow: &Flow) -> Result<(Key, Spend), Failure> {
         if let Goal::Login(_) = &flow.goal {
-            let approved = flow.ground.approved.as_ref().ok_or_else(missing)?;
             let template = self.login_template(flow).ok_or_else(missing)?;
-            return Ok((template.key(), Spend::Code { login: approved.login() }));
+            let login = template.login.as_deref().ok_or_else(missing)?.to_owned();
+            return Ok((template.key(), Spend::Code { login }));
         }
         let held = self.body.memory.grant.as_ref().ok_or_else(missing)?;
         let generation = held.generation.unwrap_or(0);

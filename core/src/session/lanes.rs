@@ -41,6 +41,8 @@ pub(crate) struct Flow {
     pub(crate) stage: Option<Stage>,
     pub(crate) parking: Option<Parking>,
     pub(crate) budget: Budget,
+    /// It was taken up from a snapshot, of which there may be copies.
+    pub(crate) restored: bool,
     /// Its last caller has gone; it ends before it would show a page (HOST-195).
     pub(crate) orphaned: bool,
     #[serde(skip)]
@@ -62,6 +64,7 @@ impl Flow {
             stage: None,
             parking: None,
             budget: Budget::new(),
+            restored: false,
             orphaned: false,
             evidence: Vec::new(),
             arrivals: Vec::new(),
@@ -153,7 +156,7 @@ pub(crate) enum Goal {
 }
 
 /// A lease to be given back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lease {
     pub(crate) key: Key,
     /// The intent of a credential whose outcome is known.
@@ -225,6 +228,8 @@ pub(crate) struct Ground {
     /// The redirect URI of this flow, which a second registration keeps.
     pub(crate) redirect: Option<Redirected>,
     pub(crate) approved: Option<Approved>,
+    /// Tells this login from others in the records.
+    pub(crate) login: Option<Arc<str>>,
     /// The grant that came, not yet published.
     pub(crate) minted: Option<Held<Grant>>,
     /// A registration that the server does not know any more, to be marked so in the store.
@@ -238,6 +243,12 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
+    /// This emptied grant is written over what was logged out of.
+    pub(crate) fn forgets(&mut self, emptied: Held<Grant>) {
+        self.over = Over::OfLogin(emptied.value.login.clone());
+        self.minted = Some(emptied);
+    }
+
     /// As if nobody had asked for the lease yet.
     pub(crate) fn unclaim(&mut self) {
         self.claimed = None;

@@ -3,8 +3,8 @@
 use crate::effect::{Purpose, Reply, Stored, TicketId, Told};
 use crate::machine::Signal;
 use crate::note::Note;
-use crate::record::{Document, Grant, Held};
-use crate::session::lanes::{self, Flow, Goal, Lane, Late, Lease, Stage};
+use crate::record::{Grant, Held};
+use crate::session::lanes::{self, Flow, Goal, Lane, Late, Stage};
 use crate::session::memory::fill;
 use crate::session::{Now, Session};
 use crate::stage::vault::Over;
@@ -21,6 +21,7 @@ impl Session {
         };
         now.out.told.push(Told::Abandon(ticket));
         self.await_late(flow, ticket, self.body.memory.epoch);
+        self.await_late_mark(flow, ticket);
     }
 
     /// `epoch` is that of the newest grant that its answer is newer than.
@@ -52,7 +53,7 @@ impl Session {
     pub(super) fn late(&mut self, ticket: TicketId, signal: Signal, now: &mut Now) {
         let at = self.late.iter().position(|late| late.ticket == ticket);
         let Some(late) = at.map(|at| self.late.remove(at)) else {
-            return self.late_word(&signal, now);
+            return self.late_word(ticket, &signal, now);
         };
         if let Some(farewell) = &late.forgotten {
             if let Some(grant) = self.came_late(&late, &signal, now) {
@@ -80,15 +81,11 @@ impl Session {
         now.note(Note::Late { kept });
     }
 
-    /// The answer to work that nobody waits for any more. A lease that came too late is given back.
-    fn late_word(&mut self, signal: &Signal, now: &mut Now) {
-        let key = self.body.memory.grant.as_ref().map(|held| held.value.key());
-        match (signal, key) {
-            (Signal::Stored(Stored::Leased), Some(key)) if self.body.machine.is_none() => {
-                let lease = Lease { key, withdraw: None };
-                self.launch(Lane::Machine, Flow::new(Goal::Release(lease)), now);
-            }
-            (Signal::Stored(Stored::Released), _) => return,
+    /// The answer to work that nobody waits for any more. What it grants is given back.
+    fn late_word(&mut self, ticket: TicketId, signal: &Signal, now: &mut Now) {
+        match signal {
+            Signal::Stored(Stored::Leased | Stored::Intended) => self.granted_late(ticket),
+            Signal::Stored(Stored::Released) => return,
             _ => {}
         }
         now.note(Note::Late { kept: false });

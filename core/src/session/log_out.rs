@@ -82,10 +82,11 @@ impl Session {
                 self.end(lane, flow, Err(failure), now);
             }
         }
-        let forgets = |flow: &Box<Flow>| matches!(flow.goal, Goal::Forget);
-        let under_way = self.body.machine.as_ref().is_some_and(forgets);
+        let forgets = |flow: &Flow| matches!(flow.goal, Goal::Forget);
+        let under_way = self.body.machine.as_ref().is_some_and(|flow| forgets(flow));
         let memory = &mut self.body.memory;
         lost.extend(memory.grant.take());
+        lost.iter().for_each(|held| memory.leave(&held.value));
         memory.unsaved = false;
         // What the store has is dropped too, even if nobody has read it yet.
         if self.config.persistent {
@@ -151,6 +152,7 @@ impl Session {
         if core::mem::take(&mut self.body.memory.forget_found) {
             self.part_with_the_held(now);
             if let Some(held) = self.body.memory.grant.take() {
+                self.body.memory.leave(&held.value);
                 self.body.memory.must_forget(emptied(held), false);
                 self.body.memory.forget_after = None;
             }
@@ -191,8 +193,10 @@ impl Session {
         {
             memory.postpone_forget(now.mono);
             let mut flow = Flow::new(Goal::Forget);
-            flow.ground.minted = memory.to_forget.first().cloned();
-            flow.ground.looked = flow.ground.minted.is_some();
+            if let Some(held) = memory.to_forget.first().cloned() {
+                flow.ground.forgets(held);
+                flow.ground.looked = true;
+            }
             self.launch(Lane::Machine, flow, now);
         }
     }

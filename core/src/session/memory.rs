@@ -27,14 +27,21 @@ const REST: Duration = Duration::from_secs(10);
 const MOVED: Duration = Duration::from_secs(60);
 /// After a refresh ahead of time has failed, the next one waits this long.
 const AHEAD_PAUSE: Duration = Duration::from_secs(30);
+/// Logins that are remembered as logged out of.
+const MOST_LEFT: usize = 8;
+/// Refresh tokens that are remembered as spent while none of what they brought could be saved.
+const MOST_SPENT: usize = 16;
 /// A record that the store refused is offered to it again after this long.
-const SAVE_PAUSE: Duration = Duration::from_secs(30);
+pub(super) const SAVE_PAUSE: Duration = Duration::from_secs(30);
 
 /// What the session holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Memory {
     /// The store has been read.
     pub(crate) recalled: bool,
+    /// How often it was.
+    #[serde(skip)]
+    pub(crate) reads: u64,
     pub(crate) binding: Option<Held<Binding>>,
     /// Dynamic registrations, one for each issuer and redirect set.
     pub(crate) clients: Vec<Held<Client>>,
@@ -75,6 +82,10 @@ pub(crate) struct Memory {
     /// No further attempt at it before this.
     #[serde(default)]
     pub(crate) forget_after: Option<Monotonic>,
+    /// The logins that this session was told to forget: a record of one that the store has kept never
+    /// comes back.
+    #[serde(default)]
+    pub(crate) left: Vec<Arc<str>>,
     /// Why the store would not.
     #[serde(skip)]
     pub(crate) unforgotten: Option<Kind>,
@@ -89,6 +100,10 @@ pub(crate) struct Memory {
     pub(crate) minted: Option<Monotonic>,
     /// Counts logins, so that a refresh that one has overtaken is recognised.
     pub(crate) logins: u64,
+    /// In a snapshot: what is held is not what was published, and gets an epoch of its own when it is
+    /// saved.
+    #[serde(default)]
+    pub(crate) newer_than_published: bool,
     #[serde(skip)]
     pub(crate) published: Option<Arc<Granted>>,
 }
@@ -188,6 +203,22 @@ impl Memory {
         }
     }
 
+    /// Nothing of this login comes back.
+    pub(crate) fn leave(&mut self, grant: &Grant) {
+        if let Some(login) = &grant.login
+            && !self.left.contains(login)
+        {
+            let surplus = self.left.len().saturating_add(1).saturating_sub(MOST_LEFT);
+            self.left.drain(..surplus);
+            self.left.push(Arc::clone(login));
+        }
+    }
+
+    /// Whether a record may be taken over: it is of no login that was logged out of.
+    pub(crate) fn welcome(&self, grant: &Grant) -> bool {
+        !grant.login.as_ref().is_some_and(|login| self.left.contains(login))
+    }
+
     /// A record is emptied, durably.
     pub(crate) fn forgot(&mut self, held: Held<Grant>) {
         let key = held.value.key();
@@ -212,10 +243,16 @@ impl Memory {
     /// What a rotation may be written over. While the store has refused one, what it holds is older
     /// than the token that is spent.
     pub(crate) fn spending(&self) -> Over {
-        if self.unsaved {
-            return self.over.clone();
+        if self.unsaved && self.over == Over::Anything {
+            return Over::Anything;
         }
-        Over::Spent(self.grant.as_ref().and_then(|held| held.value.refresh_token.clone()))
+        // A write that was given up may reach the store yet, and is older than what comes now.
+        let before = self.over.spent().iter().filter(|_| self.unsaved);
+        let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.as_ref());
+        let mut spent: Vec<Secret> = before.chain(held).cloned().collect();
+        let surplus = spent.len().saturating_sub(MOST_SPENT);
+        spent.drain(..surplus);
+        Over::Spent(spent)
     }
 
     /// What the store has is not what is held: it is written as soon as may be.
@@ -299,16 +336,54 @@ impl Memory {
         }
     }
 
-    /// Takes over what the store knew.
+    /// Takes over what the store knew, or what it knows by now that is newer.
     pub(crate) fn recall(&mut self, found: Recalled, config: &Config) {
-        self.recalled = true;
-        let Recalled { binding, client, grant } = found;
-        self.binding = binding;
-        if let Some(client) = client {
-            self.remember_client(client);
+        if self.recalled {
+            self.catch_up_with(found);
+        } else {
+            self.recalled = true;
+            self.binding = found.binding;
+            self.clients.clear();
+            self.clients.extend(found.client);
+            self.grant = found.grant;
         }
-        self.grant = grant;
         self.share_texts(config);
+    }
+
+    /// Another process may have logged in, at another authorization server even.
+    fn catch_up_with(&mut self, found: Recalled) {
+        if self.unsaved || self.forgetting() {
+            return;
+        }
+        let Recalled { binding, client, grant } = found;
+        let at = |held: &Option<Held<Binding>>| held.as_ref().and_then(|held| held.generation);
+        let moved = at(&binding) > at(&self.binding);
+        if moved {
+            self.binding = binding;
+        }
+        if let Some(client) = client {
+            let key = client.value.key();
+            let known = self.clients.iter().find(|held| held.value.key() == key);
+            if known.is_none_or(|held| held.generation < client.generation) {
+                self.remember_client(client);
+            }
+        }
+        let useful = |theirs: &Held<Grant>| {
+            !theirs.value.rejected
+                && (theirs.value.access_token.is_some() || theirs.value.refresh_token.is_some())
+                && self.welcome(&theirs.value)
+        };
+        let Some(theirs) = grant.filter(useful) else { return };
+        let newer = match &self.grant {
+            Some(ours) if ours.value.key() == theirs.value.key() => {
+                theirs.generation > ours.generation
+            }
+            Some(ours) => moved || ours.value.rejected,
+            None => true,
+        };
+        if newer {
+            self.grant = Some(theirs);
+        }
     }
 
     /// One copy of each text: what was read back names the same issuer and client in every record.

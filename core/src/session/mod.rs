@@ -11,6 +11,7 @@
 //! | `lanes`, `flow`, `absorb`, `ending` | flows: their shape, their run, what they bring, how they end |
 //! | `memory`, `saving`, `late` | what is held, what is written, what comes too late |
 //! | `log_out` | what is dropped, given back and removed |
+//! | `owed` | leases and intents that came too late to be used |
 //! | `scopes`, `history` | what a person is asked for, and how often |
 //! | `snapshot` | stopping and going on |
 
@@ -22,6 +23,7 @@ pub(crate) mod lanes;
 mod late;
 mod log_out;
 mod memory;
+mod owed;
 pub(crate) mod plan;
 mod refusal;
 mod saving;
@@ -43,6 +45,7 @@ use crate::input::{Value, WaiterId, is_refusal};
 use crate::machine::Signal;
 use crate::note::Note;
 use crate::session::lanes::{Cause, Flow, Lane, Stage};
+use crate::session::owed::Owed;
 use crate::session::snapshot::Body;
 use crate::session::waiters::{Waiting, Want};
 use crate::time::{Awaited, Deadline, Monotonic, Timestamp};
@@ -74,6 +77,7 @@ pub struct Session {
     waiters: Vec<Waiting>,
     late: Vec<lanes::Late>,
     holder: Option<Holder>,
+    owed: Owed,
 }
 
 /// Shows what it is for and what it waits for; what is held and the requests stay out.
@@ -108,7 +112,14 @@ impl Session {
     #[must_use]
     pub fn new(config: Arc<Config>) -> Self {
         let body = Body::new(&config);
-        Self { config, body, waiters: Vec::new(), late: Vec::new(), holder: None }
+        Self {
+            config,
+            body,
+            waiters: Vec::new(),
+            late: Vec::new(),
+            holder: None,
+            owed: Owed::default(),
+        }
     }
 
     /// Takes one input and gives back everything to be done about it, in order.
@@ -139,6 +150,8 @@ impl Session {
         // What the store refused is offered to it again when its lane is free.
         let free = self.body.machine.is_none() && self.config.persistent;
         let again = free.then(|| self.body.memory.store_again(self.body.mono)).flatten();
+        let owed = free.then(|| self.owed_at(self.body.mono)).flatten();
+        let again = [again, owed].into_iter().flatten().min();
         let again = again.map(|at| Deadline { at, reason: Awaited::Backoff });
         [&self.body.machine, &self.body.person]
             .into_iter()
@@ -222,6 +235,7 @@ impl Session {
             since: memory.current(),
             again: false,
             logins: 0,
+            reads: memory.reads,
             pointer: None,
             challenged: None,
             operation: "".into(),
@@ -273,8 +287,8 @@ impl Session {
             flow.arrivals.push(arrival);
             self.run(Lane::Person, flow, Signal::Callback(params), now);
         }
-        let waits = |flow: &Box<Flow>| matches!(flow.stage, Some(Stage::Authorization(_)));
-        if !self.body.person.as_ref().is_some_and(waits) {
+        let waits = |flow: &Flow| matches!(flow.stage, Some(Stage::Authorization(_)));
+        if !self.body.person.as_ref().is_some_and(|flow| waits(flow)) {
             self.body.spend(state);
         }
     }

@@ -104,6 +104,8 @@ pub(crate) struct Wish {
 pub(crate) struct Standing {
     /// The store has been read, or there is none.
     pub(crate) recalled: bool,
+    /// Nobody has read it since this caller came, and it may know of another process's login.
+    pub(crate) unread: bool,
     /// The newest grant, if there is one with an access token.
     pub(crate) current: Option<Epoch>,
     /// Its lifetime is not over.
@@ -147,7 +149,8 @@ pub(crate) enum Start {
 /// What one caller gets now. A refresh is tried before a person is bothered, and a caller who may
 /// not bother anyone is never made to wait for one.
 pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
-    let Standing { recalled, current, live, covers, refreshable, rested, minted, moved } = standing;
+    let Standing { recalled, unread, current, live, covers, refreshable, rested, minted, moved } =
+        standing;
     if !recalled {
         return Verdict::Await(Lane::Machine, Start::Recall);
     }
@@ -167,6 +170,10 @@ pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
     if refreshable && !wish.step_up && (covers || current.is_none()) {
         return Verdict::Await(Lane::Machine, Start::Refresh);
     }
+    // No person is asked for what another process has had them grant.
+    if unread {
+        return Verdict::Await(Lane::Machine, Start::Recall);
+    }
     if wish.may_ask {
         return Verdict::Await(Lane::Person, Start::Login);
     }
@@ -179,6 +186,7 @@ mod tests {
 
     const LIVE: Standing = Standing {
         recalled: true,
+        unread: false,
         current: Some(Epoch(2)),
         live: true,
         covers: true,
@@ -241,6 +249,12 @@ mod tests {
             ),
             ("refused an old epoch", Wish { over: Some(Epoch(1)), ..ASKS }, LIVE, Verdict::Use),
             ("refused, no refresh token", refused, Standing { refreshable: false, ..LIVE }, LOGIN),
+            (
+                "nothing, but perhaps in the store",
+                ASKS,
+                Standing { refreshable: false, unread: true, ..gone },
+                Verdict::Await(Lane::Machine, Start::Recall),
+            ),
             ("nothing", ASKS, Standing { refreshable: false, ..gone }, LOGIN),
             ("only a refresh token", ASKS, gone, REFRESH),
             (

@@ -77,6 +77,7 @@ impl Session {
             since: challenge.epoch,
             again,
             logins: 0,
+            reads: self.body.memory.reads,
             pointer,
             challenged,
             operation: challenge.operation.into(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::effect::Told;
 use crate::failure::{Failure, Kind};
 use crate::record::{Binding, Document, FORMAT, Grant, Held};
 use crate::session::lanes::{Flow, Goal, Lane};
@@ -23,7 +24,7 @@ impl Session {
                 writes.push(Write::Grant(minted.clone(), flow.ground.over.clone()));
             }
             (None, Some(held)) => {
-                let over = Over::Spent(held.value.refresh_token.clone());
+                let over = Over::Spent(held.value.refresh_token.iter().cloned().collect());
                 writes.push(Write::Grant(held.clone(), over));
             }
             (None, None) => {}
@@ -59,7 +60,7 @@ impl Session {
         })
     }
 
-    pub(super) fn saved(&mut self, flow: &mut Flow, saved: Saved) {
+    pub(super) fn saved(&mut self, flow: &mut Flow, saved: Saved, now: &mut Now) {
         // What a newer version has written is not ours to empty.
         let forgets = matches!(flow.goal, Goal::Forget);
         if forgets {
@@ -71,7 +72,7 @@ impl Session {
             flow.ground.unsaved = true;
         }
         if let Some(theirs) = saved.theirs {
-            self.gave_way(flow, theirs);
+            self.gave_way(flow, theirs, now);
         }
         for write in saved.written {
             match write {
@@ -99,22 +100,31 @@ impl Session {
 
     /// The record in the store is of a login or log-out of another process, so what a refresh
     /// brought was not written over it: it is taken over instead.
-    pub(super) fn gave_way(&mut self, flow: &mut Flow, theirs: Held<Grant>) {
+    pub(super) fn gave_way(&mut self, flow: &mut Flow, theirs: Held<Grant>, now: &mut Now) {
         let ground = &mut flow.ground;
-        let ours = ground.minted.take();
         ground.kept = true;
+        if matches!(flow.goal, Goal::Forget) {
+            // Somebody has logged in since: that is not what was logged out of.
+            return;
+        }
+        let ours = ground.minted.take();
+        let keeps = matches!(flow.goal, Goal::Keep(_));
         let memory = &mut self.body.memory;
-        if matches!(flow.goal, Goal::Keep(_)) {
-            let same = |held: &Held<Grant>| ours.as_ref().is_some_and(|ours| alike(held, ours));
-            if !memory.grant.as_ref().is_some_and(same) {
-                return memory.save_soon();
+        let same = |held: &Held<Grant>| ours.as_ref().is_some_and(|ours| alike(held, ours));
+        if keeps && !memory.grant.as_ref().is_some_and(same) {
+            return memory.save_soon();
+        }
+        if theirs.value.rejected {
+            if !keeps {
+                let failure = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
+                ground.refused = true;
+                ground.verdict.get_or_insert_with(failure);
             }
-            memory.unsaved = false;
-            ground.adopted = true;
-        } else if theirs.value.rejected {
-            let failure = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
-            ground.refused = true;
-            ground.verdict.get_or_insert_with(failure);
+            // What was logged out of elsewhere is handed out no more, least of all as if it were
+            // saved.
+            if memory.published.take().is_some() {
+                now.out.told.push(Told::Publish(None));
+            }
         } else {
             ground.adopted = true;
             ground.verdict = None;

@@ -59,6 +59,7 @@ impl Session {
                 }
             }
         }
+        self.give_back_owed(now);
         self.give_back(now);
         self.forget_again(now);
         self.save_again(now);
@@ -115,6 +116,7 @@ impl Session {
         let useless = want.cause == Cause::Asked && want.over.is_some();
         Standing {
             recalled: memory.recalled || !self.config.persistent,
+            unread: self.unread(want),
             current: memory.current(),
             live: granted.is_some_and(|granted| !granted.life().over(now.wall, now.mono)),
             covers: memory.requested().is_some_and(|asked| asked.covers(&want.scopes))
@@ -124,6 +126,19 @@ impl Session {
             moved: moved || memory.moved_lately(now.mono),
             minted: memory.newly_minted(now.mono),
         }
+    }
+
+    /// Whether the store should be read again before a person is asked. What this session could not
+    /// save or remove there is newer than what it would find.
+    fn unread(&self, want: &Want) -> bool {
+        let memory = &self.body.memory;
+        let joins = want.may_ask && self.body.person.is_some();
+        self.config.persistent
+            && memory.recalled
+            && want.reads == memory.reads
+            && !joins
+            && !memory.unsaved
+            && !memory.forgetting()
     }
 
     /// Starts a refresh ahead of time; callers keep using the live token meanwhile.

@@ -18,6 +18,7 @@ use crate::session::history::History;
 use crate::session::lanes::{Flow, Lane};
 use crate::session::log_out::LogOut;
 use crate::session::memory::Memory;
+use crate::session::owed::Owed;
 use crate::session::{Env, Session};
 use crate::time::{Monotonic, Timestamp};
 
@@ -42,7 +43,7 @@ pub(crate) struct Body {
     pub(crate) log_out: LogOut,
     pub(crate) machine: Option<Box<Flow>>,
     pub(crate) person: Option<Box<Flow>>,
-    #[serde(with = "spent_states")]
+    #[serde(with = "crate::secret::written_list")]
     pub(crate) spent: Vec<Secret>,
 }
 
@@ -97,20 +98,6 @@ impl Body {
     }
 }
 
-mod spent_states {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::secret::Secret;
-
-    pub(super) fn serialize<S: Serializer>(states: &[Secret], to: S) -> Result<S::Ok, S::Error> {
-        states.iter().map(Secret::expose).collect::<Vec<_>>().serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Secret>, D::Error> {
-        Ok(Vec::<Box<str>>::deserialize(from)?.into_iter().map(Secret::new).collect())
-    }
-}
-
 /// A session at rest, callers apart. It holds tokens and verifiers: store it as you would store
 /// those.
 #[derive(Clone, Serialize, Deserialize)]
@@ -152,7 +139,9 @@ impl Session {
     /// Everything but the callers, at any moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { format: FORMAT, body: self.body.clone() }
+        let mut body = self.body.clone();
+        body.memory.newer_than_published = self.body.memory.unpublished();
+        Snapshot { format: FORMAT, body }
     }
 
     /// Takes a snapshot up again, in this process or another. Whatever a stage waited for is asked
@@ -176,15 +165,21 @@ impl Session {
             return Err(RestoreError::Misuse(Misuse::EntropyRepeated));
         }
         body.shift(env.mono);
-        let mut session =
-            Self { config, body, waiters: Vec::new(), late: Vec::new(), holder: None };
+        let mut session = Self {
+            config,
+            body,
+            waiters: Vec::new(),
+            late: Vec::new(),
+            holder: None,
+            owed: Owed::default(),
+        };
         let mut now = session.enter(env);
         // What was written under other switches, or by somebody else, is not taken up (SEC-05).
         let memory = &mut session.body.memory;
         let reach = &session.config.reach;
         memory.grant.take_if(|held| !held.value.sound(reach));
         memory.share_texts(&session.config);
-        if memory.epoch > 0 {
+        if memory.epoch > 0 && !memory.newer_than_published {
             memory.republish(&session.config);
         }
         if let Some(granted) = &session.body.memory.published {
@@ -192,6 +187,7 @@ impl Session {
         }
         for lane in [Lane::Machine, Lane::Person] {
             let Some(mut flow) = session.lane(lane).take() else { continue };
+            flow.restored = true;
             if flow.lost_its_turn() {
                 session.resume(lane, flow, &mut now);
             } else {

@@ -34,6 +34,8 @@ pub(crate) struct Want {
     pub(crate) logins: u8,
     /// It was refused with a fresh token (BIND-05).
     pub(crate) again: bool,
+    /// How often the store had been read when it began to wait.
+    pub(crate) reads: u64,
     pub(crate) pointer: Option<ServerUrl>,
     pub(crate) challenged: Option<ScopeSet>,
     pub(crate) operation: Arc<str>,

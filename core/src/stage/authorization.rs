@@ -56,9 +56,15 @@ pub(crate) struct Approved {
 
 impl Approved {
     /// 32 hexadecimal digits that stand for the login, made of what its URL showed anyway.
-    pub(crate) fn login(&self) -> String {
-        let challenge = Sha256::digest(self.verifier.expose());
-        challenge.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    pub(crate) fn login(&self) -> Arc<str> {
+        const DIGITS: [char; 16] =
+            ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or('0');
+        let mut text = String::with_capacity(32);
+        for byte in Sha256::digest(self.verifier.expose()).iter().take(16) {
+            text.extend([digit(byte >> 4), digit(byte & 15)]);
+        }
+        text.into()
     }
 }
 

@@ -62,6 +62,11 @@ impl Claim {
         shift(&mut self.ends);
     }
 
+    /// The lease that is being asked for, if it is.
+    pub(crate) fn asks_for(&self) -> Option<&Key> {
+        (self.phase == Phase::Lease).then_some(&self.key)
+    }
+
     fn lease(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
         self.phase = Phase::Lease;
         self.asked = self.asked.saturating_add(1);
@@ -170,6 +175,8 @@ pub(crate) struct Intent {
     key: Key,
     spend: Spend,
     phase: Sending,
+    /// There may be a copy of the login in another process, which only the store can tell.
+    copied: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,7 +192,7 @@ pub(crate) enum Intended {
     /// It is recorded, for this first sending or for the one recovery.
     Recorded(Spend),
     /// Another process is sending the credential now.
-    Elsewhere,
+    Elsewhere(Spend),
     /// The lease under which it was to be sent has gone with the process that had it.
     Unclaimed,
     /// It was sent as often as it may be, and nobody knows what became of it.
@@ -193,8 +200,14 @@ pub(crate) enum Intended {
 }
 
 impl Intent {
-    pub(crate) const fn new(key: Key, spend: Spend) -> Self {
-        Self { key, spend, phase: Sending::Start }
+    pub(crate) const fn new(key: Key, spend: Spend, copied: bool) -> Self {
+        Self { key, spend, phase: Sending::Start, copied }
+    }
+
+    /// The intent of a refresh that is being recorded, if it is.
+    pub(crate) fn records(&self) -> Option<(&Key, &Spend)> {
+        let refresh = matches!(self.spend, Spend::Refresh { .. });
+        (self.phase == Sending::Recorded && refresh).then_some((&self.key, &self.spend))
     }
 
     fn record(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
@@ -220,10 +233,15 @@ impl Intent {
     }
 
     /// Without the store's word a refresh token is not sent: it may be somebody else's turn. A code
-    /// is sent, since it is worth nothing later, and a store that is down must not stop a login.
+    /// is sent, since it is worth nothing later, and a store that is down must not stop a login;
+    /// not so after a restart, when a copy may have sent it.
     fn unrecorded(self, kind: Kind, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         match self.spend {
             Spend::Refresh { .. } => Err(Failure::new(kind, "REF-17")),
+            Spend::Code { .. } if self.copied => {
+                cx.note(Note::Store { kind });
+                Ok(Turn::Done(Intended::Exhausted))
+            }
             Spend::Code { .. } => {
                 cx.note(Note::Store { kind });
                 Ok(Turn::Done(Intended::Recorded(self.spend)))
@@ -234,7 +252,9 @@ impl Intent {
     fn answered(self, stored: Stored, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         match stored {
             Stored::Intended => Ok(Turn::Done(Intended::Recorded(self.spend))),
-            Stored::Standing { made_by_the_living: true } => Ok(Turn::Done(Intended::Elsewhere)),
+            Stored::Standing { made_by_the_living: true } => {
+                Ok(Turn::Done(Intended::Elsewhere(self.spend)))
+            }
             Stored::Standing { made_by_the_living: false } => Ok(self.orphaned(cx)),
             Stored::Failed(kind) => self.unrecorded(kind, cx),
             _ => Err(confused(cx)),
@@ -275,9 +295,8 @@ impl Machine for Intent {
             (Signal::Resumed, _) if matches!(self.spend, Spend::Refresh { .. }) => {
                 Ok(Turn::Done(Intended::Unclaimed))
             }
-            (Signal::Begin | Signal::Resumed, _) | (Signal::Expired, Sending::Pause) => {
-                Ok(self.record(cx))
-            }
+            (Signal::Resumed, _) => Ok(Self { copied: true, ..self }.record(cx)),
+            (Signal::Begin, _) | (Signal::Expired, Sending::Pause) => Ok(self.record(cx)),
             (Signal::Stored(stored), _) => self.answered(stored, cx),
             (Signal::Expired, _) => self.unrecorded(Kind::StoreUnavailable, cx),
             _ => Err(confused(cx)),
@@ -293,9 +312,9 @@ pub(crate) struct Release {
     started: bool,
 }
 
-/// Nothing is left to be given back, as far as anybody can tell.
+/// Whether everything is given back, as far as anybody can tell.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Released;
+pub(crate) struct Released(pub(crate) bool);
 
 impl Release {
     pub(crate) const fn new(key: Key, withdraw: Option<Spend>) -> Self {
@@ -328,14 +347,19 @@ impl Machine for Release {
                 let Self { key, withdraw, .. } = self.clone();
                 let holder = cx.holder();
                 let parked = cx.store(StoreRequest::Release { key, holder, withdraw });
-                return Ok(Turn::Wait(Self { started: true, ..self }, parked));
+                Ok(Turn::Wait(Self { started: true, ..self }, parked))
             }
-            Signal::Stored(Stored::Failed(kind)) => cx.note(Note::Store { kind }),
-            Signal::Expired => cx.note(Note::Store { kind: Kind::StoreUnavailable }),
+            Signal::Stored(Stored::Failed(kind)) => {
+                cx.note(Note::Store { kind });
+                Ok(Turn::Done(Released(false)))
+            }
+            Signal::Expired => {
+                cx.note(Note::Store { kind: Kind::StoreUnavailable });
+                Ok(Turn::Done(Released(false)))
+            }
             // After a restart it was another process's, and ended with that.
-            Signal::Stored(_) | Signal::Resumed => {}
-            _ => return Err(confused(cx)),
+            Signal::Stored(_) | Signal::Resumed => Ok(Turn::Done(Released(true))),
+            _ => Err(confused(cx)),
         }
-        Ok(Turn::Done(Released))
     }
 }

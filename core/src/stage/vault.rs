@@ -3,6 +3,8 @@
 //! Decides what to load after what, and what a refusal of the store means; refuses to decide
 //! whether a record is to be used.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Key, Record, StoreRequest, Stored};
@@ -203,8 +205,21 @@ pub(crate) enum Over {
     /// Any grant: a person has just logged in, or out.
     #[default]
     Anything,
-    /// Only one with the refresh token that was spent for it.
-    Spent(#[serde(with = "crate::secret::written_option")] Option<Secret>),
+    /// Only one with a refresh token that was spent on the way to it.
+    Spent(#[serde(with = "crate::secret::written_list")] Vec<Secret>),
+    /// Only one of this login, renewed or not: what was logged out of. A login that came after it is
+    /// somebody's who wants it.
+    OfLogin(Option<Arc<str>>),
+}
+
+impl Over {
+    /// The tokens that were spent.
+    pub(crate) fn spent(&self) -> &[Secret] {
+        match self {
+            Self::Spent(tokens) => tokens,
+            Self::Anything | Self::OfLogin(_) => &[],
+        }
+    }
 }
 
 /// What a write does about the record that was there first.
@@ -254,11 +269,14 @@ impl Write {
                     (_, Over::Anything) => Meeting::Over,
                     // An older copy that somebody put back (HOST-291).
                     _ if generation < held.generation => Meeting::Over,
+                    (Err(_), Over::OfLogin(_)) => Meeting::Over,
+                    (Ok(theirs), Over::OfLogin(login)) if theirs.login == *login => Meeting::Over,
                     (Err(kind), Over::Spent(_)) => Meeting::Leave(kind),
-                    (Ok(theirs), Over::Spent(spent)) => {
-                        let token = &theirs.refresh_token;
-                        if token.is_some() && (token == spent || *token == held.value.refresh_token)
-                        {
+                    (Ok(theirs), Over::Spent(_) | Over::OfLogin(_)) => {
+                        let ours = held.value.refresh_token.as_ref();
+                        let known =
+                            |token: &Secret| over.spent().contains(token) || ours == Some(token);
+                        if theirs.refresh_token.as_ref().is_some_and(known) {
                             return Meeting::Over;
                         }
                         Meeting::Yield(Self::Grant(

@@ -1,0 +1,77 @@
+//! Leases and intents that the store granted after this session had given up waiting, or would not
+//! take back: while they stand no other process can refresh, so they are given back until that is
+//! done.
+
+use crate::effect::{Spend, TicketId};
+use crate::session::lanes::{Flow, Goal, Lane, Lease, Stage};
+use crate::session::memory::SAVE_PAUSE;
+use crate::session::{Now, Session};
+use crate::time::Monotonic;
+
+/// Answers that are waited for after they were given up.
+const MOST: usize = 8;
+
+/// What this session has at the store without using it. Not in a snapshot: it ends with the process.
+#[derive(Default)]
+pub(super) struct Owed {
+    /// What a late answer would grant.
+    late: Vec<(TicketId, Lease)>,
+    leases: Vec<Lease>,
+    /// The store is not asked before this.
+    after: Option<Monotonic>,
+}
+
+impl Session {
+    /// The store's answer about a lease or an intent is waited for no longer.
+    pub(super) fn await_late_mark(&mut self, flow: &Flow, ticket: TicketId) {
+        let lease = match &flow.stage {
+            Some(Stage::Claim(claim)) => {
+                claim.asks_for().map(|key| Lease { key: key.clone(), withdraw: None })
+            }
+            Some(Stage::Intent(intent)) => intent
+                .records()
+                .map(|(key, spend)| Lease { key: key.clone(), withdraw: Some(spend.clone()) }),
+            _ => None,
+        };
+        if let Some(lease) = lease {
+            let surplus = self.owed.late.len().saturating_add(1).saturating_sub(MOST);
+            self.owed.late.drain(..surplus);
+            self.owed.late.push((ticket, lease));
+        }
+    }
+
+    /// It has come after all, and granted this.
+    pub(super) fn granted_late(&mut self, ticket: TicketId) {
+        if let Some(at) = self.owed.late.iter().position(|(of, _)| *of == ticket) {
+            let (_, lease) = self.owed.late.remove(at);
+            self.owe(lease, None);
+        }
+    }
+
+    /// Something is to be given back; after a pause if the store has just refused it.
+    pub(super) fn owe(&mut self, lease: Lease, refused: Option<Monotonic>) {
+        if !self.owed.leases.contains(&lease) {
+            self.owed.leases.push(lease);
+        }
+        self.owed.after = refused.map(|now| now.after(SAVE_PAUSE));
+    }
+
+    /// Whether this intent is one of those, which then is of use again.
+    pub(super) fn owes(&mut self, spend: &Spend) -> bool {
+        let at = self.owed.leases.iter().position(|lease| lease.withdraw.as_ref() == Some(spend));
+        at.map(|at| self.owed.leases.remove(at)).is_some()
+    }
+
+    /// When the store is asked next.
+    pub(super) fn owed_at(&self, now: Monotonic) -> Option<Monotonic> {
+        (!self.owed.leases.is_empty()).then(|| self.owed.after.unwrap_or(now))
+    }
+
+    /// Gives the next of them back.
+    pub(super) fn give_back_owed(&mut self, now: &mut Now) {
+        if self.body.machine.is_none() && self.owed_at(now.mono).is_some_and(|at| at <= now.mono) {
+            let lease = self.owed.leases.remove(0);
+            self.launch(Lane::Machine, Flow::new(Goal::Release(lease)), now);
+        }
+    }
+}
