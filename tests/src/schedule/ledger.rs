@@ -73,8 +73,9 @@ pub(super) struct Sent {
     at: usize,
 }
 
-/// How often a refresh token may be sent, as long as nobody knows what came of it (HOST-227,
-/// HOST-228).
+/// How often processes that died of it may have sent a refresh token (HOST-228). One that lives
+/// knows that its sending came to nothing it heard of, and may try again when it is asked: a server
+/// that is down for an hour costs no login (HOST-226, HOST-227).
 const MOST_SENDINGS: usize = 2;
 
 /// Everything that is known of codes and tokens.
@@ -136,16 +137,17 @@ impl Ledger {
         if purpose != Purpose::Refresh {
             return Ok(None);
         }
-        self.one_refresh(by, &name)?;
+        self.one_refresh(&name)?;
         let shown = self.name(&name);
         let Some(token) = self.tokens.get_mut(&name) else {
             return broken(Rule::SpentOnce, "a refresh token is sent that nobody gave".to_owned());
         };
         let before: Vec<Outcome> = token.sendings.iter().map(|sending| sending.outcome).collect();
-        let spent: Vec<_> = before.iter().filter(|past| **past != Outcome::Nothing).collect();
-        let recovery =
-            spent.iter().all(|past| **past != Outcome::Known) && spent.len() < MOST_SENDINGS;
-        if !recovery {
+        let of_the_dead = |past: &&Sending| {
+            past.outcome != Outcome::Nothing && !self.alive.contains(&past.by)
+        };
+        let unheard = token.sendings.iter().filter(of_the_dead).count();
+        if before.contains(&Outcome::Known) || unheard >= MOST_SENDINGS {
             return broken(Rule::SpentOnce, format!("{shown} is sent again after {before:?}"));
         }
         token.sendings.push(Sending { by, outcome: Outcome::Out });
@@ -168,14 +170,12 @@ impl Ledger {
     }
 
     /// No other refresh of the same login may be out, in whatever process.
-    fn one_refresh(&self, by: Life, name: &str) -> Check<()> {
+    fn one_refresh(&self, name: &str) -> Check<()> {
         let Some(family) = self.tokens.get(name).map(|token| token.family) else { return Ok(()) };
         let relatives = self.tokens.values().filter(|token| token.family == family);
-        let out = relatives.flat_map(|token| &token.sendings).find(|sending| {
-            // What its own sender has given up, it may try once more (HOST-227).
-            sending.outcome == Outcome::Out
-                || (sending.outcome == Outcome::GivenUp && sending.by != by)
-        });
+        // What its sender has given up is ended by its limits: no connection is left.
+        let mut sendings = relatives.flat_map(|token| &token.sendings);
+        let out = sendings.find(|sending| sending.outcome == Outcome::Out);
         match out {
             Some(other) => broken(
                 Rule::OneRefresh,
