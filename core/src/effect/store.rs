@@ -29,9 +29,10 @@ pub enum StoreRequest {
         /// The new record; its generation is higher than `expected`.
         record: Record,
     },
-    /// Take the lease of a record, without waiting. Answered with [`Stored::Leased`], also if this
-    /// holder has it already, or [`Stored::Busy`]. It ends with [`StoreRequest::Release`],
-    /// [`StoreRequest::Leave`] or the holder's process, never by its age.
+    /// Take the lease of a record, without waiting. Answered with [`Stored::Leased`], or
+    /// [`Stored::Busy`]. A later claim of the session that has it takes it over, and the earlier one
+    /// has it no more. It ends with [`StoreRequest::Release`], [`StoreRequest::Leave`] or the
+    /// holder's process, never by its age.
     Lease {
         /// Which record.
         key: Key,
@@ -60,18 +61,42 @@ pub enum StoreRequest {
         /// The intent of a credential that is certainly unspent, or whose outcome is known.
         withdraw: Option<Spend>,
     },
-    /// The holder is gone: its leases end, and its intents stand without a maker. Answered with
-    /// [`Stored::Released`].
+    /// The holder's session is gone: the leases of all its claims end, and their intents stand
+    /// without a maker. Answered with [`Stored::Released`].
     Leave {
-        /// Who.
+        /// Any of its claims.
         holder: Holder,
     },
 }
 
-/// Who takes a lease or makes an intent: one session in one process. Random.
+/// Who takes a lease or makes an intent: one claim of one session in one process. The lower 48 bits
+/// are random and name the session, the others count its claims: what the store does late about an
+/// earlier one leaves a later one alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Holder(pub u64);
+
+impl Holder {
+    const SESSION: u64 = (1 << 48) - 1;
+
+    /// The session alone: alike for all of its claims.
+    #[must_use]
+    pub const fn session(self) -> u64 {
+        self.0 & Self::SESSION
+    }
+
+    /// Whether this is the same session's same or later claim.
+    #[must_use]
+    pub const fn succeeds(self, other: Self) -> bool {
+        self.session() == other.session() && self.0 >= other.0
+    }
+
+    /// The same session's next claim.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.wrapping_add(Self::SESSION + 1))
+    }
+}
 
 /// A one-time credential that is about to be spent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -170,7 +170,7 @@ impl Cx<'_> {
 
     /// As whom this session takes leases.
     pub(crate) fn holder(&mut self) -> Holder {
-        *self.holder.get_or_insert_with(|| Holder(self.draw.number()))
+        *self.holder.get_or_insert_with(|| Holder(Holder(self.draw.number()).session()))
     }
 
     /// Waits for time to pass while nothing is out.

@@ -48,6 +48,9 @@ impl Session {
             Brought::Claimed(grant) => {
                 flow.ground.looked = true;
                 self.looked(flow, grant, now);
+                if !flow.ground.adopted && self.body.memory.dead() {
+                    self.give_up_token(flow, "REF-08", now)?;
+                }
             }
             Brought::Intended(intended) => return self.intended(flow, intended, now),
             Brought::Released(Released(given)) => {
@@ -62,6 +65,7 @@ impl Session {
             }
             Brought::Approved(approved) => {
                 flow.ground.login = self.config.persistent.then(|| approved.login());
+                flow.ground.since = now.wall.plausible().then_some(now.wall);
                 flow.ground.approved = Some(approved);
             }
             Brought::Minted(Minted::Tokens(tokens)) => return self.minted(flow, &tokens, now),
@@ -101,8 +105,7 @@ impl Session {
                 self.forget_what_was_found(now);
             }
             Goal::Forget => {
-                self.body.memory.recall(found, &self.config);
-                self.forget_what_was_found(now);
+                self.forget_found(found, now);
                 // What is to be given back goes first.
                 if self.body.log_out.to_revoke.is_empty()
                     && let Some(held) = self.body.memory.to_forget.first().cloned()
@@ -165,28 +168,34 @@ impl Session {
         match intended {
             Intended::Recorded(spend) => flow.ground.intent = Some(spend),
             // A copy of this login, taken up by another process, was faster (HOST-184).
-            Intended::Elsewhere(_) if login => {
+            Intended::Elsewhere if login => {
                 return Err(Failure::new(Kind::CallbackUsed, "TOK-04"));
             }
             Intended::Exhausted if login => {
                 return Err(Failure::new(Kind::OutcomeUnknown, "TOK-04"));
             }
             Intended::Unclaimed => flow.ground.unclaim(),
-            // Of this session, which had given up waiting for the store's word.
-            Intended::Elsewhere(spend) if self.owes(&spend) => flow.ground.intent = Some(spend),
-            Intended::Elsewhere(_) => {
+            Intended::Elsewhere => {
                 flow.ground.looked = false;
                 flow.ground.elsewhere = true;
             }
-            Intended::Exhausted => {
-                let held = self.body.memory.grant.as_mut().ok_or_else(missing)?;
-                held.value.rejected = true;
-                now.note(Note::Rejected);
-                let failure = Failure::new(Kind::ReauthorizationRequired, "HOST-228");
-                flow.ground.refused = true;
-                flow.ground.verdict = Some(failure);
-            }
+            Intended::Exhausted => self.give_up_token(flow, "HOST-228", now)?,
         }
+        Ok(())
+    }
+
+    /// The refresh token that is held is never sent again: its record is marked so.
+    fn give_up_token(
+        &mut self,
+        flow: &mut Flow,
+        rule: &'static str,
+        now: &mut Now,
+    ) -> Result<(), Failure> {
+        let held = self.body.memory.grant.as_mut().ok_or_else(missing)?;
+        held.value.rejected = true;
+        now.note(Note::Rejected);
+        flow.ground.refused = true;
+        flow.ground.verdict = Some(Failure::new(Kind::ReauthorizationRequired, rule));
         Ok(())
     }
 
@@ -322,6 +331,7 @@ impl Session {
             expires: None,
             lifetime: None,
             login: ground.login.clone(),
+            since: ground.since,
             requested: ground.scopes.clone(),
             granted: None,
             resource_parameter: self.resource_parameter(found),

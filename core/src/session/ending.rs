@@ -52,7 +52,7 @@ impl Session {
                 waiting.want.logins = waiting.want.logins.saturating_add(1);
             }
         }
-        let again = matches!(flow.goal, Goal::Recall) && self.body.memory.reads > 0;
+        let again = matches!(flow.goal, Goal::Recall) && self.body.memory.recalled;
         if matches!(flow.goal, Goal::Recall) {
             self.body.memory.reads = self.body.memory.reads.saturating_add(1);
         }
@@ -77,12 +77,13 @@ impl Session {
     /// spending it again.
     fn lease(&self, flow: &mut Flow) -> Option<Lease> {
         let key = flow.ground.claimed.take()?;
+        let holder = self.holder?;
         let held = self.body.memory.grant.as_ref();
         let rotated = flow.ground.minted.as_ref().is_some_and(|minted| {
             held.is_none_or(|held| held.value.refresh_token != minted.value.refresh_token)
         });
         let withdraw = flow.ground.intent.take().filter(|_| !rotated);
-        Some(Lease { key, withdraw })
+        Some(Lease { key, holder, withdraw })
     }
 
     /// Work that is still out when a flow ends is nobody's any more.

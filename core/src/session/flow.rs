@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::effect::{Key, Spend, Told};
+use crate::effect::{Holder, Key, Spend, Told};
 use crate::failure::{Failure, Fault, Kind};
 use crate::machine::{Cx, Signal};
 use crate::note::Note;
@@ -138,6 +138,10 @@ impl Session {
             Step::Recall => Stage::Recall(Recall::all(config.mcp_url(), config.account())),
             Step::Claim => {
                 let key = held()?.value.key();
+                if flow.ground.claimed.is_none() {
+                    // What the store does late about an earlier claim leaves this one alone.
+                    self.holder = self.holder.map(Holder::next);
+                }
                 let ground = &mut flow.ground;
                 let ends = *ground.claim_ends.get_or_insert(now.mono.after(claim::PATIENCE));
                 let elsewhere = core::mem::take(&mut ground.elsewhere);
@@ -150,7 +154,11 @@ impl Session {
             }
             Step::Release => {
                 let Goal::Release(lease) = &flow.goal else { return Err(fault(now)) };
-                Stage::Release(Release::new(lease.key.clone(), lease.withdraw.clone()))
+                Stage::Release(Release::new(
+                    lease.key.clone(),
+                    lease.holder,
+                    lease.withdraw.clone(),
+                ))
             }
             Step::Revoke => {
                 let Goal::Revoke(ask) = &flow.goal else { return Err(fault(now)) };

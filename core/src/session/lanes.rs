@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Key, Purpose, Spend, TicketId};
+use crate::effect::{Holder, Key, Purpose, Spend, TicketId};
 use crate::failure::{Evidence, Failure};
 use crate::input::ArrivalId;
 use crate::machine::{Budget, Cx, Parked, Signal, Turn, step};
@@ -21,7 +21,7 @@ use crate::stage::registration::{Enrolled, Redirected, Registration};
 use crate::stage::revocation::{self, Given, Revocation};
 use crate::stage::token::{Minted, Token};
 use crate::stage::vault::{Over, Recall, Recalled, Save, Saved, Write};
-use crate::time::{Awaited, Monotonic};
+use crate::time::{Awaited, Monotonic, Timestamp};
 use crate::wire::url::ServerUrl;
 
 /// The lanes.
@@ -159,6 +159,7 @@ pub(crate) enum Goal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lease {
     pub(crate) key: Key,
+    pub(crate) holder: Holder,
     /// The intent of a credential whose outcome is known.
     pub(crate) withdraw: Option<Spend>,
 }
@@ -230,6 +231,7 @@ pub(crate) struct Ground {
     pub(crate) approved: Option<Approved>,
     /// Tells this login from others in the records.
     pub(crate) login: Option<Arc<str>>,
+    pub(crate) since: Option<Timestamp>,
     /// The grant that came, not yet published.
     pub(crate) minted: Option<Held<Grant>>,
     /// A registration that the server does not know any more, to be marked so in the store.

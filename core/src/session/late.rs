@@ -1,6 +1,7 @@
 //! Answers to token requests that had been given up: their tokens are not lost (TOK-04, HOST-241).
 
 use crate::effect::{Purpose, Reply, Stored, TicketId, Told};
+use crate::failure::Kind;
 use crate::machine::Signal;
 use crate::note::Note;
 use crate::record::{Grant, Held};
@@ -8,7 +9,7 @@ use crate::session::lanes::{self, Flow, Goal, Lane, Late, Stage};
 use crate::session::memory::fill;
 use crate::session::{Now, Session};
 use crate::stage::vault::Over;
-use crate::time::Awaited;
+use crate::time::{Awaited, Timestamp};
 use crate::wire::token::{TokenRules, read_tokens};
 
 impl Session {
@@ -76,6 +77,9 @@ impl Session {
                 self.await_late(&flow, ticket, self.body.memory.epoch.saturating_add(1));
             }
             return self.run(Lane::Machine, flow, signal, now);
+        }
+        if late.purpose == Purpose::Refresh && refused_for_good(&signal) {
+            self.body.memory.refused_late = late.template.refresh_token.clone();
         }
         let kept = self.adopt_late(late, &signal, now);
         now.note(Note::Late { kept });
@@ -154,4 +158,13 @@ impl Session {
         }
         true
     }
+}
+
+/// Whether the server said that it will never take this refresh token.
+fn refused_for_good(signal: &Signal) -> bool {
+    let Signal::Reply(Reply::Answered(response)) = signal else { return false };
+    let now = Timestamp::from_unix(0);
+    let rules = TokenRules { strict: false, code: false, now, sent: &[] };
+    read_tokens(response, &rules)
+        .is_err_and(|refusal| refusal.failure.kind() == Kind::GrantRejected)
 }

@@ -11,6 +11,7 @@ use crate::record::{Grant, Held};
 use crate::session::lanes::{Farewell, Flow, Goal, Lane};
 use crate::session::{Now, Session};
 use crate::stage::revocation::{self, Ask};
+use crate::stage::vault::Recalled;
 use crate::wire::client_auth::Credentials;
 
 /// How far the log-outs are that have not been told of yet.
@@ -93,7 +94,8 @@ impl Session {
             for held in lost {
                 memory.must_forget(emptied(held), under_way);
             }
-            memory.forget_found |= !memory.recalled;
+            memory.forget_found = true;
+            memory.forgot_at = Some(now.wall);
             memory.forget_after = None;
         }
     }
@@ -147,16 +149,45 @@ impl Session {
         }
     }
 
-    /// A log-out that came before the store was read is about what is found there.
-    pub(super) fn forget_what_was_found(&mut self, now: &Now) {
-        if core::mem::take(&mut self.body.memory.forget_found) {
-            self.part_with_the_held(now);
-            if let Some(held) = self.body.memory.grant.take() {
-                self.body.memory.leave(&held.value);
-                self.body.memory.must_forget(emptied(held), false);
-                self.body.memory.forget_after = None;
-            }
+    /// A log-out is about what is found in the store, whoever put it there: but not about a login that
+    /// came after it.
+    pub(super) fn forget_found(&mut self, found: Recalled, now: &Now) {
+        let memory = &mut self.body.memory;
+        if !memory.recalled {
+            memory.recall(found, &self.config);
+        } else if memory.grant.is_none() {
+            found.client.into_iter().for_each(|client| memory.remember_client(client));
+            memory.grant = found.grant;
+        } else {
+            // There has been a login here since.
+            memory.forget_found = false;
         }
+        self.forget_what_was_found(now);
+    }
+
+    /// As [`forget_found`](Self::forget_found), where it was read for another reason.
+    pub(super) fn forget_what_was_found(&mut self, now: &Now) {
+        let memory = &mut self.body.memory;
+        if !core::mem::take(&mut memory.forget_found) {
+            return;
+        }
+        let Some(held) = memory.grant.clone() else { return };
+        let later = held.value.since.is_some_and(|since| memory.forgot_at < Some(since));
+        let empty = held.value.access_token.is_none() && held.value.refresh_token.is_none();
+        if later {
+            return;
+        }
+        // What was held has been given back already.
+        if memory.welcome(&held.value) {
+            self.part_with_the_held(now);
+        }
+        let memory = &mut self.body.memory;
+        memory.grant = None;
+        memory.leave(&held.value);
+        if !empty {
+            memory.must_forget(emptied(held), false);
+        }
+        memory.forget_after = None;
     }
 
     /// Gives the next tokens back to the server. The record is removed after that, whatever the
@@ -193,7 +224,9 @@ impl Session {
         {
             memory.postpone_forget(now.mono);
             let mut flow = Flow::new(Goal::Forget);
-            if let Some(held) = memory.to_forget.first().cloned() {
+            if !memory.forget_found
+                && let Some(held) = memory.to_forget.first().cloned()
+            {
                 flow.ground.forgets(held);
                 flow.ground.looked = true;
             }

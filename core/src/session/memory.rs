@@ -66,6 +66,10 @@ pub(crate) struct Memory {
     /// The access token that was refused last: it never comes back under a new epoch.
     #[serde(with = "crate::secret::written_option", default)]
     pub(crate) refused: Option<Secret>,
+    /// The refresh token that was refused after its sending had been given up: nobody waited for that
+    /// any more, and it is not sent again (REF-08).
+    #[serde(with = "crate::secret::written_option", default)]
+    pub(crate) refused_late: Option<Secret>,
     /// The store refused the newest record.
     pub(crate) unsaved: bool,
     /// What it may be written over.
@@ -76,9 +80,11 @@ pub(crate) struct Memory {
     /// Emptied grants that a log-out has not got into the store yet. The first may be under way.
     #[serde(default)]
     pub(crate) to_forget: Vec<Held<Grant>>,
-    /// A log-out came before anybody had read the store.
+    /// A log-out is about what is in the store, too, and when it was.
     #[serde(default)]
     pub(crate) forget_found: bool,
+    #[serde(default)]
+    pub(crate) forgot_at: Option<Timestamp>,
     /// No further attempt at it before this.
     #[serde(default)]
     pub(crate) forget_after: Option<Monotonic>,
@@ -290,6 +296,12 @@ impl Memory {
         self.met.as_ref().or(bound.map(|binding| &binding.issuer))
     }
 
+    /// Whether the refresh token that is held was refused late.
+    pub(crate) fn dead(&self) -> bool {
+        let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.as_ref());
+        held.is_some() && held == self.refused_late.as_ref()
+    }
+
     /// Whether the token that came is the one that was refused last.
     pub(crate) fn brought_back(&self) -> bool {
         let held = self.grant.as_ref().and_then(|held| held.value.access_token.as_ref());
@@ -453,7 +465,10 @@ impl Memory {
         mono: Monotonic,
         chance: u8,
     ) {
-        self.epoch = self.epoch.saturating_add(1);
+        // The same token is no new one, though its life may be.
+        if self.unpublished() {
+            self.epoch = self.epoch.saturating_add(1);
+        }
         self.chance = chance;
         self.ends = self.grant.as_ref().and_then(|held| end(&held.value, wall, mono));
         self.republish(config);

@@ -2,7 +2,7 @@
 //! take back: while they stand no other process can refresh, so they are given back until that is
 //! done.
 
-use crate::effect::{Spend, TicketId};
+use crate::effect::{Key, TicketId};
 use crate::session::lanes::{Flow, Goal, Lane, Lease, Stage};
 use crate::session::memory::SAVE_PAUSE;
 use crate::session::{Now, Session};
@@ -24,16 +24,20 @@ pub(super) struct Owed {
 impl Session {
     /// The store's answer about a lease or an intent is waited for no longer.
     pub(super) fn await_late_mark(&mut self, flow: &Flow, ticket: TicketId) {
+        let Some(holder) = self.holder else { return };
+        let lease = |key: &Key, withdraw| Lease { key: key.clone(), holder, withdraw };
         let lease = match &flow.stage {
-            Some(Stage::Claim(claim)) => {
-                claim.asks_for().map(|key| Lease { key: key.clone(), withdraw: None })
+            Some(Stage::Claim(claim)) => claim.asks_for().map(|key| lease(key, None)),
+            Some(Stage::Intent(intent)) => {
+                intent.records().map(|(key, spend)| lease(key, Some(spend.clone())))
             }
-            Some(Stage::Intent(intent)) => intent
-                .records()
-                .map(|(key, spend)| Lease { key: key.clone(), withdraw: Some(spend.clone()) }),
             _ => None,
         };
         if let Some(lease) = lease {
+            // It may stand already, and only the word of it be lost.
+            if lease.withdraw.is_some() {
+                self.owe(lease.clone(), None);
+            }
             let surplus = self.owed.late.len().saturating_add(1).saturating_sub(MOST);
             self.owed.late.drain(..surplus);
             self.owed.late.push((ticket, lease));
@@ -54,12 +58,6 @@ impl Session {
             self.owed.leases.push(lease);
         }
         self.owed.after = refused.map(|now| now.after(SAVE_PAUSE));
-    }
-
-    /// Whether this intent is one of those, which then is of use again.
-    pub(super) fn owes(&mut self, spend: &Spend) -> bool {
-        let at = self.owed.leases.iter().position(|lease| lease.withdraw.as_ref() == Some(spend));
-        at.map(|at| self.owed.leases.remove(at)).is_some()
     }
 
     /// When the store is asked next.

@@ -14,6 +14,8 @@ use crate::time::Monotonic;
 impl Session {
     /// Settles whom it can and starts what the others need, until nothing changes.
     pub(super) fn settle(&mut self, now: &mut Now) {
+        // First, since a refresh could find an intent of this session's own.
+        self.give_back_owed(now);
         let mut at = 0;
         while let Some(waiting) = self.waiters.get(at) {
             match verdict(waiting.want.wish(), self.standing(&waiting.want, now)) {

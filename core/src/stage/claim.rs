@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Key, Spend, StoreRequest, Stored};
+use crate::effect::{Holder, Key, Spend, StoreRequest, Stored};
 use crate::failure::{Failure, Kind, Switch};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
@@ -192,7 +192,7 @@ pub(crate) enum Intended {
     /// It is recorded, for this first sending or for the one recovery.
     Recorded(Spend),
     /// Another process is sending the credential now.
-    Elsewhere(Spend),
+    Elsewhere,
     /// The lease under which it was to be sent has gone with the process that had it.
     Unclaimed,
     /// It was sent as often as it may be, and nobody knows what became of it.
@@ -252,9 +252,7 @@ impl Intent {
     fn answered(self, stored: Stored, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         match stored {
             Stored::Intended => Ok(Turn::Done(Intended::Recorded(self.spend))),
-            Stored::Standing { made_by_the_living: true } => {
-                Ok(Turn::Done(Intended::Elsewhere(self.spend)))
-            }
+            Stored::Standing { made_by_the_living: true } => Ok(Turn::Done(Intended::Elsewhere)),
             Stored::Standing { made_by_the_living: false } => Ok(self.orphaned(cx)),
             Stored::Failed(kind) => self.unrecorded(kind, cx),
             _ => Err(confused(cx)),
@@ -308,6 +306,7 @@ impl Machine for Intent {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Release {
     key: Key,
+    holder: Holder,
     withdraw: Option<Spend>,
     started: bool,
 }
@@ -317,8 +316,8 @@ pub(crate) struct Release {
 pub(crate) struct Released(pub(crate) bool);
 
 impl Release {
-    pub(crate) const fn new(key: Key, withdraw: Option<Spend>) -> Self {
-        Self { key, withdraw, started: false }
+    pub(crate) const fn new(key: Key, holder: Holder, withdraw: Option<Spend>) -> Self {
+        Self { key, holder, withdraw, started: false }
     }
 }
 
@@ -344,8 +343,7 @@ impl Machine for Release {
     fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         match signal {
             Signal::Begin => {
-                let Self { key, withdraw, .. } = self.clone();
-                let holder = cx.holder();
+                let Self { key, holder, withdraw, .. } = self.clone();
                 let parked = cx.store(StoreRequest::Release { key, holder, withdraw });
                 Ok(Turn::Wait(Self { started: true, ..self }, parked))
             }

@@ -143,9 +143,8 @@ impl Ledger {
             return broken(Rule::SpentOnce, "a refresh token is sent that nobody gave".to_owned());
         };
         let before: Vec<Outcome> = token.sendings.iter().map(|sending| sending.outcome).collect();
-        let of_the_dead = |past: &&Sending| {
-            past.outcome != Outcome::Nothing && !self.alive.contains(&past.by)
-        };
+        let of_the_dead =
+            |past: &&Sending| past.outcome != Outcome::Nothing && !self.alive.contains(&past.by);
         let unheard = token.sendings.iter().filter(of_the_dead).count();
         if before.contains(&Outcome::Known) || unheard >= MOST_SENDINGS {
             return broken(Rule::SpentOnce, format!("{shown} is sent again after {before:?}"));

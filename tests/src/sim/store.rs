@@ -72,7 +72,9 @@ impl Store {
                 Stored::Swapped
             }
             StoreRequest::Lease { key, holder } => {
-                if *self.leases.entry(key).or_insert(holder) == holder {
+                let held = self.leases.entry(key).or_insert(holder);
+                if holder.succeeds(*held) {
+                    *held = holder;
                     Stored::Leased
                 } else {
                     Stored::Busy
@@ -107,7 +109,7 @@ impl Store {
                 Stored::Released
             }
             StoreRequest::Leave { holder } => {
-                self.leave(|held| *held == holder);
+                self.leave(|held| held.session() == holder.session());
                 Stored::Released
             }
         })
@@ -115,7 +117,7 @@ impl Store {
 
     /// The process of the simulator's session is gone.
     pub fn kill_ours(&mut self) {
-        self.leave(|holder| *holder != ANOTHER);
+        self.leave(|holder| holder.session() != ANOTHER.session());
     }
 
     /// Every process is gone.

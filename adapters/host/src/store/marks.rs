@@ -62,8 +62,11 @@ impl Marks {
     /// Performs `StoreRequest::Lease`.
     pub fn lease(&self, key: &Key, holder: Holder) -> Stored {
         match self.kept().leases.entry(key.clone()) {
-            Entry::Occupied(held) if held.get().0 != holder => Stored::Busy,
-            Entry::Occupied(_) => Stored::Leased,
+            Entry::Occupied(mut held) if holder.succeeds(held.get().0) => {
+                held.get_mut().0 = holder;
+                Stored::Leased
+            }
+            Entry::Occupied(_) => Stored::Busy,
             Entry::Vacant(free) => match self.take(&lease_name(key)) {
                 Ok(Some(held)) => {
                     free.insert((holder, held));
@@ -141,8 +144,9 @@ impl Marks {
     /// Performs `StoreRequest::Leave`.
     pub fn leave(&self, holder: Holder) -> Stored {
         let mut kept = self.kept();
-        kept.leases.retain(|_, (by, _)| *by != holder);
-        kept.intents.retain(|_, (by, _)| *by != holder);
+        let of_another = |by: &Holder| by.session() != holder.session();
+        kept.leases.retain(|_, (by, _)| of_another(by));
+        kept.intents.retain(|_, (by, _)| of_another(by));
         Stored::Released
     }
 

@@ -59,8 +59,11 @@ impl Kept {
                 Stored::Swapped
             }
             StoreRequest::Lease { key, holder } => match self.leases.entry(key) {
-                Entry::Occupied(held) if *held.get() != holder => Stored::Busy,
-                Entry::Occupied(_) => Stored::Leased,
+                Entry::Occupied(mut held) if holder.succeeds(*held.get()) => {
+                    held.insert(holder);
+                    Stored::Leased
+                }
+                Entry::Occupied(_) => Stored::Busy,
                 Entry::Vacant(free) => {
                     free.insert(holder);
                     Stored::Leased
@@ -80,9 +83,10 @@ impl Kept {
                 Stored::Released
             }
             StoreRequest::Leave { holder } => {
-                self.leases.retain(|_, held| *held != holder);
-                for maker in self.intents.values_mut().filter(|maker| **maker == Some(holder)) {
-                    *maker = None;
+                let of_another = |held: &Holder| held.session() != holder.session();
+                self.leases.retain(|_, held| of_another(held));
+                for maker in self.intents.values_mut() {
+                    *maker = maker.filter(of_another);
                 }
                 Stored::Released
             }

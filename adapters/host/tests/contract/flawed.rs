@@ -219,7 +219,8 @@ impl Flawed {
 
     fn leave(&self, holder: Holder) -> Stored {
         let mut kept = self.kept.lock().unwrap();
-        let gone = |held: Holder| held == holder || self.flaw == LeavesForEverybody;
+        let gone =
+            |held: Holder| held.session() == holder.session() || self.flaw == LeavesForEverybody;
         if self.flaw != KeepsLeasesOfTheGone {
             kept.leases.retain(|_, held| !gone(*held));
         }
