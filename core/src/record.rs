@@ -124,9 +124,6 @@ pub(crate) struct Grant {
     /// Random; tells what has been renewed since a login from what came by another one.
     #[serde(default)]
     pub(crate) login: Option<Arc<str>>,
-    /// When that was.
-    #[serde(default)]
-    pub(crate) since: Option<Timestamp>,
     /// Everything ever asked for in this grant.
     pub(crate) requested: ScopeSet,
     /// What the server said it granted.

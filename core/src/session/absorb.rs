@@ -65,7 +65,6 @@ impl Session {
             }
             Brought::Approved(approved) => {
                 flow.ground.login = self.config.persistent.then(|| approved.login());
-                flow.ground.since = now.wall.plausible().then_some(now.wall);
                 flow.ground.approved = Some(approved);
             }
             Brought::Minted(Minted::Tokens(tokens)) => return self.minted(flow, &tokens, now),
@@ -122,7 +121,8 @@ impl Session {
     /// whatever its number.
     pub(super) fn looked(&mut self, flow: &mut Flow, found: Option<Held<Grant>>, now: &mut Now) {
         let memory = &mut self.body.memory;
-        let found = found.filter(|theirs| memory.welcome(&theirs.value));
+        let welcome = |theirs: &Held<Grant>| theirs.value.rejected || memory.welcome(&theirs.value);
+        let found = found.filter(welcome);
         let Some(ours) = &mut memory.grant else { return };
         let unwritten = memory.unsaved || ours.generation.is_none();
         let newer = found.filter(|theirs| {
@@ -331,7 +331,6 @@ impl Session {
             expires: None,
             lifetime: None,
             login: ground.login.clone(),
-            since: ground.since,
             requested: ground.scopes.clone(),
             granted: None,
             resource_parameter: self.resource_parameter(found),

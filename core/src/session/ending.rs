@@ -6,7 +6,7 @@ use crate::effect::{Page, Settlement, Told};
 use crate::failure::{Failure, Kind};
 use crate::note::Note;
 use crate::record::Way;
-use crate::session::lanes::{Cause, Flow, Goal, Lane, Lease, LoginGoal};
+use crate::session::lanes::{Cause, Flow, Goal, Lane, Lease, LoginGoal, Stage};
 use crate::session::refusal::unhelped;
 use crate::session::waiters::{Waiting, Want};
 use crate::session::{Now, Session};
@@ -73,8 +73,8 @@ impl Session {
     }
 
     /// The lease that a flow asked for, and what is withdrawn with it. The intent of a token that was
-    /// spent stands while the store does not have what came for it: it keeps other processes from
-    /// spending it again.
+    /// spent stands while the store does not have what came for it, or while it is out: it keeps other
+    /// processes from spending it again.
     fn lease(&self, flow: &mut Flow) -> Option<Lease> {
         let key = flow.ground.claimed.take()?;
         let holder = self.holder?;
@@ -82,7 +82,11 @@ impl Session {
         let rotated = flow.ground.minted.as_ref().is_some_and(|minted| {
             held.is_none_or(|held| held.value.refresh_token != minted.value.refresh_token)
         });
-        let withdraw = flow.ground.intent.take().filter(|_| !rotated);
+        let out = matches!(flow.stage, Some(Stage::Token(_)));
+        let unsaved = rotated && flow.ground.unsaved;
+        // It may stand although the store said that it failed.
+        let intent = flow.ground.intent.take().or_else(|| flow.ground.asked.take());
+        let withdraw = intent.filter(|_| !out && !unsaved);
         Some(Lease { key, holder, withdraw })
     }
 

@@ -11,7 +11,7 @@ use crate::session::lanes::{Brought, Cause, Flow, Goal, Lane, Moved, Parking, St
 use crate::session::plan::{Step, next_step};
 use crate::session::{Now, Session};
 use crate::stage::authorization::{self, Authorization};
-use crate::stage::claim::{self, Claim, Intent, Release};
+use crate::stage::claim::{self, Certainty, Claim, Intent, Release};
 use crate::stage::discovery::{self, Discovery, Found, Looked};
 use crate::stage::registration::{self, Registration};
 use crate::stage::revocation::Revocation;
@@ -132,12 +132,11 @@ impl Session {
         let config = Arc::clone(&self.config);
         let memory = &self.body.memory;
         let held = || memory.grant.as_ref().ok_or_else(missing);
-        let shared = config.persistent && memory.shared();
-        Ok(Some(match next_step(&flow.goal, &flow.ground, config.persistent, shared) {
+        Ok(Some(match next_step(&flow.goal, &flow.ground, config.persistent) {
             Step::End => return Ok(None),
             Step::Recall => Stage::Recall(Recall::all(config.mcp_url(), config.account())),
             Step::Claim => {
-                let key = held()?.value.key();
+                let (key, alone) = (held()?.value.key(), !memory.shared());
                 if flow.ground.claimed.is_none() {
                     // What the store does late about an earlier claim leaves this one alone.
                     self.holder = self.holder.map(Holder::next);
@@ -146,11 +145,17 @@ impl Session {
                 let ends = *ground.claim_ends.get_or_insert(now.mono.after(claim::PATIENCE));
                 let elsewhere = core::mem::take(&mut ground.elsewhere);
                 ground.claimed = Some(key.clone());
-                Stage::Claim(Claim::new(key, ends, elsewhere))
+                Stage::Claim(Claim::new(key, ends, elsewhere, alone))
             }
             Step::Intend => {
                 let (key, spend) = self.spending(flow)?;
-                Stage::Intent(Intent::new(key, spend, flow.restored))
+                flow.ground.asked = Some(spend.clone());
+                let certainty = match &spend {
+                    Spend::Refresh { .. } if self.body.memory.shared() => Certainty::Needed,
+                    Spend::Code { .. } if flow.restored => Certainty::Needed,
+                    _ => Certainty::Wanted,
+                };
+                Stage::Intent(Intent::new(key, spend, certainty))
             }
             Step::Release => {
                 let Goal::Release(lease) = &flow.goal else { return Err(fault(now)) };
@@ -181,7 +186,7 @@ impl Session {
             Step::KeepClient => {
                 let enrolled = flow.ground.enrolled.as_ref().ok_or_else(missing)?;
                 let client = enrolled.client.clone().ok_or_else(missing)?;
-                Stage::Save(Save::new(vec![Write::Client(client)]))
+                Stage::Save(Save::new(vec![Write::Client(client, false)]))
             }
             Step::Authorize if flow.orphaned => {
                 return Err(Failure::new(Kind::Cancelled, "HOST-195"));
@@ -229,6 +234,8 @@ impl Session {
         }
         let held = self.body.memory.grant.as_ref().ok_or_else(missing)?;
         let generation = held.generation.unwrap_or(0);
+        // Where it would be, if a write that was given up gets there after all.
+        let generation = generation.saturating_add(u64::from(!self.body.memory.shared()));
         Ok((held.value.key(), Spend::Refresh { generation, attempt: 0 }))
     }
 

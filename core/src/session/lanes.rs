@@ -21,7 +21,7 @@ use crate::stage::registration::{Enrolled, Redirected, Registration};
 use crate::stage::revocation::{self, Given, Revocation};
 use crate::stage::token::{Minted, Token};
 use crate::stage::vault::{Over, Recall, Recalled, Save, Saved, Write};
-use crate::time::{Awaited, Monotonic, Timestamp};
+use crate::time::{Awaited, Monotonic};
 use crate::wire::url::ServerUrl;
 
 /// The lanes.
@@ -206,6 +206,8 @@ pub(crate) struct Ground {
     pub(crate) elsewhere: bool,
     /// The intent that is recorded of what is about to be spent.
     pub(crate) intent: Option<Spend>,
+    /// The one that the store was asked to record.
+    pub(crate) asked: Option<Spend>,
     /// A refresh token was sent.
     pub(crate) spent: bool,
     pub(crate) looked: bool,
@@ -231,7 +233,6 @@ pub(crate) struct Ground {
     pub(crate) approved: Option<Approved>,
     /// Tells this login from others in the records.
     pub(crate) login: Option<Arc<str>>,
-    pub(crate) since: Option<Timestamp>,
     /// The grant that came, not yet published.
     pub(crate) minted: Option<Held<Grant>>,
     /// A registration that the server does not know any more, to be marked so in the store.

@@ -88,7 +88,10 @@ impl Session {
     /// The answer to work that nobody waits for any more. What it grants is given back.
     fn late_word(&mut self, ticket: TicketId, signal: &Signal, now: &mut Now) {
         match signal {
-            Signal::Stored(Stored::Leased | Stored::Intended) => self.granted_late(ticket),
+            // A store that says that it failed may have done it all the same.
+            Signal::Stored(Stored::Leased | Stored::Intended | Stored::Failed(_)) => {
+                self.granted_late(ticket);
+            }
             Signal::Stored(Stored::Released) => return,
             _ => {}
         }

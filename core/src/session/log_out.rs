@@ -95,7 +95,6 @@ impl Session {
                 memory.must_forget(emptied(held), under_way);
             }
             memory.forget_found = true;
-            memory.forgot_at = Some(now.wall);
             memory.forget_after = None;
         }
     }
@@ -149,8 +148,7 @@ impl Session {
         }
     }
 
-    /// A log-out is about what is found in the store, whoever put it there: but not about a login that
-    /// came after it.
+    /// A log-out is about what is found in the store, whoever put it there.
     pub(super) fn forget_found(&mut self, found: Recalled, now: &Now) {
         let memory = &mut self.body.memory;
         if !memory.recalled {
@@ -172,11 +170,7 @@ impl Session {
             return;
         }
         let Some(held) = memory.grant.clone() else { return };
-        let later = held.value.since.is_some_and(|since| memory.forgot_at < Some(since));
         let empty = held.value.access_token.is_none() && held.value.refresh_token.is_none();
-        if later {
-            return;
-        }
         // What was held has been given back already.
         if memory.welcome(&held.value) {
             self.part_with_the_held(now);

@@ -80,11 +80,9 @@ pub(crate) struct Memory {
     /// Emptied grants that a log-out has not got into the store yet. The first may be under way.
     #[serde(default)]
     pub(crate) to_forget: Vec<Held<Grant>>,
-    /// A log-out is about what is in the store, too, and when it was.
+    /// A log-out is about what is in the store, too.
     #[serde(default)]
     pub(crate) forget_found: bool,
-    #[serde(default)]
-    pub(crate) forgot_at: Option<Timestamp>,
     /// No further attempt at it before this.
     #[serde(default)]
     pub(crate) forget_after: Option<Monotonic>,
@@ -141,7 +139,8 @@ impl Memory {
         }) && self.credentials(config, now).is_some()
     }
 
-    /// Whether the refresh token that is held is also in the store, where other processes find it.
+    /// Whether the refresh token that is held is certainly in the store, where other processes find
+    /// it. If not, it may get there yet by a write that was given up.
     pub(crate) fn shared(&self) -> bool {
         !self.unsaved && self.grant.as_ref().is_some_and(|held| held.generation.is_some())
     }
@@ -204,7 +203,10 @@ impl Memory {
         let key = held.value.key();
         let mut others = self.to_forget.iter_mut().skip(usize::from(under_way));
         match others.find(|other| other.value.key() == key) {
-            Some(other) => other.generation = other.generation.max(held.generation),
+            Some(other) => {
+                let generation = other.generation.max(held.generation);
+                *other = Held { generation, ..held };
+            }
             None => self.to_forget.push(held),
         }
     }
@@ -435,6 +437,11 @@ impl Memory {
                 self.clients.push(client);
             }
         }
+    }
+
+    /// A registration, by what the server calls it.
+    pub(crate) fn client(&self, client_id: &str) -> Option<&Held<Client>> {
+        self.clients.iter().find(|held| *held.value.credentials.client_id == *client_id)
     }
 
     /// The registration that a grant or login used, marked as one the server does not know.

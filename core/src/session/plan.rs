@@ -42,9 +42,9 @@ pub(crate) enum Step {
     End,
 }
 
-/// The next step of a flow, by its goal and the ground it has covered. `persistent` says that there is
-/// a store, `shared` that the refresh token which is held stands in it, for other processes too.
-pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool, shared: bool) -> Step {
+/// The next step of a flow, by its goal and the ground it has covered; `persistent` says that there is
+/// a store.
+pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool) -> Step {
     match goal {
         Goal::Release(_) if !ground.kept => Step::Release,
         Goal::Revoke(_) if !ground.kept => Step::Revoke,
@@ -60,11 +60,11 @@ pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool, shared: 
             () if refresh.pointer.is_some() && !ground.relisted => Step::Relist,
             () if persistent && !ground.looked => {
                 let leased = ground.claimed.is_some() && !ground.elsewhere;
-                if shared && !leased { Step::Claim } else { Step::Look }
+                if leased { Step::Look } else { Step::Claim }
             }
             () if ground.adopted => Step::End,
             () if ground.minted.is_none() && !ground.refused => {
-                if shared && ground.intent.is_none() { Step::Intend } else { Step::Refresh }
+                if persistent && ground.intent.is_none() { Step::Intend } else { Step::Refresh }
             }
             () if persistent && !ground.kept => Step::Keep,
             () => Step::End,

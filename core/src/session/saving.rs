@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::effect::Told;
 use crate::failure::{Failure, Kind};
-use crate::record::{Binding, Document, FORMAT, Grant, Held};
+use crate::record::{Binding, Client, Document, FORMAT, Grant, Held, Way};
 use crate::session::lanes::{Flow, Goal, Lane};
 use crate::session::{Now, Session};
 use crate::stage::vault::{Over, Saved, Write};
@@ -16,7 +16,7 @@ impl Session {
             return writes.clone();
         }
         if let Some(stale) = &flow.ground.stale {
-            return vec![Write::Client(stale.clone())];
+            return vec![Write::Client(stale.clone(), false)];
         }
         let mut writes = Vec::with_capacity(2);
         match (&flow.ground.minted, &self.body.memory.grant) {
@@ -29,10 +29,29 @@ impl Session {
             }
             (None, None) => {}
         }
+        if matches!(flow.goal, Goal::Refresh(_)) && self.body.memory.unsaved {
+            writes.extend(self.way_there(self.body.memory.binding.clone()));
+        }
         if matches!(flow.goal, Goal::Login(_)) {
+            // The three belong together, whoever has written one of them meanwhile.
+            writes.extend(self.granted_to(flow).map(|client| Write::Client(client, true)));
             writes.extend(self.binding(flow).map(Write::Binding));
         }
         writes
+    }
+
+    /// What leads to a grant: its client, if that was registered, and its binding.
+    fn way_there(&self, binding: Option<Held<Binding>>) -> impl Iterator<Item = Write> + use<> {
+        let dynamic = binding.as_ref().filter(|bound| bound.value.way == Way::Dynamic);
+        let client = dynamic.and_then(|bound| self.body.memory.client(&bound.value.client_id));
+        let client = client.map(|client| Write::Client(client.clone(), true));
+        client.into_iter().chain(binding.map(Write::Binding))
+    }
+
+    /// The dynamic registration that a login was made with.
+    fn granted_to(&self, flow: &Flow) -> Option<Held<Client>> {
+        let enrolled = flow.ground.enrolled.as_ref().filter(|it| it.way == Way::Dynamic)?;
+        self.body.memory.client(&enrolled.credentials.client_id).cloned()
     }
 
     /// The binding that a login makes.
@@ -76,9 +95,11 @@ impl Session {
         }
         for write in saved.written {
             match write {
-                Write::Client(client) => {
+                Write::Client(client, granted) => {
                     // It is another one, if another process was faster.
-                    if let Some(enrolled) = &mut flow.ground.enrolled {
+                    if let Some(enrolled) = &mut flow.ground.enrolled
+                        && !granted
+                    {
                         enrolled.credentials = client.value.credentials.clone();
                         enrolled.client = Some(client.clone());
                     }
@@ -184,7 +205,7 @@ impl Session {
         now: &mut Now,
     ) {
         let mut writes = vec![Write::Grant(held.clone(), over)];
-        writes.extend(binding.map(Write::Binding));
+        writes.extend(self.way_there(binding));
         let mut flow = Flow::new(Goal::Keep(writes));
         flow.ground.minted = Some(held);
         self.launch(Lane::Machine, flow, now);
@@ -199,7 +220,11 @@ impl Session {
         {
             memory.postpone_save(now.mono);
             let binding = memory.binding.clone();
-            let over = memory.over.clone();
+            // A login that another process has saved meanwhile stays.
+            let over = match memory.over.clone() {
+                Over::Anything => Over::Useless,
+                over => over,
+            };
             self.keep(held, over, binding, now);
         }
     }

@@ -40,6 +40,9 @@ pub(crate) struct Claim {
     asked: u32,
     /// No longer than this.
     ends: Monotonic,
+    /// The store does not have the token, as far as anybody knows: it is spent even if the store
+    /// fails.
+    alone: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,9 +56,9 @@ enum Phase {
 }
 
 impl Claim {
-    pub(crate) const fn new(key: Key, ends: Monotonic, elsewhere: bool) -> Self {
+    pub(crate) const fn new(key: Key, ends: Monotonic, elsewhere: bool, alone: bool) -> Self {
         let phase = if elsewhere { Phase::Elsewhere } else { Phase::Start };
-        Self { key, phase, asked: 0, ends }
+        Self { key, phase, asked: 0, ends, alone }
     }
 
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
@@ -110,12 +113,25 @@ impl Claim {
                 let failure = Failure::new(Kind::StoreLockUnsupported, "HOST-288");
                 Err(failure.with_switch(Switch::UnlockedRefresh))
             }
-            Stored::Failed(kind) => Err(Failure::new(kind, "BIND-09")),
+            Stored::Failed(kind) => self.unanswered(kind, cx),
             _ => Err(confused(cx)),
         }
     }
 
+    fn unanswered(self, kind: Kind, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        if self.alone {
+            cx.note(Note::Store { kind });
+            return Ok(Turn::Done(None));
+        }
+        Err(Failure::new(kind, "BIND-09"))
+    }
+
     fn looked(self, stored: Stored, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        if let Stored::Failed(kind) = stored
+            && kind != Kind::StoreCorrupt
+        {
+            return self.unanswered(kind, cx);
+        }
         let record = vault::loaded(stored, cx)?;
         Ok(Turn::Done(vault::read(record, &self.key, cx)?))
     }
@@ -134,7 +150,11 @@ impl Machine for Claim {
         ],
         rows: &[
             Row { from: At::Start, on: On::Begin, targets: &[At::Lease, At::Pause, At::Failed] },
-            Row { from: At::Lease, on: On::Stored, targets: &[At::Pause, At::Grant, At::Failed] },
+            Row {
+                from: At::Lease,
+                on: On::Stored,
+                targets: &[At::Pause, At::Grant, At::Done, At::Failed],
+            },
             Row { from: At::Lease, on: On::Expired, targets: &[At::Failed] },
             Row { from: At::Lease, on: On::Resumed, targets: &[At::Lease] },
             Row { from: At::Pause, on: On::Expired, targets: &[At::Lease] },
@@ -163,6 +183,7 @@ impl Machine for Claim {
             }
             (Signal::Stored(stored), Phase::Lease) => self.leased(stored, cx),
             (Signal::Stored(stored), Phase::Grant) => self.looked(stored, cx),
+            // A store that is silent may yet do what it was asked before.
             (Signal::Expired, _) => Err(Failure::new(Kind::StoreUnavailable, "BIND-09")),
             _ => Err(confused(cx)),
         }
@@ -175,8 +196,18 @@ pub(crate) struct Intent {
     key: Key,
     spend: Spend,
     phase: Sending,
-    /// There may be a copy of the login in another process, which only the store can tell.
-    copied: bool,
+    certainty: Certainty,
+}
+
+/// What the store's word is to a sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Certainty {
+    /// Nothing is sent without it: it may be somebody else's turn, or a copy of the login in another
+    /// process may have sent the code.
+    Needed,
+    /// Without it the credential is sent all the same: a code is worth nothing later, and a token
+    /// that the store does not have is nobody else's.
+    Wanted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,8 +231,8 @@ pub(crate) enum Intended {
 }
 
 impl Intent {
-    pub(crate) const fn new(key: Key, spend: Spend, copied: bool) -> Self {
-        Self { key, spend, phase: Sending::Start, copied }
+    pub(crate) const fn new(key: Key, spend: Spend, certainty: Certainty) -> Self {
+        Self { key, spend, phase: Sending::Start, certainty }
     }
 
     /// The intent of a refresh that is being recorded, if it is.
@@ -232,17 +263,14 @@ impl Intent {
         }
     }
 
-    /// Without the store's word a refresh token is not sent: it may be somebody else's turn. A code
-    /// is sent, since it is worth nothing later, and a store that is down must not stop a login;
-    /// not so after a restart, when a copy may have sent it.
     fn unrecorded(self, kind: Kind, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
-        match self.spend {
-            Spend::Refresh { .. } => Err(Failure::new(kind, "REF-17")),
-            Spend::Code { .. } if self.copied => {
+        match (self.certainty, &self.spend) {
+            (Certainty::Needed, Spend::Refresh { .. }) => Err(Failure::new(kind, "REF-17")),
+            (Certainty::Needed, Spend::Code { .. }) => {
                 cx.note(Note::Store { kind });
                 Ok(Turn::Done(Intended::Exhausted))
             }
-            Spend::Code { .. } => {
+            (Certainty::Wanted, _) => {
                 cx.note(Note::Store { kind });
                 Ok(Turn::Done(Intended::Recorded(self.spend)))
             }
@@ -293,9 +321,12 @@ impl Machine for Intent {
             (Signal::Resumed, _) if matches!(self.spend, Spend::Refresh { .. }) => {
                 Ok(Turn::Done(Intended::Unclaimed))
             }
-            (Signal::Resumed, _) => Ok(Self { copied: true, ..self }.record(cx)),
+            (Signal::Resumed, _) => Ok(Self { certainty: Certainty::Needed, ..self }.record(cx)),
             (Signal::Begin, _) | (Signal::Expired, Sending::Pause) => Ok(self.record(cx)),
             (Signal::Stored(stored), _) => self.answered(stored, cx),
+            (Signal::Expired, _) if matches!(self.spend, Spend::Refresh { .. }) => {
+                Err(Failure::new(Kind::StoreUnavailable, "REF-17"))
+            }
             (Signal::Expired, _) => self.unrecorded(Kind::StoreUnavailable, cx),
             _ => Err(confused(cx)),
         }

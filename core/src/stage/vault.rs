@@ -192,10 +192,12 @@ impl Machine for Recall {
 }
 
 /// A record to be written.
+#[expect(clippy::large_enum_variant, reason = "three at most, and most are grants")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Write {
     Binding(Held<Binding>),
-    Client(Held<Client>),
+    /// Registered just now; or, with `true`, what the grant beside it was given to.
+    Client(Held<Client>, bool),
     Grant(Held<Grant>, Over),
 }
 
@@ -205,6 +207,8 @@ pub(crate) enum Over {
     /// Any grant: a person has just logged in, or out.
     #[default]
     Anything,
+    /// One that is of no use: another process may have saved a login since.
+    Useless,
     /// Only one with a refresh token that was spent on the way to it.
     Spent(#[serde(with = "crate::secret::written_list")] Vec<Secret>),
     /// Only one of this login, renewed or not: what was logged out of. A login that came after it is
@@ -217,7 +221,7 @@ impl Over {
     pub(crate) fn spent(&self) -> &[Secret] {
         match self {
             Self::Spent(tokens) => tokens,
-            Self::Anything | Self::OfLogin(_) => &[],
+            Self::Anything | Self::Useless | Self::OfLogin(_) => &[],
         }
     }
 }
@@ -247,7 +251,7 @@ impl Write {
                     _ => Meeting::Over,
                 }
             }
-            Self::Client(held) => {
+            Self::Client(held, granted) => {
                 let key = held.value.key();
                 match record::read::<Client>(&record.bytes, &key) {
                     Err(Kind::StoreVersion) => Meeting::Leave(Kind::StoreVersion),
@@ -255,9 +259,10 @@ impl Write {
                     // one marked as gone for another that went before it.
                     Ok(value)
                         if usable(&value, wall)
+                            && !granted
                             && (held.generation.is_none() || replaced(&held.value, &value)) =>
                     {
-                        Meeting::Yield(Self::Client(Held { value, generation }))
+                        Meeting::Yield(Self::Client(Held { value, generation }, false))
                     }
                     _ => Meeting::Over,
                 }
@@ -271,8 +276,14 @@ impl Write {
                     _ if generation < held.generation => Meeting::Over,
                     (Err(_), Over::OfLogin(_)) => Meeting::Over,
                     (Ok(theirs), Over::OfLogin(login)) if theirs.login == *login => Meeting::Over,
+                    (Err(_), Over::Useless) => Meeting::Over,
+                    (Ok(theirs), Over::Useless)
+                        if theirs.rejected || theirs.refresh_token.is_none() =>
+                    {
+                        Meeting::Over
+                    }
                     (Err(kind), Over::Spent(_)) => Meeting::Leave(kind),
-                    (Ok(theirs), Over::Spent(_) | Over::OfLogin(_)) => {
+                    (Ok(theirs), _) => {
                         let ours = held.value.refresh_token.as_ref();
                         let known =
                             |token: &Secret| over.spent().contains(token) || ours == Some(token);
@@ -292,7 +303,7 @@ impl Write {
     fn swap(&self, generation: u64) -> StoreRequest {
         match self {
             Self::Binding(held) => held.value.swap(held.generation, generation),
-            Self::Client(held) => held.value.swap(held.generation, generation),
+            Self::Client(held, _) => held.value.swap(held.generation, generation),
             Self::Grant(held, _) => held.value.swap(held.generation, generation),
         }
     }
@@ -300,7 +311,7 @@ impl Write {
     fn generation(&mut self) -> &mut Option<u64> {
         match self {
             Self::Binding(held) => &mut held.generation,
-            Self::Client(held) => &mut held.generation,
+            Self::Client(held, _) => &mut held.generation,
             Self::Grant(held, _) => &mut held.generation,
         }
     }

@@ -100,7 +100,17 @@ impl World {
         if self.broken == Some(Broken::Unanswered) {
             return Ok(());
         }
-        let fate = self.in_outage(&item, fate);
+        let fate = match (self.in_outage(&item, fate), &item.work) {
+            // What a process that lives has had done, it hears of in the end.
+            (
+                Fate::DroppedAfter,
+                Work::Store {
+                    request: StoreRequest::Lease { .. } | StoreRequest::Intend { .. },
+                    ..
+                },
+            ) => Fate::Held,
+            (fate, _) => fate,
+        };
         if matches!(fate, Fate::Answered | Fate::Held | Fate::LostAfter | Fate::DroppedAfter) {
             self.carry_out(&mut item);
             self.notice(process, &item);

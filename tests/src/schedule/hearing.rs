@@ -43,6 +43,8 @@ impl World {
             }
             Told::Forgotten(forgotten) => {
                 self.say(|| format!("process {process} has logged out: {forgotten:?}"));
+                // It is about whatever the store has had until it is over.
+                self.ledger.logged_out(forgotten.unremoved.is_some());
                 if let Some(running) = self.running(process) {
                     running.watch.log_out_ended()?;
                 }
@@ -52,7 +54,13 @@ impl World {
                 return broken(Rule::NoFault, format!("it reports a bug of its own: {fault:?}"));
             }
             Told::Note(Note::Step(_) | Note::Asked { .. } | Note::Answered { .. }) => {}
-            Told::Note(note) => self.say(|| format!("process {process} notes: {note}")),
+            Told::Note(note) => {
+                // What the store would not say it cannot be asked to know.
+                if let (Note::Store { .. }, Some(running)) = (&note, self.running(process)) {
+                    running.blind = true;
+                }
+                self.say(|| format!("process {process} notes: {note}"));
+            }
             _ => {}
         }
         Ok(())
@@ -115,9 +123,12 @@ impl World {
         let asking = running.waiting.values().filter(|waiter| waiter.may_ask);
         let since = asking.map(|waiter| waiter.since.0).min();
         let needed = match since {
-            Some(since) => without >= since || running.unhelped || running.watch.parted,
+            Some(since) => {
+                without >= since || running.unhelped || running.watch.parted || running.blind
+            }
             None => false,
         };
+        running.blind = false;
         if needed || running.restored {
             return Ok(());
         }

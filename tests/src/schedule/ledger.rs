@@ -33,6 +33,8 @@ enum Outcome {
 struct Sending {
     by: Life,
     outcome: Outcome,
+    /// Its sender died before it could tell what came of it.
+    died: bool,
 }
 
 /// A refresh token and the access token that came with it.
@@ -90,6 +92,8 @@ pub(super) struct Ledger {
     /// Codes and verifiers that were sent, by whom, and whether the store knows of it.
     once: BTreeMap<String, (Life, bool)>,
     kept: Vec<Kept>,
+    /// A log-out is still being tried: it takes whatever is in the store.
+    lingering: bool,
 }
 
 impl Ledger {
@@ -116,6 +120,7 @@ impl Ledger {
             }
             for sending in token.sendings.iter_mut().filter(|sending| sending.by == life) {
                 if sending.outcome != Outcome::Nothing {
+                    sending.died |= matches!(sending.outcome, Outcome::Out | Outcome::Known);
                     sending.outcome = Outcome::Unknown;
                 }
             }
@@ -143,13 +148,15 @@ impl Ledger {
             return broken(Rule::SpentOnce, "a refresh token is sent that nobody gave".to_owned());
         };
         let before: Vec<Outcome> = token.sendings.iter().map(|sending| sending.outcome).collect();
-        let of_the_dead =
-            |past: &&Sending| past.outcome != Outcome::Nothing && !self.alive.contains(&past.by);
-        let unheard = token.sendings.iter().filter(of_the_dead).count();
-        if before.contains(&Outcome::Known) || unheard >= MOST_SENDINGS {
+        let unheard = token.sendings.iter().filter(|past| past.died).count();
+        // A login that somebody logs out of is given back whole.
+        let left = self.families.get(token.family).is_some_and(|family| family.logged_out);
+        if left {
+            // Nobody loses anything by it.
+        } else if before.contains(&Outcome::Known) || unheard >= MOST_SENDINGS {
             return broken(Rule::SpentOnce, format!("{shown} is sent again after {before:?}"));
         }
-        token.sendings.push(Sending { by, outcome: Outcome::Out });
+        token.sendings.push(Sending { by, outcome: Outcome::Out, died: false });
         let at = token.sendings.len() - 1;
         Ok(Some(Sent { token: name, at }))
     }
@@ -251,7 +258,14 @@ impl Ledger {
     /// A process hears an answer to its token request.
     pub(super) fn heard(&mut self, by: Life, sent: Option<&Sent>, status: u16, answer: &Value) {
         if let Some(sent) = sent {
-            let outcome = if status >= 500 { Outcome::Nothing } else { Outcome::Known };
+            let given_up = self.tokens.get(&sent.token).and_then(|t| t.sendings.get(sent.at));
+            let given_up = given_up.is_some_and(|it| it.outcome == Outcome::GivenUp);
+            // What comes after that cannot undo what others were let do.
+            let outcome = match status {
+                500.. => Outcome::Nothing,
+                _ if given_up => Outcome::Unknown,
+                _ => Outcome::Known,
+            };
             self.outcome(sent, outcome);
         }
         let refresh = answer["refresh_token"].as_str();
@@ -291,6 +305,12 @@ impl Ledger {
         self.tokens.values().filter(reached).map(|token| token.family).collect()
     }
 
+    /// A log-out is over, or is tried until it is.
+    pub(super) fn logged_out(&mut self, tried_again: bool) {
+        self.families.iter_mut().for_each(|family| family.logged_out = true);
+        self.lingering |= tried_again;
+    }
+
     /// The login behind an access token.
     pub(super) fn family(&self, access: &str) -> Option<usize> {
         Some(self.tokens.get(self.access.get(access)?)?.family)
@@ -323,6 +343,9 @@ impl Ledger {
     /// has a token of one of them that the server still takes. Of two logins at once the last one
     /// written stays; of two answers within the server's grace, either.
     pub(super) fn nothing_lost(&self) -> Check<()> {
+        if self.lingering {
+            return Ok(());
+        }
         let lives = |token: &Token| token.receivers.iter().any(|life| self.alive.contains(life));
         let held = |family: &Family| {
             let newest = self.tokens.get(&family.newest);

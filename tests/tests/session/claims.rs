@@ -44,7 +44,8 @@ scripts! {
         sim.expect_granted(caller);
         if !sim.restarting() {
             assert_eq!(asked_of_the_store(sim), [
-                "lease Grant", "intend refresh-1-0", "swap Grant Some(1)", "release None",
+                "lease Grant", "intend refresh-1-0", "swap Grant Some(1)",
+                "release Some(\"refresh-1-0\")",
             ]);
         }
         assert_eq!((sim.store().leases(), sim.store().intents()), (0, 1), "the code's intent");
@@ -96,10 +97,10 @@ scripts! {
         logged_in(sim, &tokens(1, 3600));
         sim.store().lease_elsewhere(true);
         // Refreshing ahead waits for the lease; the callers do not wait for that.
-        let caller = sim.at(3575).acquire("");
+        let caller = sim.at(3579).acquire("");
         assert_eq!(sim.expect_granted(caller).authorization(), "Bearer AT-CANARY-1");
         sim.store().lease_elsewhere(false);
-        pause_until(sim, 3577);
+        pause_until(sim, 3581);
         refresh(sim, 1).reply_json(200, &tokens(2, 3600));
         assert_eq!(bearer(sim), at(2));
     }
@@ -239,6 +240,28 @@ scripts! {
         let backup = sim.store().backup();
         let grant = backup.iter().find(|(key, _)| key.kind == RecordKind::Grant);
         assert!(grant.unwrap().1.generation > 2, "above what anybody holds");
+    }
+
+    /// What the store never got is nobody else's: it is renewed without the store's word, as long as
+    /// the store says that it cannot.
+    an_unsaved_grant_is_renewed_all_the_same_host_229_host_280(sim = kept()) {
+        if sim.restarting() {
+            return; // of two copies of a login only the store can tell which sends the code
+        }
+        let caller = sim.acquire("files:read");
+        discover(sim);
+        register(sim, "c1");
+        sim.store().fail(Some(Kind::StoreUnavailable));
+        approve(sim).reply_json(200, &tokens(1, 60));
+        sim.expect_granted(caller);
+        assert!(sim.unsaved(caller));
+        let caller = sim.at(60).acquire("");
+        refresh(sim, 1).reply_json(200, &tokens(2, 60));
+        sim.expect_granted(caller);
+        sim.store().fail(None);
+        sim.at(130);
+        assert_eq!(sim.store().documents(RecordKind::Grant)[0]["refresh_token"], "RT-CANARY-2");
+        assert_eq!(sim.store().documents(RecordKind::Client)[0]["credentials"]["client_id"], "c1");
     }
 
     a_store_without_locks_needs_a_switch_host_288(sim = over()) {

@@ -128,6 +128,8 @@ scripts! {
         sim.at(31);
         sim.expect_waiting(caller);
         sim.at(61);
+        sim.expect_waiting(caller);
+        sim.at(91);
         sim.expect_granted(caller);
         assert!(sim.unsaved(caller));
         sim.expect_note("store: store_unavailable; going on from memory");
