@@ -174,6 +174,10 @@ impl Session {
             Intended::Exhausted if login => {
                 return Err(Failure::new(Kind::OutcomeUnknown, "TOK-04"));
             }
+            Intended::Unrecorded(spend, kind) => {
+                flow.ground.asked = Some(spend);
+                return Err(Failure::new(kind, "REF-17"));
+            }
             Intended::Unclaimed => flow.ground.unclaim(),
             Intended::Elsewhere => {
                 flow.ground.looked = false;
@@ -431,6 +435,8 @@ impl Session {
         }
         flow.ground.verdict = Some(failure);
         flow.ground.refused = true;
+        // Whatever the store says now or does not say, this one is not sent again.
+        self.body.memory.refused_late = held.value.refresh_token.clone();
         if self.config.persistent && !flow.ground.looked_again {
             // Another process may have spent it, and saved what it got (HOST-224).
             flow.ground.looked_again = true;

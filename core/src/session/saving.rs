@@ -220,9 +220,9 @@ impl Session {
         {
             memory.postpone_save(now.mono);
             let binding = memory.binding.clone();
-            // A login that another process has saved meanwhile stays.
+            // A login that another process has saved meanwhile stays; not so what was logged out of.
             let over = match memory.over.clone() {
-                Over::Anything => Over::Useless,
+                Over::Anything if memory.left.is_empty() => Over::Useless,
                 over => over,
             };
             self.keep(held, over, binding, now);

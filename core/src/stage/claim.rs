@@ -224,6 +224,8 @@ pub(crate) enum Intended {
     Recorded(Spend),
     /// Another process is sending the credential now.
     Elsewhere,
+    /// The store would not record it, or has not said so: it may stand all the same.
+    Unrecorded(Spend, Kind),
     /// The lease under which it was to be sent has gone with the process that had it.
     Unclaimed,
     /// It was sent as often as it may be, and nobody knows what became of it.
@@ -263,16 +265,18 @@ impl Intent {
         }
     }
 
-    fn unrecorded(self, kind: Kind, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+    fn unrecorded(self, kind: Kind, cx: &mut Cx<'_>) -> Turn<Self> {
         match (self.certainty, &self.spend) {
-            (Certainty::Needed, Spend::Refresh { .. }) => Err(Failure::new(kind, "REF-17")),
+            (Certainty::Needed, Spend::Refresh { .. }) => {
+                Turn::Done(Intended::Unrecorded(self.spend, kind))
+            }
             (Certainty::Needed, Spend::Code { .. }) => {
                 cx.note(Note::Store { kind });
-                Ok(Turn::Done(Intended::Exhausted))
+                Turn::Done(Intended::Exhausted)
             }
             (Certainty::Wanted, _) => {
                 cx.note(Note::Store { kind });
-                Ok(Turn::Done(Intended::Recorded(self.spend)))
+                Turn::Done(Intended::Recorded(self.spend))
             }
         }
     }
@@ -282,7 +286,7 @@ impl Intent {
             Stored::Intended => Ok(Turn::Done(Intended::Recorded(self.spend))),
             Stored::Standing { made_by_the_living: true } => Ok(Turn::Done(Intended::Elsewhere)),
             Stored::Standing { made_by_the_living: false } => Ok(self.orphaned(cx)),
-            Stored::Failed(kind) => self.unrecorded(kind, cx),
+            Stored::Failed(kind) => Ok(self.unrecorded(kind, cx)),
             _ => Err(confused(cx)),
         }
     }
@@ -300,8 +304,8 @@ impl Machine for Intent {
         ],
         rows: &[
             Row { from: At::Start, on: On::Begin, targets: &[At::Recorded] },
-            Row { from: At::Recorded, on: On::Stored, targets: &[At::Pause, At::Done, At::Failed] },
-            Row { from: At::Recorded, on: On::Expired, targets: &[At::Done, At::Failed] },
+            Row { from: At::Recorded, on: On::Stored, targets: &[At::Pause, At::Done] },
+            Row { from: At::Recorded, on: On::Expired, targets: &[At::Done] },
             Row { from: At::Recorded, on: On::Resumed, targets: &[At::Recorded, At::Done] },
             Row { from: At::Pause, on: On::Expired, targets: &[At::Recorded] },
             Row { from: At::Pause, on: On::Resumed, targets: &[At::Done] },
@@ -324,10 +328,11 @@ impl Machine for Intent {
             (Signal::Resumed, _) => Ok(Self { certainty: Certainty::Needed, ..self }.record(cx)),
             (Signal::Begin, _) | (Signal::Expired, Sending::Pause) => Ok(self.record(cx)),
             (Signal::Stored(stored), _) => self.answered(stored, cx),
+            // A store that is silent may yet do what it was asked before.
             (Signal::Expired, _) if matches!(self.spend, Spend::Refresh { .. }) => {
-                Err(Failure::new(Kind::StoreUnavailable, "REF-17"))
+                Ok(Turn::Done(Intended::Unrecorded(self.spend, Kind::StoreUnavailable)))
             }
-            (Signal::Expired, _) => self.unrecorded(Kind::StoreUnavailable, cx),
+            (Signal::Expired, _) => Ok(self.unrecorded(Kind::StoreUnavailable, cx)),
             _ => Err(confused(cx)),
         }
     }

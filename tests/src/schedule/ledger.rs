@@ -66,6 +66,8 @@ struct Family {
 struct Kept {
     token: Option<String>,
     rejected: bool,
+    /// A binding leads to it. Who is killed between the two has to log in again.
+    found: bool,
 }
 
 /// Names one sending, until its outcome is known.
@@ -275,14 +277,16 @@ impl Ledger {
     }
 
     /// What the store has under all keys of grants.
-    pub(super) fn stored(&mut self, grants: &[Value]) {
+    pub(super) fn stored(&mut self, grants: &[Value], bindings: &[Value]) {
         self.kept.clear();
         for grant in grants {
             let token = grant["refresh_token"].as_str().map(str::to_owned);
             if let Some(token) = token.as_ref().and_then(|token| self.tokens.get_mut(token)) {
                 token.durable = true;
             }
-            self.kept.push(Kept { token, rejected: grant["rejected"] == true });
+            let leads = |binding: &Value| binding["client_id"] == grant["client_id"];
+            let found = bindings.iter().any(leads);
+            self.kept.push(Kept { token, rejected: grant["rejected"] == true, found });
         }
     }
 
@@ -330,6 +334,7 @@ impl Ledger {
             };
             let family = self.families.get(token.family);
             !kept.rejected
+                && kept.found
                 && token.replaced_by.is_empty()
                 && !token.refused
                 && token.sendings.iter().all(|sending| sending.outcome == Outcome::Nothing)

@@ -46,7 +46,7 @@ impl World {
         };
         if swap {
             let grants = self.store.documents(RecordKind::Grant);
-            self.ledger.stored(&grants);
+            self.ledger.stored(&grants, &self.store.documents(RecordKind::Binding));
             if !grants.is_empty() {
                 self.first.get_or_insert_with(|| self.store.backup());
             }
@@ -90,7 +90,8 @@ impl World {
         }
         let Some(backup) = self.first.clone() else { return };
         self.store.put_back(backup);
-        self.ledger.stored(&self.store.documents(RecordKind::Grant));
+        let bindings = self.store.documents(RecordKind::Binding);
+        self.ledger.stored(&self.store.documents(RecordKind::Grant), &bindings);
     }
 
     /// The kernel ends what a process held, however the store is.
