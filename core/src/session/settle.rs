@@ -20,9 +20,12 @@ impl Session {
         while let Some(waiting) = self.waiters.get(at) {
             match verdict(waiting.want.wish(), self.standing(&waiting.want, now)) {
                 Verdict::Use => {
-                    let id = waiting.id;
+                    let (id, lane) = (waiting.id, waiting.lane);
                     self.waiters.remove(at);
                     self.grant(id, now);
+                    if lane == Some(Lane::Person) {
+                        self.orphan();
+                    }
                 }
                 Verdict::Fail(kind, rule) => {
                     let id = waiting.id;
@@ -73,6 +76,15 @@ impl Session {
         match lane {
             Lane::Machine => self.body.machine.is_none(),
             Lane::Person => self.body.person.is_none(),
+        }
+    }
+
+    /// A login whose last caller was served in another way shows no page any more.
+    fn orphan(&mut self) {
+        if !self.waiters.iter().any(|waiting| waiting.lane == Some(Lane::Person))
+            && let Some(flow) = &mut self.body.person
+        {
+            flow.orphaned = true;
         }
     }
 

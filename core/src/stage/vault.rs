@@ -278,7 +278,10 @@ impl Write {
                     (Ok(theirs), Over::OfLogin(login)) if theirs.login == *login => Meeting::Over,
                     (Err(_), Over::Useless) => Meeting::Over,
                     (Ok(theirs), Over::Useless)
-                        if theirs.rejected || theirs.refresh_token.is_none() =>
+                        if theirs.rejected
+                            || theirs.refresh_token.is_none()
+                            // An older write of our own.
+                            || theirs.login == held.value.login =>
                     {
                         Meeting::Over
                     }

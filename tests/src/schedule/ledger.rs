@@ -25,8 +25,11 @@ enum Outcome {
     Nothing,
     /// Nobody knows.
     Unknown,
-    /// New tokens, or a refusal for good, and the sender heard of it.
+    /// New tokens, and the sender heard of it.
     Known,
+    /// A refusal for good, which the sender heard of; others hear of it from the store, once that has
+    /// taken it down.
+    Refused,
 }
 
 #[derive(Debug)]
@@ -122,7 +125,8 @@ impl Ledger {
             }
             for sending in token.sendings.iter_mut().filter(|sending| sending.by == life) {
                 if sending.outcome != Outcome::Nothing {
-                    sending.died |= matches!(sending.outcome, Outcome::Out | Outcome::Known);
+                    sending.died |=
+                        matches!(sending.outcome, Outcome::Out | Outcome::Known | Outcome::Refused);
                     sending.outcome = Outcome::Unknown;
                 }
             }
@@ -155,7 +159,13 @@ impl Ledger {
         let left = self.families.get(token.family).is_some_and(|family| family.logged_out);
         if left {
             // Nobody loses anything by it.
-        } else if before.contains(&Outcome::Known) || unheard >= MOST_SENDINGS {
+        } else if token
+            .sendings
+            .iter()
+            .any(|past| past.outcome == Outcome::Refused && past.by == by)
+            || before.contains(&Outcome::Known)
+            || unheard >= MOST_SENDINGS
+        {
             return broken(Rule::SpentOnce, format!("{shown} is sent again after {before:?}"));
         }
         token.sendings.push(Sending { by, outcome: Outcome::Out, died: false });
@@ -266,6 +276,7 @@ impl Ledger {
             let outcome = match status {
                 500.. => Outcome::Nothing,
                 _ if given_up => Outcome::Unknown,
+                400.. => Outcome::Refused,
                 _ => Outcome::Known,
             };
             self.outcome(sent, outcome);
