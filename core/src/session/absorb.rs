@@ -19,7 +19,7 @@ use crate::stage::discovery::{Found, Looked};
 use crate::stage::registration::Enrolled;
 use crate::stage::revocation::Given;
 use crate::stage::token::Minted;
-use crate::stage::vault::{Recalled, Write};
+use crate::stage::vault::{Recalled, Write, usable};
 use crate::wire::token::{ErrorCode, TokenRefusal, Tokens};
 
 impl Session {
@@ -44,7 +44,7 @@ impl Session {
                 return Err(Failure::new(Kind::IssuerChanged, "BIND-05").with_subject(&to));
             }
             Brought::Looked(Looked::Found(found)) => return self.found(flow, found, now),
-            Brought::Enrolled(enrolled) => self.enrolled(flow, enrolled),
+            Brought::Enrolled(enrolled) => self.enrolled(flow, enrolled, now),
             Brought::Claimed(grant) => {
                 flow.ground.looked = true;
                 self.looked(flow, grant, now);
@@ -299,13 +299,17 @@ impl Session {
         Ok(scopes)
     }
 
-    pub(super) fn enrolled(&mut self, flow: &mut Flow, mut enrolled: Enrolled) {
+    pub(super) fn enrolled(&mut self, flow: &mut Flow, mut enrolled: Enrolled, now: &Now) {
+        flow.ground.client_kept = false;
         if let Some(client) = &mut enrolled.client {
             // One that replaces a registration we knew of is to replace it in the store too.
             if client.generation.is_none() {
                 let key = client.value.key();
                 let mut known = self.body.memory.clients.iter();
                 let before = known.rfind(|held| held.value.key() == key);
+                // Another process may live by the registration that is doubted: it is replaced in
+                // the store when a login has come of the new one.
+                flow.ground.client_kept = before.is_some_and(|held| usable(&held.value, now.wall));
                 client.generation = before.and_then(|held| held.generation);
             }
             self.body.memory.remember_client(client.clone());
@@ -314,7 +318,6 @@ impl Session {
             let found = flow.ground.found.as_ref();
             self.body.memory.met = found.map(|found| found.server.issuer.clone());
         }
-        flow.ground.client_kept = false;
         flow.ground.redirect = Some(enrolled.redirect.clone());
         flow.ground.enrolled = Some(enrolled);
     }

@@ -136,7 +136,7 @@ impl Session {
             Step::End => return Ok(None),
             Step::Recall => Stage::Recall(Recall::all(config.mcp_url(), config.account())),
             Step::Claim => {
-                let (key, alone) = (held()?.value.key(), !memory.shared());
+                let (key, alone) = (held()?.value.key(), memory.alone());
                 if flow.ground.claimed.is_none() {
                     // What the store does late about an earlier claim leaves this one alone.
                     self.holder = self.holder.map(Holder::next);
@@ -151,7 +151,7 @@ impl Session {
                 let (key, spend) = self.spending(flow)?;
                 flow.ground.asked = Some(spend.clone());
                 let certainty = match &spend {
-                    Spend::Refresh { .. } if self.body.memory.shared() => Certainty::Needed,
+                    Spend::Refresh { .. } if !self.body.memory.alone() => Certainty::Needed,
                     Spend::Code { .. } if flow.restored => Certainty::Needed,
                     _ => Certainty::Wanted,
                 };

@@ -72,6 +72,9 @@ pub(crate) struct Memory {
     pub(crate) refused_late: Option<Secret>,
     /// The store refused the newest record.
     pub(crate) unsaved: bool,
+    /// The store has not said what became of a write, which may get there yet.
+    #[serde(default)]
+    pub(crate) silent: bool,
     /// What it may be written over.
     #[serde(default)]
     pub(crate) over: Over,
@@ -143,6 +146,11 @@ impl Memory {
     /// it. If not, it may get there yet by a write that was given up.
     pub(crate) fn shared(&self) -> bool {
         !self.unsaved && self.grant.as_ref().is_some_and(|held| held.generation.is_some())
+    }
+
+    /// Whether the refresh token that is held is certainly nobody else's.
+    pub(crate) fn alone(&self) -> bool {
+        !self.shared() && !self.silent
     }
 
     /// A login has taken the place of whatever was held.

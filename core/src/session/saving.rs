@@ -85,6 +85,8 @@ impl Session {
         if forgets {
             self.body.memory.unforgotten = saved.refused;
         }
+        self.body.memory.silent =
+            saved.silent || (self.body.memory.silent && saved.refused.is_some());
         let marks = flow.ground.stale.is_some();
         flow.ground.kept |= marks;
         if !marks && saved.refused.is_some_and(|kind| !(forgets && kind == Kind::StoreVersion)) {

@@ -325,7 +325,7 @@ fn replaced(ours: &Client, theirs: &Client) -> bool {
     ours.stale && ours.credentials.client_id != theirs.credentials.client_id
 }
 
-fn usable(client: &Client, wall: Timestamp) -> bool {
+pub(crate) fn usable(client: &Client, wall: Timestamp) -> bool {
     !client.stale && client.expires.is_none_or(|end| wall < end)
 }
 
@@ -337,6 +337,8 @@ pub(crate) struct Saved {
     pub(crate) theirs: Option<Held<Grant>>,
     /// The store's reason, if it refused one.
     pub(crate) refused: Option<Kind>,
+    /// It has not said what became of one, which may get there yet.
+    pub(crate) silent: bool,
 }
 
 /// Writes records, one after the other, in the order given.
@@ -358,8 +360,12 @@ const MOST_CONFLICTS: u8 = 3;
 impl Save {
     pub(crate) fn new(mut writes: Vec<Write>) -> Self {
         writes.reverse();
-        let saved =
-            Saved { written: Vec::with_capacity(writes.len()), theirs: None, refused: None };
+        let saved = Saved {
+            written: Vec::with_capacity(writes.len()),
+            theirs: None,
+            refused: None,
+            silent: false,
+        };
         Self { started: false, waiting: writes, conflicts: 0, floor: 0, saved }
     }
 
@@ -467,7 +473,10 @@ impl Machine for Save {
             Signal::Stored(Stored::Swapped) => self.swapped(cx),
             Signal::Stored(Stored::Conflict(found)) => self.conflict(found, cx),
             Signal::Stored(Stored::Failed(kind)) => self.refused(kind, cx),
-            Signal::Expired => self.refused(Kind::StoreUnavailable, cx),
+            Signal::Expired => {
+                let saved = Saved { silent: true, ..self.saved };
+                Self { saved, ..self }.refused(Kind::StoreUnavailable, cx)
+            }
             _ => return Err(confused(cx)),
         })
     }

@@ -108,7 +108,8 @@ impl World {
                     request: StoreRequest::Lease { .. } | StoreRequest::Intend { .. },
                     ..
                 },
-            ) => Fate::Held,
+            )
+            | (Fate::DroppedBefore, Work::Store { stored: Some(_), .. }) => Fate::Held,
             (fate, _) => fate,
         };
         if matches!(fate, Fate::Answered | Fate::Held | Fate::LostAfter | Fate::DroppedAfter) {
