@@ -137,6 +137,13 @@ impl Session {
             self.body.memory.binding = self.binding(flow);
         }
         let overwritten = matches!(flow.goal, Goal::Login(_)) && self.catch_up(&mut minted, now);
+        // Reading the store meanwhile may have brought another one.
+        if matches!(flow.goal, Goal::Login(_))
+            && let Some(client) = flow.ground.enrolled.as_ref().and_then(|it| it.client.clone())
+            && self.body.memory.client(&client.value.credentials.client_id).is_none()
+        {
+            self.body.memory.remember_client(client);
+        }
         let has_token = minted.value.access_token.is_some();
         self.body.memory.grant = Some(minted);
         self.body.memory.over = core::mem::take(&mut flow.ground.over);

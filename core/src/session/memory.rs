@@ -78,6 +78,9 @@ pub(crate) struct Memory {
     /// What it may be written over.
     #[serde(default)]
     pub(crate) over: Over,
+    /// Refresh tokens that were spent while it was.
+    #[serde(with = "crate::secret::written_list", default)]
+    pub(crate) spent: Vec<Secret>,
     /// It is not offered to the store again before this.
     pub(crate) save_after: Option<Monotonic>,
     /// Emptied grants that a log-out has not got into the store yet. The first may be under way.
@@ -258,8 +261,13 @@ impl Memory {
 
     /// What a rotation may be written over. While the store has refused one, what it holds is older
     /// than the token that is spent.
-    pub(crate) fn spending(&self) -> Over {
+    pub(crate) fn spending(&mut self) -> Over {
         if self.unsaved && self.over == Over::Anything {
+            // Of a login: the tokens are remembered for when it is offered to the store again.
+            let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.clone());
+            let surplus = self.spent.len().saturating_add(1).saturating_sub(MOST_SPENT);
+            self.spent.drain(..surplus);
+            self.spent.extend(held);
             return Over::Anything;
         }
         // A write that was given up may reach the store yet, and is older than what comes now.
@@ -282,6 +290,8 @@ impl Memory {
         self.unsaved = unsaved;
         if unsaved {
             self.postpone_save(now);
+        } else {
+            self.spent.clear();
         }
     }
 

@@ -51,7 +51,8 @@ impl Session {
     /// The dynamic registration that a login was made with.
     fn granted_to(&self, flow: &Flow) -> Option<Held<Client>> {
         let enrolled = flow.ground.enrolled.as_ref().filter(|it| it.way == Way::Dynamic)?;
-        self.body.memory.client(&enrolled.credentials.client_id).cloned()
+        let ours = || self.body.memory.client(&enrolled.credentials.client_id).cloned();
+        enrolled.client.clone().or_else(ours)
     }
 
     /// The binding that a login makes.
@@ -224,7 +225,7 @@ impl Session {
             let binding = memory.binding.clone();
             // A login that another process has saved meanwhile stays; not so what was logged out of.
             let over = match memory.over.clone() {
-                Over::Anything if memory.left.is_empty() => Over::Useless,
+                Over::Anything if memory.left.is_empty() => Over::Useless(memory.spent.clone()),
                 over => over,
             };
             self.keep(held, over, binding, now);

@@ -207,8 +207,9 @@ pub(crate) enum Over {
     /// Any grant: a person has just logged in, or out.
     #[default]
     Anything,
-    /// One that is of no use: another process may have saved a login since.
-    Useless,
+    /// One that is of no use, or whose refresh token was spent on the way to it: another process may
+    /// have saved a login since.
+    Useless(#[serde(with = "crate::secret::written_list")] Vec<Secret>),
     /// Only one with a refresh token that was spent on the way to it.
     Spent(#[serde(with = "crate::secret::written_list")] Vec<Secret>),
     /// Only one of this login, renewed or not: what was logged out of. A login that came after it is
@@ -220,8 +221,8 @@ impl Over {
     /// The tokens that were spent.
     pub(crate) fn spent(&self) -> &[Secret] {
         match self {
-            Self::Spent(tokens) => tokens,
-            Self::Anything | Self::Useless | Self::OfLogin(_) => &[],
+            Self::Spent(tokens) | Self::Useless(tokens) => tokens,
+            Self::Anything | Self::OfLogin(_) => &[],
         }
     }
 }
@@ -276,12 +277,9 @@ impl Write {
                     _ if generation < held.generation => Meeting::Over,
                     (Err(_), Over::OfLogin(_)) => Meeting::Over,
                     (Ok(theirs), Over::OfLogin(login)) if theirs.login == *login => Meeting::Over,
-                    (Err(_), Over::Useless) => Meeting::Over,
-                    (Ok(theirs), Over::Useless)
-                        if theirs.rejected
-                            || theirs.refresh_token.is_none()
-                            // An older write of our own.
-                            || theirs.login == held.value.login =>
+                    (Err(_), Over::Useless(_)) => Meeting::Over,
+                    (Ok(theirs), Over::Useless(_))
+                        if theirs.rejected || theirs.refresh_token.is_none() =>
                     {
                         Meeting::Over
                     }
