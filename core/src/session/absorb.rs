@@ -125,9 +125,17 @@ impl Session {
         let found = found.filter(welcome);
         let Some(ours) = &mut memory.grant else { return };
         let unwritten = memory.unsaved || ours.generation.is_none();
+        let spent = [memory.over.spent(), &memory.spent];
         let newer = found.filter(|theirs| {
             let helps = flow.ground.refused && !theirs.value.rejected;
-            theirs.generation > ours.generation && (!unwritten || helps)
+            // A write that was given up got there after all, and another process has gone on from it.
+            let goes_on = theirs.value.login.is_some()
+                && theirs.value.login == ours.value.login
+                && theirs.value.refresh_token.as_ref().is_some_and(|token| {
+                    ours.value.refresh_token.as_ref() != Some(token)
+                        && !spent.iter().any(|spent| spent.contains(token))
+                });
+            theirs.generation > ours.generation && (!unwritten || helps || goes_on)
         });
         let Some(theirs) = newer else {
             if flow.ground.refused {

@@ -136,6 +136,13 @@ impl Session {
         if matches!(flow.goal, Goal::Login(_)) && !config.persistent {
             self.body.memory.binding = self.binding(flow);
         }
+        // Reading the store has brought this very login, and it was renewed before all was saved.
+        let renewed = self.body.memory.grant.as_ref().is_some_and(|held| {
+            matches!(flow.goal, Goal::Login(_))
+                && held.value.login.is_some()
+                && held.value.login == minted.value.login
+                && held.generation > minted.generation
+        });
         let overwritten = matches!(flow.goal, Goal::Login(_)) && self.catch_up(&mut minted, now);
         // Reading the store meanwhile may have brought another one.
         if matches!(flow.goal, Goal::Login(_))
@@ -145,6 +152,9 @@ impl Session {
             self.body.memory.remember_client(client);
         }
         let has_token = minted.value.access_token.is_some();
+        if renewed {
+            return;
+        }
         self.body.memory.grant = Some(minted);
         self.body.memory.over = core::mem::take(&mut flow.ground.over);
         self.body.memory.minted = Some(now.mono);

@@ -223,9 +223,11 @@ impl Session {
         {
             memory.postpone_save(now.mono);
             let binding = memory.binding.clone();
-            // A login that another process has saved meanwhile stays; not so what was logged out of.
+            // A login that another process has saved meanwhile stays.
             let over = match memory.over.clone() {
-                Over::Anything if memory.left.is_empty() => Over::Useless(memory.spent.clone()),
+                Over::Anything => {
+                    Over::Useless { spent: memory.spent.clone(), left: memory.left.clone() }
+                }
                 over => over,
             };
             self.keep(held, over, binding, now);

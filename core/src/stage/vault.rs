@@ -207,9 +207,13 @@ pub(crate) enum Over {
     /// Any grant: a person has just logged in, or out.
     #[default]
     Anything,
-    /// One that is of no use, or whose refresh token was spent on the way to it: another process may
-    /// have saved a login since.
-    Useless(#[serde(with = "crate::secret::written_list")] Vec<Secret>),
+    /// One that is of no use, of a login that was logged out of, or whose refresh token was spent on
+    /// the way to it: another process may have saved a login since.
+    Useless {
+        #[serde(with = "crate::secret::written_list")]
+        spent: Vec<Secret>,
+        left: Vec<Arc<str>>,
+    },
     /// Only one with a refresh token that was spent on the way to it.
     Spent(#[serde(with = "crate::secret::written_list")] Vec<Secret>),
     /// Only one of this login, renewed or not: what was logged out of. A login that came after it is
@@ -221,7 +225,7 @@ impl Over {
     /// The tokens that were spent.
     pub(crate) fn spent(&self) -> &[Secret] {
         match self {
-            Self::Spent(tokens) | Self::Useless(tokens) => tokens,
+            Self::Spent(spent) | Self::Useless { spent, .. } => spent,
             Self::Anything | Self::OfLogin(_) => &[],
         }
     }
@@ -277,9 +281,11 @@ impl Write {
                     _ if generation < held.generation => Meeting::Over,
                     (Err(_), Over::OfLogin(_)) => Meeting::Over,
                     (Ok(theirs), Over::OfLogin(login)) if theirs.login == *login => Meeting::Over,
-                    (Err(_), Over::Useless(_)) => Meeting::Over,
-                    (Ok(theirs), Over::Useless(_))
-                        if theirs.rejected || theirs.refresh_token.is_none() =>
+                    (Err(_), Over::Useless { .. }) => Meeting::Over,
+                    (Ok(theirs), Over::Useless { left, .. })
+                        if theirs.rejected
+                            || theirs.refresh_token.is_none()
+                            || theirs.login.as_ref().is_some_and(|login| left.contains(login)) =>
                     {
                         Meeting::Over
                     }

@@ -69,7 +69,7 @@ struct Family {
 struct Kept {
     token: Option<String>,
     rejected: bool,
-    /// A binding leads to it. Who is killed between the two has to log in again.
+    /// A binding leads to it, and its client is there. Who is killed between the two has to log in again.
     found: bool,
 }
 
@@ -288,7 +288,7 @@ impl Ledger {
     }
 
     /// What the store has under all keys of grants.
-    pub(super) fn stored(&mut self, grants: &[Value], bindings: &[Value]) {
+    pub(super) fn stored(&mut self, grants: &[Value], bindings: &[Value], clients: &[Value]) {
         self.kept.clear();
         for grant in grants {
             let token = grant["refresh_token"].as_str().map(str::to_owned);
@@ -296,7 +296,8 @@ impl Ledger {
                 token.durable = true;
             }
             let leads = |binding: &Value| binding["client_id"] == grant["client_id"];
-            let found = bindings.iter().any(leads);
+            let named = |client: &Value| client["credentials"]["client_id"] == grant["client_id"];
+            let found = bindings.iter().any(leads) && clients.iter().any(named);
             self.kept.push(Kept { token, rejected: grant["rejected"] == true, found });
         }
     }
@@ -316,8 +317,12 @@ impl Ledger {
     /// it has, or could have read.
     pub(super) fn log_out(&mut self, by: Life) -> BTreeSet<usize> {
         self.families.iter_mut().for_each(|family| family.logged_out = true);
-        let reached = |token: &&Token| token.durable || token.receivers.contains(&by);
-        self.tokens.values().filter(reached).map(|token| token.family).collect()
+        let found = |name: &String| {
+            self.kept.iter().any(|kept| kept.found && kept.token.as_ref() == Some(name))
+        };
+        let reached =
+            |(name, token): &(&String, &Token)| found(name) || token.receivers.contains(&by);
+        self.tokens.iter().filter(reached).map(|(_, token)| token.family).collect()
     }
 
     /// A log-out is over, or is tried until it is.

@@ -46,7 +46,9 @@ impl World {
         };
         if swap {
             let grants = self.store.documents(RecordKind::Grant);
-            self.ledger.stored(&grants, &self.store.documents(RecordKind::Binding));
+            let bindings = self.store.documents(RecordKind::Binding);
+            let clients = self.store.documents(RecordKind::Client);
+            self.ledger.stored(&grants, &bindings, &clients);
             if !grants.is_empty() {
                 self.first.get_or_insert_with(|| self.store.backup());
             }
@@ -91,7 +93,8 @@ impl World {
         let Some(backup) = self.first.clone() else { return };
         self.store.put_back(backup);
         let bindings = self.store.documents(RecordKind::Binding);
-        self.ledger.stored(&self.store.documents(RecordKind::Grant), &bindings);
+        let clients = self.store.documents(RecordKind::Client);
+        self.ledger.stored(&self.store.documents(RecordKind::Grant), &bindings, &clients);
     }
 
     /// The kernel ends what a process held, however the store is.
