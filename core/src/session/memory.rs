@@ -396,7 +396,13 @@ impl Memory {
         if let Some(client) = client {
             let key = client.value.key();
             let known = self.clients.iter().find(|held| held.value.key() == key);
-            if known.is_none_or(|held| held.generation < client.generation) {
+            let id = &client.value.credentials.client_id;
+            // One of ours that led to no login has not taken its place.
+            let bound = self.binding.as_ref().is_some_and(|held| held.value.client_id == *id);
+            let other = |held: &Held<Client>| held.value.credentials.client_id != *id;
+            if known
+                .is_none_or(|held| held.generation < client.generation || (bound && other(held)))
+            {
                 self.remember_client(client);
             }
         }

@@ -377,8 +377,9 @@ impl Ledger {
         let Some(last) = self.families.iter().rfind(|family| held(family)) else { return Ok(()) };
         let kept = self.kept.iter().filter_map(|kept| self.tokens.get(kept.token.as_ref()?));
         let good = |token: &Token| {
+            let lives = |family: &Family| !family.revoked && !family.logged_out;
             let family = self.families.get(token.family);
-            token.replaced_by.is_empty() && !token.refused && family.is_some_and(held)
+            token.replaced_by.is_empty() && !token.refused && family.is_some_and(lives)
         };
         if kept.into_iter().any(good) {
             return Ok(());
