@@ -131,6 +131,14 @@ impl Session {
             // Somebody has logged in since: that is not what was logged out of.
             return;
         }
+        let memory = &mut self.body.memory;
+        if !theirs.value.rejected && !memory.welcome(&theirs.value) {
+            // What was logged out of does not come back by standing in the way.
+            ground.unsaved = true;
+            ground.over = Over::Anything;
+            memory.over = Over::Anything;
+            return memory.save_soon();
+        }
         let ours = ground.minted.take();
         let keeps = matches!(flow.goal, Goal::Keep(_));
         let memory = &mut self.body.memory;
