@@ -27,6 +27,8 @@ use mcp_authz_core::wire::well_known::{Place, resource_candidates, server_candid
 use mcp_authz_core::wire::{McpUrl, Reach, RedirectUri, ServerUrl};
 use url::Url;
 
+use crate::schedule::{Schedule, prove};
+
 pub use session_ops::{record, session_ops, snapshot};
 
 /// A target: bytes in, a panic if something does not hold.
@@ -39,6 +41,7 @@ pub const ALL: &[(&str, Body)] = &[
     ("record", record),
     ("registration", registration),
     ("resource_metadata", resource_metadata),
+    ("schedules", schedules),
     ("server_metadata", server_metadata),
     ("server_url", server_url),
     ("session_ops", session_ops),
@@ -50,6 +53,17 @@ const MCP_URL: &str = "https://mcp.example/mcp";
 const NOW: Timestamp = Timestamp::from_unix(1_785_542_400);
 const STATUSES: [u16; 16] =
     [200, 201, 202, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 429, 500, 503];
+
+/// A schedule of a whole world; see [`crate::schedule`].
+///
+/// # Panics
+/// If a rule does not hold; the message is the shortest script that shows it.
+pub fn schedules(data: &[u8]) {
+    let Some(schedule) = Schedule::read(data) else { return };
+    if let Err(text) = prove(&schedule, "this input") {
+        panic!("{text}");
+    }
+}
 
 fn mcp() -> McpUrl {
     McpUrl::parse(MCP_URL, &[], false).expect("the URL is good")
