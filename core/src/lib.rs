@@ -20,6 +20,10 @@
 //! refresh never waits for anybody. [`machine::diagram::mermaid`] draws the stages from their
 //! tables.
 //!
+//! With a persistent configuration a refresh is a transaction of the store: lease, look, intent,
+//! request, swap, release. What each of these promises, and so what a crash between two of them
+//! leaves, stands at [`effect::StoreRequest`].
+//!
 //! | module | holds |
 //! | --- | --- |
 //! | [`config`] | what a person configures, checked before anything is sent |

@@ -7,7 +7,7 @@
 //! | [`listener`] | the same on threads |
 //! | `listen_async` | the same on any async runtime (feature `async`) |
 //! | [`browser`] | showing the authorization page |
-//! | [`store`] | where credentials are kept; the keychain has a feature, `keychain` |
+//! | [`store`] | where credentials are kept: files, memory, the keychain (feature `keychain`) |
 //! | `contract` | the promises of a store, as tests for stores of one's own (feature `contract`) |
 
 pub mod browser;

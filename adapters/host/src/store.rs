@@ -1,4 +1,12 @@
 //! Where credentials are kept.
+//!
+//! | store | for | ends with |
+//! | --- | --- | --- |
+//! | [`FileStore`] | every process that opens the folder | the folder |
+//! | `Keychain` (feature `keychain`) | every process that opens the service and the folder | its backend's entries |
+//! | [`Memory`] | one process | the process |
+//!
+//! For a store whose records are kept elsewhere, [`marks`] does leases and intents on disk.
 
 mod alone;
 mod document;
