@@ -296,7 +296,8 @@ impl Ledger {
                 token.durable = true;
             }
             let leads = |binding: &Value| binding["client_id"] == grant["client_id"];
-            let named = |client: &Value| client["credentials"]["client_id"] == grant["client_id"];
+            let named =
+                |client: &Value| client.pointer("/credentials/client_id") == grant.get("client_id");
             let found = bindings.iter().any(leads) && clients.iter().any(named);
             self.kept.push(Kept { token, rejected: grant["rejected"] == true, found });
         }

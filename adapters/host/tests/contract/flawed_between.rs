@@ -141,7 +141,7 @@ impl Plain {
                 Stored::Released
             }
             StoreRequest::Leave { holder } => {
-                self.alive.lock().unwrap().retain(|held| held.session() != holder.session());
+                self.alive.lock().unwrap().retain(|held, _| held.session() != holder.session());
                 Stored::Released
             }
         }
