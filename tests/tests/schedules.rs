@@ -6,7 +6,7 @@
 use mcp_authz_tests::schedule::{Broken, Rule, Schedule, prove, reached, run};
 
 /// Seeds among which each broken world must be found out.
-const ENOUGH: u64 = 4_000;
+const ENOUGH: u64 = 40_000;
 
 fn seeds() -> u64 {
     std::env::var("SCHEDULES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
