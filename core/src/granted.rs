@@ -26,6 +26,7 @@ pub struct Granted {
     /// What [`Life::fresh`] says, worked out once.
     pub(crate) fresh: Fresh,
     pub(crate) area: Arc<Area>,
+    pub(crate) unsaved: bool,
     /// Fresh, and refused all the same: not to be handed out without asking the session.
     pub(crate) retired: bool,
 }
@@ -178,6 +179,12 @@ impl Granted {
     pub fn serves(&self, scopes: &ScopeSet) -> bool {
         let covers = || self.scopes.as_ref().is_some_and(|held| held.covers(scopes));
         !self.retired && (scopes.is_empty() || covers())
+    }
+
+    /// Whether the store has refused the record: the grant lives in memory only (HOST-229).
+    #[must_use]
+    pub const fn unsaved(&self) -> bool {
+        self.unsaved
     }
 
     /// Up to when it is certainly neither over nor ageing.

@@ -119,7 +119,11 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
                 // Without random bytes no refresh begins, and the token is as live as before.
                 let _or_not_yet = shared.step(|_| Input::Wake);
             }
-            return Ok(Settlement { waiter: NOBODY, outcome: Ok(granted), unsaved: false });
+            return Ok(Settlement {
+                waiter: NOBODY,
+                unsaved: granted.unsaved(),
+                outcome: Ok(granted),
+            });
         }
         let waiter = shared.waiter();
         let scopes = scopes.clone();

@@ -99,7 +99,11 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
                 // Without random bytes no refresh begins, and the token is as live as before.
                 let _or_not_yet = shared.offer(|_| Input::Wake);
             }
-            return Ok(Settlement { waiter: NOBODY, outcome: Ok(granted), unsaved: false });
+            return Ok(Settlement {
+                waiter: NOBODY,
+                unsaved: granted.unsaved(),
+                outcome: Ok(granted),
+            });
         }
         let waiter = shared.waiter();
         let scopes = scopes.clone();

@@ -69,7 +69,7 @@ pub enum StoreRequest {
     },
 }
 
-/// Who takes a lease or makes an intent: one claim of one session in one process. The lower 48 bits
+/// Who takes a lease or makes an intent: one claim of one session in one process. The lower 40 bits
 /// are random and name the session, the others count its claims: what the store does late about an
 /// earlier one leaves a later one alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub enum StoreRequest {
 pub struct Holder(pub u64);
 
 impl Holder {
-    const SESSION: u64 = (1 << 48) - 1;
+    const SESSION: u64 = (1 << 40) - 1;
 
     /// The session alone: alike for all of its claims.
     #[must_use]

@@ -135,7 +135,9 @@ impl Session {
                     ours.value.refresh_token.as_ref() != Some(token)
                         && !spent.iter().any(|spent| spent.contains(token))
                 });
-            theirs.generation > ours.generation && (!unwritten || helps || goes_on)
+            // A login that began the record anew, whatever its number.
+            let another = helps && theirs.value.login != ours.value.login;
+            another || (theirs.generation > ours.generation && (!unwritten || helps || goes_on))
         });
         let Some(theirs) = newer else {
             if flow.ground.refused {
@@ -146,7 +148,7 @@ impl Session {
         };
         let grant = &theirs.value;
         let renewed = grant.access_token != ours.value.access_token;
-        let alive = grant.expires.is_none_or(|end| now.wall < end);
+        let alive = grant.expires.is_none_or(|end| !now.wall.plausible() || now.wall < end);
         let unspent = grant.refresh_token != ours.value.refresh_token;
         if grant.rejected {
             // Another process was told so, or has logged out: it is not sent once more (REF-08).

@@ -40,6 +40,11 @@ impl Session {
             now.out.told.push(Told::Page { arrival, page });
         }
         if let Err(failure) = &result {
+            if matches!(flow.goal, Goal::Forget) {
+                self.body.memory.unforgotten = Some(failure.kind());
+                // What a newer version has written is not ours to remove.
+                self.body.memory.forget_found &= failure.kind() != Kind::StoreVersion;
+            }
             self.doubt(&flow, failure, now);
         }
         self.remember_visit(&flow, &result);
@@ -83,7 +88,8 @@ impl Session {
             held.is_none_or(|held| held.value.refresh_token != minted.value.refresh_token)
         });
         let out = matches!(flow.stage, Some(Stage::Token(_)));
-        let unsaved = rotated && flow.ground.unsaved;
+        // Not where only this process had the token: it would meet its own intent the next time.
+        let unsaved = rotated && flow.ground.unsaved && !self.body.memory.alone();
         // It may stand although the store said that it failed.
         let intent = flow.ground.intent.take().or_else(|| flow.ground.asked.take());
         let withdraw = intent.filter(|_| !out && !unsaved);
@@ -127,7 +133,11 @@ impl Session {
             return;
         };
         match flow.goal {
-            Goal::Forget if flow.ground.unsaved => return,
+            Goal::Forget if flow.ground.unsaved => {
+                // The others are not to wait for one that cannot be emptied.
+                let most = self.body.memory.to_forget.len().min(1);
+                return self.body.memory.to_forget.rotate_left(most);
+            }
             Goal::Forget => return self.body.memory.forgot(minted),
             Goal::Keep(_) => return self.kept(minted, flow.ground.unsaved, now),
             Goal::Login(_) => self.body.memory.logged_in(),

@@ -35,7 +35,7 @@ impl LogOut {
             return;
         }
         match farewell {
-            Farewell::NotOffered => self.not_offered = true,
+            Farewell::NotOffered => self.not_offered |= self.asked,
             Farewell::Ask(ask) => {
                 let ask = ask.for_tokens_of(grant);
                 let same = |other: &Ask| {
@@ -155,6 +155,7 @@ impl Session {
             memory.recall(found, &self.config);
         } else if memory.grant.is_none() {
             found.client.into_iter().for_each(|client| memory.remember_client(client));
+            memory.binding = found.binding.or(memory.binding.take());
             memory.grant = found.grant;
         } else {
             // There has been a login here since.
@@ -200,6 +201,8 @@ impl Session {
             log_out.to_revoke.remove(0);
         }
         match result {
+            // Of what came late, after a log-out had been told of.
+            _ if !log_out.asked => {}
             Ok(()) => log_out.done = true,
             Err(failure) => {
                 let evidence = core::mem::take(&mut flow.evidence);

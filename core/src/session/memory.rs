@@ -534,6 +534,7 @@ impl Memory {
             scopes: grant.granted.clone(),
             life,
             fresh: life.fresh(),
+            unsaved: self.unsaved,
             area: Arc::clone(config.area(class == Class::Legacy)),
             retired: self.useless == Some(Epoch(self.epoch)),
         })

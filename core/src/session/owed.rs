@@ -8,8 +8,8 @@ use crate::session::memory::SAVE_PAUSE;
 use crate::session::{Now, Session};
 use crate::time::Monotonic;
 
-/// Answers that are waited for after they were given up.
-const MOST: usize = 8;
+/// Answers that are waited for after they were given up, and leases that are owed.
+const MOST: usize = 32;
 
 /// What this session has at the store without using it. Not in a snapshot: it ends with the process.
 #[derive(Default)]
@@ -55,6 +55,8 @@ impl Session {
     /// Something is to be given back; after a pause if the store has just refused it.
     pub(super) fn owe(&mut self, lease: Lease, refused: Option<Monotonic>) {
         if !self.owed.leases.contains(&lease) {
+            let surplus = self.owed.leases.len().saturating_add(1).saturating_sub(MOST);
+            self.owed.leases.drain(..surplus);
             self.owed.leases.push(lease);
         }
         self.owed.after = refused.map(|now| now.after(SAVE_PAUSE));

@@ -70,6 +70,16 @@ impl Session {
         self.save_again(now);
         self.refresh_ahead(now);
         self.tell_forgotten(now);
+        self.tell_saved(now);
+    }
+
+    /// Who uses what is published without asking the session is to know whether it is saved.
+    fn tell_saved(&mut self, now: &mut Now) {
+        let memory = &mut self.body.memory;
+        if memory.published.as_ref().is_some_and(|granted| granted.unsaved != memory.unsaved) {
+            memory.republish(&self.config);
+            now.out.told.push(Told::Publish(memory.published.clone()));
+        }
     }
 
     pub(super) const fn free(&self, lane: Lane) -> bool {

@@ -133,11 +133,18 @@ impl Revocation {
         self.again(failure, cx)
     }
 
-    fn lost(self, why: Why, cx: &mut Cx<'_>) -> Turn<Self> {
+    fn lost(mut self, why: Why, cx: &mut Cx<'_>) -> Turn<Self> {
         cx.note(Note::Lost { purpose: Purpose::Revocation, why });
         let lost = Outcome::Lost(why.kind());
         cx.evidence(Purpose::Revocation, self.ask.endpoint.shown(), lost);
-        self.again(Failure::new(why.kind(), "REVK-04"), cx)
+        let failure = Failure::new(why.kind(), "REVK-04");
+        if why == Why::Timeout {
+            // Whoever logs out has waited long enough, and the record is still there.
+            self.ask.refresh_token = None;
+            self.done_with(Some(failure.with_purpose(Purpose::Revocation)));
+            return self.send(cx);
+        }
+        self.again(failure, cx)
     }
 
     /// Revoking twice does no harm, so an unknown outcome is simply tried again.
@@ -169,11 +176,7 @@ impl Machine for Revocation {
         rows: &[
             Row { from: At::Start, on: On::Begin, targets: &[At::Revoked, At::Done] },
             Row { from: At::Revoked, on: On::Reply, targets: &[At::Revoked, At::Pause, At::Done] },
-            Row {
-                from: At::Revoked,
-                on: On::Expired,
-                targets: &[At::Pause, At::Revoked, At::Done],
-            },
+            Row { from: At::Revoked, on: On::Expired, targets: &[At::Done] },
             Row { from: At::Revoked, on: On::Resumed, targets: &[At::Revoked] },
             Row { from: At::Pause, on: On::Expired, targets: &[At::Revoked] },
             Row { from: At::Pause, on: On::Resumed, targets: &[At::Revoked] },

@@ -278,7 +278,11 @@ impl Write {
                     (Err(Kind::StoreVersion), _) => Meeting::Leave(Kind::StoreVersion),
                     (_, Over::Anything) => Meeting::Over,
                     // An older copy that somebody put back (HOST-291).
-                    _ if generation < held.generation => Meeting::Over,
+                    (Ok(theirs), _)
+                        if generation < held.generation && theirs.login == held.value.login =>
+                    {
+                        Meeting::Over
+                    }
                     (Err(_), Over::OfLogin(_)) => Meeting::Over,
                     (Ok(theirs), Over::OfLogin(login)) if theirs.login == *login => Meeting::Over,
                     (Err(_), Over::Useless { .. }) => Meeting::Over,

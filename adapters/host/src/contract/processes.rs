@@ -7,7 +7,7 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use std::{env, fs, process, thread};
+use std::{env, fs, io, process, thread};
 
 use mcp_authz_core::effect::{Holder, Key, RecordKind, Stored};
 
@@ -100,13 +100,23 @@ impl Place {
             let name = format!("mcp-authz-contract-{}-{count}", process::id());
             let folder = env::temp_dir().join(name);
             // One that is there already is of an earlier process of this number.
-            if fs::create_dir(&folder).is_ok() {
-                fs::create_dir(folder.join(STORE)).expect("a folder can be made in one's own");
-                return Self(folder);
+            match private_folder(&folder) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => panic!("a folder for temporary files is needed: {error}"),
             }
-            assert!(env::temp_dir().is_dir(), "the folder for temporary files is there");
+            private_folder(&folder.join(STORE)).expect("a folder can be made in one's own");
+            return Self(folder);
         }
     }
+}
+
+/// Makes a folder for its owner alone, whatever others make theirs like.
+fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 impl Drop for Place {

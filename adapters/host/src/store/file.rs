@@ -129,6 +129,9 @@ impl FileStore {
         self.replace(&name, &content, &alone)?;
         drop(alone);
         self.marks.superseded(key, new.generation);
+        if expected.is_none() {
+            self.marks.begun_anew(key);
+        }
         Ok(Stored::Swapped)
     }
 
@@ -255,11 +258,16 @@ impl Store for FileStore {
     fn list(&self, kind: RecordKind) -> Result<Vec<(Key, Record)>, Kind> {
         let names = self.folder.names().map_err(|error| error.kind())?;
         let of_kind = names.iter().filter(|name| names::is_stem(kind, name));
-        let readable = of_kind.filter_map(|name| {
-            let (key, record) = self.read(name).ok()??.ok()?;
-            (names::stem(&key) == *name).then_some((key, record))
-        });
-        Ok(readable.collect())
+        let mut listed = Vec::new();
+        for name in of_kind {
+            // What is damaged or newer is left out; what cannot be read is not nothing.
+            if let Some(Ok((key, record))) = self.read(name).map_err(|error| error.kind())?
+                && names::stem(&key) == *name
+            {
+                listed.push((key, record));
+            }
+        }
+        Ok(listed)
     }
 }
 

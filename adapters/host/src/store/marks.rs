@@ -173,6 +173,17 @@ impl Marks {
         self.kept().intents.retain(|(of, spend), _| of != key || !older(spend));
     }
 
+    /// Removes the refresh intents of the dead, for a record that begins anew: they were about another
+    /// one, whose generations it will have again. To be called after the swap is durable.
+    pub fn begun_anew(&self, key: &Key) {
+        let stem = names::stem(key);
+        for name in self.folder.names().unwrap_or_default() {
+            if let Some(Found::Refresh(_)) = Found::read(&stem, &name) {
+                self.sweep(&name);
+            }
+        }
+    }
+
     /// Sweeps the oldest code intents. The times only choose among those whose makers are gone.
     fn prune(&self, codes: Vec<&str>) {
         if codes.len() <= CODES {

@@ -29,7 +29,7 @@ enum Flaw {
 use Flaw::*;
 
 /// The holders of this process, whichever opening they came through.
-static HERE: Mutex<BTreeSet<Holder>> = Mutex::new(BTreeSet::new());
+static HERE: Mutex<BTreeSet<(PathBuf, Holder)>> = Mutex::new(BTreeSet::new());
 
 /// Everything in one file, under one lock; a holder lives as long as the lock on its own file.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Plain {
         self.alive.lock().unwrap().entry(holder).or_insert_with(|| {
             let file = File::create(self.folder.join(format!("holder-{}", holder.0))).unwrap();
             file.lock().unwrap();
-            HERE.lock().unwrap().insert(holder);
+            HERE.lock().unwrap().insert((self.folder.clone(), holder));
             file
         });
     }
@@ -113,7 +113,8 @@ impl Plain {
             StoreRequest::Lease { key, holder } => {
                 let other = |(of, by): &(Key, Holder)| {
                     let there = self.lives(*by) || self.flaw == TrustsTheDead;
-                    let own = self.flaw == KnowsProcessesOnly && HERE.lock().unwrap().contains(by);
+                    let own = || HERE.lock().unwrap().contains(&(self.folder.clone(), *by));
+                    let own = self.flaw == KnowsProcessesOnly && own();
                     *of == key && *by != holder && there && !own && self.flaw != StealsLeases
                 };
                 if kept.leases.iter().any(other) {

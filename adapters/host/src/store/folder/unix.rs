@@ -55,6 +55,9 @@ impl Folder {
         if !is_ours(&found) || found.mode() & OPEN_TO_OTHERS != 0 {
             return Err(StoreError::new(Kind::StorePermissions, &path));
         }
+        if found.mode() & ANY_OTHERS != 0 {
+            let _is_as_it_was = retry_on_intr(|| rustix::fs::fchmod(&folder, Mode::RWXU));
+        }
         Ok(Self { handle: folder.into(), path })
     }
 
@@ -93,13 +96,6 @@ impl Folder {
             Err(errno) => return Err(self.failed(name, errno)),
             Ok(file) => self.checked(name, file)?,
         };
-        if found.mode() & OPEN_TO_OTHERS != 0 {
-            return Err(StoreError::new(Kind::StorePermissions, &self.path_of(name)));
-        }
-        if found.mode() & ANY_OTHERS != 0 {
-            retry_on_intr(|| rustix::fs::fchmod(&file, FILE))
-                .map_err(|errno| self.failed(name, errno))?;
-        }
         Ok(Some((file, found.len())))
     }
 
@@ -197,8 +193,13 @@ impl Folder {
         if !found.is_file() {
             return Err(StoreError::new(Kind::StoreKind, &path));
         }
-        if !is_ours(&found) {
+        if !is_ours(&found) || found.mode() & OPEN_TO_OTHERS != 0 {
             return Err(StoreError::new(Kind::StorePermissions, &path));
+        }
+        // Whoever can read a lock file can hold its lock.
+        if found.mode() & ANY_OTHERS != 0 {
+            retry_on_intr(|| rustix::fs::fchmod(&file, FILE))
+                .map_err(|errno| self.failed(name, errno))?;
         }
         Ok((file, found))
     }
