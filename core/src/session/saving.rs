@@ -6,6 +6,7 @@ use crate::effect::Told;
 use crate::failure::{Failure, Kind};
 use crate::record::{Binding, Client, Document, FORMAT, Grant, Held, Way};
 use crate::session::lanes::{Flow, Goal, Lane};
+use crate::session::log_out::farewell;
 use crate::session::{Now, Session};
 use crate::stage::vault::{Over, Saved, Write};
 
@@ -146,6 +147,15 @@ impl Session {
         if keeps && !memory.grant.as_ref().is_some_and(same) {
             return memory.save_soon();
         }
+        if theirs.value.rejected && theirs.value.refresh_token.is_none() {
+            // Somebody has logged out while this came: it is part of what is given back (HOST-242).
+            let credentials = memory.credentials(&self.config, now.wall);
+            if let Some(ours) = &ours {
+                let farewell = farewell(&ours.value, credentials);
+                self.body.log_out.give_back(&farewell, &ours.value);
+            }
+        }
+        let memory = &mut self.body.memory;
         if theirs.value.rejected {
             if !keeps {
                 let failure = || Failure::new(Kind::ReauthorizationRequired, "REF-08");

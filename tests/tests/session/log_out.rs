@@ -215,6 +215,27 @@ scripts! {
         assert_eq!((sim.store().leases(), sim.forgotten().len()), (0, 1));
     }
 
+    /// Another process logs out while this one refreshes: what comes belongs to nobody any more.
+    a_rotation_that_meets_a_log_out_is_given_back_host_242(sim = logged_in(kept())) {
+        let caller = sim.at(3600).acquire_quietly("");
+        let (_, ticket) = refresh(sim, 1).hold();
+        if sim.restarting() {
+            return; // the process that sent it is gone
+        }
+        sim.store().change(RecordKind::Grant, |grant| {
+            grant["access_token"] = json!(null);
+            grant["refresh_token"] = json!(null);
+            grant["rejected"] = json!(true);
+        });
+        sim.reply_late(ticket, 200, &tokens(2, 60));
+        revokes(sim, "RT-CANARY-2", "refresh_token").reply(200);
+        revokes(sim, "AT-CANARY-2", "access_token").reply(200);
+        sim.expect_failed(caller, "reauthorization_required");
+        assert!(sim.published().is_none());
+        assert!(sim.forgotten().is_empty(), "nobody has logged out here");
+        removed(sim);
+    }
+
     a_late_login_is_given_back_host_242(sim = kept()) {
         let caller = sim.acquire("");
         let document = server_with(&json!({ "revocation_endpoint": REVOKE }));
