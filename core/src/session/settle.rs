@@ -165,11 +165,13 @@ impl Session {
             && !memory.forgetting()
     }
 
-    /// Starts a refresh ahead of time; callers keep using the live token meanwhile.
+    /// Starts a refresh ahead of time; callers keep using the live token meanwhile. Once it is over
+    /// the next caller starts one: a session that nobody asks sends nothing for hours on end.
     pub(super) fn refresh_ahead(&mut self, now: &mut Now) {
         let memory = &self.body.memory;
         if self.body.machine.is_none()
             && memory.ageing(now.wall, now.mono)
+            && memory.published.as_ref().is_some_and(|it| !it.life().over(now.wall, now.mono))
             && memory.rested(now.mono)
             && memory.refreshable(&self.config, now.wall, now.mono)
         {
