@@ -80,7 +80,7 @@ impl Session {
     /// The lease that a flow asked for, and what is withdrawn with it. The intent of a token that was
     /// spent stands while the store does not have what came for it, or while it is out: it keeps other
     /// processes from spending it again.
-    fn lease(&self, flow: &mut Flow) -> Option<Lease> {
+    fn lease(&mut self, flow: &mut Flow) -> Option<Lease> {
         let key = flow.ground.claimed.take()?;
         let holder = self.holder?;
         let held = self.body.memory.grant.as_ref();
@@ -92,6 +92,9 @@ impl Session {
         let unsaved = rotated && flow.ground.unsaved && !self.body.memory.alone();
         // It may stand although the store said that it failed.
         let intent = flow.ground.intent.take().or_else(|| flow.ground.asked.take());
+        if unsaved && let Some(intent) = intent.clone() {
+            self.owe_once_saved(Lease { key: key.clone(), holder, withdraw: Some(intent) });
+        }
         let withdraw = intent.filter(|_| !out && !unsaved);
         Some(Lease { key, holder, withdraw })
     }

@@ -17,6 +17,8 @@ pub(super) struct Owed {
     /// What a late answer would grant.
     late: Vec<(TicketId, Lease)>,
     leases: Vec<Lease>,
+    /// Intents that stand until the store has what came for their tokens.
+    until_saved: Vec<Lease>,
     /// The store is not asked before this.
     after: Option<Monotonic>,
 }
@@ -49,6 +51,23 @@ impl Session {
         if let Some(at) = self.owed.late.iter().position(|(of, _)| *of == ticket) {
             let (_, lease) = self.owed.late.remove(at);
             self.owe(lease, None);
+        }
+    }
+
+    /// An intent that keeps other processes from a spent token is given back when the store has what
+    /// came for it.
+    pub(super) fn owe_once_saved(&mut self, lease: Lease) {
+        let surplus = self.owed.until_saved.len().saturating_add(1).saturating_sub(MOST);
+        self.owed.until_saved.drain(..surplus);
+        self.owed.until_saved.push(lease);
+    }
+
+    /// The store has it.
+    pub(super) fn owe_what_is_saved(&mut self) {
+        if !self.body.memory.unsaved {
+            for lease in core::mem::take(&mut self.owed.until_saved) {
+                self.owe(lease, None);
+            }
         }
     }
 
