@@ -189,6 +189,8 @@ impl Session {
             let Some(mut flow) = session.lane(lane).take() else { continue };
             flow.restored = true;
             if flow.lost_its_turn() {
+                // What was sent without the store's word may be sent by a copy as well: not again.
+                session.body.memory.silent |= !session.body.memory.shared();
                 session.resume(lane, flow, &mut now);
             } else {
                 session.run(lane, flow, Signal::Resumed, &mut now);
