@@ -396,6 +396,18 @@ impl Save {
         }
     }
 
+    /// After a restart a login may be in the store already, and another process have gone on from it.
+    fn written_before(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
+        for write in &mut self.waiting {
+            if let Write::Grant(_, over) = write
+                && *over == Over::Anything
+            {
+                *over = Over::Useless { spent: Vec::new(), left: Vec::new() };
+            }
+        }
+        self.write(cx)
+    }
+
     /// The generation that the next write gives its record.
     fn next(&mut self) -> u64 {
         let held = self.waiting.last_mut().and_then(|write| *write.generation());
@@ -477,7 +489,8 @@ impl Machine for Save {
 
     fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         Ok(match signal {
-            Signal::Begin | Signal::Resumed => self.write(cx),
+            Signal::Begin => self.write(cx),
+            Signal::Resumed => self.written_before(cx),
             Signal::Stored(Stored::Swapped) => self.swapped(cx),
             Signal::Stored(Stored::Conflict(found)) => self.conflict(found, cx),
             Signal::Stored(Stored::Failed(kind)) => self.refused(kind, cx),
