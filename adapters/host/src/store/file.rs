@@ -20,7 +20,6 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use mcp_authz_core::effect::{Bytes, Holder, Key, Record, RecordKind, Spend, StoreRequest, Stored};
 use mcp_authz_core::failure::Kind;
@@ -29,7 +28,7 @@ use mcp_authz_driver::ports::Store;
 use crate::store::alone::Alone;
 use crate::store::document;
 use crate::store::error::StoreError;
-use crate::store::folder::Folder;
+use crate::store::folder::{Folder, all_but_newest};
 use crate::store::marks::Marks;
 use crate::store::names;
 
@@ -128,10 +127,7 @@ impl FileStore {
         self.sweep(&name);
         self.replace(&name, &content, &alone)?;
         drop(alone);
-        self.marks.superseded(key, new.generation);
-        if expected.is_none() {
-            self.marks.begun_anew(key);
-        }
+        self.marks.swapped(key, expected, new.generation);
         Ok(Stored::Swapped)
     }
 
@@ -192,15 +188,8 @@ impl FileStore {
     }
 
     fn keep_the_newest_damaged(&self, name: &str) {
-        let written = |name: &str| {
-            let (file, _) = self.folder.open_private(name).ok().flatten()?;
-            file.metadata().and_then(|found| found.modified()).ok()
-        };
-        let mut dated: Vec<(Option<SystemTime>, String)> =
-            self.beside(name, "damaged-").map(|name| (written(&name), name)).collect();
-        dated.sort_unstable();
-        let surplus = dated.len().saturating_sub(DAMAGED);
-        for (_, name) in dated.into_iter().take(surplus) {
+        let open = |name: &str| self.folder.open_private(name).ok().flatten().map(|(file, _)| file);
+        for name in all_but_newest(DAMAGED, self.beside(name, "damaged-"), open) {
             let _next_time = self.folder.remove(&name);
         }
     }

@@ -149,15 +149,12 @@ impl Keychain {
     }
 
     fn swap(&self, key: Key, expected: Option<u64>, new: Record) -> Stored {
-        let (of, generation, anew) = (key.clone(), new.generation, expected.is_none());
+        let (of, generation) = (key.clone(), new.generation);
         let swap =
             move |records: &Records, wanted: &Wanted| records.swap(&key, expected, &new, wanted);
         let answer = self.run(swap).unwrap_or_else(Stored::Failed);
         if answer == Stored::Swapped {
-            self.marks.superseded(&of, generation);
-            if anew {
-                self.marks.begun_anew(&of);
-            }
+            self.marks.swapped(&of, expected, generation);
         }
         answer
     }

@@ -17,13 +17,12 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use mcp_authz_core::effect::{Holder, Key, Spend, Stored};
 use mcp_authz_core::failure::Kind;
 
 use crate::store::error::StoreError;
-use crate::store::folder::Folder;
+use crate::store::folder::{Folder, all_but_newest};
 use crate::store::lock::{self, Held};
 use crate::store::names;
 
@@ -150,56 +149,31 @@ impl Marks {
         Stored::Released
     }
 
-    /// Removes what a record's new generation makes needless: the refresh intents of older ones,
-    /// and code intents beyond the newest whose makers are gone. To be called after the swap is
-    /// durable. What cannot be removed now is removed after a later swap.
-    pub fn superseded(&self, key: &Key, generation: u64) {
-        let names = self.folder.names().unwrap_or_default();
+    /// Removes what a swap has made needless: the refresh intents of generations below the new one,
+    /// and code intents beyond the newest whose makers are gone. With no `expected` generation the
+    /// record begins anew, and will have again the generations that refresh intents of the dead are
+    /// about: those are removed, too. To be called after the swap is durable. What cannot be removed
+    /// now is removed after a later swap.
+    pub fn swapped(&self, key: &Key, expected: Option<u64>, generation: u64) {
         let stem = names::stem(key);
         let mut codes = Vec::new();
-        for name in &names {
-            match Found::read(&stem, name) {
+        for name in self.folder.names().unwrap_or_default() {
+            match Found::read(&stem, &name) {
                 Some(Found::Refresh(of)) if of < generation => {
-                    let _next_time = self.folder.remove(name);
+                    let _next_time = self.folder.remove(&name);
                 }
-                Some(Found::Code) => codes.push(name.as_str()),
-                Some(Found::Unpublished) => self.sweep(name),
+                Some(Found::Refresh(_)) if expected.is_none() => self.sweep(&name),
+                Some(Found::Code) => codes.push(name),
+                Some(Found::Unpublished) => self.sweep(&name),
                 _ => {}
             }
         }
-        self.prune(codes);
+        // The times only choose among those whose makers are gone.
+        let open = |name: &str| self.folder.find(name).ok().flatten();
+        all_but_newest(CODES, codes, open).for_each(|name| self.sweep(&name));
         // Last, since a file without its lock looks like a refresh whose maker died.
         let older = |spend: &Spend| matches!(spend, Spend::Refresh { generation: of, .. } if *of < generation);
         self.kept().intents.retain(|(of, spend), _| of != key || !older(spend));
-    }
-
-    /// Removes the refresh intents of the dead, for a record that begins anew: they were about another
-    /// one, whose generations it will have again. To be called after the swap is durable.
-    pub fn begun_anew(&self, key: &Key) {
-        let stem = names::stem(key);
-        for name in self.folder.names().unwrap_or_default() {
-            if let Some(Found::Refresh(_)) = Found::read(&stem, &name) {
-                self.sweep(&name);
-            }
-        }
-    }
-
-    /// Sweeps the oldest code intents. The times only choose among those whose makers are gone.
-    fn prune(&self, codes: Vec<&str>) {
-        if codes.len() <= CODES {
-            return;
-        }
-        let made = |name: &str| {
-            let found = self.folder.find(name).ok().flatten()?;
-            found.metadata().and_then(|found| found.modified()).ok()
-        };
-        let mut dated: Vec<(Option<SystemTime>, &str)> =
-            codes.into_iter().map(|name| (made(name), name)).collect();
-        dated.sort_unstable();
-        let surplus = dated.len().saturating_sub(CODES);
-        for (_, name) in dated.into_iter().take(surplus) {
-            self.sweep(name);
-        }
     }
 
     /// Removes a file unless somebody holds its lock.

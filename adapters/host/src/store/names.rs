@@ -29,8 +29,12 @@ pub(crate) fn stem(key: &Key) -> String {
 /// Whether a file's name is that of a record of this kind.
 pub(crate) fn is_stem(kind: RecordKind, name: &str) -> bool {
     let digest = name.strip_prefix(word(kind)).and_then(|rest| rest.strip_prefix('-'));
-    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    digest.is_some_and(|digest| digest.len() == 64 && digest.bytes().all(is_digit))
+    digest.is_some_and(|digest| digest.len() == 64 && is_hex(digest.as_bytes()))
+}
+
+/// Whether [`hex`] could have written this.
+pub(crate) fn is_hex(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

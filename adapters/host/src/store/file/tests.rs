@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
+use std::time::SystemTime;
 
 use tempfile::TempDir;
 

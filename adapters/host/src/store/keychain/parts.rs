@@ -103,8 +103,7 @@ impl Head {
 
 /// Whether an entry looks like a part, of whichever set.
 pub(super) fn is_part(content: &Bytes) -> bool {
-    let tag = content.0.get(..TAG);
-    tag.is_some_and(|tag| tag.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+    content.0.get(..TAG).is_some_and(names::is_hex)
 }
 
 fn sum(content: &[u8]) -> String {

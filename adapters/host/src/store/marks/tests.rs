@@ -143,7 +143,7 @@ fn a_swap_ends_the_intents_of_older_generations_only() {
     let other = Key { name: "other".to_owned(), ..key() };
     assert_eq!(two.here.intend(&other, &refresh(1), ME), Stored::Intended);
     assert_eq!(two.here.intend(&key(), &code(1), ME), Stored::Intended);
-    two.there.superseded(&key(), 3);
+    two.there.swapped(&key(), Some(2), 3);
     assert_eq!(two.there.intend(&key(), &refresh(3), YOU), standing(true));
     assert_eq!(two.there.intend(&key(), &refresh(10), YOU), standing(true));
     assert_eq!(two.there.intend(&key(), &code(1), YOU), standing(true));
@@ -164,10 +164,10 @@ fn sixteen_code_intents_stay_and_none_of_the_living_goes() {
     let first = two.folder.path().join(intent_name(&key(), &code(0)));
     let first = OpenOptions::new().write(true).open(first).unwrap();
     first.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    two.here.superseded(&key(), 1);
+    two.here.swapped(&key(), Some(0), 1);
     assert_eq!(two.count("spend-code-"), 40);
     two.there.leave(YOU);
-    two.here.superseded(&key(), 1);
+    two.here.swapped(&key(), Some(0), 1);
     assert_eq!(two.count("spend-code-"), CODES + 1);
     assert_eq!(two.there.intend(&key(), &code(0), YOU), standing(true));
     for login in 40 - CODES..40 {
@@ -181,10 +181,10 @@ fn what_a_crash_left_without_a_name_is_swept() {
     let left = two.folder.path().join(unpublished_name(&key(), "0123"));
     fs::write(&left, "").unwrap();
     let making = two.here.take_new(&unpublished_name(&key(), "4567")).unwrap().unwrap();
-    two.there.superseded(&key(), 2);
+    two.there.swapped(&key(), Some(1), 2);
     assert_eq!(two.count("unpublished-"), 1);
     drop(making);
-    two.there.superseded(&key(), 2);
+    two.there.swapped(&key(), Some(1), 2);
     assert_eq!(two.count("unpublished-"), 0);
 }
 
