@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mcp_authz_tests::coverage::root;
 use mcp_authz_tests::fuzz_bodies;
+use mcp_authz_tests::random::Random;
 
 #[test]
 fn every_committed_input_passes_sec_19() {
@@ -38,16 +39,10 @@ fn every_folder_of_the_corpus_and_every_target_has_a_body() {
 /// Bytes without any thought behind them, from a fixed seed.
 #[test]
 fn random_inputs_pass_sec_19() {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut random = Random::new(0);
     for round in 0..200 {
-        let length = usize::try_from(next() % 200).unwrap();
-        let mut bytes: Vec<u8> = (0..length).map(|_| next().to_le_bytes()[0]).collect();
+        let length = usize::try_from(random.below(200)).unwrap();
+        let mut bytes: Vec<u8> = (0..length).map(|_| random.next().to_le_bytes()[0]).collect();
         for (name, body) in fuzz_bodies::ALL {
             let passed = catch_unwind(AssertUnwindSafe(|| body(&bytes)));
             assert!(passed.is_ok(), "round {round} breaks {name}: {bytes:?}");

@@ -5,6 +5,8 @@
 
 use core::fmt;
 
+use crate::random::Random;
+
 /// How the server treats a refresh token that it has replaced, and who is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scene {
@@ -324,23 +326,5 @@ impl Schedule {
         let end = at.saturating_add(count).min(shorter.actions.len());
         shorter.actions.drain(at.min(end)..end);
         shorter
-    }
-}
-
-/// SplitMix64: a seed, and as many numbers as are wanted.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(super) const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }

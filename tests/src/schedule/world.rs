@@ -16,11 +16,12 @@ use mcp_authz_core::time::{Monotonic, Timestamp};
 use mcp_authz_core::{Config, Granted, Input};
 use serde_json::Value;
 
-use super::action::{Outage, Random, Scene};
+use super::action::{Outage, Scene};
 use super::ledger::{Ledger, Sent};
 use super::process::{Item, Running, Saved, Waiter, Watch, Work};
 use super::{Broken, Check, Reached, Rule, broken};
 use crate::model::{Model, Rotation, Settings};
+use crate::random::Random;
 use crate::sim::{BEGINNING, Store};
 
 /// Requests that one cause (a caller, a restart, a stretch of time) may lead to.

@@ -4,6 +4,7 @@ use std::time::Duration;
 use std::{env, thread};
 
 use mcp_authz_tests::model::Settings;
+use mcp_authz_tests::random::Random;
 
 use crate::holder::with_grace;
 use crate::program::EXAMPLES;
@@ -12,18 +13,6 @@ use crate::world::World;
 /// How many kills, for the long form.
 const KILLS: &str = "MCP_AUTHZ_KILLS";
 const QUICK: usize = 25;
-
-/// Numbers without a pattern, the same in each run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
 
 /// Kills a program each time, anywhere between two of its steps: `prepare` says what it meets, `after` sees to what
 /// it has left behind.
@@ -35,7 +24,7 @@ fn kill_at_random(
     mut after: impl FnMut(usize, &str),
 ) {
     let kills = env::var(KILLS).ok().and_then(|kills| kills.parse().ok()).unwrap_or(QUICK);
-    let mut chance = Chance(seed);
+    let mut chance = Random::new(seed);
     prepare();
     let whole = world.start(EXAMPLES[0], arguments).end();
     assert!(whole.went_well(), "{:#?}", whole.steps);

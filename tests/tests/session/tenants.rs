@@ -8,6 +8,7 @@ use mcp_authz_core::config::Builder;
 use mcp_authz_core::effect::RecordKind;
 use mcp_authz_core::time::Awaited;
 use mcp_authz_tests::model::Settings;
+use mcp_authz_tests::random::Random;
 use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 
@@ -69,22 +70,10 @@ fn named(config: Builder, tenant: usize) -> Builder {
     }
 }
 
-/// A sequence without a pattern, the same in every run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % end
-    }
-}
-
 #[test]
 fn no_tenant_is_served_another_s_token_in_ten_thousand_operations_host_296() {
     let mut tenants = Tenants::new();
-    let mut chance = Chance(0x5eed_1234_5678_9abc);
+    let mut chance = Random::new(0x5eed_1234_5678_9abc);
     let mut logins = [0; 2];
     for _ in 0..10_000 {
         let tenant = usize::try_from(chance.below(2)).unwrap();
