@@ -1,11 +1,9 @@
 //! A thousand callers at once on tokio, and a token endpoint in this process that answers after a
 //! fixed time.
 
-use core::future::Future;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::response::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
@@ -18,8 +16,8 @@ use mcp_authz_driver::on_demand::{AuthSession, Ports};
 use mcp_authz_driver::ports::{AsyncHttp, Common, NoListener};
 use mcp_authz_tokio::Tokio;
 use tokio::runtime::Runtime;
-use tokio::sync::Barrier;
 
+use crate::rush::rush;
 use crate::{canned, flow, live};
 
 /// How long the token endpoint takes.
@@ -135,9 +133,12 @@ impl Crowd {
     /// If one gets none.
     #[must_use]
     pub fn acquire(&self, callers: usize) -> Duration {
-        self.all(callers, |session| async move {
-            let settled = session.acquire(&ScopeSet::empty(), false).await.expect("a driver");
-            assert!(settled.outcome.is_ok());
+        rush(&self.runtime, callers, || {
+            let session = self.session.clone();
+            async move {
+                let settled = session.acquire(&ScopeSet::empty(), false).await.expect("a driver");
+                assert!(settled.outcome.is_ok());
+            }
         })
     }
 
@@ -148,42 +149,17 @@ impl Crowd {
     /// If one gets none.
     #[must_use]
     pub fn be_refused(&self, callers: usize) -> Duration {
-        let whole = self.all(callers, |session| async move {
-            let uri = Uri::from_static(canned::MCP_URL);
-            let sent = session.authorize(&Method::POST, &uri).await.expect("headers");
-            tokio::time::sleep(LATE).await;
-            let seen = session.seen(&sent, StatusCode::UNAUTHORIZED, &HeaderMap::new()).await;
-            let Ok(Seen::Again(again)) = seen else { panic!("{seen:?}") };
-            assert!(again.epoch() > sent.epoch());
+        let whole = rush(&self.runtime, callers, || {
+            let session = self.session.clone();
+            async move {
+                let uri = Uri::from_static(canned::MCP_URL);
+                let sent = session.authorize(&Method::POST, &uri).await.expect("headers");
+                tokio::time::sleep(LATE).await;
+                let seen = session.seen(&sent, StatusCode::UNAUTHORIZED, &HeaderMap::new()).await;
+                let Ok(Seen::Again(again)) = seen else { panic!("{seen:?}") };
+                assert!(again.epoch() > sent.epoch());
+            }
         });
         whole.saturating_sub(LATE)
-    }
-
-    fn all<F>(
-        &self,
-        callers: usize,
-        call: impl Fn(AuthSession<Endpoint, NoListener, Tokio>) -> F,
-    ) -> Duration
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let gate = Arc::new(Barrier::new(callers.saturating_add(1)));
-        let tasks: Vec<_> = (0..callers)
-            .map(|_| {
-                let (gate, call) = (Arc::clone(&gate), call(self.session.clone()));
-                self.runtime.spawn(async move {
-                    gate.wait().await;
-                    call.await;
-                })
-            })
-            .collect();
-        self.runtime.block_on(async {
-            gate.wait().await;
-            let begun = Instant::now();
-            for task in tasks {
-                task.await.expect("no panic");
-            }
-            begun.elapsed()
-        })
     }
 }

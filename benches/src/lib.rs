@@ -7,4 +7,5 @@ pub mod crowd;
 pub mod floor;
 pub mod flow;
 pub mod live;
+mod rush;
 pub mod slow;

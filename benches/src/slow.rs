@@ -3,7 +3,6 @@
 
 use core::time::Duration;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::Request;
 use mcp_authz_core::Config;
@@ -12,9 +11,9 @@ use mcp_authz_tokio::{AuthSession, Client};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::Barrier;
 
 use crate::live;
+use crate::rush::rush;
 
 /// How long the endpoint takes.
 pub const DELAY: Duration = Duration::from_millis(5);
@@ -66,25 +65,13 @@ impl Slow {
     /// If one is not.
     #[must_use]
     pub fn ask(&self, requests: usize) -> Duration {
-        let gate = Arc::new(Barrier::new(requests.saturating_add(1)));
-        let tasks: Vec<_> = (0..requests)
-            .map(|_| {
-                let (gate, session) = (Arc::clone(&gate), self.session.clone());
-                let request = Request::post(&self.url).body(BODY.into()).expect("a request");
-                self.runtime.spawn(async move {
-                    gate.wait().await;
-                    let answer = session.exchange(Exchange::new(request)).await.expect("an answer");
-                    assert_eq!(answer.status(), 200);
-                })
-            })
-            .collect();
-        self.runtime.block_on(async {
-            gate.wait().await;
-            let begun = Instant::now();
-            for task in tasks {
-                task.await.expect("no panic");
+        rush(&self.runtime, requests, || {
+            let session = self.session.clone();
+            let request = Request::post(&self.url).body(BODY.into()).expect("a request");
+            async move {
+                let answer = session.exchange(Exchange::new(request)).await.expect("an answer");
+                assert_eq!(answer.status(), 200);
             }
-            begun.elapsed()
         })
     }
 }
