@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::form;
 use super::json::List;
+use super::metadata::request;
+use super::url::ServerUrl;
 use crate::failure::{Failure, Kind, Switch};
 use crate::secret::{Secret, written_option};
 
@@ -225,6 +227,27 @@ pub fn authenticate(
         Method::PrivateKeyJwt => return Err(unsupported()),
     }
     Ok(())
+}
+
+/// An empty form with room for these bytes of values and for the credentials, every one of them
+/// escaped, so that no copy of a secret is left behind by growing.
+pub(super) fn roomy_form(values: usize, credentials: &Credentials) -> String {
+    let secret = credentials.secret.as_ref().map_or(0, |secret| secret.expose().len());
+    let values = values + credentials.client_id.len() + secret;
+    String::with_capacity(values.saturating_mul(3).saturating_add(160))
+}
+
+/// Posts a form as this client, for an answer in JSON.
+pub(super) fn post_form(
+    endpoint: &ServerUrl,
+    mut form: String,
+    credentials: &Credentials,
+) -> Result<Request<Vec<u8>>, Failure> {
+    let mut headers = HeaderMap::with_capacity(3);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    authenticate(credentials, &mut form, &mut headers)?;
+    request(endpoint, http::Method::POST, headers, form.into_bytes())
 }
 
 /// Both parts are form-encoded before they are joined, so that a colon in the id cannot move the

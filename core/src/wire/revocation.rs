@@ -3,12 +3,10 @@
 //! Decides what is sent and whether the server has done it; refuses to decide what is revoked, and
 //! what becomes of the record.
 
-use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{Request, Response};
 
-use super::client_auth::{Credentials, authenticate};
+use super::client_auth::{Credentials, post_form, roomy_form};
 use super::form;
-use super::metadata::request;
 use super::token::{TokenRules, read_refusal};
 use super::url::ServerUrl;
 use crate::failure::Failure;
@@ -44,17 +42,10 @@ pub fn revocation_request(
     hint: TokenTypeHint,
     credentials: &Credentials,
 ) -> Result<Request<Vec<u8>>, Failure> {
-    let secret = credentials.secret.as_ref().map_or(0, |secret| secret.expose().len());
-    let values = token.expose().len() + credentials.client_id.len() + secret;
-    // Enough for every value escaped, so that no copy of a secret is left behind by growing.
-    let mut body = String::with_capacity(values.saturating_mul(3).saturating_add(96));
+    let mut body = roomy_form(token.expose().len(), credentials);
     form::append(&mut body, "token", token.expose());
     form::append(&mut body, "token_type_hint", hint.name());
-    let mut headers = HeaderMap::with_capacity(3);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    authenticate(credentials, &mut body, &mut headers)?;
-    request(endpoint, http::Method::POST, headers, body.into_bytes())
+    post_form(endpoint, body, credentials)
 }
 
 /// Reads the answer: 200 means done, also for a token that the server does not know; its body says

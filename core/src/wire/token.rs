@@ -8,13 +8,12 @@ use core::fmt;
 use core::time::Duration;
 use std::borrow::Cow;
 
-use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{Request, Response};
 
-use super::client_auth::{Credentials, authenticate};
+use super::client_auth::{Credentials, post_form, roomy_form};
 use super::form;
 use super::json::{JsonFault, Members, Value, read_members};
-use super::metadata::{is_encoded, request};
+use super::metadata::is_encoded;
 use super::retry_after::read_retry_after;
 use super::url::ServerUrl;
 use crate::failure::{Failure, Kind, Remedy, Said, Switch, escaped};
@@ -59,7 +58,7 @@ pub fn token_request(
     resource: Option<&str>,
     credentials: &Credentials,
 ) -> Result<Request<Vec<u8>>, Failure> {
-    let mut body = String::with_capacity(room(grant, resource, credentials));
+    let mut body = roomy_form(length(grant, resource), credentials);
     match grant {
         GrantRequest::Code { code, verifier, redirect_uri } => {
             form::append(&mut body, "grant_type", "authorization_code");
@@ -78,15 +77,11 @@ pub fn token_request(
     if let Some(resource) = resource {
         form::append(&mut body, "resource", resource);
     }
-    let mut headers = HeaderMap::with_capacity(3);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    authenticate(credentials, &mut body, &mut headers)?;
-    request(endpoint, http::Method::POST, headers, body.into_bytes())
+    post_form(endpoint, body, credentials)
 }
 
-/// Enough for every value escaped, so that no copy of a secret is left behind by growing.
-fn room(grant: GrantRequest<'_>, resource: Option<&str>, credentials: &Credentials) -> usize {
+/// How long the values are.
+fn length(grant: GrantRequest<'_>, resource: Option<&str>) -> usize {
     let values = match grant {
         GrantRequest::Code { code, verifier, redirect_uri } => {
             code.expose().len() + verifier.expose().len() + redirect_uri.len()
@@ -95,9 +90,7 @@ fn room(grant: GrantRequest<'_>, resource: Option<&str>, credentials: &Credentia
             refresh_token.expose().len() + scope.map_or(0, |scope| scope.as_str().len())
         }
     };
-    let secret = credentials.secret.as_ref().map_or(0, |secret| secret.expose().len());
-    let values = values + resource.map_or(0, str::len) + credentials.client_id.len() + secret;
-    values.saturating_mul(3).saturating_add(160)
+    values + resource.map_or(0, str::len)
 }
 
 /// How an answer is read.
@@ -489,6 +482,8 @@ impl fmt::Display for TokenRefusal {
 
 #[cfg(test)]
 mod tests {
+    use http::header::{ACCEPT, CONTENT_TYPE};
+
     use super::*;
     use crate::wire::client_auth::Method;
     use crate::wire::url::tests::server_url;
