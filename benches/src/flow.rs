@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use mcp_authz_core::effect::{Bound, Reply, Told, Work};
 use mcp_authz_core::entropy::Entropy;
-use mcp_authz_core::input::{ArrivalId, Callback, Challenge, WaiterId};
+use mcp_authz_core::input::{ArrivalId, Callback, Challenge, Refusal, WaiterId};
 use mcp_authz_core::session::{Env, Session};
 use mcp_authz_core::time::{Monotonic, Timestamp};
 use mcp_authz_core::{Config, Effects, Granted, Input};
@@ -44,12 +44,14 @@ pub fn prepare(config: &Arc<Config>) -> Prepared {
 pub fn prepare_at(config: &Arc<Config>, wall: Timestamp) -> Prepared {
     let refusal = Input::Challenge(Challenge {
         waiter: WaiterId(1),
-        epoch: None,
-        status: StatusCode::UNAUTHORIZED,
-        headers: canned::challenge(),
-        operation: "POST tools/list".to_owned(),
-        again: false,
-        may_ask: true,
+        refusal: Refusal {
+            epoch: None,
+            status: StatusCode::UNAUTHORIZED,
+            headers: canned::challenge(),
+            operation: "POST tools/list".to_owned(),
+            again: false,
+            may_ask: true,
+        },
     });
     Prepared {
         session: Session::new(Arc::clone(config)),

@@ -10,8 +10,7 @@ use http::{HeaderValue, Uri};
 
 use crate::effect::LoopbackHost;
 use crate::failure::{Failure, Kind};
-use crate::granted::Area;
-use crate::granted::same_origin;
+use crate::granted::{Area, same_origin};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 use crate::wire::authorize::is_reserved_parameter;

@@ -62,10 +62,17 @@ pub struct Acquire {
 }
 
 /// A caller's request was refused by the MCP server.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Challenge {
     /// Who waits.
     pub waiter: WaiterId,
+    /// What was refused, and how.
+    pub refusal: Refusal,
+}
+
+/// A refusal by the MCP server.
+#[derive(Clone)]
+pub struct Refusal {
     /// The epoch of the token that the refused request carried; `None` if it carried none.
     pub epoch: Option<Epoch>,
     /// 401, 403 or 400.
@@ -80,10 +87,9 @@ pub struct Challenge {
     pub may_ask: bool,
 }
 
-impl fmt::Debug for Challenge {
+impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Challenge")
-            .field("waiter", &self.waiter)
+        f.debug_struct("Refusal")
             .field("epoch", &self.epoch)
             .field("status", &self.status)
             .field("operation", &self.operation)

@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use mcp_authz_core::effect::{Limits, Page, Reply, Told, Visit};
 use mcp_authz_core::failure::Failure;
 use mcp_authz_core::input::Callback;
-use mcp_authz_driver::exchange::{self, Refusal};
+use mcp_authz_driver::exchange;
 use mcp_authz_driver::on_demand::AuthSession;
 use mcp_authz_driver::ports::{AsyncHttp, AsyncListener, Observer, Runtime};
 use mcp_authz_tests::job::calls::{Call, Ended, Next};
@@ -130,7 +130,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Hands<'_, H, L, R> {
                 });
             }
             Errand::Acquire { scopes, may_ask } => self.session.acquire(&scopes, may_ask).await,
-            Errand::Challenge(refusal) => self.session.challenge(told(refusal)).await,
+            Errand::Challenge(refusal) => self.session.challenge(refusal).await,
         };
         match settled {
             Ok(settlement) => Ok(Event::Settled(settlement.outcome)),
@@ -161,12 +161,6 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Hands<'_, H, L, R> {
             }
         }
     }
-}
-
-fn told(refusal: mcp_authz_tests::job::Refusal) -> Refusal {
-    let mcp_authz_tests::job::Refusal { epoch, status, headers, operation, again, may_ask } =
-        refusal;
-    Refusal { epoch, status, headers, operation, again, may_ask }
 }
 
 /// Meets each page: plays the person, or leaves it to the one at the browser. Returns only when

@@ -9,7 +9,7 @@ use std::{mem, thread};
 use mcp_authz_core::effect::{Limits, Page, Reply, Told, Visit};
 use mcp_authz_core::failure::Failure;
 use mcp_authz_core::input::Callback;
-use mcp_authz_driver::exchange::{self, Refusal};
+use mcp_authz_driver::exchange;
 use mcp_authz_driver::ports::{Http, Listener, Observer};
 use mcp_authz_driver::threaded::AuthSession;
 use mcp_authz_tests::job::calls::{Call, Ended, Next};
@@ -136,7 +136,7 @@ impl<H: Http, L: Listener> Hands<'_, H, L> {
             }
             Errand::Challenge(refusal) => {
                 self.gone()?;
-                self.session.challenge(told(refusal))
+                self.session.challenge(refusal)
             }
         };
         self.gone()?;
@@ -184,12 +184,6 @@ impl<H: Http, L: Listener> Hands<'_, H, L> {
             }
         }
     }
-}
-
-fn told(refusal: mcp_authz_tests::job::Refusal) -> Refusal {
-    let mcp_authz_tests::job::Refusal { epoch, status, headers, operation, again, may_ask } =
-        refusal;
-    Refusal { epoch, status, headers, operation, again, may_ask }
 }
 
 /// Sees that nobody waits for a person who is gone, whatever made them go.

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use mcp_authz_core::config::Config;
 use mcp_authz_core::failure::{Failure, Kind};
 use mcp_authz_core::granted::Granted;
-use mcp_authz_core::input::{Challenge, Epoch, WaiterId, is_refusal};
+use mcp_authz_core::input::{Epoch, Refusal, is_refusal};
 use url::Url;
 
 use crate::error::DriveError;
@@ -207,41 +207,4 @@ impl core::error::Error for AuthorizeError {}
 
 pub(crate) fn failed(kind: Kind, rule: &'static str) -> AuthorizeError {
     AuthorizeError::Failed(Arc::new(Failure::new(kind, rule)))
-}
-
-/// A request of a caller that the MCP server refused: a [`Challenge`] for which a driver has yet to
-/// choose the waiter.
-#[derive(Clone)]
-pub struct Refusal {
-    /// The epoch of the token that it carried; `None` if it carried none.
-    pub epoch: Option<Epoch>,
-    /// 401, 403 or 400.
-    pub status: StatusCode,
-    /// All headers of the answer.
-    pub headers: HeaderMap,
-    /// What was attempted, for the retry limits.
-    pub operation: String,
-    /// Whether it was already a repetition after a refusal.
-    pub again: bool,
-    /// Whether a person may be bothered.
-    pub may_ask: bool,
-}
-
-impl fmt::Debug for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refusal")
-            .field("epoch", &self.epoch)
-            .field("status", &self.status)
-            .field("operation", &self.operation)
-            .field("again", &self.again)
-            .field("may_ask", &self.may_ask)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Refusal {
-    pub(crate) fn challenge(self, waiter: WaiterId) -> Challenge {
-        let Self { epoch, status, headers, operation, again, may_ask } = self;
-        Challenge { waiter, epoch, status, headers, operation, again, may_ask }
-    }
 }

@@ -140,7 +140,7 @@ pub fn seen<H: Http, L: Listener>(
 ) -> Result<Seen, AuthorizeError> {
     match sent.refusal(status, headers)? {
         Some(refusal) => {
-            let outcome = challenge(session, refusal.challenge(waiter), io)?.outcome;
+            let outcome = challenge(session, Challenge { waiter, refusal }, io)?.outcome;
             sent.healed(session.config(), outcome)
         }
         None => Ok(Seen::Final),

@@ -19,8 +19,6 @@ use crate::authorize::{AuthorizeError, Authorized, failed};
 use crate::error::DriveError;
 use crate::ports::Answer;
 
-pub use crate::authorize::Refusal;
-
 /// One request of the caller's own.
 pub struct Exchange {
     request: Request<Vec<u8>>,

@@ -17,12 +17,11 @@ use mcp_authz_core::Config;
 use mcp_authz_core::effect::{Bound, Limits, Reply, Settlement, Told, Work};
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Kind;
-use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Epoch, Input, WaiterId};
+use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Epoch, Input, Refusal, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Env, Session, Snapshot};
 use mcp_authz_core::time::{Monotonic, Timestamp};
 
-use crate::authorize::Refusal;
 use crate::clock::Clock;
 use crate::entropy::Random;
 use crate::error::DriveError;

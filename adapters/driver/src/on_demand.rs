@@ -15,16 +15,16 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use mcp_authz_core::config::Config;
 use mcp_authz_core::effect::{Forgotten, Page, Settlement};
 use mcp_authz_core::granted::Granted;
-use mcp_authz_core::input::{Acquire, Callback, Input};
+use mcp_authz_core::input::{Acquire, Callback, Challenge, Input, Refusal, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Session, Snapshot};
 
 use crate::arrivals::{Arrivals, PageSink};
-use crate::authorize::{AuthorizeError, Authorized, Refusal, Seen};
+use crate::authorize::{AuthorizeError, Authorized, Seen};
 use crate::error::{DriveError, ResumeError};
 use crate::exchange::{Exchange, ExchangeError, answered, unrefused};
 use crate::ports::{Answer, AsyncHttp, AsyncListener, Common, Runtime};
-use crate::publish::NOBODY;
+use crate::publish::at_once;
 
 mod runner;
 mod shared;
@@ -119,15 +119,11 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
                 // Without random bytes no refresh begins, and the token is as live as before.
                 let _or_not_yet = shared.step(|_| Input::Wake);
             }
-            return Ok(Settlement {
-                waiter: NOBODY,
-                unsaved: granted.unsaved(),
-                outcome: Ok(granted),
-            });
+            return Ok(at_once(granted));
         }
         let waiter = shared.waiter();
         let scopes = scopes.clone();
-        self.wait(Input::Acquire(Acquire { waiter, scopes, may_ask })).await
+        self.wait(waiter, Input::Acquire(Acquire { waiter, scopes, may_ask })).await
     }
 
     /// Reports a refused request and waits for a grant that may be accepted. Then repeat the
@@ -137,15 +133,10 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
     /// As [`AuthSession::acquire`].
     pub async fn challenge(&self, refusal: Refusal) -> Result<Settlement, DriveError> {
         let waiter = self.shared().waiter();
-        self.wait(Input::Challenge(refusal.challenge(waiter))).await
+        self.wait(waiter, Input::Challenge(Challenge { waiter, refusal })).await
     }
 
-    async fn wait(&self, first: Input) -> Result<Settlement, DriveError> {
-        let waiter = match &first {
-            Input::Acquire(acquire) => acquire.waiter,
-            Input::Challenge(challenge) => challenge.waiter,
-            _ => return Err(DriveError::Stalled),
-        };
+    async fn wait(&self, waiter: WaiterId, first: Input) -> Result<Settlement, DriveError> {
         self.shared().may_wait()?;
         let (settle, settled) = oneshot::channel();
         let cancel = CancelOnDrop::new(self.shared(), waiter, settle);

@@ -4,6 +4,7 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
+use mcp_authz_core::effect::Settlement;
 use mcp_authz_core::granted::{Granted, Usable};
 use mcp_authz_core::input::WaiterId;
 use mcp_authz_core::scope::ScopeSet;
@@ -26,8 +27,12 @@ pub struct Published {
     nudged: AtomicU64,
 }
 
-/// Who is settled without having waited is not among those whose names must differ.
-pub(crate) const NOBODY: WaiterId = WaiterId(u64::MAX);
+/// Settles whoever finds the grant published. Who has not waited is not among those whose names
+/// must differ.
+#[inline]
+pub(crate) fn at_once(granted: Arc<Granted>) -> Settlement {
+    Settlement { waiter: WaiterId(u64::MAX), unsaved: granted.unsaved(), outcome: Ok(granted) }
+}
 
 /// A session that is told more than once a second that its token ages learns nothing new.
 const BETWEEN_NUDGES: u64 = 1_000;

@@ -13,16 +13,16 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use mcp_authz_core::config::Config;
 use mcp_authz_core::effect::{Forgotten, Page, Settlement};
 use mcp_authz_core::granted::Granted;
-use mcp_authz_core::input::{Acquire, Callback, Input};
+use mcp_authz_core::input::{Acquire, Callback, Challenge, Input, Refusal};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Session, Snapshot};
 
 use crate::arrivals::{Arrivals, PageSink};
-use crate::authorize::{AuthorizeError, Authorized, Refusal, Seen};
+use crate::authorize::{AuthorizeError, Authorized, Seen};
 use crate::error::{DriveError, ResumeError};
 use crate::exchange::{Exchange, ExchangeError, answered, unrefused};
 use crate::ports::{Answer, Common, Http, Listener};
-use crate::publish::NOBODY;
+use crate::publish::at_once;
 
 mod shared;
 
@@ -99,11 +99,7 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
                 // Without random bytes no refresh begins, and the token is as live as before.
                 let _or_not_yet = shared.offer(|_| Input::Wake);
             }
-            return Ok(Settlement {
-                waiter: NOBODY,
-                unsaved: granted.unsaved(),
-                outcome: Ok(granted),
-            });
+            return Ok(at_once(granted));
         }
         let waiter = shared.waiter();
         let scopes = scopes.clone();
@@ -117,7 +113,7 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
     /// As [`AuthSession::acquire`].
     pub fn challenge(&self, refusal: Refusal) -> Result<Settlement, DriveError> {
         let waiter = self.shared().waiter();
-        self.shared().wait(waiter, Input::Challenge(refusal.challenge(waiter)))
+        self.shared().wait(waiter, Input::Challenge(Challenge { waiter, refusal }))
     }
 
     /// What goes on a request that the caller sends with a client of its own. With a live token this

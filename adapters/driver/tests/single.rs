@@ -9,7 +9,7 @@ use std::thread;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use mcp_authz_core::effect::Told;
 use mcp_authz_core::failure::Kind;
-use mcp_authz_core::input::{Acquire, Challenge, WaiterId};
+use mcp_authz_core::input::{Acquire, Challenge, Refusal, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::{Config, Session};
 use mcp_authz_driver::authorize::{AuthorizeError, Seen};
@@ -68,12 +68,14 @@ fn one_thread_logs_in_and_refreshes() {
     served.lock().revoke_access_tokens();
     let refusal = Challenge {
         waiter: WaiterId(3),
-        epoch: Some(first.epoch()),
-        status: StatusCode::UNAUTHORIZED,
-        headers: HeaderMap::new(),
-        operation: "tools/list".to_owned(),
-        again: false,
-        may_ask: false,
+        refusal: Refusal {
+            epoch: Some(first.epoch()),
+            status: StatusCode::UNAUTHORIZED,
+            headers: HeaderMap::new(),
+            operation: "tools/list".to_owned(),
+            again: false,
+            may_ask: false,
+        },
     };
     let second = challenge(&mut session, refusal, &mut io).unwrap().outcome.unwrap();
     assert!(second.epoch() > first.epoch());

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Kind};
 use crate::scope::ScopeSet;
+use crate::session::push_within;
 use crate::time::Monotonic;
 
 /// How long a page that was shown counts.
@@ -87,16 +88,14 @@ impl History {
     }
 
     pub(crate) fn step_up_begins(&mut self, operation: &str, scopes: &ScopeSet, now: Monotonic) {
-        if self.step_ups.len() >= MOST_ENTRIES {
-            self.step_ups.remove(0);
-        }
-        self.step_ups.push(StepUp {
+        let step_up = StepUp {
             operation: operation.into(),
             scopes: scopes.clone(),
             at: now,
             declined: false,
             granted: false,
-        });
+        };
+        push_within(MOST_ENTRIES, &mut self.step_ups, step_up);
     }
 
     /// How the step-up that began last has ended. One that failed in another way may never have
@@ -126,9 +125,6 @@ impl History {
     }
 
     pub(crate) fn opened(&mut self, issuer: &str, now: Monotonic) {
-        if self.refusals.len() >= MOST_ENTRIES {
-            self.refusals.remove(0);
-        }
-        self.refusals.push(Login { issuer: issuer.into(), at: now });
+        push_within(MOST_ENTRIES, &mut self.refusals, Login { issuer: issuer.into(), at: now });
     }
 }

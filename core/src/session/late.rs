@@ -7,7 +7,7 @@ use crate::note::Note;
 use crate::record::{Grant, Held};
 use crate::session::lanes::{self, Flow, Goal, Lane, Late, Stage};
 use crate::session::memory::fill;
-use crate::session::{Now, Session};
+use crate::session::{Now, Session, push_within};
 use crate::stage::vault::Over;
 use crate::time::{Awaited, Timestamp};
 use crate::wire::token::{TokenRules, read_tokens};
@@ -33,14 +33,11 @@ impl Session {
             let login = matches!(flow.goal, Goal::Login(_));
             let purpose = if login { Purpose::CodeExchange } else { Purpose::Refresh };
             const MOST_LATE: usize = 4;
-            if self.late.len() >= MOST_LATE {
-                self.late.remove(0);
-            }
             let binding = self.binding(flow);
             let logins = self.body.memory.logins;
             let forgotten = None;
             let late = lanes::Late { ticket, purpose, template, binding, logins, epoch, forgotten };
-            self.late.push(late);
+            push_within(MOST_LATE, &mut self.late, late);
         }
     }
 

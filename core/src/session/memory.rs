@@ -13,6 +13,7 @@ use crate::input::Epoch;
 use crate::record::{Binding, Class, Client, Document, Grant, Held, Way};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
+use crate::session::push_within;
 use crate::stage::vault::{Over, Recalled};
 use crate::time::{Monotonic, Timestamp};
 use crate::wire::client_auth::{Credentials, Method};
@@ -227,9 +228,7 @@ impl Memory {
         if let Some(login) = &grant.login
             && !self.left.contains(login)
         {
-            let surplus = self.left.len().saturating_add(1).saturating_sub(MOST_LEFT);
-            self.left.drain(..surplus);
-            self.left.push(Arc::clone(login));
+            push_within(MOST_LEFT, &mut self.left, Arc::clone(login));
         }
     }
 
@@ -265,9 +264,7 @@ impl Memory {
         if self.unsaved && self.over == Over::Anything {
             // Of a login: the tokens are remembered for when it is offered to the store again.
             let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.clone());
-            let surplus = self.spent.len().saturating_add(1).saturating_sub(MOST_SPENT);
-            self.spent.drain(..surplus);
-            self.spent.extend(held);
+            held.into_iter().for_each(|token| push_within(MOST_SPENT, &mut self.spent, token));
             return Over::Anything;
         }
         // A write that was given up may reach the store yet, and is older than what comes now.

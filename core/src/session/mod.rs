@@ -92,6 +92,13 @@ impl fmt::Debug for Session {
     }
 }
 
+/// Puts an item at the end of a list of at most so many; the oldest go.
+pub(crate) fn push_within<T>(most: usize, list: &mut Vec<T>, item: T) {
+    let surplus = list.len().saturating_add(1).saturating_sub(most);
+    list.drain(..surplus);
+    list.push(item);
+}
+
 /// The step under way: its time, its randomness, and what it has brought about so far.
 pub(crate) struct Now {
     pub(crate) wall: Timestamp,
@@ -112,14 +119,12 @@ impl Session {
     #[must_use]
     pub fn new(config: Arc<Config>) -> Self {
         let body = Body::new(&config);
-        Self {
-            config,
-            body,
-            waiters: Vec::new(),
-            late: Vec::new(),
-            holder: None,
-            owed: Owed::default(),
-        }
+        Self::with(config, body)
+    }
+
+    fn with(config: Arc<Config>, body: Body) -> Self {
+        let owed = Owed::default();
+        Self { config, body, waiters: Vec::new(), late: Vec::new(), holder: None, owed }
     }
 
     /// Takes one input and gives back everything to be done about it, in order.
@@ -198,7 +203,7 @@ impl Session {
         let waiter = match input {
             Input::Acquire(acquire) => Some(acquire.waiter),
             Input::Challenge(challenge) => {
-                if !is_refusal(challenge.status, &challenge.headers) {
+                if !is_refusal(challenge.refusal.status, &challenge.refusal.headers) {
                     return Err(Misuse::NotARefusal);
                 }
                 Some(challenge.waiter)

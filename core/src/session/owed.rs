@@ -5,7 +5,7 @@
 use crate::effect::{Key, TicketId};
 use crate::session::lanes::{Flow, Goal, Lane, Lease, Stage};
 use crate::session::memory::SAVE_PAUSE;
-use crate::session::{Now, Session};
+use crate::session::{Now, Session, push_within};
 use crate::time::Monotonic;
 
 /// Answers that are waited for after they were given up, and leases that are owed.
@@ -40,9 +40,7 @@ impl Session {
             if lease.withdraw.is_some() {
                 self.owe(lease.clone(), None);
             }
-            let surplus = self.owed.late.len().saturating_add(1).saturating_sub(MOST);
-            self.owed.late.drain(..surplus);
-            self.owed.late.push((ticket, lease));
+            push_within(MOST, &mut self.owed.late, (ticket, lease));
         }
     }
 
@@ -57,9 +55,7 @@ impl Session {
     /// An intent that keeps other processes from a spent token is given back when the store has what
     /// came for it.
     pub(super) fn owe_once_saved(&mut self, lease: Lease) {
-        let surplus = self.owed.until_saved.len().saturating_add(1).saturating_sub(MOST);
-        self.owed.until_saved.drain(..surplus);
-        self.owed.until_saved.push(lease);
+        push_within(MOST, &mut self.owed.until_saved, lease);
     }
 
     /// The store has it.
@@ -74,9 +70,7 @@ impl Session {
     /// Something is to be given back; after a pause if the store has just refused it.
     pub(super) fn owe(&mut self, lease: Lease, refused: Option<Monotonic>) {
         if !self.owed.leases.contains(&lease) {
-            let surplus = self.owed.leases.len().saturating_add(1).saturating_sub(MOST);
-            self.owed.leases.drain(..surplus);
-            self.owed.leases.push(lease);
+            push_within(MOST, &mut self.owed.leases, lease);
         }
         self.owed.after = refused.map(|now| now.after(SAVE_PAUSE));
     }

@@ -15,8 +15,9 @@ use crate::wire::url::ServerUrl;
 impl Session {
     /// A refusal by the MCP server: what kind of want it makes, or that nothing helps.
     pub(super) fn challenge(&mut self, challenge: Challenge, now: &mut Now) {
+        let Challenge { waiter, refusal } = challenge;
         let current = self.body.memory.current();
-        let read = read_challenge(&challenge.headers, false);
+        let read = read_challenge(&refusal.headers, false);
         if let Some(read) = &read {
             for (kind, rule) in read.faults() {
                 let subject = "WWW-Authenticate".to_owned();
@@ -46,51 +47,51 @@ impl Session {
                 }
             }
         });
-        let outdated = challenge.epoch < current;
-        if challenge.status == 401 && challenge.epoch.is_some() && !outdated {
+        let outdated = refusal.epoch < current;
+        if refusal.status == 401 && refusal.epoch.is_some() && !outdated {
             let memory = &mut self.body.memory;
             let token = memory.published.as_ref().map(|granted| granted.access_token().clone());
             memory.refused = token;
         }
-        let cause = match challenge.status.as_u16() {
+        let cause = match refusal.status.as_u16() {
             401 => Cause::Refused,
             403 if insufficient => Cause::StepUp,
             _ => {
-                let rule = if challenge.status == 403 { "STEP-11" } else { "STEP-14" };
-                return self.refuse(challenge.waiter, Failure::new(Kind::Forbidden, rule), now);
+                let rule = if refusal.status == 403 { "STEP-11" } else { "STEP-14" };
+                return self.refuse(waiter, Failure::new(Kind::Forbidden, rule), now);
             }
         };
         // The caller has had a fresh token for this very request, and it did not help (STEP-12).
-        let again = cause == Cause::Refused && challenge.again && !outdated;
+        let again = cause == Cause::Refused && refusal.again && !outdated;
         if again {
             self.retire(now);
             if pointer.is_some() || !self.body.memory.may_have_moved() {
-                return self.refuse(challenge.waiter, unhelped(), now);
+                return self.refuse(waiter, unhelped(), now);
             }
         }
         let mut want = Want {
             cause,
-            may_ask: challenge.may_ask,
+            may_ask: refusal.may_ask,
             scopes: ScopeSet::empty(),
             wanted: ScopeSet::empty(),
-            over: challenge.epoch,
-            since: challenge.epoch,
+            over: refusal.epoch,
+            since: refusal.epoch,
             again,
             logins: 0,
             reads: self.body.memory.reads,
             pointer,
             challenged,
-            operation: challenge.operation.into(),
+            operation: refusal.operation.into(),
         };
         if cause == Cause::StepUp {
             match self.step_up(&want, now.mono) {
                 Ok(scopes) => want.scopes = scopes,
                 // What it lacks has been asked for since, perhaps for somebody else.
                 Err(_) if outdated => {}
-                Err(failure) => return self.refuse(challenge.waiter, failure, now),
+                Err(failure) => return self.refuse(waiter, failure, now),
             }
         }
-        self.park(challenge.waiter, want);
+        self.park(waiter, want);
     }
 
     /// A fresh token was refused: from now on only those get it who ask the session.

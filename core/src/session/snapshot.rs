@@ -18,8 +18,7 @@ use crate::session::history::History;
 use crate::session::lanes::{Flow, Lane};
 use crate::session::log_out::LogOut;
 use crate::session::memory::Memory;
-use crate::session::owed::Owed;
-use crate::session::{Env, Session};
+use crate::session::{Env, Session, push_within};
 use crate::time::{Monotonic, Timestamp};
 
 /// The newest format this version writes, and the only one it reads.
@@ -67,17 +66,11 @@ impl Body {
     pub(crate) fn enter(&mut self, env: &Env) {
         self.wall = env.wall;
         self.mono = self.mono.max(env.mono);
-        if self.marks.len() >= MOST_MARKS {
-            self.marks.remove(0);
-        }
-        self.marks.push(env.entropy.mark());
+        push_within(MOST_MARKS, &mut self.marks, env.entropy.mark());
     }
 
     pub(crate) fn spend(&mut self, state: Option<Secret>) {
-        if self.spent.len() >= MOST_SPENT {
-            self.spent.remove(0);
-        }
-        self.spent.extend(state);
+        state.into_iter().for_each(|state| push_within(MOST_SPENT, &mut self.spent, state));
     }
 
     /// Moves every reading of the old monotonic clock to the new one.
@@ -165,14 +158,7 @@ impl Session {
             return Err(RestoreError::Misuse(Misuse::EntropyRepeated));
         }
         body.shift(env.mono);
-        let mut session = Self {
-            config,
-            body,
-            waiters: Vec::new(),
-            late: Vec::new(),
-            holder: None,
-            owed: Owed::default(),
-        };
+        let mut session = Self::with(config, body);
         let mut now = session.enter(env);
         // What was written under other switches, or by somebody else, is not taken up (SEC-05).
         let memory = &mut session.body.memory;

@@ -11,7 +11,7 @@ use mcp_authz_core::effect::{
 };
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Kind;
-use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Challenge, WaiterId};
+use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Challenge, Refusal, WaiterId};
 use mcp_authz_core::note::Note;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Env, RestoreError, Session, Snapshot};
@@ -264,12 +264,14 @@ impl World {
         let waiter = self.waiter(true);
         self.give(Input::Challenge(Challenge {
             waiter,
-            epoch,
-            status: status.try_into().unwrap_or_default(),
-            headers,
-            operation: "tools/call echo".to_owned(),
-            again,
-            may_ask: true,
+            refusal: Refusal {
+                epoch,
+                status: status.try_into().unwrap_or_default(),
+                headers,
+                operation: "tools/call echo".to_owned(),
+                again,
+                may_ask: true,
+            },
         }));
     }
 

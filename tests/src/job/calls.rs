@@ -6,6 +6,7 @@
 use http::Response;
 use http::header::AUTHORIZATION;
 use mcp_authz_core::failure::{Failure, Kind, Remedy};
+use mcp_authz_core::input::Refusal;
 use mcp_authz_core::scope::ScopeSet;
 
 use super::framing::Enough;
@@ -13,7 +14,7 @@ use super::machine::{ECHOED, Happened, Held, MOST_REFUSALS, echoes};
 use super::mcp::{Ask, Heard, Mcp, Outgoing};
 use super::options::Repeat;
 use super::outcome::{Counts, Fault, Outcome};
-use super::{Errand, Event, Refusal};
+use super::{Errand, Event};
 
 /// How a call ended.
 pub type Ended = Result<(), Box<Outcome>>;

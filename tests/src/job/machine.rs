@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use mcp_authz_core::effect::Why;
 use mcp_authz_core::failure::{Failure, Kind, escaped};
 use mcp_authz_core::granted::Granted;
-use mcp_authz_core::input::Epoch;
+use mcp_authz_core::input::{Epoch, Refusal};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::secret::Secret;
 
@@ -23,7 +23,7 @@ use super::mcp::{Ask, Mcp, Outgoing, Tool};
 use super::options::{Options, Repeat, Target, Who};
 use super::outcome::{Counts, Outcome, Summary};
 use super::print::Step;
-use super::{Action, Errand, Event, Refusal, Turn};
+use super::{Action, Errand, Event, Turn};
 pub(crate) use answers::{ECHOED, MOST_REFUSALS, echoes};
 
 /// Most requests to the MCP server in one job, whatever it answers.

@@ -43,11 +43,11 @@ pub mod print;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response};
 use mcp_authz_core::effect::Why;
 use mcp_authz_core::failure::Failure;
 use mcp_authz_core::granted::Granted;
-use mcp_authz_core::input::Epoch;
+use mcp_authz_core::input::Refusal;
 use mcp_authz_core::scope::ScopeSet;
 
 pub use args::{Command, Usage};
@@ -99,23 +99,6 @@ pub enum Errand {
     },
     /// Tell the session of a refusal.
     Challenge(Refusal),
-}
-
-/// A refusal of the MCP server, as the session wants to hear of it.
-#[derive(Debug)]
-pub struct Refusal {
-    /// The epoch of the token that was sent.
-    pub epoch: Option<Epoch>,
-    /// 401, 403 or 400.
-    pub status: StatusCode,
-    /// All headers of the answer.
-    pub headers: HeaderMap,
-    /// What was attempted.
-    pub operation: String,
-    /// Whether this request was repeated before.
-    pub again: bool,
-    /// Whether a person may be bothered.
-    pub may_ask: bool,
 }
 
 /// What came of an action.

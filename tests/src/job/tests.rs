@@ -138,22 +138,9 @@ impl Example {
                 Action::Do(Errand::Acquire { scopes, may_ask }) => {
                     self.settle(Input::Acquire(input::Acquire { waiter, scopes, may_ask }))
                 }
-                Action::Do(Errand::Challenge(Refusal {
-                    epoch,
-                    status,
-                    headers,
-                    operation,
-                    again,
-                    may_ask,
-                })) => self.settle(Input::Challenge(Challenge {
-                    waiter,
-                    epoch,
-                    status,
-                    headers,
-                    operation,
-                    again,
-                    may_ask,
-                })),
+                Action::Do(Errand::Challenge(refusal)) => {
+                    self.settle(Input::Challenge(Challenge { waiter, refusal }))
+                }
                 Action::Call(_) => panic!("no calls were asked for"),
                 Action::Finish(outcome) => return outcome,
             };

@@ -6,7 +6,7 @@ use http::{Method, Request, Response, StatusCode};
 use mcp_authz_core::effect::{Reply, Spend, StoreRequest, Stored, Why};
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::granted::Usable;
-use mcp_authz_core::input::Challenge;
+use mcp_authz_core::input::{Challenge, Refusal};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::time::Monotonic;
 use mcp_authz_core::{Granted, Input};
@@ -294,12 +294,15 @@ impl World {
         let waiter = self.waits(caller, may_ask, true);
         let challenge = Challenge {
             waiter,
-            epoch: Some(granted.epoch()).filter(|_| self.broken != Some(Broken::AnswerRepeated)),
-            status: response.status(),
-            headers: response.headers().clone(),
-            operation: "tools/call echo".to_owned(),
-            again: repeats,
-            may_ask,
+            refusal: Refusal {
+                epoch: Some(granted.epoch())
+                    .filter(|_| self.broken != Some(Broken::AnswerRepeated)),
+                status: response.status(),
+                headers: response.headers().clone(),
+                operation: "tools/call echo".to_owned(),
+                again: repeats,
+                may_ask,
+            },
         };
         self.give(process, Input::Challenge(challenge)).map(|()| false)
     }

@@ -18,7 +18,7 @@ use mcp_authz_core::effect::{
 };
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Misuse;
-use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Challenge, Epoch, WaiterId};
+use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Challenge, Epoch, Refusal, WaiterId};
 use mcp_authz_core::note::{Edge, Note};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Env, Session, Snapshot};
@@ -485,12 +485,7 @@ impl Sim {
         self.waiter(|waiter| {
             Asking::Challenge(Challenge {
                 waiter,
-                epoch,
-                status,
-                headers,
-                operation,
-                again,
-                may_ask,
+                refusal: Refusal { epoch, status, headers, operation, again, may_ask },
             })
         })
     }

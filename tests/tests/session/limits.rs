@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode};
 use mcp_authz_core::effect::{Reply, Told, Why, Work};
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Misuse;
-use mcp_authz_core::input::{Acquire, Challenge, WaiterId};
+use mcp_authz_core::input::{Acquire, Challenge, Refusal, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Env, Session};
 use mcp_authz_core::time::{Awaited, Monotonic, Timestamp};
@@ -26,6 +26,18 @@ fn wanting(waiter: WaiterId) -> Input {
     Input::Acquire(Acquire { waiter, scopes: ScopeSet::empty(), may_ask: true })
 }
 
+fn refused(waiter: WaiterId, status: u16) -> Input {
+    let refusal = Refusal {
+        epoch: None,
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: HeaderMap::new(),
+        operation: String::new(),
+        again: false,
+        may_ask: true,
+    };
+    Input::Challenge(Challenge { waiter, refusal })
+}
+
 scripts! {
     /// A misuse changes nothing: what was under way goes on.
     random_bytes_are_used_once_sec_16(sim = by_hand()) {
@@ -40,32 +52,16 @@ scripts! {
     a_waiter_waits_once_step_16(sim = by_hand()) {
         let waiter = sim.acquire("");
         assert_eq!(sim.give_wrongly(wanting(waiter), false), Misuse::WaiterInUse);
-        let refused = Challenge {
-            waiter,
-            epoch: None,
-            status: StatusCode::UNAUTHORIZED,
-            headers: HeaderMap::new(),
-            operation: String::new(),
-            again: false,
-            may_ask: true,
-        };
-        assert_eq!(sim.give_wrongly(Input::Challenge(refused), false), Misuse::WaiterInUse);
+        let refused = refused(waiter, 401);
+        assert_eq!(sim.give_wrongly(refused, false), Misuse::WaiterInUse);
         sim.cancel(waiter);
         sim.expect_failed(waiter, "cancelled");
     }
 
     what_is_no_refusal_is_delivered_step_11(sim = by_hand()) {
         for status in [200, 302, 404, 429, 500] {
-            let challenge = Challenge {
-                waiter: WaiterId(99),
-                epoch: None,
-                status: StatusCode::from_u16(status).unwrap(),
-                headers: HeaderMap::new(),
-                operation: String::new(),
-                again: false,
-                may_ask: true,
-            };
-            assert_eq!(sim.give_wrongly(Input::Challenge(challenge), false), Misuse::NotARefusal);
+            let answer = refused(WaiterId(99), status);
+            assert_eq!(sim.give_wrongly(answer, false), Misuse::NotARefusal);
         }
         sim.expect_no_call();
     }

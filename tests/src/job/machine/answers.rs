@@ -5,12 +5,13 @@ use std::mem;
 use http::{Response, StatusCode};
 use mcp_authz_core::effect::Why;
 use mcp_authz_core::failure::{Failure, Kind, Remedy, escaped};
+use mcp_authz_core::input::Refusal;
 use mcp_authz_core::secret::Secret;
 
 use super::super::mcp::{Ask, Heard, Tool};
 use super::super::outcome::Fault;
 use super::super::print::Step;
-use super::super::{Action, Errand, Refusal};
+use super::super::{Action, Errand};
 use super::{Awaits, Goal, Held, InHand, Job};
 
 /// Most refusals of one request that are taken to the session (STEP-09).
