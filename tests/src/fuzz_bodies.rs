@@ -325,13 +325,14 @@ pub fn token_response(data: &[u8]) {
                 assert!(token.bytes().all(|byte| byte.is_ascii_graphic()));
                 assert!(tokens.lifetime.is_none_or(|life| life <= LONGEST_LIFETIME));
                 assert!(tokens.type_named || !strict);
+                let shown = format!("{tokens:?}");
+                assert!(!shown.contains(CANARY), "what was sent is shown: {shown}");
                 if let Some(set) = &tokens.scope {
                     scopes_round(set);
                 }
             }
             Err(refusal) => {
-                // Not the tokens that came with it: a scope is kept as the server names it.
-                let shown = format!("{:?} {}", refusal.failure, refusal.failure);
+                let shown = format!("{refusal:?} {}", refusal.failure);
                 assert!(!shown.contains(CANARY), "what was sent is shown: {shown}");
             }
         }

@@ -26,6 +26,9 @@ pub const LONGEST_TOKEN: usize = 32 * 1024;
 /// Longest lifetime that is believed: ten years.
 pub const LONGEST_LIFETIME: Duration = Duration::from_secs(315_360_000);
 
+/// What is shorter may be an ordinary word, and so a scope's name.
+const SHORTEST_SECRET: usize = 16;
+
 /// The one-time credential that is spent.
 #[derive(Clone, Copy, Debug)]
 pub enum GrantRequest<'a> {
@@ -325,7 +328,8 @@ fn read_success(body: &[u8], rules: &TokenRules<'_>) -> Result<Tokens, TokenRefu
     match read_granted(members, rules, notes) {
         Err(failure) => Err(TokenRefusal { rescued, ..failure.into() }),
         Ok(tokens) => {
-            let tokens = Tokens { refresh_token: rescued, ..tokens };
+            let mut tokens = Tokens { refresh_token: rescued, ..tokens };
+            drop_scopes_of_secrets(&mut tokens, rules.sent);
             if tokens.type_named || !rules.strict {
                 return Ok(tokens);
             }
@@ -472,6 +476,28 @@ fn read_scope(value: Value<'_>, notes: &mut Vec<Failure>) -> Option<ScopeSet> {
         notes.push(Failure::new(kind, "TOK-19").with_subject("scope"));
     }
     Some(set).filter(|set| !set.is_empty())
+}
+
+/// Scopes are shown and stored in the open, and a server may make one of what it was sent or has just
+/// issued: then none of them is believed (HOST-303).
+fn drop_scopes_of_secrets(tokens: &mut Tokens, sent: &[&Secret]) {
+    let Some(set) = tokens.scope.as_ref().map(ScopeSet::as_str) else { return };
+    let issued = [Some(&tokens.access_token), tokens.refresh_token.as_ref()];
+    let mut secrets = sent.iter().copied().chain(issued.into_iter().flatten());
+    if secrets.any(|secret| secret.expose().len() >= SHORTEST_SECRET && echoes(set, secret)) {
+        tokens.scope = None;
+        tokens.notes.push(Failure::new(Kind::TokenResponseInvalid, "TOK-19").with_subject("scope"));
+    }
+}
+
+/// Whether a text has a secret in it, as it is or encoded.
+fn echoes(text: &str, secret: &Secret) -> bool {
+    let encoded = || {
+        let mut coded = String::new();
+        form::encode(&mut coded, secret.expose());
+        text.contains(&coded)
+    };
+    text.contains(secret.expose()) || (text.contains('%') && encoded())
 }
 
 impl fmt::Display for TokenRefusal {
@@ -755,6 +781,32 @@ mod tests {
             assert_eq!(tokens.notes.len(), notes, "{value}");
         }
         assert_eq!(granted("").unwrap().scope, None);
+    }
+
+    #[test]
+    fn no_secret_becomes_a_scope_host_303() {
+        let (sent, spaced) =
+            (Secret::new("RT-CANARY-0123456789"), Secret::new("id CANARY/0123456789"));
+        let short = Secret::new("read");
+        let rules = TokenRules { sent: &[&sent, &spaced, &short], ..rules() };
+        let issued = "AT-0123456789abcdef";
+        for (scope, kept) in [
+            ("a RT-CANARY-0123456789 b", false),
+            ("xRT-CANARY-0123456789x", false),
+            ("a id CANARY/0123456789", false),
+            ("id%20CANARY%2F0123456789", false),
+            ("a AT-0123456789abcdef", false),
+            ("RT-0123456789abcdef", false),
+            ("read RT-CANARY", true),
+        ] {
+            let body = format!(
+                r#"{{"access_token":"{issued}","token_type":"Bearer","refresh_token":"RT-0123456789abcdef","scope":"{scope}"}}"#
+            );
+            let tokens = read_tokens(&answer(200, &body), &rules).unwrap();
+            assert_eq!(tokens.scope.is_some(), kept, "{scope}");
+            assert_eq!(tokens.notes.len(), usize::from(!kept), "{scope}");
+            assert_eq!(tokens.access_token.expose(), issued);
+        }
     }
 
     #[test]
