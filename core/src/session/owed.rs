@@ -58,15 +58,6 @@ impl Session {
         push_within(MOST, &mut self.owed.until_saved, lease);
     }
 
-    /// The store has it.
-    pub(super) fn owe_what_is_saved(&mut self) {
-        if !self.body.memory.unsaved {
-            for lease in core::mem::take(&mut self.owed.until_saved) {
-                self.owe(lease, None);
-            }
-        }
-    }
-
     /// Something is to be given back; after a pause if the store has just refused it.
     pub(super) fn owe(&mut self, lease: Lease, refused: Option<Monotonic>) {
         if !self.owed.leases.contains(&lease) {
@@ -82,6 +73,11 @@ impl Session {
 
     /// Gives the next of them back.
     pub(super) fn give_back_owed(&mut self, now: &mut Now) {
+        if !self.body.memory.unsaved {
+            for lease in core::mem::take(&mut self.owed.until_saved) {
+                self.owe(lease, None);
+            }
+        }
         if self.body.machine.is_none() && self.owed_at(now.mono).is_some_and(|at| at <= now.mono) {
             let lease = self.owed.leases.remove(0);
             self.launch(Lane::Machine, Flow::new(Goal::Release(lease)), now);

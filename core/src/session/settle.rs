@@ -15,7 +15,6 @@ impl Session {
     /// Settles whom it can and starts what the others need, until nothing changes.
     pub(super) fn settle(&mut self, now: &mut Now) {
         // First, since a refresh could find an intent of this session's own.
-        self.owe_what_is_saved();
         self.give_back_owed(now);
         let mut at = 0;
         while let Some(waiting) = self.waiters.get(at) {
@@ -72,7 +71,6 @@ impl Session {
         self.refresh_ahead(now);
         self.tell_forgotten(now);
         self.tell_saved(now);
-        self.owe_what_is_saved();
         self.give_back_owed(now);
     }
 
