@@ -5,7 +5,6 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
-use http::response::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use mcp_authz_core::effect::{Limits, Reply};
 use mcp_authz_core::scope::ScopeSet;
@@ -13,7 +12,7 @@ use mcp_authz_core::time::{Monotonic, Timestamp};
 use mcp_authz_driver::authorize::Seen;
 use mcp_authz_driver::clock::{self, Clock};
 use mcp_authz_driver::on_demand::{AuthSession, Ports};
-use mcp_authz_driver::ports::{AsyncHttp, Common, NoListener};
+use mcp_authz_driver::ports::{AsyncHttp, Common, NoBody, NoListener, Opened};
 use mcp_authz_tokio::Tokio;
 use tokio::runtime::Runtime;
 
@@ -39,6 +38,8 @@ impl Endpoint {
 }
 
 impl AsyncHttp for Endpoint {
+    type Body = NoBody;
+
     async fn send(&self, request: Request<Vec<u8>>, _: &Limits) -> Reply {
         assert_eq!(request.uri().path(), "/oauth2/token");
         let count = self.0.fetch_add(1, Ordering::SeqCst);
@@ -50,12 +51,7 @@ impl AsyncHttp for Endpoint {
         Reply::Answered(canned::answer(200, &body))
     }
 
-    async fn exchange(
-        &self,
-        _: Request<Vec<u8>>,
-        _: &Limits,
-        _: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> Reply {
+    async fn open(&self, _: Request<Vec<u8>>, _: &Limits) -> Opened<NoBody> {
         unreachable!("the callers have a client of their own")
     }
 }

@@ -1,20 +1,21 @@
 //! The HTTP port on hyper: one connection for each request.
 
 use core::fmt;
-use core::pin::pin;
+use core::future::Future;
+use core::pin::{Pin, pin};
+use core::time::Duration;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use http::header::{HOST, HeaderValue, USER_AGENT};
-use http::response::Parts;
 use http::uri::Scheme;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use mcp_authz_core::effect::{Limits, Reply, Why};
-use mcp_authz_driver::head;
-use mcp_authz_driver::ports::AsyncHttp;
+use mcp_authz_driver::ports::{AsyncBody, AsyncHttp, Opened, Unanswered};
+use mcp_authz_driver::{head, reading};
 use smol_hyper::rt::FuturesIo;
 
 use crate::dial::{Connection, Dialler};
@@ -34,23 +35,12 @@ impl HyperHttp {
         Self { dialler: Arc::new(dialler), user_agent }
     }
 
-    async fn run(
-        &self,
-        request: Request<Vec<u8>>,
-        limits: &Limits,
-        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> Reply {
-        let connection = match self.dialler.connect(request.uri(), limits).await {
-            Ok(connection) => connection,
-            Err(why) => return Reply::NotSent(why),
-        };
-        let Some(request) = self.origin_form(request) else {
-            return Reply::NotSent(Why::Resolve);
-        };
-        match converse(connection, request, limits, enough).await {
-            Ok(answer) => Reply::Answered(answer),
-            Err(why) => Reply::MaybeSent(why),
-        }
+    async fn run(&self, request: Request<Vec<u8>>, limits: &Limits) -> Opened<HyperBody> {
+        let unsent = |why| Unanswered { why, sent: false };
+        let connection = self.dialler.connect(request.uri(), limits).await.map_err(unsent)?;
+        let request = self.origin_form(request).ok_or(unsent(Why::Resolve))?;
+        let answer = converse(connection, request, limits).await;
+        answer.map_err(|why| Unanswered { why, sent: true })
     }
 
     /// As it stands on the wire: the path in the first line, the authority in a field.
@@ -67,32 +57,19 @@ impl HyperHttp {
         head.uri = Uri::try_from(path).ok()?;
         Some(Request::from_parts(head, Full::new(Bytes::from(body))))
     }
-
-    async fn within(
-        &self,
-        request: Request<Vec<u8>>,
-        limits: &Limits,
-        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> Reply {
-        let whole = self.run(request, limits, enough);
-        // Whether it was sent by then is anybody's guess.
-        let timed_out = Reply::MaybeSent(Why::Timeout);
-        async_std::future::timeout(limits.total, whole).await.unwrap_or(timed_out)
-    }
 }
 
 impl AsyncHttp for HyperHttp {
+    type Body = HyperBody;
+
     async fn send(&self, request: Request<Vec<u8>>, limits: &Limits) -> Reply {
-        self.within(request, limits, &mut |_, _| false).await
+        reading::to_its_end_async(self.open(request, limits), limits, &mut |_, _| false).await
     }
 
-    async fn exchange(
-        &self,
-        request: Request<Vec<u8>>,
-        limits: &Limits,
-        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> Reply {
-        self.within(request, limits, enough).await
+    async fn open(&self, request: Request<Vec<u8>>, limits: &Limits) -> Opened<HyperBody> {
+        let answer = async_std::future::timeout(limits.total, self.run(request, limits)).await;
+        // Whether it was sent by then is anybody's guess.
+        answer.unwrap_or(Err(Unanswered { why: Why::Timeout, sent: true }))
     }
 }
 
@@ -106,8 +83,7 @@ async fn converse(
     connection: Connection,
     request: Request<Full<Bytes>>,
     limits: &Limits,
-    enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-) -> Result<Response<Vec<u8>>, Why> {
+) -> Result<Response<HyperBody>, Why> {
     let handshake = http1::Builder::new()
         .max_headers(limits.fields)
         .max_header_size(limits.head)
@@ -115,41 +91,62 @@ async fn converse(
         .handshake(FuturesIo::new(connection))
         .await;
     let (mut sender, connection) = handshake.map_err(|error| broken(&error))?;
-    let exchange = async move {
-        let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
-        let (head, body) = answer.into_parts();
-        head::check(&head, limits)?;
-        let body = read(&head, body, limits.body, enough).await?;
-        Ok(Response::from_parts(head, body))
-    };
-    // The connection moves the bytes and may end before the last of them is read. Both are dropped
-    // at the end, and the socket with them.
-    match select(pin!(exchange), pin!(connection)).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right((_, exchange)) => exchange.await,
+    let mut moving = Moving(Some(Box::pin(async move {
+        // How it ended is seen by whoever reads what it moved.
+        let _seen_there = connection.await;
+    })));
+    let answer = moving.along(sender.send_request(request)).await;
+    let (head, body) = answer.map_err(|error| broken(&error))?.into_parts();
+    head::check(&head, limits)?;
+    Ok(Response::from_parts(head, HyperBody { body, moving, _sender: sender }))
+}
+
+/// The connection: it moves the bytes while somebody waits for them, and may end before the last of
+/// them is read. Dropped, it closes its socket.
+struct Moving(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl Moving {
+    async fn along<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        let wait = pin!(wait);
+        let Some(connection) = &mut self.0 else { return wait.await };
+        let wait = match select(wait, connection.as_mut()).await {
+            Either::Left((done, _)) => return done,
+            Either::Right(((), wait)) => wait,
+        };
+        self.0 = None;
+        wait.await
     }
 }
 
-async fn read(
-    head: &Parts,
-    mut body: Incoming,
-    limit: usize,
-    enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-) -> Result<Vec<u8>, Why> {
-    let mut read = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| broken(&error))?;
-        // Trailers say nothing that anybody asked for.
-        let Ok(piece) = frame.into_data() else { continue };
-        if read.len().saturating_add(piece.len()) > limit {
-            return Err(Why::BodyTooLarge);
-        }
-        read.extend_from_slice(&piece);
-        if enough(head, &piece) {
-            break;
-        }
+/// A body that hyper reads.
+pub struct HyperBody {
+    body: Incoming,
+    moving: Moving,
+    /// Held, since hyper ends a connection that nobody can use again.
+    _sender: SendRequest<Full<Bytes>>,
+}
+
+impl AsyncBody for HyperBody {
+    async fn piece(&mut self, within: Duration) -> Result<Option<Bytes>, Why> {
+        let Self { body, moving, .. } = self;
+        let next = async {
+            while let Some(frame) = body.frame().await {
+                // Trailers say nothing that anybody asked for.
+                if let Ok(piece) = frame.map_err(|error| broken(&error))?.into_data() {
+                    return Ok(Some(piece));
+                }
+            }
+            Ok(None)
+        };
+        let piece = async_std::future::timeout(within, moving.along(next)).await;
+        piece.unwrap_or(Err(Why::Timeout))
     }
-    Ok(read)
+}
+
+impl fmt::Debug for HyperBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HyperBody")
+    }
 }
 
 fn broken(error: &hyper::Error) -> Why {

@@ -13,8 +13,8 @@
 //! listen, spawn and sleep. What they share beside that is here too: the hot path's [`publish`]
 //! cell, the callers' own requests ([`exchange`], and [`authorize`] for those who send by
 //! themselves), the [`vault`] of several servers and accounts, look-ups that respect the address
-//! rule ([`dial`]), the checks on an answer's head ([`head`]) and the event stream decoder
-//! ([`sse`]).
+//! rule ([`dial`]), the checks on an answer's head ([`head`]), reading its body ([`reading`]) and
+//! the event stream decoder ([`sse`]).
 //!
 //! [`Session::handle`]: mcp_authz_core::Session::handle
 
@@ -33,6 +33,7 @@ mod loom_tests;
 pub mod on_demand;
 pub mod ports;
 pub mod publish;
+pub mod reading;
 pub mod sse;
 mod sync;
 #[cfg(feature = "testing")]

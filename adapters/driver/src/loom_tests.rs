@@ -10,7 +10,6 @@ use std::sync::{Arc, OnceLock};
 
 use futures_channel::oneshot;
 use http::header::WWW_AUTHENTICATE;
-use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use loom::thread::{Builder, JoinHandle};
 use mcp_authz_core::Config;
@@ -25,7 +24,7 @@ use mcp_authz_core::time::{Monotonic, Timestamp};
 use crate::clock::Clock;
 use crate::entropy::Random;
 use crate::error::DriveError;
-use crate::ports::{AsyncHttp, Common, Http, NoListener, Runtime};
+use crate::ports::{AsyncHttp, Body, Common, Http, NoBody, NoListener, Opened, Runtime};
 use crate::sync::{Condvar, Mutex, STACK};
 use crate::{on_demand, threaded};
 
@@ -124,8 +123,6 @@ impl Server {
     }
 }
 
-type Enough<'a> = &'a mut (dyn FnMut(&Parts, &[u8]) -> bool + Send);
-
 impl Http for Server {
     fn send(&self, request: Request<Vec<u8>>, _: &Limits) -> Reply {
         if let Some(gate) = &self.gate {
@@ -133,19 +130,21 @@ impl Http for Server {
         }
         Reply::Answered(self.answer(&request))
     }
-    fn exchange(&self, _: Request<Vec<u8>>, _: &Limits, _: Enough<'_>) -> Reply {
+    fn open(&self, _: Request<Vec<u8>>, _: &Limits) -> Opened<Box<dyn Body>> {
         unreachable!("nobody sends requests of their own")
     }
 }
 
 impl AsyncHttp for Server {
+    type Body = NoBody;
+
     async fn send(&self, request: Request<Vec<u8>>, _: &Limits) -> Reply {
         if let Some(gate) = &self.gate {
             gate.pass_async(&request).await;
         }
         Reply::Answered(self.answer(&request))
     }
-    async fn exchange(&self, _: Request<Vec<u8>>, _: &Limits, _: Enough<'_>) -> Reply {
+    async fn open(&self, _: Request<Vec<u8>>, _: &Limits) -> Opened<NoBody> {
         unreachable!("nobody sends requests of their own")
     }
 }

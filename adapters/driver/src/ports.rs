@@ -10,11 +10,12 @@ use core::time::Duration;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::response::Parts;
 use http::{Request, Response};
 use mcp_authz_core::effect::{
     Key, Limits, ListenOn, Record, RecordKind, Reply, SignRequest, Signature, StoreRequest, Stored,
-    Told,
+    Told, Why,
 };
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::session::Env;
@@ -23,10 +24,11 @@ use crate::arrivals::{Arrivals, Listening};
 use crate::clock::{self, Clock};
 use crate::entropy::{self, Random};
 use crate::error::DriveError;
+use crate::reading;
 
 /// Sends requests, on the calling thread.
 ///
-/// For both methods: no redirect is followed, no cookie kept, nothing decompressed, no proxy taken
+/// For every method: no redirect is followed, no cookie kept, nothing decompressed, no proxy taken
 /// from the environment, the limits are enforced, and each address is asked about before it is
 /// dialled. Whatever is not certainly unsent is [`Reply::MaybeSent`].
 pub trait Http: Send + Sync + 'static {
@@ -34,19 +36,48 @@ pub trait Http: Send + Sync + 'static {
     /// whose idle death can make no one-time request uncertain.
     fn send(&self, request: Request<Vec<u8>>, limits: &Limits) -> Reply;
 
-    /// Sends a caller's own request; connections may be reused. Each piece of the body is shown to
-    /// `enough` as it comes, with its head, and once that says yes the answer is what was read so
-    /// far: an event stream that stays open is left when the awaited event is in.
+    /// Sends a caller's own request; connections may be reused. Returns when the head of the answer
+    /// is there, within the limits' total time; what its body may hold is the reader's to limit,
+    /// though one that is announced to be larger is refused at once.
+    ///
+    /// # Errors
+    /// [`Unanswered`] says whether the request may have been sent.
+    fn open(&self, request: Request<Vec<u8>>, limits: &Limits) -> Opened<Box<dyn Body>>;
+
+    /// As [`Http::open`], and reads the body within the limits. Each piece is shown to `enough` as it
+    /// comes, with its head, and once that says yes the answer is what was read so far: an event
+    /// stream that stays open is left when the awaited event is in.
     fn exchange(
         &self,
         request: Request<Vec<u8>>,
         limits: &Limits,
         enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> Reply;
+    ) -> Reply {
+        reading::to_its_end(|| self.open(request, limits), limits, enough)
+    }
+}
+
+/// The body of an answer, as it comes. Dropping it closes its connection unless it was read to the end.
+pub trait Body: Send + 'static {
+    /// Waits for the next piece, no longer than this time; `None` at the end of a whole body. After
+    /// an error there is nothing more.
+    ///
+    /// # Errors
+    /// Why there is no next piece: [`Why::Timeout`], or the body is cut off or malformed.
+    fn piece(&mut self, within: Duration) -> Result<Option<Bytes>, Why>;
+}
+
+impl Body for Box<dyn Body> {
+    fn piece(&mut self, within: Duration) -> Result<Option<Bytes>, Why> {
+        (**self).piece(within)
+    }
 }
 
 /// [`Http`] for async programs. Dropping a future drops its connection.
 pub trait AsyncHttp: Send + Sync + 'static {
+    /// The body of an answer, as it comes.
+    type Body: AsyncBody;
+
     /// As [`Http::send`].
     fn send(
         &self,
@@ -54,13 +85,31 @@ pub trait AsyncHttp: Send + Sync + 'static {
         limits: &Limits,
     ) -> impl Future<Output = Reply> + Send;
 
+    /// As [`Http::open`].
+    fn open(
+        &self,
+        request: Request<Vec<u8>>,
+        limits: &Limits,
+    ) -> impl Future<Output = Opened<Self::Body>> + Send;
+
     /// As [`Http::exchange`].
     fn exchange(
         &self,
         request: Request<Vec<u8>>,
         limits: &Limits,
         enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> impl Future<Output = Reply> + Send;
+    ) -> impl Future<Output = Reply> + Send {
+        reading::to_its_end_async(self.open(request, limits), limits, enough)
+    }
+}
+
+/// [`Body`] for async programs. A wait that is given up loses nothing: the next one goes on with it.
+pub trait AsyncBody: Send + 'static {
+    /// As [`Body::piece`].
+    fn piece(
+        &mut self,
+        within: Duration,
+    ) -> impl Future<Output = Result<Option<Bytes>, Why>> + Send;
 }
 
 /// Listens on the redirect URI.
@@ -211,6 +260,16 @@ impl Observer for Silent {
     fn told(&self, _: &Told) {}
 }
 
+/// No body, for a port through which nobody reads one: it cannot be made.
+#[derive(Clone, Copy, Debug)]
+pub enum NoBody {}
+
+impl AsyncBody for NoBody {
+    async fn piece(&mut self, _: Duration) -> Result<Option<Bytes>, Why> {
+        match *self {}
+    }
+}
+
 /// No listener, for programs whose redirect URI somebody else serves.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoListener;
@@ -229,3 +288,21 @@ impl AsyncListener for NoListener {
 
 /// The body of an answer that was read to its end, or as far as the caller wanted.
 pub type Answer = Response<Vec<u8>>;
+
+/// An answer whose body is still to come, or why there is none.
+pub type Opened<B> = Result<Response<B>, Unanswered>;
+
+/// No head of an answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// What happened.
+    pub why: Why,
+    /// Whether the request may have reached the server.
+    pub sent: bool,
+}
+
+impl From<Unanswered> for Reply {
+    fn from(Unanswered { why, sent }: Unanswered) -> Self {
+        if sent { Self::MaybeSent(why) } else { Self::NotSent(why) }
+    }
+}

@@ -6,13 +6,13 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::response::Parts;
+use bytes::Bytes;
 use http::{Method, Request, Response};
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 use mcp_authz_driver::dial::{self, Lookup};
-use mcp_authz_driver::head;
-use mcp_authz_driver::ports::AsyncHttp;
+use mcp_authz_driver::ports::{AsyncBody, AsyncHttp, Opened, Unanswered};
+use mcp_authz_driver::{head, reading};
 use reqwest::{Client, ClientBuilder, redirect, retry};
 
 use crate::dial::{Guarded, Undialled};
@@ -89,19 +89,15 @@ impl ReqwestHttp {
         Ok(made)
     }
 
-    async fn run(
+    async fn open(
         &self,
         request: Request<Vec<u8>>,
         limits: &Limits,
         reuse: bool,
-        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> Reply {
-        let client = dial::check_literal(request.uri(), limits.addresses)
-            .and_then(|()| self.client(limits, reuse));
-        let client = match client {
-            Ok(client) => client,
-            Err(why) => return Reply::NotSent(why),
-        };
+    ) -> Opened<ReqwestBody> {
+        let unsent = |why| Unanswered { why, sent: false };
+        dial::check_literal(request.uri(), limits.addresses).map_err(unsent)?;
+        let client = self.client(limits, reuse).map_err(unsent)?;
         let bodiless = request.body().is_empty()
             && !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
         let request = if bodiless {
@@ -109,11 +105,10 @@ impl ReqwestHttp {
         } else {
             reqwest::Request::try_from(request)
         };
-        let Ok(request) = request else { return Reply::NotSent(Why::Resolve) };
-        let whole = converse(&client, request, limits, enough);
+        let request = request.map_err(|_| unsent(Why::Resolve))?;
+        let answered = tokio::time::timeout(limits.total, answer(&client, request, limits)).await;
         // Whether it was sent by then is anybody's guess.
-        let timed_out = Reply::MaybeSent(Why::Timeout);
-        tokio::time::timeout(limits.total, whole).await.unwrap_or(timed_out)
+        answered.unwrap_or(Err(Unanswered { why: Why::Timeout, sent: true }))
     }
 }
 
@@ -148,58 +143,47 @@ impl Settings {
     }
 }
 
-async fn converse(
+async fn answer(
     client: &Client,
     request: reqwest::Request,
     limits: &Limits,
-    enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-) -> Reply {
+) -> Opened<ReqwestBody> {
     let asked = request.url().clone();
-    let mut answer = match client.execute(request).await {
-        Ok(answer) => answer,
-        Err(error) => return unanswered(&error),
-    };
+    let mut answer = client.execute(request).await.map_err(|error| unanswered(&error))?;
+    let refused = |why| Unanswered { why, sent: true };
     // Only a ready-made client can have gone elsewhere.
     if *answer.url() != asked {
-        return Reply::MaybeSent(Why::Redirected);
+        return Err(refused(Why::Redirected));
     }
     let (mut head, ()) = Response::new(()).into_parts();
     head.status = answer.status();
     head.version = answer.version();
     head.headers = core::mem::take(answer.headers_mut());
-    if let Err(why) = head::check(&head, limits) {
-        return Reply::MaybeSent(why);
+    head::check(&head, limits).map_err(refused)?;
+    Ok(Response::from_parts(head, ReqwestBody(answer)))
+}
+
+/// A body that reqwest reads.
+#[derive(Debug)]
+pub struct ReqwestBody(reqwest::Response);
+
+impl AsyncBody for ReqwestBody {
+    async fn piece(&mut self, within: Duration) -> Result<Option<Bytes>, Why> {
+        let piece = tokio::time::timeout(within, self.0.chunk()).await;
+        piece.map_err(|_| Why::Timeout)?.map_err(|error| broken(&error))
     }
-    let mut body = Vec::new();
-    loop {
-        let piece = match answer.chunk().await {
-            Ok(Some(piece)) => piece,
-            Ok(None) => break,
-            Err(error) => return Reply::MaybeSent(broken(&error)),
-        };
-        if body.len().saturating_add(piece.len()) > limits.body {
-            return Reply::MaybeSent(Why::BodyTooLarge);
-        }
-        body.extend_from_slice(&piece);
-        if enough(&head, &piece) {
-            break;
-        }
-    }
-    Reply::Answered(Response::from_parts(head, body))
 }
 
 impl AsyncHttp for ReqwestHttp {
+    type Body = ReqwestBody;
+
     async fn send(&self, request: Request<Vec<u8>>, limits: &Limits) -> Reply {
-        self.run(request, limits, false, &mut |_, _| false).await
+        let open = self.open(request, limits, false);
+        reading::to_its_end_async(open, limits, &mut |_, _| false).await
     }
 
-    async fn exchange(
-        &self,
-        request: Request<Vec<u8>>,
-        limits: &Limits,
-        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> Reply {
-        self.run(request, limits, true, enough).await
+    async fn open(&self, request: Request<Vec<u8>>, limits: &Limits) -> Opened<ReqwestBody> {
+        self.open(request, limits, true).await
     }
 }
 
@@ -210,20 +194,21 @@ impl fmt::Debug for ReqwestHttp {
 }
 
 /// There is no head: either nothing was sent, or nobody knows.
-fn unanswered(error: &reqwest::Error) -> Reply {
+fn unanswered(error: &reqwest::Error) -> Unanswered {
     if let Some(Undialled(why)) = cause(error) {
-        return Reply::NotSent(*why);
+        return Unanswered { why: *why, sent: false };
     }
     if !error.is_connect() {
-        return Reply::MaybeSent(broken(error));
+        return Unanswered { why: broken(error), sent: true };
     }
-    Reply::NotSent(if error.is_timeout() {
+    let why = if error.is_timeout() {
         Why::Timeout
     } else if cause::<rustls::Error>(error).is_some() {
         Why::Tls
     } else {
         Why::Connect
-    })
+    };
+    Unanswered { why, sent: false }
 }
 
 fn broken(error: &reqwest::Error) -> Why {

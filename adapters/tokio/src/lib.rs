@@ -19,7 +19,7 @@ mod listener;
 mod runtime;
 
 pub use client::{AuthSession, BuildError, Builder, Client, Danger};
-pub use http::ReqwestHttp;
+pub use http::{ReqwestBody, ReqwestHttp};
 pub use listener::Loopback;
 pub use mcp_authz_driver as driver;
 pub use mcp_authz_host as host;

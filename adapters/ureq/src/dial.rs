@@ -14,18 +14,27 @@ use mcp_authz_core::effect::Why;
 use mcp_authz_driver::dial::{self, Lookup};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
+    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
 };
 
 thread_local! {
     /// How long the look-ups of the request under way took. ureq grants them and the connection a
     /// time each, where the limit is one for both; it does all of it on the calling thread.
     static LOOKED_UP: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+
+    /// When what this thread asks of ureq has to be over.
+    static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// To be called before each request.
-pub(crate) fn begin() {
+/// Asks something of ureq that has to be over in this time. ureq's own limits would be one for the
+/// whole of an answer, which for a stream has no end, or one for each read, which a trickle never
+/// meets.
+pub(crate) fn within<T>(time: Duration, ask: impl FnOnce() -> T) -> T {
     LOOKED_UP.set(Duration::ZERO);
+    UNTIL.set(Instant::now().checked_add(time));
+    let answer = ask();
+    UNTIL.set(None);
+    answer
 }
 
 /// What ureq keeps of a look-up.
@@ -121,7 +130,50 @@ impl Connector<()> for Dialer {
             run_connector: Arc::clone(&details.run_connector),
             register_shutdown: Arc::clone(&details.register_shutdown),
         };
-        self.0.connect(&details, chained).map_err(|error| Unsent(why(&error)).into())
+        let connected = self.0.connect(&details, chained);
+        let connected = connected.map_err(|error| ureq::Error::from(Unsent(why(&error))))?;
+        Ok(connected.map(|transport| -> Self::Out { Box::new(Timed(transport)) }))
+    }
+}
+
+/// A connection that nobody waits for longer than [`within`] allows.
+#[derive(Debug)]
+struct Timed(Box<dyn Transport>);
+
+impl Timed {
+    fn limit(timeout: NextTimeout) -> Result<NextTimeout, ureq::Error> {
+        let Some(until) = UNTIL.get() else { return Ok(timeout) };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ureq::Error::Timeout(timeout.reason));
+        }
+        Ok(if left < *timeout.after {
+            NextTimeout { after: left.into(), ..timeout }
+        } else {
+            timeout
+        })
+    }
+}
+
+impl Transport for Timed {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.0.transmit_output(amount, Self::limit(timeout)?)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.0.await_input(Self::limit(timeout)?)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
     }
 }
 

@@ -6,19 +6,19 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::response::Parts;
+use bytes::Bytes;
 use http::{Method, Request, Response};
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 use mcp_authz_driver::dial::{self, Lookup};
-use mcp_authz_driver::head;
-use mcp_authz_driver::ports::Http;
+use mcp_authz_driver::ports::{Body, Http, Opened, Unanswered};
 use mcp_authz_driver::tls::{self, CertificateDer, Roots, RootsUnusable};
+use mcp_authz_driver::{head, reading};
 use ureq::config::AutoHeaderValue;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Body};
+use ureq::{Agent, BodyReader};
 
-use crate::dial::{Dialer, Guarded, Unsent, begin};
+use crate::dial::{Dialer, Guarded, Unsent, within};
 
 /// Agents that are kept; a program has a handful of limits, not a handful per request.
 const MOST_AGENTS: usize = 16;
@@ -52,7 +52,6 @@ struct Shared {
 struct Terms {
     addresses: u8,
     connect: Duration,
-    total: Duration,
     head: usize,
 }
 
@@ -76,7 +75,6 @@ impl UreqHttp {
         let terms = Terms {
             addresses: limits.addresses as u8,
             connect: limits.connect.min(limits.total),
-            total: limits.total,
             head: limits.head,
         };
         if !reuse {
@@ -99,28 +97,19 @@ impl UreqHttp {
         request: Request<Vec<u8>>,
         limits: &Limits,
         reuse: bool,
-        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> Reply {
-        if let Err(why) = dial::check_literal(request.uri(), limits.addresses) {
-            return Reply::NotSent(why);
-        }
+    ) -> Opened<Box<dyn Body>> {
+        let unsent = |why| Unanswered { why, sent: false };
+        dial::check_literal(request.uri(), limits.addresses).map_err(unsent)?;
         let agent = self.agent(limits, reuse);
-        begin();
         let bodiless = request.body().is_empty()
             && !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
-        let answer = if bodiless { agent.run(request.map(|_| ())) } else { agent.run(request) };
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => return unanswered(&error),
-        };
-        let (head, body) = answer.into_parts();
-        if let Err(why) = head::check(&head, limits) {
-            return Reply::MaybeSent(why);
-        }
-        match read(&head, body, limits.body, enough) {
-            Ok(body) => Reply::Answered(Response::from_parts(head, body)),
-            Err(why) => Reply::MaybeSent(why),
-        }
+        let answer = within(limits.total, || {
+            if bodiless { agent.run(request.map(|_| ())) } else { agent.run(request) }
+        });
+        let (head, body) = answer.map_err(|error| unanswered(&error))?.into_parts();
+        head::check(&head, limits).map_err(|why| Unanswered { why, sent: true })?;
+        let body = UreqBody { reader: body.into_reader(), piece: vec![0; PIECE] };
+        Ok(Response::from_parts(head, Box::new(body)))
     }
 }
 
@@ -135,7 +124,7 @@ impl Shared {
             .user_agent(AutoHeaderValue::Provided(Arc::new(self.user_agent.clone())))
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::Provided(Arc::new("identity".to_owned())))
-            .timeout_global(Some(terms.total))
+            // The whole has a time of its own: see `within`.
             .timeout_resolve(Some(terms.connect))
             .timeout_connect(Some(terms.connect))
             .max_response_header_size(terms.head)
@@ -150,16 +139,26 @@ impl Shared {
 
 impl Http for UreqHttp {
     fn send(&self, request: Request<Vec<u8>>, limits: &Limits) -> Reply {
-        self.run(request, limits, false, &mut |_, _| false)
+        reading::to_its_end(|| self.run(request, limits, false), limits, &mut |_, _| false)
     }
 
-    fn exchange(
-        &self,
-        request: Request<Vec<u8>>,
-        limits: &Limits,
-        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> Reply {
-        self.run(request, limits, true, enough)
+    fn open(&self, request: Request<Vec<u8>>, limits: &Limits) -> Opened<Box<dyn Body>> {
+        self.run(request, limits, true)
+    }
+}
+
+/// A body that ureq reads.
+struct UreqBody {
+    reader: BodyReader<'static>,
+    piece: Vec<u8>,
+}
+
+impl Body for UreqBody {
+    fn piece(&mut self, time: Duration) -> Result<Option<Bytes>, Why> {
+        let length = within(time, || self.reader.read(&mut self.piece));
+        let length = length.map_err(|error| broken(&ureq::Error::from(error)))?;
+        let piece = self.piece.get(..length).unwrap_or_default();
+        Ok((length > 0).then(|| Bytes::copy_from_slice(piece)))
     }
 }
 
@@ -184,46 +183,21 @@ fn root_certs(roots: &Roots) -> Result<RootCerts, RootsUnusable> {
     })
 }
 
-fn read(
-    head: &Parts,
-    mut body: Body,
-    limit: usize,
-    enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-) -> Result<Vec<u8>, Why> {
-    let mut reader = body.as_reader();
-    let mut read = Vec::new();
-    let mut piece = vec![0; PIECE];
-    loop {
-        let length = match reader.read(&mut piece) {
-            Ok(0) => return Ok(read),
-            Ok(length) => length,
-            Err(error) => return Err(broken(&ureq::Error::from(error))),
-        };
-        let more = piece.get(..length).unwrap_or_default();
-        if read.len().saturating_add(length) > limit {
-            return Err(Why::BodyTooLarge);
-        }
-        read.extend_from_slice(more);
-        if enough(head, more) {
-            return Ok(read);
-        }
-    }
-}
-
 /// There is no head: either nothing was sent, or nobody knows.
-fn unanswered(error: &ureq::Error) -> Reply {
+fn unanswered(error: &ureq::Error) -> Unanswered {
+    let maybe_sent = |why| Unanswered { why, sent: true };
     match error {
         ureq::Error::Other(other) => match other.downcast_ref::<Unsent>() {
-            Some(unsent) => Reply::NotSent(unsent.0),
-            None => Reply::MaybeSent(Why::Broken),
+            Some(unsent) => Unanswered { why: unsent.0, sent: false },
+            None => maybe_sent(Why::Broken),
         },
         // ureq keeps its own parser's error type to itself.
         ureq::Error::Protocol(error) if error.to_string().contains("too many headers") => {
-            Reply::MaybeSent(Why::HeadTooLarge)
+            maybe_sent(Why::HeadTooLarge)
         }
-        ureq::Error::Protocol(_) => Reply::MaybeSent(Why::HeadMalformed),
-        ureq::Error::LargeResponseHeader(..) => Reply::MaybeSent(Why::HeadTooLarge),
-        other => Reply::MaybeSent(broken(other)),
+        ureq::Error::Protocol(_) => maybe_sent(Why::HeadMalformed),
+        ureq::Error::LargeResponseHeader(..) => maybe_sent(Why::HeadTooLarge),
+        other => maybe_sent(broken(other)),
     }
 }
 

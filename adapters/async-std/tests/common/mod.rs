@@ -4,6 +4,7 @@ use core::future::Future;
 
 use mcp_authz_driver::testing::BlockOn;
 
+#[derive(Clone)]
 pub(crate) struct OnAsyncStd;
 
 impl BlockOn for OnAsyncStd {

@@ -166,6 +166,55 @@ pub fn an_open_event_stream_can_be_left(make: Make) {
     assert_eq!(server.connections(), 2);
 }
 
+/// The head is there before the body is, and each piece has a time of its own: a stream may last longer
+/// than any request.
+pub fn a_stream_is_read_as_it_comes(make: Make) {
+    let server = Server::start(|_, stream| {
+        say(
+            stream,
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+              transfer-encoding: chunked\r\n\r\n",
+        );
+        for _ in 0..4 {
+            thread::sleep(Duration::from_millis(400));
+            say(stream, b"9\r\ndata: 1\n\n\r\n");
+        }
+        closed(stream);
+    });
+    let http = port(make);
+    let limits = Limits { total: Duration::from_secs(1), body: usize::MAX, ..limits() };
+    let begun = Instant::now();
+    let (head, mut body) = http.open(get(&server.here()), &limits).unwrap().into_parts();
+    assert!(head.status.is_success() && begun.elapsed() < Duration::from_millis(350));
+    let mut read = Vec::new();
+    while read.len() < 36 {
+        let piece = body.piece(Duration::from_secs(3)).unwrap().unwrap();
+        read.extend_from_slice(&piece);
+    }
+    assert_eq!(read, b"data: 1\n\n".repeat(4));
+    assert!(begun.elapsed() > Duration::from_millis(1_500));
+    let begun = Instant::now();
+    assert_eq!(body.piece(Duration::from_millis(300)), Err(Why::Timeout));
+    assert!((300..2_000).contains(&begun.elapsed().as_millis()));
+}
+
+/// What was read to its end leaves a connection for the next; what was not, closes its own.
+pub fn a_stream_that_ends_is_told_from_one_that_is_cut(make: Make) {
+    let server = Server::start(|number, stream| {
+        say(stream, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n");
+        if number == 0 {
+            say(stream, b"0\r\n\r\n");
+        }
+    });
+    let http = port(make);
+    for end in [Ok(None), Err(Why::Broken)] {
+        let mut body = http.open(get(&server.here()), &limits()).unwrap().into_body();
+        let second = Duration::from_secs(3);
+        assert_eq!(body.piece(second).unwrap().as_deref(), Some(&b"hi"[..]));
+        assert_eq!(body.piece(second), end);
+    }
+}
+
 /// Statuses without a body are answers like others.
 pub fn bodiless_answers_are_answers_host_057(make: Make) {
     let http = port(make);

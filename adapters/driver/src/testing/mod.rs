@@ -17,13 +17,13 @@ use core::time::Duration;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use http::response::Parts;
+use bytes::Bytes;
 use http::{Method, Request};
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 
 use crate::dial::Lookup;
-use crate::ports::{AsyncHttp, Http};
+use crate::ports::{AsyncBody, AsyncHttp, Body, Http, Opened};
 use crate::tls::Roots;
 
 pub mod bodies;
@@ -37,7 +37,7 @@ pub mod server;
 pub type Make = fn(Arc<dyn Lookup>, Roots) -> Box<dyn Http>;
 
 /// Runs a future to its end on this thread.
-pub trait BlockOn: Send + Sync + 'static {
+pub trait BlockOn: Clone + Send + Sync + 'static {
     /// Does so.
     fn block_on<F: Future>(&self, future: F) -> F::Output;
 }
@@ -51,13 +51,15 @@ impl<A: AsyncHttp, B: BlockOn> Http for Blocking<A, B> {
         self.1.block_on(self.0.send(request, limits))
     }
 
-    fn exchange(
-        &self,
-        request: Request<Vec<u8>>,
-        limits: &Limits,
-        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> Reply {
-        self.1.block_on(self.0.exchange(request, limits, enough))
+    fn open(&self, request: Request<Vec<u8>>, limits: &Limits) -> Opened<Box<dyn Body>> {
+        let opened = self.1.block_on(self.0.open(request, limits))?;
+        Ok(opened.map(|body| -> Box<dyn Body> { Box::new(Blocking(body, self.1.clone())) }))
+    }
+}
+
+impl<A: AsyncBody, B: BlockOn> Body for Blocking<A, B> {
+    fn piece(&mut self, within: Duration) -> Result<Option<Bytes>, Why> {
+        self.1.block_on(self.0.piece(within))
     }
 }
 
@@ -160,6 +162,8 @@ macro_rules! http_contract {
                 a_body_cut_short_is_no_answer_host_062,
                 a_second_answer_is_dropped_with_its_connection_host_071,
                 an_open_event_stream_can_be_left,
+                a_stream_is_read_as_it_comes,
+                a_stream_that_ends_is_told_from_one_that_is_cut,
                 bodiless_answers_are_answers_host_057,
             }
             framing {

@@ -119,6 +119,7 @@ pub(crate) fn ureq(common: Common, config: Arc<Config>, from: Option<Snapshot>) 
 pub(crate) static TOKIO: LazyLock<tokio::runtime::Runtime> =
     LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
 
+#[derive(Clone)]
 struct OnTokio;
 
 impl BlockOn for OnTokio {
@@ -141,6 +142,7 @@ pub(crate) fn tokio(common: Common, config: Arc<Config>, from: Option<Snapshot>)
     Arc::new(Waited(session, OnTokio))
 }
 
+#[derive(Clone)]
 struct OnAsyncStd;
 
 impl BlockOn for OnAsyncStd {

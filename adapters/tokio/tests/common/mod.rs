@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
+#[derive(Clone)]
 pub(crate) struct OnTokio;
 
 impl BlockOn for OnTokio {
