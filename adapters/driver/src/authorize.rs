@@ -122,6 +122,11 @@ impl Authorized {
         self
     }
 
+    /// Whether an answer is for the session to see, rather than for the caller alone.
+    pub(crate) fn concerned(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        is_refusal(status, headers) || self.leads_out(status, headers)
+    }
+
     /// The refusal that an answer is, if it is one that the session can do something about.
     pub(crate) fn refusal(
         &self,

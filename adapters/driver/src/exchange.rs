@@ -9,15 +9,13 @@ use std::sync::Arc;
 
 use http::Request;
 use http::header::AUTHORIZATION;
-use http::response::Parts;
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 use mcp_authz_core::failure::{Failure, Kind};
-use mcp_authz_core::input::is_refusal;
 
 use crate::authorize::{AuthorizeError, Authorized, failed};
 use crate::error::DriveError;
-use crate::ports::Answer;
+use crate::ports::{Answer, Unanswered};
 
 /// One request of the caller's own.
 pub struct Exchange {
@@ -162,6 +160,10 @@ impl From<AuthorizeError> for ExchangeError {
 }
 
 impl ExchangeError {
+    pub(crate) const fn lost(Unanswered { why, sent }: Unanswered) -> Self {
+        Self::Lost { why, sent }
+    }
+
     /// Something was sent, and this came back.
     pub(crate) fn after(answer: Answer, error: AuthorizeError) -> Self {
         match error {
@@ -209,18 +211,12 @@ impl core::error::Error for ExchangeError {}
 
 /// The answer, or that none came.
 pub(crate) fn answered(reply: Reply) -> Result<Answer, ExchangeError> {
+    let lost = |why, sent| Err(ExchangeError::Lost { why, sent });
     match reply {
         Reply::Answered(answer) => Ok(answer),
-        Reply::NotSent(why) => Err(ExchangeError::Lost { why, sent: false }),
-        Reply::MaybeSent(why) => Err(ExchangeError::Lost { why, sent: true }),
+        Reply::NotSent(why) => lost(why, false),
+        Reply::MaybeSent(why) => lost(why, true),
     }
-}
-
-/// What the caller watches, without the body of a refusal, which would spoil its event decoder.
-pub(crate) fn unrefused(
-    enough: &mut (impl FnMut(&Parts, &[u8]) -> bool + ?Sized),
-) -> impl FnMut(&Parts, &[u8]) -> bool {
-    |head, piece| !is_refusal(head.status, &head.headers) && enough(head, piece)
 }
 
 #[cfg(test)]

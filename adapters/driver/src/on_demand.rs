@@ -22,9 +22,10 @@ use mcp_authz_core::session::{Session, Snapshot};
 use crate::arrivals::{Arrivals, PageSink};
 use crate::authorize::{AuthorizeError, Authorized, Seen};
 use crate::error::{DriveError, ResumeError};
-use crate::exchange::{Exchange, ExchangeError, answered, unrefused};
+use crate::exchange::{Exchange, ExchangeError, answered};
 use crate::ports::{Answer, AsyncHttp, AsyncListener, Common, Runtime};
 use crate::publish::at_once;
+use crate::reading::{Incoming, Reading, Streamed};
 
 mod runner;
 mod shared;
@@ -204,17 +205,41 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         exchange: Exchange,
         enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
     ) -> Result<Answer, ExchangeError> {
+        let (answer, reading) = self.opened(&exchange).await?;
+        answered(reading.rest_async(answer, enough).await)
+    }
+
+    /// As [`AuthSession::exchange`], and returns as soon as there is the head of an answer that is no
+    /// refusal; its body is read as it comes.
+    ///
+    /// # Errors
+    /// As [`AuthSession::exchange`].
+    pub async fn open(&self, exchange: Exchange) -> Result<Streamed<H::Body>, ExchangeError> {
+        self.opened(&exchange).await.map(|(answer, _)| answer)
+    }
+
+    async fn opened(
+        &self,
+        exchange: &Exchange,
+    ) -> Result<(Streamed<H::Body>, Reading), ExchangeError> {
         exchange.check()?;
         let asked = exchange.asked();
         let mut sent = exchange.describe(self.authorize(asked.method(), asked.uri()).await?);
         loop {
-            let request = exchange.request(&sent);
-            let mut watch = unrefused(enough);
-            let reply = self.shared().http().exchange(request, exchange.within(), &mut watch).await;
-            let answer = answered(reply)?;
+            let reading = Reading::new(exchange.within());
+            let opened =
+                self.shared().http().open(exchange.request(&sent), exchange.within()).await;
+            let answer = opened.map_err(ExchangeError::lost)?.map(Incoming::open);
+            if !sent.concerned(answer.status(), answer.headers()) {
+                return Ok((answer, reading));
+            }
+            // Read at once: what a person makes of it may take minutes.
+            let answer = answered(reading.rest_async(answer, &mut |_, _| false).await)?;
             sent = match self.seen(&sent, answer.status(), answer.headers()).await {
                 Ok(Seen::Again(again)) => again,
-                Ok(Seen::Final) => return Ok(answer),
+                Ok(Seen::Final) => {
+                    return Ok((answer.map(Incoming::whole), Reading::new(exchange.within())));
+                }
                 Err(error) => return Err(ExchangeError::after(answer, error)),
             };
         }

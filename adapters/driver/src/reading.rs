@@ -18,15 +18,11 @@ pub fn to_its_end<B: Body>(
     limits: &Limits,
     enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
 ) -> Reply {
-    let mut reading = Reading::new(limits);
-    let (head, mut body) = match open() {
-        Ok(answer) => answer.into_parts(),
-        Err(unanswered) => return unanswered.into(),
-    };
-    while let Some(within) = reading.goes_on() {
-        reading.take(&head, body.piece(within), enough);
+    let reading = Reading::new(limits);
+    match open() {
+        Ok(answer) => reading.rest(answer, enough),
+        Err(unanswered) => unanswered.into(),
     }
-    reading.end(head)
 }
 
 /// [`to_its_end`] for async ports.
@@ -35,19 +31,57 @@ pub async fn to_its_end_async<B: AsyncBody>(
     limits: &Limits,
     enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
 ) -> Reply {
-    let mut reading = Reading::new(limits);
-    let (head, mut body) = match open.await {
-        Ok(answer) => answer.into_parts(),
-        Err(unanswered) => return unanswered.into(),
-    };
-    while let Some(within) = reading.goes_on() {
-        reading.take(&head, body.piece(within).await, enough);
+    let reading = Reading::new(limits);
+    match open.await {
+        Ok(answer) => reading.rest_async(answer, enough).await,
+        Err(unanswered) => unanswered.into(),
     }
-    reading.end(head)
 }
 
-/// A body that is being read.
-struct Reading {
+/// An answer to a caller's own request, whose body is read as it comes.
+pub type Streamed<B> = Response<Incoming<B>>;
+
+/// The body of an answer to a caller's own request: as it comes, or read already if the answer was a
+/// refusal about which nothing could be done.
+#[derive(Debug)]
+pub struct Incoming<B>(Source<B>);
+
+#[derive(Debug)]
+enum Source<B> {
+    Whole(Option<Bytes>),
+    Open(B),
+}
+
+impl<B> Incoming<B> {
+    pub(crate) fn whole(body: Vec<u8>) -> Self {
+        Self(Source::Whole(Some(body.into()).filter(|body: &Bytes| !body.is_empty())))
+    }
+
+    pub(crate) const fn open(body: B) -> Self {
+        Self(Source::Open(body))
+    }
+}
+
+impl<B: Body> Body for Incoming<B> {
+    fn piece(&mut self, within: Duration) -> Result<Option<Bytes>, Why> {
+        match &mut self.0 {
+            Source::Whole(body) => Ok(body.take()),
+            Source::Open(body) => body.piece(within),
+        }
+    }
+}
+
+impl<B: AsyncBody> AsyncBody for Incoming<B> {
+    async fn piece(&mut self, within: Duration) -> Result<Option<Bytes>, Why> {
+        match &mut self.0 {
+            Source::Whole(body) => Ok(body.take()),
+            Source::Open(body) => body.piece(within).await,
+        }
+    }
+}
+
+/// An answer that is being read, from before its request was sent.
+pub(crate) struct Reading {
     /// `None` is further away than clocks go.
     until: Option<Instant>,
     limit: usize,
@@ -57,10 +91,36 @@ struct Reading {
 }
 
 impl Reading {
-    /// The time runs from now on; so this is made before the request is sent.
-    fn new(limits: &Limits) -> Self {
+    /// The time runs from now on.
+    pub(crate) fn new(limits: &Limits) -> Self {
         let until = Instant::now().checked_add(limits.total);
         Self { until, limit: limits.body, body: Vec::new(), ended: None }
+    }
+
+    /// Reads what is left of it.
+    pub(crate) fn rest(
+        mut self,
+        answer: Response<impl Body>,
+        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
+    ) -> Reply {
+        let (head, mut body) = answer.into_parts();
+        while let Some(within) = self.goes_on() {
+            self.take(&head, body.piece(within), enough);
+        }
+        self.end(head)
+    }
+
+    /// [`Reading::rest`] for async ports.
+    pub(crate) async fn rest_async(
+        mut self,
+        answer: Response<impl AsyncBody>,
+        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
+    ) -> Reply {
+        let (head, mut body) = answer.into_parts();
+        while let Some(within) = self.goes_on() {
+            self.take(&head, body.piece(within).await, enough);
+        }
+        self.end(head)
     }
 
     /// How long the next piece may take; `None` if there is to be no other.

@@ -20,9 +20,10 @@ use mcp_authz_core::session::{Session, Snapshot};
 use crate::arrivals::{Arrivals, PageSink};
 use crate::authorize::{AuthorizeError, Authorized, Seen};
 use crate::error::{DriveError, ResumeError};
-use crate::exchange::{Exchange, ExchangeError, answered, unrefused};
-use crate::ports::{Answer, Common, Http, Listener};
+use crate::exchange::{Exchange, ExchangeError, answered};
+use crate::ports::{Answer, Body, Common, Http, Listener};
 use crate::publish::at_once;
+use crate::reading::{Incoming, Reading, Streamed};
 
 mod shared;
 
@@ -170,17 +171,40 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
         exchange: Exchange,
         enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
     ) -> Result<Answer, ExchangeError> {
+        let (answer, reading) = self.opened(&exchange)?;
+        answered(reading.rest(answer, enough))
+    }
+
+    /// As [`AuthSession::exchange`], and returns as soon as there is the head of an answer that is no
+    /// refusal; its body is read as it comes.
+    ///
+    /// # Errors
+    /// As [`AuthSession::exchange`].
+    pub fn open(&self, exchange: Exchange) -> Result<Streamed<Box<dyn Body>>, ExchangeError> {
+        self.opened(&exchange).map(|(answer, _)| answer)
+    }
+
+    fn opened(
+        &self,
+        exchange: &Exchange,
+    ) -> Result<(Streamed<Box<dyn Body>>, Reading), ExchangeError> {
         exchange.check()?;
         let asked = exchange.asked();
         let mut sent = exchange.describe(self.authorize(asked.method(), asked.uri())?);
         loop {
-            let request = exchange.request(&sent);
-            let mut watch = unrefused(enough);
-            let reply = self.shared().http.exchange(request, exchange.within(), &mut watch);
-            let answer = answered(reply)?;
+            let reading = Reading::new(exchange.within());
+            let opened = self.shared().http.open(exchange.request(&sent), exchange.within());
+            let answer = opened.map_err(ExchangeError::lost)?.map(Incoming::open);
+            if !sent.concerned(answer.status(), answer.headers()) {
+                return Ok((answer, reading));
+            }
+            // Read at once: what a person makes of it may take minutes.
+            let answer = answered(reading.rest(answer, &mut |_, _| false))?;
             sent = match self.seen(&sent, answer.status(), answer.headers()) {
                 Ok(Seen::Again(again)) => again,
-                Ok(Seen::Final) => return Ok(answer),
+                Ok(Seen::Final) => {
+                    return Ok((answer.map(Incoming::whole), Reading::new(exchange.within())));
+                }
                 Err(error) => return Err(ExchangeError::after(answer, error)),
             };
         }
