@@ -252,6 +252,19 @@ pub struct Builder {
     policy: Option<Arc<dyn UrlPolicy>>,
 }
 
+/// Everything as it is unless said.
+impl From<&str> for Builder {
+    fn from(mcp_url: &str) -> Self {
+        Self::new(mcp_url)
+    }
+}
+
+impl From<&String> for Builder {
+    fn from(mcp_url: &String) -> Self {
+        Self::new(mcp_url)
+    }
+}
+
 #[derive(Clone, Debug)]
 enum RedirectSetting {
     Ready(Redirect),
@@ -326,7 +339,14 @@ impl Builder {
         self
     }
 
-    /// What the client says of itself when it registers.
+    /// The name that a person sees when the server asks for consent; `mcp-authz` unless said.
+    #[must_use]
+    pub fn client_name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.metadata.client_name);
+        self
+    }
+
+    /// What the client says of itself when it registers, its name included.
     #[must_use]
     pub fn client_metadata(mut self, metadata: ClientMetadata) -> Self {
         self.metadata = metadata;

@@ -124,6 +124,35 @@ impl Callback {
     pub fn bare_code(code: impl Into<Arc<str>>) -> Self {
         Self(Arrived::BareCode(Secret::new(code)))
     }
+
+    /// What a person pasted: the redirected URL, its query, or a code alone, which is then a
+    /// [`Callback::bare_code`] (D11). White space around it is ignored.
+    #[must_use]
+    pub fn pasted(text: &str) -> Self {
+        let text = text.trim();
+        let named = |pair: &str| {
+            let name = pair.split('=').next();
+            pair.contains('=') && matches!(name, Some("code" | "error" | "state" | "iss"))
+        };
+        let query = text.strip_prefix('?').unwrap_or(text);
+        if text.contains("://") || text.starts_with('?') || query.split('&').any(named) {
+            Self::url(text)
+        } else {
+            Self::bare_code(text)
+        }
+    }
+}
+
+impl From<&str> for Callback {
+    fn from(text: &str) -> Self {
+        Self::pasted(text)
+    }
+}
+
+impl From<String> for Callback {
+    fn from(text: String) -> Self {
+        Self::pasted(&text)
+    }
 }
 
 /// The outcome of one piece of work.
@@ -150,5 +179,28 @@ pub fn is_refusal(status: StatusCode, headers: &HeaderMap) -> bool {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
         StatusCode::BAD_REQUEST => headers.contains_key(WWW_AUTHENTICATE),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pasted_is_a_url_a_query_or_a_code() {
+        let bare = |text: &str| matches!(Callback::pasted(text).0, Arrived::BareCode(_));
+        for query in [
+            "http://127.0.0.1:1/cb?code=x&state=y",
+            " com.example.app:/cb?error=access_denied\n",
+            "?code=x",
+            "state=y&code=x",
+            "code=",
+            "https://as.example/authorize",
+        ] {
+            assert!(!bare(query), "{query}");
+        }
+        for code in ["SplxlOBeZQQYbYS6WxSbIA", "a+b/c==", " 4/0Ab-x ", "code", ""] {
+            assert!(bare(code), "{code}");
+        }
     }
 }

@@ -8,7 +8,8 @@ use mcp_authz_core::Config;
 use mcp_authz_core::session::Snapshot;
 use mcp_authz_driver::ResumeError;
 use mcp_authz_driver::dial::{self, Lookup};
-use mcp_authz_driver::on_demand::{self, Ports};
+use mcp_authz_driver::manager::PortsError;
+use mcp_authz_driver::on_demand::{self, Platform, Ports};
 use mcp_authz_driver::ports::{Common, Observer, Signer, Store};
 use mcp_authz_driver::tls::{self, Roots, RootsUnusable};
 use mcp_authz_host::store::Memory;
@@ -20,6 +21,31 @@ use crate::runtime::AsyncStd;
 
 /// A session on async-std; see [`on_demand::AuthSession`].
 pub type AuthSession = on_demand::AuthSession<HyperHttp, Loopback, AsyncStd>;
+
+/// One MCP server and one account of it; see [`on_demand::AuthorizationManager`].
+pub type AuthorizationManager = on_demand::AuthorizationManager<AsyncStd>;
+
+/// One login, step by step; see [`on_demand::AuthorizationSession`].
+pub type AuthorizationSession = on_demand::AuthorizationSession<AsyncStd>;
+
+/// A program's own requests, authorized; see [`on_demand::AuthorizedHttpClient`].
+pub type AuthorizedHttpClient = on_demand::AuthorizedHttpClient<AsyncStd>;
+
+impl Platform for AsyncStd {
+    type Http = HyperHttp;
+    type Listener = Loopback;
+
+    fn ports() -> Result<Arc<Ports<HyperHttp, Loopback, Self>>, PortsError> {
+        Ok(Client::builder().build()?.ports)
+    }
+}
+
+/// For a manager: `AuthorizationManager::builder(url).ports(client)`.
+impl From<Client> for Arc<Ports<HyperHttp, Loopback, AsyncStd>> {
+    fn from(client: Client) -> Self {
+        client.ports
+    }
+}
 
 /// What all sessions of a program share: TLS sessions, the store, who is told what happens.
 #[derive(Clone, Debug)]

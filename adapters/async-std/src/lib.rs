@@ -21,7 +21,9 @@ mod http;
 mod listener;
 mod runtime;
 
-pub use client::{AuthSession, Builder, Client};
+pub use client::{
+    AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Builder, Client,
+};
 pub use http::HyperHttp;
 pub use listener::Loopback;
 pub use mcp_authz_driver as driver;

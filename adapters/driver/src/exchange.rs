@@ -7,8 +7,8 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use http::Request;
 use http::header::AUTHORIZATION;
+use http::{Request, StatusCode};
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 use mcp_authz_core::failure::{Failure, Kind};
@@ -139,6 +139,11 @@ pub enum ExchangeError {
         /// Whether it may have reached the server.
         sent: bool,
     },
+    /// An answer came whole, and is not the JSON that was asked for.
+    Unfit {
+        /// Its status; a success holds something else than was expected.
+        status: StatusCode,
+    },
     /// The driver could not go on.
     Drive(DriveError),
 }
@@ -186,6 +191,7 @@ impl fmt::Debug for ExchangeError {
             Self::Lost { why, sent } => {
                 f.debug_struct("Lost").field("why", why).field("sent", sent).finish()
             }
+            Self::Unfit { status } => f.debug_struct("Unfit").field("status", status).finish(),
             Self::Drive(error) => f.debug_tuple("Drive").field(error).finish(),
         }
     }
@@ -202,6 +208,9 @@ impl fmt::Display for ExchangeError {
                 write!(f, "no answer: {}; the server may have acted on it", why.kind().code())
             }
             Self::Lost { why, sent: false } => write!(f, "not sent: {}", why.kind().code()),
+            Self::Unfit { status } => {
+                write!(f, "the server answered {status}, and not with the JSON that was expected")
+            }
             Self::Drive(error) => error.fmt(f),
         }
     }

@@ -30,7 +30,9 @@ pub mod exchange;
 pub mod head;
 #[cfg(all(test, loom))]
 mod loom_tests;
+pub mod manager;
 pub mod on_demand;
+pub mod person;
 pub mod ports;
 pub mod publish;
 pub mod reading;

@@ -7,13 +7,13 @@
 
 use core::fmt;
 use core::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures_channel::oneshot;
 use http::response::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use mcp_authz_core::config::Config;
-use mcp_authz_core::effect::{Forgotten, Page, Settlement};
+use mcp_authz_core::effect::{Forgotten, Page, Settlement, Visit};
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::{Acquire, Callback, Challenge, Input, Refusal, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
@@ -23,12 +23,20 @@ use crate::arrivals::{Arrivals, PageSink};
 use crate::authorize::{AuthorizeError, Authorized, Seen};
 use crate::error::{DriveError, ResumeError};
 use crate::exchange::{Exchange, ExchangeError, answered};
+use crate::person::Answers;
 use crate::ports::{Answer, AsyncHttp, AsyncListener, Common, Runtime};
 use crate::publish::at_once;
 use crate::reading::{Incoming, Reading, Streamed};
 
+mod http_client;
+mod manager;
 mod runner;
 mod shared;
+
+pub use http_client::{Answered, AuthorizedHttpClient};
+pub use manager::{
+    AuthorizationManager, AuthorizationSession, Builder, Platform, PlatformPorts, PlatformSession,
+};
 
 use shared::{CancelOnDrop, Shared};
 
@@ -205,7 +213,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         exchange: Exchange,
         enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
     ) -> Result<Answer, ExchangeError> {
-        let (answer, reading) = self.opened(&exchange).await?;
+        let (answer, reading) = self.opened(self.shared().http(), &exchange).await?;
         answered(reading.rest_async(answer, enough).await)
     }
 
@@ -215,11 +223,31 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
     /// # Errors
     /// As [`AuthSession::exchange`].
     pub async fn open(&self, exchange: Exchange) -> Result<Streamed<H::Body>, ExchangeError> {
-        self.opened(&exchange).await.map(|(answer, _)| answer)
+        self.open_through(self.shared().http(), exchange).await
+    }
+
+    /// [`AuthSession::open`] through another port than the session's own.
+    pub(crate) async fn open_through(
+        &self,
+        http: &H,
+        exchange: Exchange,
+    ) -> Result<Streamed<H::Body>, ExchangeError> {
+        self.opened(http, &exchange).await.map(|(answer, _)| answer)
+    }
+
+    /// [`AuthSession::exchange`] through another port than the session's own.
+    pub(crate) async fn exchange_through(
+        &self,
+        http: &H,
+        exchange: Exchange,
+    ) -> Result<Answer, ExchangeError> {
+        let (answer, reading) = self.opened(http, &exchange).await?;
+        answered(reading.rest_async(answer, &mut |_, _| false).await)
     }
 
     async fn opened(
         &self,
+        http: &H,
         exchange: &Exchange,
     ) -> Result<(Streamed<H::Body>, Reading), ExchangeError> {
         exchange.check()?;
@@ -227,8 +255,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         let mut sent = exchange.describe(self.authorize(asked.method(), asked.uri()).await?);
         loop {
             let reading = Reading::new(exchange.within());
-            let opened =
-                self.shared().http().open(exchange.request(&sent), exchange.within()).await;
+            let opened = http.open(exchange.request(&sent), exchange.within()).await;
             let answer = opened.map_err(ExchangeError::lost)?.map(Incoming::open);
             if !sent.concerned(answer.status(), answer.headers()) {
                 return Ok((answer, reading));
@@ -278,6 +305,28 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
         Shared::arrivals(self.shared())
+    }
+
+    /// The page that a person is asked to visit now, for those who come after it was opened.
+    #[must_use]
+    pub fn visit(&self) -> Option<Visit> {
+        self.shared().visit()
+    }
+
+    /// Where the answer to a page goes.
+    pub(crate) fn answers(&self, visit: &Visit) -> Answers {
+        self.make_answers()(visit)
+    }
+
+    /// The same for every page to come, without keeping the session alive.
+    pub(crate) fn make_answers(&self) -> impl Fn(&Visit) -> Answers + Send + Sync + 'static {
+        let weak = Arc::downgrade(self.shared());
+        let arrivals = self.arrivals();
+        move |visit| {
+            let (weak, url) = (Weak::clone(&weak), visit.url().to_owned());
+            let waits = move || weak.upgrade()?.visit();
+            Answers::new(arrivals.clone(), move || waits().is_some_and(|at| at.url() == url))
+        }
     }
 
     /// Settles every caller that waits now with `cancelled`.

@@ -6,14 +6,14 @@
 //! another's person, and a refresh outlives the caller that began it.
 
 use core::fmt;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 
 use http::response::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use mcp_authz_core::config::Config;
-use mcp_authz_core::effect::{Forgotten, Page, Settlement};
+use mcp_authz_core::effect::{Forgotten, Page, Settlement, Visit};
 use mcp_authz_core::granted::Granted;
-use mcp_authz_core::input::{Acquire, Callback, Challenge, Input, Refusal};
+use mcp_authz_core::input::{Acquire, Callback, Challenge, Input, Refusal, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Session, Snapshot};
 
@@ -21,13 +21,20 @@ use crate::arrivals::{Arrivals, PageSink};
 use crate::authorize::{AuthorizeError, Authorized, Seen};
 use crate::error::{DriveError, ResumeError};
 use crate::exchange::{Exchange, ExchangeError, answered};
+use crate::person::Answers;
 use crate::ports::{Answer, Body, Common, Http, Listener};
 use crate::publish::at_once;
 use crate::reading::{Incoming, Reading, Streamed};
 
+mod http_client;
+mod manager;
 mod shared;
 
-use shared::Shared;
+pub use http_client::{Answered, AuthorizedHttpClient};
+pub use manager::{
+    AuthorizationManager, AuthorizationSession, Builder, Platform, PlatformSession, Ports,
+};
+use shared::{Place, Shared};
 
 /// A session that threads share. Clones are handles to the same one; when the last is dropped its
 /// listener closes. What is in flight then is done to its end by a helper thread, and whatever lease
@@ -171,7 +178,7 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
         exchange: Exchange,
         enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
     ) -> Result<Answer, ExchangeError> {
-        let (answer, reading) = self.opened(&exchange)?;
+        let (answer, reading) = self.opened(&self.shared().http, &exchange)?;
         answered(reading.rest(answer, enough))
     }
 
@@ -181,11 +188,31 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
     /// # Errors
     /// As [`AuthSession::exchange`].
     pub fn open(&self, exchange: Exchange) -> Result<Streamed<Box<dyn Body>>, ExchangeError> {
-        self.opened(&exchange).map(|(answer, _)| answer)
+        self.open_through(&self.shared().http, exchange)
+    }
+
+    /// [`AuthSession::open`] through another port than the session's own.
+    pub(crate) fn open_through(
+        &self,
+        http: &H,
+        exchange: Exchange,
+    ) -> Result<Streamed<Box<dyn Body>>, ExchangeError> {
+        self.opened(http, &exchange).map(|(answer, _)| answer)
+    }
+
+    /// [`AuthSession::exchange`] through another port than the session's own.
+    pub(crate) fn exchange_through(
+        &self,
+        http: &H,
+        exchange: Exchange,
+    ) -> Result<Answer, ExchangeError> {
+        let (answer, reading) = self.opened(http, &exchange)?;
+        answered(reading.rest(answer, &mut |_, _| false))
     }
 
     fn opened(
         &self,
+        http: &H,
         exchange: &Exchange,
     ) -> Result<(Streamed<Box<dyn Body>>, Reading), ExchangeError> {
         exchange.check()?;
@@ -193,7 +220,7 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
         let mut sent = exchange.describe(self.authorize(asked.method(), asked.uri())?);
         loop {
             let reading = Reading::new(exchange.within());
-            let opened = self.shared().http.open(exchange.request(&sent), exchange.within());
+            let opened = http.open(exchange.request(&sent), exchange.within());
             let answer = opened.map_err(ExchangeError::lost)?.map(Incoming::open);
             if !sent.concerned(answer.status(), answer.headers()) {
                 return Ok((answer, reading));
@@ -233,6 +260,40 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
         Shared::arrivals(self.shared())
+    }
+
+    /// The page that a person is asked to visit now, for those who come after it was opened.
+    #[must_use]
+    pub fn visit(&self) -> Option<Visit> {
+        self.shared().visit()
+    }
+
+    /// Where the answer to a page goes.
+    pub(crate) fn answers(&self, visit: &Visit) -> Answers {
+        self.make_answers()(visit)
+    }
+
+    /// The same for every page to come, without keeping the session alive.
+    pub(crate) fn make_answers(&self) -> impl Fn(&Visit) -> Answers + Send + Sync + 'static {
+        let weak = Arc::downgrade(self.shared());
+        let arrivals = self.arrivals();
+        move |visit| {
+            let (weak, url) = (Weak::clone(&weak), visit.url().to_owned());
+            let waits = move || weak.upgrade()?.visit();
+            Answers::new(arrivals.clone(), move || waits().is_some_and(|at| at.url() == url))
+        }
+    }
+
+    /// Asks for a grant in the name of somebody whose place another thread will take.
+    fn queue_up(&self, scopes: ScopeSet) -> Result<(WaiterId, Place<H, L>), DriveError> {
+        let waiter = self.shared().waiter();
+        let acquire = Acquire { waiter, scopes, may_ask: true };
+        Ok((waiter, self.shared().queue_up(waiter, Input::Acquire(acquire))?))
+    }
+
+    /// Settles this one with `cancelled`, unless it is settled already.
+    fn give_up(&self, waiter: WaiterId) -> Result<(), DriveError> {
+        self.shared().offer(|_| Input::Cancel(waiter))
     }
 
     /// Settles every caller that waits now with `cancelled`.

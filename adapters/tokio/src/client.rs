@@ -7,7 +7,8 @@ use mcp_authz_core::Config;
 use mcp_authz_core::session::Snapshot;
 use mcp_authz_driver::ResumeError;
 use mcp_authz_driver::dial::{self, Lookup};
-use mcp_authz_driver::on_demand::{self, Ports};
+use mcp_authz_driver::manager::PortsError;
+use mcp_authz_driver::on_demand::{self, Platform, Ports};
 use mcp_authz_driver::ports::{Common, Observer, Signer, Store};
 use mcp_authz_driver::tls::{self, Roots};
 use mcp_authz_host::store::Memory;
@@ -20,6 +21,31 @@ use crate::runtime::Tokio;
 
 /// A session on tokio; see [`on_demand::AuthSession`].
 pub type AuthSession = on_demand::AuthSession<ReqwestHttp, Loopback, Tokio>;
+
+/// One MCP server and one account of it; see [`on_demand::AuthorizationManager`].
+pub type AuthorizationManager = on_demand::AuthorizationManager<Tokio>;
+
+/// One login, step by step; see [`on_demand::AuthorizationSession`].
+pub type AuthorizationSession = on_demand::AuthorizationSession<Tokio>;
+
+/// A program's own requests, authorized; see [`on_demand::AuthorizedHttpClient`].
+pub type AuthorizedHttpClient = on_demand::AuthorizedHttpClient<Tokio>;
+
+impl Platform for Tokio {
+    type Http = ReqwestHttp;
+    type Listener = Loopback;
+
+    fn ports() -> Result<Arc<Ports<ReqwestHttp, Loopback, Self>>, PortsError> {
+        Ok(Client::builder().build()?.ports)
+    }
+}
+
+/// For a manager: `AuthorizationManager::builder(url).ports(client)`.
+impl From<Client> for Arc<Ports<ReqwestHttp, Loopback, Tokio>> {
+    fn from(client: Client) -> Self {
+        client.ports
+    }
+}
 
 /// What all sessions of a program share: connections, the store, who is told what happens.
 #[derive(Clone, Debug)]
@@ -167,9 +193,14 @@ impl Builder {
         let runtime = Tokio::new(runtime.map_err(|_| BuildError::NoRuntime)?);
         let tls = tls::client_config(&self.roots).map_err(|_| BuildError::Roots)?;
         let proxy = self.proxy.as_deref().map(proxy).transpose()?;
-        let (lookup, configure, ready_made) = (self.lookup, self.configure, self.ready_made);
-        let http = ReqwestHttp::new(Settings { lookup, tls, configure, proxy, ready_made });
-        http.check().map_err(BuildError::Reqwest)?;
+        let http = match self.ready_made {
+            Some(client) => ReqwestHttp::from(client),
+            None => {
+                let (lookup, configure) = (self.lookup, self.configure);
+                let settings = Settings { lookup, tls, configure, proxy };
+                ReqwestHttp::new(settings).map_err(BuildError::Reqwest)?
+            }
+        };
         let listener = Loopback::new(runtime.clone());
         Ok(Client { ports: Arc::new(Ports { http, listener, runtime, common: self.common }) })
     }

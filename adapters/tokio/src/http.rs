@@ -38,12 +38,13 @@ pub(crate) struct Settings {
     pub(crate) tls: rustls::ClientConfig,
     pub(crate) configure: Configure,
     pub(crate) proxy: Option<(reqwest::Proxy, String)>,
-    pub(crate) ready_made: Option<Client>,
 }
 
-struct Shared {
-    settings: Settings,
-    clients: Mutex<HashMap<Terms, Client>>,
+enum Shared {
+    /// Clients of ours, each for its terms.
+    Made { settings: Box<Settings>, clients: Mutex<HashMap<Terms, Client>> },
+    /// A client of the program's own, for everything.
+    Ready(Client),
 }
 
 /// What one client is made for: the address rule is its resolver's, so connections made under one
@@ -56,35 +57,43 @@ struct Terms {
     reuse: bool,
 }
 
-impl ReqwestHttp {
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { settings, clients: Mutex::default() }) }
+/// Sends everything through this client as it is. Its resolver, redirects, proxies, cookies and
+/// connection limits are beyond reach: names are not judged by the addresses they lead to, and an
+/// answer whose URL is another than was asked for is refused only after the client went there.
+impl From<Client> for ReqwestHttp {
+    fn from(client: Client) -> Self {
+        Self { shared: Arc::new(Shared::Ready(client)) }
     }
+}
 
+impl ReqwestHttp {
     /// Makes one client, to see whether the settings go together.
-    pub(crate) fn check(&self) -> Result<(), reqwest::Error> {
+    pub(crate) fn new(settings: Settings) -> Result<Self, reqwest::Error> {
         let terms = Terms { addresses: 0, connect: Duration::ZERO, fields: 1, reuse: false };
-        self.shared.settings.make(terms, Addresses::Public).map(|_| ())
+        settings.make(terms, Addresses::Public)?;
+        let (settings, clients) = (Box::new(settings), Mutex::default());
+        Ok(Self { shared: Arc::new(Shared::Made { settings, clients }) })
     }
 
     fn client(&self, limits: &Limits, reuse: bool) -> Result<Client, Why> {
-        if let Some(client) = &self.shared.settings.ready_made {
-            return Ok(client.clone());
-        }
+        let (settings, clients) = match &*self.shared {
+            Shared::Made { settings, clients } => (settings, clients),
+            Shared::Ready(client) => return Ok(client.clone()),
+        };
         let terms = Terms {
             addresses: limits.addresses as u8,
             connect: limits.connect.min(limits.total),
             fields: limits.fields,
             reuse,
         };
-        let mut clients = self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&terms) {
             return Ok(client.clone());
         }
         if clients.len() >= MOST_CLIENTS {
             clients.clear();
         }
-        let made = self.shared.settings.make(terms, limits.addresses).map_err(|_| Why::Tls)?;
+        let made = settings.make(terms, limits.addresses).map_err(|_| Why::Tls)?;
         clients.insert(terms, made.clone());
         Ok(made)
     }

@@ -7,8 +7,9 @@ use mcp_authz_core::Config;
 use mcp_authz_core::session::Snapshot;
 use mcp_authz_driver::ResumeError;
 use mcp_authz_driver::dial::{self, Lookup};
+use mcp_authz_driver::manager::PortsError;
 use mcp_authz_driver::ports::{Common, Observer, Signer, Store};
-use mcp_authz_driver::threaded;
+use mcp_authz_driver::threaded::{self, Platform, Ports};
 use mcp_authz_driver::tls::{self, Roots, RootsUnusable};
 use mcp_authz_host::listener::Loopback;
 use mcp_authz_host::store::Memory;
@@ -17,6 +18,30 @@ use crate::http::UreqHttp;
 
 /// A session on ureq; see [`threaded::AuthSession`].
 pub type AuthSession = threaded::AuthSession<UreqHttp, Loopback>;
+
+/// One MCP server and one account of it; see [`threaded::AuthorizationManager`].
+pub type AuthorizationManager = threaded::AuthorizationManager<UreqHttp>;
+
+/// One login, step by step; see [`threaded::AuthorizationSession`].
+pub type AuthorizationSession = threaded::AuthorizationSession<UreqHttp>;
+
+/// A program's own requests, authorized; see [`threaded::AuthorizedHttpClient`].
+pub type AuthorizedHttpClient = threaded::AuthorizedHttpClient<UreqHttp>;
+
+impl Platform for UreqHttp {
+    type Listener = Loopback;
+
+    fn ports() -> Result<Ports<Self, Loopback>, PortsError> {
+        Ok(Client::builder().build()?.into())
+    }
+}
+
+/// For a manager: `AuthorizationManager::builder(url).ports(client)`.
+impl From<Client> for Ports<UreqHttp, Loopback> {
+    fn from(client: Client) -> Self {
+        Self { http: client.http, listener: Loopback, common: client.common }
+    }
+}
 
 /// What all sessions of a program share: connections, the store, who is told what happens.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use mcp_authz_driver::tls::{self, CertificateDer, Roots, RootsUnusable};
 use mcp_authz_driver::{head, reading};
 use ureq::config::AutoHeaderValue;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, BodyReader};
+use ureq::{Agent, AsSendBody, BodyReader};
 
 use crate::dial::{Dialer, Guarded, Unsent, within};
 
@@ -38,12 +38,18 @@ pub struct UreqHttp {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+enum Shared {
+    /// Agents of ours, each for its terms.
+    Made { settings: Box<Settings>, agents: Mutex<HashMap<Terms, Agent>> },
+    /// An agent of the program's own, for everything.
+    Ready(Agent),
+}
+
+struct Settings {
     lookup: Arc<dyn Lookup>,
     tls: TlsConfig,
     proxy: Option<ureq::Proxy>,
     user_agent: String,
-    agents: Mutex<HashMap<Terms, Agent>>,
 }
 
 /// What one agent is made for: the address rule is its resolver's, so connections made under one
@@ -53,6 +59,15 @@ struct Terms {
     addresses: u8,
     connect: Duration,
     head: usize,
+}
+
+/// Sends everything through this agent. Its resolver, proxies, cookies and connections are beyond
+/// reach: names are not judged by the addresses they lead to, and how long a body may take is the
+/// agent's own affair.
+impl From<Agent> for UreqHttp {
+    fn from(agent: Agent) -> Self {
+        Self { shared: Arc::new(Shared::Ready(agent)) }
+    }
 }
 
 impl UreqHttp {
@@ -66,30 +81,53 @@ impl UreqHttp {
             .unversioned_rustls_crypto_provider(tls::provider())
             .root_certs(root_certs(roots)?)
             .build();
-        let agents = Mutex::default();
-        Ok(Self { shared: Arc::new(Shared { lookup, tls, proxy, user_agent, agents }) })
+        let settings = Box::new(Settings { lookup, tls, proxy, user_agent });
+        Ok(Self { shared: Arc::new(Shared::Made { settings, agents: Mutex::default() }) })
     }
 
     fn agent(&self, limits: &Limits, reuse: bool) -> Agent {
-        let shared = &*self.shared;
+        let (settings, agents) = match &*self.shared {
+            Shared::Made { settings, agents } => (settings, agents),
+            Shared::Ready(agent) => return agent.clone(),
+        };
         let terms = Terms {
             addresses: limits.addresses as u8,
             connect: limits.connect.min(limits.total),
             head: limits.head,
         };
         if !reuse {
-            return shared.make(terms, limits.addresses, 0);
+            return settings.make(terms, limits.addresses, 0);
         }
-        let mut agents = shared.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut agents = agents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = agents.get(&terms) {
             return agent.clone();
         }
         if agents.len() >= MOST_AGENTS {
             agents.clear();
         }
-        let agent = shared.make(terms, limits.addresses, KEPT);
+        let agent = settings.make(terms, limits.addresses, KEPT);
         agents.insert(terms, agent.clone());
         agent
+    }
+
+    /// What our agents are made with is said of each request to another.
+    fn settled<B: AsSendBody>(
+        &self,
+        agent: &Agent,
+        request: Request<B>,
+        limits: &Limits,
+    ) -> Request<B> {
+        if matches!(&*self.shared, Shared::Made { .. }) {
+            return request;
+        }
+        let settled = agent.configure_request(request);
+        settled
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(limits.connect.min(limits.total)))
+            .timeout_recv_response(Some(limits.total))
+            .build()
     }
 
     fn run(
@@ -104,7 +142,11 @@ impl UreqHttp {
         let bodiless = request.body().is_empty()
             && !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
         let answer = within(limits.total, || {
-            if bodiless { agent.run(request.map(|_| ())) } else { agent.run(request) }
+            if bodiless {
+                agent.run(self.settled(&agent, request.map(|_| ()), limits))
+            } else {
+                agent.run(self.settled(&agent, request, limits))
+            }
         });
         let (head, body) = answer.map_err(|error| unanswered(&error))?.into_parts();
         head::check(&head, limits).map_err(|why| Unanswered { why, sent: true })?;
@@ -113,7 +155,7 @@ impl UreqHttp {
     }
 }
 
-impl Shared {
+impl Settings {
     fn make(&self, terms: Terms, rule: Addresses, kept: usize) -> Agent {
         let config = Agent::config_builder()
             .http_status_as_error(false)

@@ -192,7 +192,7 @@ impl Session {
                 return Err(Failure::new(Kind::Cancelled, "HOST-195"));
             }
             Step::Authorize => {
-                let visit = self.visit(flow)?;
+                let visit = self.authorization(flow)?;
                 self.count_visit(flow, &visit, now);
                 Stage::Authorization(Authorization::new(visit))
             }
@@ -271,7 +271,7 @@ impl Session {
         })
     }
 
-    fn visit(&self, flow: &Flow) -> Result<authorization::Ask, Failure> {
+    fn authorization(&self, flow: &Flow) -> Result<authorization::Ask, Failure> {
         let ground = &flow.ground;
         let found = ground.found.as_ref().ok_or_else(missing)?;
         let enrolled = ground.enrolled.as_ref().ok_or_else(missing)?;

@@ -36,7 +36,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::effect::{Effects, Holder, Page, Settlement, StoreRequest, Told};
+use crate::effect::{Effects, Holder, Page, Settlement, StoreRequest, Told, Visit};
 use crate::entropy::{Draw, Entropy};
 use crate::failure::{Failure, Kind, Misuse};
 use crate::granted::Granted;
@@ -171,6 +171,16 @@ impl Session {
     #[must_use]
     pub fn granted(&self) -> Option<&Arc<Granted>> {
         self.body.memory.published.as_ref()
+    }
+
+    /// The page that a person is asked to visit now, for those who come after it was opened; marked
+    /// as reissued. `None` if no login waits for a callback.
+    #[must_use]
+    pub fn visit(&self) -> Option<Visit> {
+        match &self.body.person.as_ref()?.stage {
+            Some(Stage::Authorization(authorization)) => authorization.page(&self.config),
+            _ => None,
+        }
     }
 
     /// The configuration this session was made with.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::config::Config;
 use crate::effect::{Bound, ListenOn, Page, Purpose, Visit};
 use crate::failure::{Failure, Kind};
 use crate::machine::{
@@ -101,6 +102,11 @@ impl Authorization {
         self.sent.is_some() && !self.ask.iss_promised
     }
 
+    /// The page that was shown, if it still waits for its callback.
+    pub(crate) fn page(&self, config: &Config) -> Option<Visit> {
+        self.sent.as_ref().and_then(|sent| self.visit(sent, true, config).ok())
+    }
+
     /// Moves the deadline into another process's clock.
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
         if let Some(sent) = &mut self.sent {
@@ -115,7 +121,7 @@ impl Authorization {
             verifier: pkce::verifier(cx.draw.bytes()),
             until,
         };
-        let visit = self.visit(&sent, false, cx)?;
+        let visit = self.visit(&sent, false, cx.config)?;
         self.sent = Some(sent);
         let listen = self.ask.listen.clone().filter(|_| !self.ask.bound);
         let parked = cx.person(visit, cx.config.times.callback, listen);
@@ -126,14 +132,14 @@ impl Authorization {
         let Some(sent) = &self.sent else {
             return Err(confused(cx));
         };
-        let visit = self.visit(sent, true, cx)?;
+        let visit = self.visit(sent, true, cx.config)?;
         let parked = cx.person(visit, cx.mono.until(sent.until), self.ask.listen.clone());
         Ok(Turn::Wait(self, parked))
     }
 
-    fn visit(&self, sent: &Sent, reissued: bool, cx: &Cx<'_>) -> Result<Visit, Failure> {
+    fn visit(&self, sent: &Sent, reissued: bool, config: &Config) -> Result<Visit, Failure> {
         let Ask { endpoint, issuer, client_id, redirect_uri, resource, scopes, .. } = &self.ask;
-        let settings = || cx.config.settings(&self.ask.listed, issuer);
+        let settings = || config.settings(&self.ask.listed, issuer);
         let consent =
             settings().any(|at| at.consent_for_offline) && scopes.contains("offline_access");
         let mut extra: Vec<_> = settings().flat_map(|at| at.parameters.iter().cloned()).collect();

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, Weak};
 
 use futures_channel::{mpsc, oneshot};
 use mcp_authz_core::config::Config;
-use mcp_authz_core::effect::{Effects, Settlement, TicketId, Work};
+use mcp_authz_core::effect::{Effects, Settlement, TicketId, Visit, Work};
 use mcp_authz_core::input::{Input, WaiterId};
 use mcp_authz_core::session::{Session, Snapshot};
 
@@ -101,6 +101,10 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
 
     pub(super) fn snapshot(&self) -> Snapshot {
         self.lock().session.snapshot()
+    }
+
+    pub(super) fn visit(&self) -> Option<Visit> {
+        self.lock().session.visit()
     }
 
     pub(super) fn arrivals(this: &Arc<Self>) -> Arrivals {

@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use mcp_authz_core::config::Config;
-use mcp_authz_core::effect::{Effects, Forgotten, Settlement, Work};
+use mcp_authz_core::effect::{Effects, Forgotten, Settlement, Visit, Work};
 use mcp_authz_core::input::{Input, WaiterId};
 use mcp_authz_core::session::{Session, Snapshot};
 
@@ -106,6 +106,10 @@ impl<H: Http, L: Listener> Shared<H, L> {
         self.lock().session.snapshot()
     }
 
+    pub(super) fn visit(&self) -> Option<Visit> {
+        self.lock().session.visit()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,6 +130,15 @@ impl<H: Http, L: Listener> Shared<H, L> {
         me: WaiterId,
         first: Input,
     ) -> Result<Settlement, DriveError> {
+        self.queue_up(me, first)?.settled()
+    }
+
+    /// Hands in an input for a waiter, whose place may be taken by another thread.
+    pub(super) fn queue_up(
+        self: &Arc<Self>,
+        me: WaiterId,
+        first: Input,
+    ) -> Result<Place<H, L>, DriveError> {
         {
             let mut state = self.lock();
             state.desk.not_here()?;
@@ -133,7 +146,7 @@ impl<H: Http, L: Listener> Shared<H, L> {
         }
         let seat = self.seat(Some(me));
         self.step(|_| first, false)?;
-        seat.attend(Purpose::Wait(me))?.ok_or(DriveError::Stalled)
+        Ok(Place { seat, me })
     }
 
     /// Hands in an input for which nobody on this thread waits.
@@ -335,6 +348,18 @@ impl<H: Http, L: Listener> Drop for Busy<'_, H, L> {
         state.busy = state.busy.saturating_sub(1);
         drop(state);
         self.0.turned.notify_all();
+    }
+}
+
+/// A waiter's place. Whoever takes it waits, and does what work there is.
+pub(super) struct Place<H: Http, L: Listener> {
+    seat: Seat<H, L>,
+    me: WaiterId,
+}
+
+impl<H: Http, L: Listener> Place<H, L> {
+    pub(super) fn settled(self) -> Result<Settlement, DriveError> {
+        self.seat.attend(Purpose::Wait(self.me))?.ok_or(DriveError::Stalled)
     }
 }
 

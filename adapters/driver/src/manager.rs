@@ -1,0 +1,127 @@
+//! What the managers of blocking and async programs share: how they are set up, and why that failed.
+
+use core::fmt;
+use std::sync::Arc;
+
+use http::{Method, Request, Uri};
+use mcp_authz_core::config::{self, Config};
+use mcp_authz_core::failure::{Failure, Kind};
+use mcp_authz_core::scope::ScopeSet;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::authorize::{AuthorizeError, failed};
+use crate::exchange::{Exchange, ExchangeError};
+use crate::person::{Hub, Person};
+use crate::ports::{Answer, Common, Observer, Store};
+
+/// Why there is no manager.
+#[derive(Debug)]
+pub enum SetupError {
+    /// The configuration is refused; the failure names the setting.
+    Config(Arc<Failure>),
+    /// The runtime's ports could not be made: its own error says why.
+    Ports(PortsError),
+}
+
+/// An adapter's own error.
+pub type PortsError = Box<dyn core::error::Error + Send + Sync>;
+
+impl From<Failure> for SetupError {
+    fn from(failure: Failure) -> Self {
+        Self::Config(Arc::new(failure))
+    }
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(failure) => failure.fmt(f),
+            Self::Ports(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SetupError {}
+
+/// What a manager is made of, beside its ports.
+pub(crate) struct Settings {
+    pub(crate) config: config::Builder,
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) person: Option<Arc<dyn Person>>,
+}
+
+impl Settings {
+    pub(crate) fn new(config: config::Builder) -> Self {
+        // A manager has a store in any case, if only in memory: a second session of it, with another
+        // redirect URI, finds there what the first one was granted.
+        Self { config: config.persistent(true), store: None, observer: None, person: None }
+    }
+
+    /// The adapter's own parts with what was said beside them, and the hub that hears everything.
+    pub(crate) fn common(&self, from: &Common) -> (Common, Arc<Hub>) {
+        let observer = self.observer.clone().unwrap_or_else(|| Arc::clone(&from.observer));
+        let hub = Arc::new(Hub::new(observer, self.person.clone()));
+        let store = self.store.clone().unwrap_or_else(|| Arc::clone(&from.store));
+        let observer: Arc<dyn Observer> = Arc::<Hub>::clone(&hub);
+        (Common { store, observer, ..from.clone() }, hub)
+    }
+}
+
+/// The configuration with another redirect URI, if one is named.
+pub(crate) fn config(
+    settings: &config::Builder,
+    redirect: Option<&str>,
+) -> Result<Arc<Config>, Failure> {
+    match redirect {
+        Some(uri) => settings.clone().redirect_uri(uri).build(),
+        None => settings.clone().build(),
+    }
+}
+
+/// A request to a URL that is still a text.
+pub(crate) fn request(
+    method: Method,
+    url: &str,
+    json: Option<Vec<u8>>,
+) -> Result<Request<Vec<u8>>, ExchangeError> {
+    let malformed = || ExchangeError::from(failed(Kind::UrlMalformed, "USE-07"));
+    let uri: Uri = url.parse().map_err(|_| malformed())?;
+    let mut request = Request::builder().method(method).uri(uri);
+    request = request.header(http::header::ACCEPT, "application/json, */*;q=0.1");
+    if json.is_some() {
+        request = request.header(http::header::CONTENT_TYPE, "application/json");
+    }
+    request.body(json.unwrap_or_default()).map_err(|_| malformed())
+}
+
+/// The exchange for a caller's own request through a manager's client.
+pub(crate) fn exchange(request: Request<Vec<u8>>, hub: &Hub) -> Exchange {
+    Exchange::new(request).may_ask(hub.has_person())
+}
+
+/// The scopes that a caller names.
+pub(crate) fn scopes(tokens: &[&str]) -> Result<ScopeSet, AuthorizeError> {
+    ScopeSet::from_tokens(tokens.iter().copied())
+        .map_err(|_| failed(Kind::ConfigInvalid, "SCOPE-11"))
+}
+
+/// A value as JSON.
+pub(crate) fn written(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, ExchangeError> {
+    serde_json::to_vec(value).map_err(|_| failed(Kind::ConfigInvalid, "TRANS-02").into())
+}
+
+/// The value in a successful answer.
+pub(crate) fn json<T: DeserializeOwned>(answer: &Answer) -> Result<T, ExchangeError> {
+    let unfit = || ExchangeError::Unfit { status: answer.status() };
+    if !answer.status().is_success() {
+        return Err(unfit());
+    }
+    serde_json::from_slice(answer.body()).map_err(|_| unfit())
+}
+
+/// A callback was not taken; the login waits for another one.
+pub(crate) fn refused(kind: Kind) -> AuthorizeError {
+    failed(kind, "AUTHZ-12")
+}
