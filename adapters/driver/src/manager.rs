@@ -89,7 +89,7 @@ pub(crate) fn request(
     let malformed = || ExchangeError::from(failed(Kind::UrlMalformed, "USE-07"));
     let uri: Uri = url.parse().map_err(|_| malformed())?;
     let mut request = Request::builder().method(method).uri(uri);
-    request = request.header(http::header::ACCEPT, "application/json, */*;q=0.1");
+    request = request.header(http::header::ACCEPT, "application/json, text/event-stream");
     if json.is_some() {
         request = request.header(http::header::CONTENT_TYPE, "application/json");
     }

@@ -1,0 +1,291 @@
+//! The cases, written once for all adapters.
+
+macro_rules! enter {
+    ($run:path; ; $body:block) => {
+        $run($body)
+    };
+    ($run:path; $await:tt; $body:block) => {
+        $run(async $body)
+    };
+}
+
+macro_rules! managers {
+    ($name:ident, $adapter:ident, $driver:ident, $run:path $(, $await:tt)?) => {
+        mod $name {
+            use core::time::Duration;
+            use std::sync::Arc;
+            use std::sync::atomic::{AtomicUsize, Ordering};
+
+            use $adapter::{AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Client};
+            use http::Request;
+            use mcp_authz_core::Config;
+            use mcp_authz_core::config::Profile;
+            use mcp_authz_core::failure::Kind;
+            use mcp_authz_core::input::Callback;
+            use mcp_authz_driver::authorize::AuthorizeError;
+            use mcp_authz_driver::exchange::ExchangeError;
+            use mcp_authz_driver::person::Answers;
+            #[allow(unused_imports, reason = "one of them is for async adapters")]
+            use mcp_authz_driver::ports::{AsyncBody, Body};
+            use mcp_authz_host::store::Memory;
+            use mcp_authz_tests::model::{AnswerForm, Consent, Endpoint, IssMode};
+            use mcp_authz_tests::serve::{Served, embedded};
+            use serde_json::{Value, json};
+
+            use crate::parts::{self, REDIRECT, agree};
+
+            fn served() -> Served {
+                embedded(|settings| settings.mcp.answers = AnswerForm::Json).unwrap()
+            }
+
+            fn kind(error: &AuthorizeError) -> Kind {
+                match error {
+                    AuthorizeError::Failed(failure) => failure.kind(),
+                    AuthorizeError::Drive(error) => panic!("{error}"),
+                }
+            }
+
+            fn initialize(id: u64) -> Value {
+                json!({"jsonrpc": "2.0", "id": id, "method": "initialize", "params": {
+                    "protocolVersion": "2025-11-25", "capabilities": {},
+                    "clientInfo": {"name": "t", "version": "1"}}})
+            }
+
+            #[test]
+            fn a_login_step_by_step_authz_12() {
+                let served = served();
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                    let session = AuthorizationSession::new(manager.clone(), &[], REDIRECT)$(.$await)?;
+                    let session = session.unwrap();
+                    assert!(session.credentials().is_none());
+                    let there = agree(session.get_authorization_url().unwrap());
+                    assert!(there.starts_with(REDIRECT));
+                    assert_eq!(session.visit().unwrap().redirect_uri, REDIRECT);
+                    let forged = there.replace("state=", "state=x");
+                    let refused = session.handle_callback(forged.as_str())$(.$await)?;
+                    assert_eq!(kind(&refused.unwrap_err()), Kind::StateMismatch);
+                    let query = there.split_once('?').unwrap().1;
+                    let granted = session.handle_callback(query)$(.$await)?.unwrap();
+                    assert!(!granted.access_token().expose().is_empty());
+                    assert!(!format!("{session:?} {granted:?}").contains(granted.access_token().expose()));
+                    assert_eq!(session.credentials().unwrap().epoch(), granted.epoch());
+                    assert_eq!(manager.granted().unwrap().epoch(), granted.epoch());
+                    let again = session.handle_callback(Callback::url(there.as_str()))$(.$await)?;
+                    assert_eq!(kind(&again.unwrap_err()), Kind::CallbackUsed);
+                });
+                assert_eq!(served.lock().count(Endpoint::Token), 1);
+            }
+
+            #[test]
+            fn a_code_alone_is_taken_where_nothing_better_is_promised_iss_03() {
+                for (promised, profile, expected) in [
+                    (false, Profile::Standard, None),
+                    (true, Profile::Standard, Some(Kind::IssMissing)),
+                    (false, Profile::Strict, Some(Kind::CallbackMalformed)),
+                ] {
+                    let served = embedded(|settings| {
+                        for server in settings.servers_mut() {
+                            let iss = if promised { IssMode::Sent } else { IssMode::Absent };
+                            server.callback.iss = iss;
+                        }
+                    });
+                    let served = served.unwrap();
+                    enter!($run; $($await)?; {
+                        let config = Config::builder(served.mcp_url()).profile(profile);
+                        let manager = AuthorizationManager::new(config).unwrap();
+                        let session = AuthorizationSession::new(manager, &[], REDIRECT)$(.$await)?;
+                        let session = session.unwrap();
+                        let there = agree(session.get_authorization_url().unwrap());
+                        let code = there.split_once("code=").unwrap().1.split('&').next().unwrap();
+                        let taken = session.handle_callback(code)$(.$await)?;
+                        assert_eq!(taken.as_ref().err().map(kind), expected, "{promised} {profile:?}");
+                        // The login waits for the whole of it.
+                        if expected.is_some() {
+                            session.handle_callback(there)$(.$await)?.unwrap();
+                        }
+                    });
+                }
+            }
+
+            #[test]
+            fn another_redirect_uri_finds_what_was_granted_to_the_first() {
+                let served = served();
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                    let first = AuthorizationSession::new(manager.clone(), &[], REDIRECT)$(.$await)?;
+                    let first = first.unwrap();
+                    let there = agree(first.get_authorization_url().unwrap());
+                    let granted = first.handle_callback(there)$(.$await)?.unwrap();
+                    for redirect in [REDIRECT, "http://127.0.0.1:2/other"] {
+                        let next = AuthorizationSession::new(manager.clone(), &[], redirect)$(.$await)?;
+                        let next = next.unwrap();
+                        assert_eq!(next.get_authorization_url(), None, "{redirect}");
+                        let held = next.credentials().unwrap();
+                        assert_eq!(held.access_token(), granted.access_token(), "{redirect}");
+                    }
+                });
+                assert_eq!(served.lock().count(Endpoint::Token), 1);
+            }
+
+            #[test]
+            fn a_login_that_is_dropped_is_given_up_host_195() {
+                let served = served();
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                    let session = AuthorizationSession::new(manager.clone(), &[], REDIRECT)$(.$await)?;
+                    let session = session.unwrap();
+                    let there = agree(session.get_authorization_url().unwrap());
+                    drop(session);
+                    let next = AuthorizationSession::new(manager.clone(), &[], REDIRECT)$(.$await)?;
+                    let next = next.unwrap();
+                    let stale = next.handle_callback(there)$(.$await)?;
+                    assert_eq!(kind(&stale.unwrap_err()), Kind::StateMismatch);
+                    let there = agree(next.get_authorization_url().unwrap());
+                    next.handle_callback(there)$(.$await)?.unwrap();
+                });
+                assert_eq!(served.lock().count(Endpoint::Token), 1);
+            }
+
+            #[test]
+            fn one_call_asks_a_person_once_nat_07() {
+                let served = served();
+                enter!($run; $($await)?; {
+                    for person in [parts::browses, parts::pastes] {
+                        let shown = Arc::new(AtomicUsize::new(0));
+                        let count = Arc::clone(&shown);
+                        let person = move |visit: &_, answers: Answers| {
+                            count.fetch_add(1, Ordering::SeqCst);
+                            assert!(answers.awaited());
+                            person(visit, answers);
+                        };
+                        let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                        let granted = manager.authorize(&person)$(.$await)?.unwrap();
+                        let again = manager.authorize(&person)$(.$await)?.unwrap();
+                        assert_eq!((granted.epoch(), 1), (again.epoch(), shown.load(Ordering::SeqCst)));
+                    }
+                });
+            }
+
+            #[test]
+            fn a_login_that_fails_says_why() {
+                let served = served();
+                served.lock().set(|settings| {
+                    for server in settings.servers_mut() {
+                        server.consent = Consent::Deny;
+                    }
+                });
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                    let denied = manager.authorize(&parts::browses)$(.$await)?;
+                    assert_eq!(kind(&denied.unwrap_err()), Kind::AuthorizationDenied);
+                });
+            }
+
+            #[test]
+            fn a_store_spares_the_next_program_the_login() {
+                let (served, store) = (served(), Memory::new());
+                enter!($run; $($await)?; {
+                    for _ in 0..2 {
+                        let builder = AuthorizationManager::builder(served.mcp_url());
+                        let manager = builder.store(store.clone()).build().unwrap();
+                        manager.authorize(&parts::browses)$(.$await)?.unwrap();
+                        $(manager.session().quiet().$await;)?
+                    }
+                    let manager = AuthorizationManager::builder(served.mcp_url()).store(store).build();
+                    manager.unwrap().forget()$(.$await)?.unwrap();
+                });
+                assert_eq!(served.lock().count(Endpoint::Authorize), 1);
+                assert_eq!(served.lock().count(Endpoint::Revoke), 2, "both tokens");
+            }
+
+            #[test]
+            fn a_client_sends_the_token_where_it_may_go_use_01_use_07() {
+                let served = served();
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::builder(served.mcp_url());
+                    let manager = manager.person(parts::browses).build().unwrap();
+                    let client = AuthorizedHttpClient::new(manager.clone(), None);
+                    // The first request is refused, and the manager's person logs in.
+                    let url = served.mcp_url();
+                    let answer: Value = client.post_json(url, &initialize(1))$(.$await)?.unwrap();
+                    assert_eq!(answer["id"], 1);
+                    let body = initialize(2).to_string();
+                    let answer = client.post(url, body)$(.$await)?.unwrap();
+                    assert_eq!(answer.status(), 200);
+                    let mut read = Vec::new();
+                    let mut body = answer.into_body();
+                    while let Some(piece) = body.piece(Duration::from_secs(5))$(.$await)?.unwrap() {
+                        read.extend_from_slice(&piece);
+                    }
+                    assert!(String::from_utf8(read).unwrap().contains("\"id\":2"));
+                    let elsewhere = client.get("https://elsewhere.example/")$(.$await)?;
+                    match elsewhere.map(drop) {
+                        Err(ExchangeError::Unsent(failure)) => {
+                            assert_eq!(failure.kind(), Kind::OriginMismatch);
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                    let own = Request::get(url).header("authorization", "Bearer mine");
+                    let own = client.request(own.body(Vec::new()).unwrap())$(.$await)?;
+                    assert!(matches!(own.map(drop), Err(ExchangeError::Unsent(_))), "HOST-259");
+                    // A token that is revoked meanwhile is renewed behind the call.
+                    served.lock().revoke_access_tokens();
+                    client.post_json::<Value>(url, &initialize(3))$(.$await)?.unwrap();
+                    // What is no JSON, or no success, is said so.
+                    let missing = client.get_json::<Value>(&format!("{url}/none"))$(.$await)?;
+                    assert!(matches!(missing, Err(ExchangeError::Unfit { .. })), "{missing:?}");
+                });
+                assert_eq!(served.lock().count(Endpoint::Authorize), 1);
+            }
+
+            #[test]
+            fn without_a_person_a_client_says_that_one_is_needed() {
+                let served = served();
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                    let client = AuthorizedHttpClient::new(manager, None);
+                    match client.post_json::<Value>(served.mcp_url(), &initialize(1))$(.$await)? {
+                        Err(ExchangeError::Refused { failure, answer }) => {
+                            assert_eq!(failure.kind(), Kind::ReauthorizationRequired);
+                            assert_eq!(answer.status(), 401);
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                });
+                assert_eq!(served.lock().count(Endpoint::Register), 0);
+            }
+
+            #[test]
+            fn a_client_of_ones_own_carries_the_requests() {
+                let served = served();
+                enter!($run; $($await)?; {
+                    let ports = Client::builder().build().unwrap();
+                    let own = parts::own::$name().unwrap_or_else(|| ports.http().clone());
+                    let manager = AuthorizationManager::builder(served.mcp_url()).ports(ports);
+                    let manager = manager.person(parts::browses).build().unwrap();
+                    let client = AuthorizedHttpClient::new(manager, Some(own));
+                    client.post_json::<Value>(served.mcp_url(), &initialize(1))$(.$await)?.unwrap();
+                });
+                let model = served.lock();
+                let agents = model.seen_at(Endpoint::Mcp).map(|seen| seen.headers["user-agent"].clone());
+                let expected = if parts::own::$name().is_some() { "mine" } else { "mcp-authz" };
+                assert!(agents.into_iter().all(|agent| agent.to_str().unwrap().starts_with(expected)));
+            }
+
+            #[test]
+            fn a_configuration_that_cannot_be_is_refused_at_once() {
+                enter!($run; $($await)?; {
+                    assert!(AuthorizationManager::new("http://mcp.example/mcp").is_err());
+                    let manager = AuthorizationManager::new("https://mcp.example/mcp").unwrap();
+                    for redirect in ["http://elsewhere.example/cb", "nonsense", "myapp://cb"] {
+                        let refused = AuthorizationSession::new(manager.clone(), &[], redirect)$(.$await)?;
+                        assert!(matches!(refused.map(drop), Err(AuthorizeError::Failed(_))), "{redirect}");
+                    }
+                    let scopes = AuthorizationSession::new(manager, &["two words"], REDIRECT)$(.$await)?;
+                    assert_eq!(kind(&scopes.map(drop).unwrap_err()), Kind::ConfigInvalid);
+                });
+            }
+        }
+    };
+}
