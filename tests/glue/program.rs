@@ -10,7 +10,7 @@ use std::sync::Arc;
 use mcp_authz_core::Config;
 use mcp_authz_core::effect::Told;
 use mcp_authz_driver::ports::Observer;
-use mcp_authz_host::browser::{self, Visits};
+use mcp_authz_host::browser::Opener;
 use mcp_authz_tests::job::args::{self, Command};
 use mcp_authz_tests::job::{Options, Outcome, Show, Step, Target, Who};
 use mcp_authz_tests::serve::Served;
@@ -80,12 +80,8 @@ impl Program {
 
     /// The observer for the client: with `--browser` it opens pages before the face hears of them.
     pub(crate) fn observer<O: Observer>(&self, face: O) -> Seen<O> {
-        if self.options.person != Who::Browser {
-            return Seen::Face(face);
-        }
-        let show = self.show.clone();
-        let refused = move |_: &_| show.step(&Step::browser_refused());
-        Seen::Browser(Visits::new(browser::System, refused, face))
+        let opener = (self.options.person == Who::Browser).then(Opener::default);
+        Seen { opener, show: self.show.clone(), face }
     }
 
     /// The end, if not even a client could be built.
@@ -94,18 +90,23 @@ impl Program {
     }
 }
 
-/// Told by the session: the face alone, or a browser before it.
-pub(crate) enum Seen<O> {
-    Face(O),
-    Browser(Visits<O>),
+/// Told by the session: the face, and a browser before it if one is to open pages.
+pub(crate) struct Seen<O> {
+    opener: Option<Opener>,
+    show: Show,
+    face: O,
 }
 
 impl<O: Observer> Observer for Seen<O> {
     fn told(&self, told: &Told) {
-        match self {
-            Self::Face(face) => face.told(told),
-            Self::Browser(visits) => visits.told(told),
+        // One that was shown before is not opened a second time; the face may show it.
+        if let (Some(opener), Told::Open(visit)) = (&self.opener, told)
+            && !visit.reissued
+        {
+            let show = self.show.clone();
+            opener.open(visit, move |_| show.step(&Step::browser_refused()));
         }
+        self.face.told(told);
     }
 }
 

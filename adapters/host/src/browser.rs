@@ -11,8 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use mcp_authz_core::effect::{Told, Visit};
-use mcp_authz_driver::ports::Observer;
+use mcp_authz_core::effect::Visit;
 
 /// How long a launcher may take before the URL is offered for manual use as well (HOST-169).
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -100,23 +99,17 @@ fn reap(mut child: Child) {
     let _reaped = thread::Builder::new().spawn(move || child.wait());
 }
 
-/// Opens each visit in a browser, and offers it for manual use if that fails or takes too long.
-/// Everything told, visits included, goes on to another observer as well.
-pub struct Visits<O> {
+/// Opens pages without waiting, and offers each for manual use if its browser fails or takes too long.
+#[derive(Clone)]
+pub struct Opener {
     browser: Arc<dyn Browser>,
-    offer: Arc<dyn Fn(&Visit) + Send + Sync>,
     patience: Duration,
-    then: O,
 }
 
-impl<O: Observer> Visits<O> {
-    /// Opens with this browser. `offer` is called on another thread, at most once for each visit.
-    pub fn new(
-        browser: impl Browser,
-        offer: impl Fn(&Visit) + Send + Sync + 'static,
-        then: O,
-    ) -> Self {
-        Self { browser: Arc::new(browser), offer: Arc::new(offer), patience: PATIENCE, then }
+impl Opener {
+    /// Opens with this browser.
+    pub fn new(browser: impl Browser) -> Self {
+        Self { browser: Arc::new(browser), patience: PATIENCE }
     }
 
     /// How long a launcher may take before the page is offered; ten seconds unless said.
@@ -126,39 +119,34 @@ impl<O: Observer> Visits<O> {
         self
     }
 
-    fn show(&self, visit: &Visit) {
+    /// Opens this page. `offer` is called at most once, on another thread, if it could not be opened.
+    pub fn open(&self, visit: &Visit, offer: impl Fn(&Visit) + Send + Sync + 'static) {
+        let offer = Arc::new(offer);
         let (opened, result) = mpsc::channel();
         let (browser, page) = (Arc::clone(&self.browser), visit.clone());
         let opening = thread::Builder::new().spawn(move || opened.send(browser.open(&page)));
-        let (offer, page) = (Arc::clone(&self.offer), visit.clone());
-        let patience = self.patience;
+        let (offers, page, patience) = (Arc::clone(&offer), visit.clone(), self.patience);
         let watching = thread::Builder::new().spawn(move || {
             // The opener's thread is left behind if it hangs; the wait for the callback goes on.
             if !matches!(result.recv_timeout(patience), Ok(Ok(()))) {
-                offer(&page);
+                offers(&page);
             }
         });
         if opening.is_err() && watching.is_err() {
-            (self.offer)(visit);
+            offer(visit);
         }
     }
 }
 
-impl<O: Observer> Observer for Visits<O> {
-    fn told(&self, told: &Told) {
-        // One that was shown before is not opened a second time; the next observer may show it.
-        if let Told::Open(visit) = told
-            && !visit.reissued
-        {
-            self.show(visit);
-        }
-        self.then.told(told);
+impl Default for Opener {
+    fn default() -> Self {
+        Self::new(System)
     }
 }
 
-impl<O: fmt::Debug> fmt::Debug for Visits<O> {
+impl fmt::Debug for Opener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Visits").field("then", &self.then).finish_non_exhaustive()
+        f.debug_struct("Opener").field("patience", &self.patience).finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`listener`] | the same on threads |
 //! | `listen_async` | the same on any async runtime (feature `async`) |
 //! | [`browser`] | showing the authorization page |
+//! | [`person`] | the person at this machine, with a browser or a terminal |
 //! | [`store`] | where credentials are kept: files, memory, the keychain (feature `keychain`) |
 //! | `contract` | the promises of a store, as tests for stores of one's own (feature `contract`) |
 
@@ -18,4 +19,6 @@ pub mod conversation;
 pub mod listen_async;
 pub mod listener;
 mod loopback;
+pub mod person;
 pub mod store;
+mod terminal;

@@ -7,13 +7,11 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use mcp_authz_core::Config;
 use mcp_authz_core::effect::Visit;
-use mcp_authz_core::scope::ScopeSet;
-use mcp_authz_driver::ports::Silent;
-use mcp_authz_host::browser::{Browser, BrowserRefused, Visits};
+use mcp_authz_host::browser::{Browser, BrowserRefused, Opener};
+use mcp_authz_host::person::Desktop;
 use mcp_authz_tests::serve::embedded;
-use mcp_authz_ureq::Client;
+use mcp_authz_ureq::AuthorizationManager;
 
 fn browse(url: &str) -> String {
     let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
@@ -52,16 +50,17 @@ impl Browser for Launcher {
 fn offers(launcher: Launcher) -> usize {
     let served = embedded(|_| {}).unwrap();
     let offered = Arc::new(Mutex::new(0));
+    let opener = Opener::new(launcher).patience(Duration::from_millis(500));
     let count = Arc::clone(&offered);
-    let offer = move |visit: &Visit| {
-        *count.lock().unwrap() += 1;
-        let url = visit.url().to_owned();
-        thread::spawn(move || log_in(&url));
+    let person = move |visit: &Visit, _| {
+        let count = Arc::clone(&count);
+        opener.open(visit, move |visit| {
+            *count.lock().unwrap() += 1;
+            let url = visit.url().to_owned();
+            thread::spawn(move || log_in(&url));
+        });
     };
-    let visits = Visits::new(launcher, offer, Silent).patience(Duration::from_millis(500));
-    let client = Client::builder().observer(visits).build().unwrap();
-    let session = client.session(Config::builder(served.mcp_url()).build().unwrap());
-    assert!(session.acquire(&ScopeSet::empty(), true).unwrap().outcome.is_ok());
+    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&person).unwrap();
     thread::sleep(Duration::from_millis(700));
     *offered.lock().unwrap()
 }
@@ -79,4 +78,19 @@ fn the_login_goes_on_when_the_browser_is_refused_host_169() {
 #[test]
 fn the_login_goes_on_when_the_browser_hangs_host_169() {
     assert_eq!(offers(Launcher::Hangs), 1);
+}
+
+#[test]
+fn what_the_person_is_told_names_who_asks_for_what_authz_14() {
+    let served = embedded(|_| {}).unwrap();
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&said);
+    let desktop = Desktop::new().browser(Launcher::Works);
+    let desktop = desktop.say(move |line| lines.lock().unwrap().push(line.to_owned()));
+    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&desktop).unwrap();
+    let said = said.lock().unwrap().join("\n");
+    let host = served.origins().nth(1).unwrap().trim_start_matches("http://").to_owned();
+    let host = host.split(':').next().unwrap();
+    assert!(said.starts_with(&format!("{} wants a login at {host}", served.mcp_url())), "{said}");
+    assert!(said.contains("Your browser opens the page"), "{said}");
 }

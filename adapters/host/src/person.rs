@@ -1,0 +1,161 @@
+//! The person at this machine: with a browser, or with no more than a terminal.
+//!
+//! A login listens for the browser in any case. On a terminal the address that the browser ended up at
+//! may be pasted as well, whichever comes first: over SSH the browser is on another machine, and what
+//! it is sent back to is not this one.
+
+use core::fmt;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use mcp_authz_core::effect::{Page, Visit};
+use mcp_authz_driver::person::{Answers, Person};
+
+use crate::browser::{Browser, Opener};
+use crate::terminal;
+
+/// Somebody in front of a screen: their default browser opens the page, and what they paste into the
+/// terminal, if there is one, is taken as well.
+#[derive(Clone, Debug, Default)]
+pub struct Desktop {
+    opener: Opener,
+    voice: Voice,
+}
+
+impl Desktop {
+    /// Opens pages in the default browser and speaks to standard error.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens pages in another way.
+    #[must_use]
+    pub fn browser(mut self, browser: impl Browser) -> Self {
+        self.opener = Opener::new(browser);
+        self
+    }
+
+    /// Hands what there is to say to this function, a line at a time, in place of standard error.
+    #[must_use]
+    pub fn say(mut self, say: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.voice.say = Arc::new(say);
+        self
+    }
+
+    /// Reads nothing from the terminal.
+    #[must_use]
+    pub const fn without_pasting(mut self) -> Self {
+        self.voice.pastes = false;
+        self
+    }
+}
+
+impl Person for Desktop {
+    fn show(&self, visit: &Visit, answers: Answers) {
+        self.voice.announce(visit);
+        if visit.reissued {
+            // It is open somewhere already; a second tab would end the first one's login.
+            self.voice.offer(visit);
+        } else {
+            (self.voice.say)("Your browser opens the page for it.");
+            let voice = self.voice.clone();
+            self.opener.open(visit, move |visit| {
+                (voice.say)("The browser could not be opened.");
+                voice.offer(visit);
+            });
+        }
+        self.voice.listen(answers);
+    }
+}
+
+/// Somebody with a terminal only: the page is printed, and what they paste is taken.
+#[derive(Clone, Debug, Default)]
+pub struct Terminal {
+    voice: Voice,
+}
+
+impl Terminal {
+    /// Speaks to standard error.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// As [`Desktop::say`].
+    #[must_use]
+    pub fn say(mut self, say: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.voice.say = Arc::new(say);
+        self
+    }
+}
+
+impl Person for Terminal {
+    fn show(&self, visit: &Visit, answers: Answers) {
+        self.voice.announce(visit);
+        self.voice.offer(visit);
+        self.voice.listen(answers);
+    }
+}
+
+/// What is said, and whether anybody answers.
+#[derive(Clone)]
+struct Voice {
+    say: Arc<dyn Fn(&str) + Send + Sync>,
+    pastes: bool,
+}
+
+impl Default for Voice {
+    fn default() -> Self {
+        let say = |line: &str| {
+            let _nobody_reads = writeln!(io::stderr(), "{line}");
+        };
+        Self { say: Arc::new(say), pastes: true }
+    }
+}
+
+impl Voice {
+    /// Who is to be trusted with what, before the page is open (AUTHZ-14).
+    fn announce(&self, visit: &Visit) {
+        let say = &self.say;
+        say(&format!("{} wants a login at {}.", visit.resource, visit.authorization_host));
+        if let Some(previous) = &visit.previous_issuer {
+            say(&format!("Careful: so far it was {previous} that let you in."));
+        }
+        if !visit.scopes.is_empty() {
+            say(&format!("It is asked for: {}", visit.scopes.as_str()));
+        }
+    }
+
+    fn offer(&self, visit: &Visit) {
+        (self.say)("Open this page in a browser:");
+        (self.say)(&format!("  {}", visit.url()));
+    }
+
+    /// Takes in what is pasted for as long as the login waits for it.
+    fn listen(&self, answers: Answers) {
+        if !self.pastes || !io::stdin().is_terminal() {
+            return;
+        }
+        let say = Arc::clone(&self.say);
+        say("If that browser is on another machine, paste here the address that it ends up at.");
+        let waits = answers.clone();
+        let take = move |line: &str| {
+            let say = Arc::clone(&say);
+            answers.give(line, move |page| {
+                if let Page::Refused(kind) = page {
+                    say(&format!("That was not it: {}. Paste the whole address.", kind.sentence()));
+                }
+            });
+        };
+        if !terminal::read_lines(move || waits.awaited(), take) {
+            (self.say)("Nothing can be read from this terminal.");
+        }
+    }
+}
+
+impl fmt::Debug for Voice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Voice").field("pastes", &self.pastes).finish_non_exhaustive()
+    }
+}
