@@ -13,8 +13,8 @@ use mcp_authz_core::effect::ListenOn;
 use mcp_authz_driver::arrivals::{Arrivals, Listening, PageSink};
 use mcp_authz_driver::ports::Listener;
 
-use crate::conversation::{self, Conversation, Heard, Rule};
-use crate::loopback;
+use crate::conversation::{Conversation, Heard, Rule};
+use crate::{loopback, page};
 
 /// Connections that are held at once. One more pushes out the oldest that has not yet sent its
 /// request, so that slow ones cannot keep an honest browser waiting (HOST-191).
@@ -159,13 +159,13 @@ impl House {
                 Heard::Answer(answer) => return Some(answer),
                 Heard::Arrived(callback) => {
                     self.keep(id)?;
-                    let (sender, page) = mpsc::channel();
+                    let (sender, shown) = mpsc::channel();
                     let sink = PageSink::new(move |page| {
                         let _browser_is_gone = sender.send(page);
                     });
                     self.arrivals.report(callback, sink);
-                    let page = page.recv_timeout(TO_ANSWER);
-                    return Some(page.map_or_else(|_| conversation::nobody(), conversation::page));
+                    let shown = shown.recv_timeout(TO_ANSWER);
+                    return Some(shown.map_or_else(|_| page::nobody(), |shown| page::page(&shown)));
                 }
             }
         }

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use url::Url;
 
-use crate::effect::{Bound, ListenOn, Page, Purpose, Visit};
+use crate::config::Config;
+use crate::effect::{Bound, ListenOn, Page, Parties, Purpose, Visit};
 use crate::failure::{Failure, Kind};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
@@ -99,6 +101,16 @@ impl Authorization {
     /// Whether a bare code may be taken for this visit's (D11).
     pub(crate) fn takes_bare_code(&self) -> bool {
         self.sent.is_some() && !self.ask.iss_promised
+    }
+
+    /// Between whom it is, as its page will say.
+    pub(crate) fn parties(&self, config: &Config) -> Parties {
+        let issuer = Url::parse(&self.ask.issuer).ok();
+        let issuer = issuer.as_ref().and_then(Url::host_str);
+        Parties {
+            resource: config.mcp.host_str().to_owned(),
+            issuer: issuer.unwrap_or_else(|| self.ask.endpoint.host_str()).to_owned(),
+        }
     }
 
     /// Moves the deadline into another process's clock.

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Instant;
 
-use mcp_authz_core::effect::{ListenOn, LoopbackHost, Page};
+use mcp_authz_core::effect::{ListenOn, LoopbackHost, Page, Parties};
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::input::Callback;
 
@@ -49,6 +49,10 @@ impl Open {
     }
 }
 
+fn parties() -> Parties {
+    Parties { resource: "mcp.example".to_owned(), issuer: "as.example".to_owned() }
+}
+
 fn knock(address: SocketAddr, target: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
@@ -66,7 +70,9 @@ fn status(mut stream: TcpStream) -> u16 {
 /// A callback is reported, and its browser gets the page that the session chose.
 pub fn a_callback_is_reported_and_answered(make: MakeListener) {
     let open = Open::new(make, LoopbackHost::V4);
-    for (page, expected) in [(Page::Refused(Kind::StateMismatch), 400), (Page::Authorized, 200)] {
+    for (page, expected) in
+        [(Page::Refused(Kind::StateMismatch), 400), (Page::Authorized(parties()), 200)]
+    {
         let browser = knock(open.address(), "/callback?code=x&state=y");
         open.arrival().show(page);
         assert_eq!(status(browser), expected);
@@ -85,7 +91,7 @@ pub fn what_is_no_callback_ends_nothing_host_189(make: MakeListener) {
     drop(TcpStream::connect(open.address()).unwrap());
     assert!(open.arrived.try_recv().is_err());
     let browser = knock(open.address(), "/callback?code=x&state=y");
-    open.arrival().show(Page::Authorized);
+    open.arrival().show(Page::Authorized(parties()));
     assert_eq!(status(browser), 200);
 }
 
@@ -97,7 +103,7 @@ pub fn localhost_is_served_on_every_address_there_is_nat_12(make: MakeListener) 
     for address in ["127.0.0.1", "[::1]"].iter().take(1 + usize::from(has_v6)) {
         let mut browser = TcpStream::connect(format!("{address}:{port}")).unwrap();
         write!(browser, "GET /callback HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n").unwrap();
-        open.arrival().show(Page::Denied);
+        open.arrival().show(Page::Denied(parties()));
         assert_eq!(status(browser), 200);
     }
 }
@@ -117,7 +123,7 @@ pub fn the_port_closes_at_once_host_195(make: MakeListener) {
     }
     assert_eq!(status(silent), 0);
     assert!(begun.elapsed() < Duration::from_secs(2));
-    sink.show(Page::Authorized);
+    sink.show(Page::Authorized(parties()));
     assert_eq!(status(browser), 200);
 }
 
@@ -130,7 +136,7 @@ pub fn slow_connections_keep_no_browser_waiting_host_191(make: MakeListener) {
     }
     let begun = Instant::now();
     let browser = knock(open.address(), "/callback?code=x&state=y");
-    open.arrival().show(Page::Authorized);
+    open.arrival().show(Page::Authorized(parties()));
     assert_eq!(status(browser), 200);
     assert!(begun.elapsed() < Duration::from_secs(1));
     let held = slow.iter_mut().map(|stream| usize::from(!gone(stream))).sum::<usize>();
