@@ -449,6 +449,17 @@ pub struct ListenOn {
     pub path: String,
 }
 
+impl ListenOn {
+    /// The failure to listen there (HOST-197). It names the port: only the person can free it.
+    pub(crate) fn unavailable(&self, taken: bool) -> Failure {
+        let (host, path) = (self.host.as_str(), &self.path);
+        let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
+        let why = if taken { ": another program has this port" } else { "" };
+        Failure::new(Kind::ListenerUnavailable, "NAT-08")
+            .with_subject(&format!("http://{host}{port}{path}{why}"))
+    }
+}
+
 /// The loopback host of a redirect URI.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LoopbackHost {
@@ -478,7 +489,9 @@ impl LoopbackHost {
 pub enum Bound {
     /// On this port.
     Port(u16),
-    /// Nothing could be bound.
+    /// Something else has that port. Whoever does would get the code.
+    Taken,
+    /// Nothing could be bound, for another reason.
     Failed,
 }
 

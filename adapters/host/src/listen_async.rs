@@ -47,19 +47,21 @@ pub trait Guest: Send + 'static {
 }
 
 /// Binds the loopback addresses that the redirect URI means and serves them with a task of its own.
-/// `None` if nothing could be bound.
+///
+/// # Errors
+/// If nothing could be bound; `AddrInUse` if something else has the port.
 pub async fn bind<D: Door, R: Runtime + Clone>(
     on: &ListenOn,
     arrivals: Arrivals,
     runtime: &R,
-) -> Option<Listening> {
-    let bound = loopback::bind(on).ok()?;
+) -> io::Result<Listening> {
+    let bound = loopback::bind(on)?;
     let rule = Arc::new(Rule::new(on, bound.port));
     let doors: io::Result<Vec<D>> = bound.listeners.into_iter().map(D::open).collect();
     let (guard, closed) = oneshot::channel::<()>();
-    let serve = serve(doors.ok()?, rule, arrivals, runtime.clone(), closed);
+    let serve = serve(doors?, rule, arrivals, runtime.clone(), closed);
     runtime.spawn(serve);
-    Some(Listening::new(bound.port, guard))
+    Ok(Listening::new(bound.port, guard))
 }
 
 /// Serves until the guard is dropped, and then for as long as an arrival waits for its page.

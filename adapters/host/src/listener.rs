@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
@@ -33,23 +33,23 @@ pub(crate) const REST: usize = 64 * 1024;
 pub struct Loopback;
 
 impl Listener for Loopback {
-    fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> Option<Listening> {
-        let bound = loopback::bind(on).ok()?;
+    fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> io::Result<Listening> {
+        let bound = loopback::bind(on)?;
         let house =
             Arc::new(House { rule: Rule::new(on, bound.port), arrivals, guests: Mutex::default() });
         let mut doors = Doors { house, threads: Vec::new() };
         for listener in bound.listeners {
-            let address = listener.local_addr().ok()?;
+            let address = listener.local_addr()?;
             let house = Arc::clone(&doors.house);
             let accept = move || house.accept(&listener);
             doors.threads.push((address, named("mcp-authz-listen", accept)?));
         }
-        Some(Listening::new(bound.port, doors))
+        Ok(Listening::new(bound.port, doors))
     }
 }
 
-fn named(name: &str, run: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(run).ok()
+fn named(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
 struct House {
@@ -116,7 +116,7 @@ impl House {
             };
             let Some(id) = self.admit(&stream) else { continue };
             let house = Arc::clone(&self);
-            if named("mcp-authz-callback", move || house.receive(id, stream)).is_none() {
+            if named("mcp-authz-callback", move || house.receive(id, stream)).is_err() {
                 self.leave(id);
             }
         }

@@ -206,7 +206,10 @@ impl Authorization {
                 Ok(Turn::Wait(self, parked))
             }
             (Bound::Port(_), None) => Err(confused(cx)),
-            (Bound::Failed, _) => Err(Failure::new(Kind::ListenerUnavailable, "NAT-08")),
+            (Bound::Taken | Bound::Failed, _) => match &self.ask.listen {
+                Some(on) => Err(on.unavailable(bound == Bound::Taken)),
+                None => Err(confused(cx)),
+            },
         }
     }
 }
