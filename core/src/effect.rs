@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Addresses;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Remedy};
 use crate::granted::Granted;
 use crate::input::{Answer, ArrivalId, Input, Value, WaiterId};
 use crate::note::Note;
@@ -135,24 +135,42 @@ impl fmt::Debug for Visit {
 }
 
 /// What the listener answers to one arrival. Never a byte of the request is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Page {
     /// The login is complete.
-    Authorized,
+    Authorized(Parties),
     /// The person, or the server, said no.
-    Denied,
-    /// The login ended with this failure.
-    Failed(Kind),
-    /// This arrival belongs to no waiting login; the waiting one, if any, goes on.
+    Denied(Parties),
+    /// The login ended with a failure.
+    Failed {
+        /// Between whom.
+        parties: Parties,
+        /// What happened.
+        kind: Kind,
+        /// What to do about it.
+        remedy: Remedy,
+    },
+    /// This arrival belongs to no waiting login; the waiting one, if any, goes on. Names nobody: any
+    /// web page can send a browser here.
     Refused(Kind),
+}
+
+/// Between whom a login was, as its page names them. Both are what the session itself has verified,
+/// never a name that a server chose for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parties {
+    /// Host of the MCP server, in punycode.
+    pub resource: String,
+    /// Host of the authorization server's issuer, in punycode.
+    pub issuer: String,
 }
 
 impl Page {
     /// The HTTP status for it.
     #[must_use]
-    pub const fn status(self) -> u16 {
+    pub const fn status(&self) -> u16 {
         match self {
-            Self::Authorized | Self::Denied | Self::Failed(_) => 200,
+            Self::Authorized(_) | Self::Denied(_) | Self::Failed { .. } => 200,
             Self::Refused(_) => 400,
         }
     }
@@ -431,6 +449,17 @@ pub struct ListenOn {
     pub path: String,
 }
 
+impl ListenOn {
+    /// The failure to listen there (HOST-197). It names the port: only the person can free it.
+    pub(crate) fn unavailable(&self, taken: bool) -> Failure {
+        let (host, path) = (self.host.as_str(), &self.path);
+        let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
+        let why = if taken { ": another program has this port" } else { "" };
+        Failure::new(Kind::ListenerUnavailable, "NAT-08")
+            .with_subject(&format!("http://{host}{port}{path}{why}"))
+    }
+}
+
 /// The loopback host of a redirect URI.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LoopbackHost {
@@ -460,7 +489,9 @@ impl LoopbackHost {
 pub enum Bound {
     /// On this port.
     Port(u16),
-    /// Nothing could be bound.
+    /// Something else has that port. Whoever does would get the code.
+    Taken,
+    /// Nothing could be bound, for another reason.
     Failed,
 }
 

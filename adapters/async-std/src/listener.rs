@@ -16,7 +16,7 @@ use crate::runtime::AsyncStd;
 pub struct Loopback;
 
 impl AsyncListener for Loopback {
-    async fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> Option<Listening> {
+    async fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> io::Result<Listening> {
         listen_async::bind::<StdDoor, _>(on, arrivals, &AsyncStd).await
     }
 }

@@ -1,10 +1,11 @@
 //! What reaches a listener, and how its page finds the way back.
 //!
 //! A listener reports each callback with a [`PageSink`]; the driver keeps the sink until the session
-//! says which page that arrival gets. A sink dropped unanswered tells the listener to close the
-//! connection without a page.
+//! says which page that arrival gets. A sink dropped unanswered tells the listener that nobody waits
+//! for that answer any more.
 
 use core::fmt;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use mcp_authz_core::effect::{Bound, Page};
@@ -72,10 +73,11 @@ impl Listening {
     }
 
     /// What the session is told of an attempt to bind.
-    pub(crate) const fn outcome(listening: Option<&Self>) -> Bound {
+    pub(crate) fn outcome(listening: &io::Result<Self>) -> Bound {
         match listening {
-            Some(listening) => Bound::Port(listening.port),
-            None => Bound::Failed,
+            Ok(listening) => Bound::Port(listening.port),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => Bound::Taken,
+            Err(_) => Bound::Failed,
         }
     }
 }

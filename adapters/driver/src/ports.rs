@@ -7,6 +7,7 @@ use core::fmt;
 use core::future::Future;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
+use std::io;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
@@ -115,8 +116,12 @@ pub trait AsyncBody: Send + 'static {
 /// Listens on the redirect URI.
 pub trait Listener: Send + Sync + 'static {
     /// Binds loopback, returns at once and reports every callback from then on, until the value is
-    /// dropped. `None` if nothing could be bound.
-    fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> Option<Listening>;
+    /// dropped.
+    ///
+    /// # Errors
+    /// If nothing could be bound. Somebody whose port is taken is told so: say
+    /// [`AddrInUse`](io::ErrorKind::AddrInUse) then.
+    fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> io::Result<Listening>;
 }
 
 /// [`Listener`] for async programs.
@@ -126,7 +131,7 @@ pub trait AsyncListener: Send + Sync + 'static {
         &self,
         on: &ListenOn,
         arrivals: Arrivals,
-    ) -> impl Future<Output = Option<Listening>> + Send;
+    ) -> impl Future<Output = io::Result<Listening>> + Send;
 }
 
 /// Spawns and sleeps, through a handle kept from the start: it is also called where no runtime is
@@ -275,14 +280,14 @@ impl AsyncBody for NoBody {
 pub struct NoListener;
 
 impl Listener for NoListener {
-    fn bind(&self, _: &ListenOn, _: Arrivals) -> Option<Listening> {
-        None
+    fn bind(&self, _: &ListenOn, _: Arrivals) -> io::Result<Listening> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 
 impl AsyncListener for NoListener {
-    async fn bind(&self, _: &ListenOn, _: Arrivals) -> Option<Listening> {
-        None
+    async fn bind(&self, _: &ListenOn, _: Arrivals) -> io::Result<Listening> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

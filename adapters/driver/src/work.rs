@@ -24,8 +24,8 @@ pub(crate) fn perform(
         Work::Listen(listen) => {
             let (on, ticket) = listen.split();
             let listening = listener.bind(&on, arrivals);
-            let bound = Listening::outcome(listening.as_ref());
-            keep(ticket.id(), listening);
+            let bound = Listening::outcome(&listening);
+            keep(ticket.id(), listening.ok());
             ticket.answer(bound)
         }
         Work::Store(op) => {

@@ -9,6 +9,7 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -38,11 +39,11 @@ impl Drop for Port {
 }
 
 impl Listener for Slow {
-    fn bind(&self, _: &ListenOn, _: Arrivals) -> Option<Listening> {
+    fn bind(&self, _: &ListenOn, _: Arrivals) -> io::Result<Listening> {
         self.began.fetch_add(1, Ordering::SeqCst);
         thread::sleep(Duration::from_millis(300));
         self.open.fetch_add(1, Ordering::SeqCst);
-        Some(Listening::new(4711, Port(Arc::clone(&self.open))))
+        Ok(Listening::new(4711, Port(Arc::clone(&self.open))))
     }
 }
 

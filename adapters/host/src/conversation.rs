@@ -4,9 +4,10 @@
 //! callback; everything else gets a fixed answer and ends nothing (NAT-09, HOST-185 to HOST-190).
 //! No answer holds a byte of the request (HOST-198).
 
-use mcp_authz_core::effect::{ListenOn, LoopbackHost, Page};
-use mcp_authz_core::failure::Kind;
+use mcp_authz_core::effect::{ListenOn, LoopbackHost};
 use mcp_authz_core::input::Callback;
+
+use crate::page::refusal;
 
 /// Most bytes of a request's head that are held.
 const HEAD: usize = 8 * 1024;
@@ -49,7 +50,7 @@ pub struct Conversation<'a> {
 pub enum Heard {
     /// Read on.
     More,
-    /// A callback. Report it, and answer with [`page`] when its page is known.
+    /// A callback. Report it, and answer with [`page`](crate::page::page) when its page is known.
     Arrived(Callback),
     /// Write these bytes and close.
     Answer(Vec<u8>),
@@ -122,67 +123,6 @@ impl<'a> Conversation<'a> {
 fn bare_line_end(head: &[u8]) -> bool {
     let bare = |pair: &[u8]| matches!(pair, [before, b'\n'] if *before != b'\r');
     head.first() == Some(&b'\n') || head.windows(2).any(bare)
-}
-
-/// The answer to a callback.
-#[must_use]
-pub fn page(page: Page) -> Vec<u8> {
-    let (title, kind) = match page {
-        Page::Authorized => ("You are logged in", None),
-        Page::Denied => ("The login was declined", None),
-        Page::Failed(kind) => ("The login failed", Some(kind)),
-        Page::Refused(kind) => ("This does not belong to a login that is waiting", Some(kind)),
-    };
-    answer(page.status(), title, kind)
-}
-
-/// The answer to a callback that nobody waits for any more.
-#[must_use]
-pub fn nobody() -> Vec<u8> {
-    answer(410, "Nobody waits for this login any more", None)
-}
-
-fn refusal(status: u16) -> Vec<u8> {
-    let title = match status {
-        404 => "There is nothing here",
-        405 => "This method is not allowed",
-        421 => "This is the wrong host",
-        _ => "This request is malformed",
-    };
-    answer(status, title, None)
-}
-
-fn answer(status: u16, title: &str, kind: Option<Kind>) -> Vec<u8> {
-    let reason = match status {
-        200 => "OK",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        410 => "Gone",
-        421 => "Misdirected Request",
-        _ => "Bad Request",
-    };
-    let why = kind.map_or_else(String::new, |kind| {
-        format!("<p>{} ({}).</p>\n", kind.sentence(), kind.code())
-    });
-    let body = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{title}</title>\
-         </head>\n<body>\n<h1>{title}</h1>\n{why}<p>You may close this window.</p>\n</body>\n\
-         </html>\n"
-    );
-    let allow = if status == 405 { "Allow: GET\r\n" } else { "" };
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status} {reason}\r\n\
-         Content-Type: text/html; charset=utf-8\r\n\
-         Content-Length: {length}\r\n\
-         Content-Security-Policy: default-src 'none'\r\n\
-         Referrer-Policy: no-referrer\r\n\
-         Cache-Control: no-store\r\n\
-         X-Content-Type-Options: nosniff\r\n\
-         {allow}\
-         Connection: close\r\n\r\n{body}"
-    )
-    .into_bytes()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`conversation`] | what a listener says to a browser: bytes in, bytes out |
+//! | [`page`] | what a person sees at the end of a login |
 //! | [`listener`] | the same on threads |
 //! | `listen_async` | the same on any async runtime (feature `async`) |
 //! | [`browser`] | showing the authorization page |
@@ -19,6 +20,7 @@ pub mod conversation;
 pub mod listen_async;
 pub mod listener;
 mod loopback;
+pub mod page;
 pub mod person;
 pub mod store;
 mod terminal;

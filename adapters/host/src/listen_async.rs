@@ -18,9 +18,9 @@ use mcp_authz_core::effect::ListenOn;
 use mcp_authz_driver::arrivals::{Arrivals, Listening, PageSink};
 use mcp_authz_driver::ports::Runtime;
 
-use crate::conversation::{self, Conversation, Heard, Rule};
+use crate::conversation::{Conversation, Heard, Rule};
 use crate::listener::{MOST, REST, TO_ANSWER, TO_SEND, TO_TAKE};
-use crate::loopback;
+use crate::{loopback, page};
 
 /// A runtime's listening socket.
 pub trait Door: Sized + Send + 'static {
@@ -47,19 +47,21 @@ pub trait Guest: Send + 'static {
 }
 
 /// Binds the loopback addresses that the redirect URI means and serves them with a task of its own.
-/// `None` if nothing could be bound.
+///
+/// # Errors
+/// If nothing could be bound; `AddrInUse` if something else has the port.
 pub async fn bind<D: Door, R: Runtime + Clone>(
     on: &ListenOn,
     arrivals: Arrivals,
     runtime: &R,
-) -> Option<Listening> {
-    let bound = loopback::bind(on).ok()?;
+) -> io::Result<Listening> {
+    let bound = loopback::bind(on)?;
     let rule = Arc::new(Rule::new(on, bound.port));
     let doors: io::Result<Vec<D>> = bound.listeners.into_iter().map(D::open).collect();
     let (guard, closed) = oneshot::channel::<()>();
-    let serve = serve(doors.ok()?, rule, arrivals, runtime.clone(), closed);
+    let serve = serve(doors?, rule, arrivals, runtime.clone(), closed);
     runtime.spawn(serve);
-    Some(Listening::new(bound.port, guard))
+    Ok(Listening::new(bound.port, guard))
 }
 
 /// Serves until the guard is dropped, and then for as long as an arrival waits for its page.
@@ -164,13 +166,13 @@ async fn receive<G: Guest, R: Runtime>(
         Some(Heard::Answer(answer)) => answer,
         Some(Heard::Arrived(callback)) => {
             reported.store(true, Ordering::Relaxed);
-            let (sender, page) = oneshot::channel();
+            let (sender, shown) = oneshot::channel();
             let sink = PageSink::new(move |page| {
                 let _browser_is_gone = sender.send(page);
             });
             arrivals.report(callback, sink);
-            let page = within(&runtime, TO_ANSWER, page).await.and_then(Result::ok);
-            page.map_or_else(conversation::nobody, conversation::page)
+            let shown = within(&runtime, TO_ANSWER, shown).await.and_then(Result::ok);
+            shown.map_or_else(page::nobody, |shown| page::page(&shown))
         }
     };
     within(&runtime, TO_TAKE, give(&mut guest, &answer)).await;

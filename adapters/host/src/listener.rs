@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
@@ -13,8 +13,8 @@ use mcp_authz_core::effect::ListenOn;
 use mcp_authz_driver::arrivals::{Arrivals, Listening, PageSink};
 use mcp_authz_driver::ports::Listener;
 
-use crate::conversation::{self, Conversation, Heard, Rule};
-use crate::loopback;
+use crate::conversation::{Conversation, Heard, Rule};
+use crate::{loopback, page};
 
 /// Connections that are held at once. One more pushes out the oldest that has not yet sent its
 /// request, so that slow ones cannot keep an honest browser waiting (HOST-191).
@@ -33,23 +33,23 @@ pub(crate) const REST: usize = 64 * 1024;
 pub struct Loopback;
 
 impl Listener for Loopback {
-    fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> Option<Listening> {
-        let bound = loopback::bind(on).ok()?;
+    fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> io::Result<Listening> {
+        let bound = loopback::bind(on)?;
         let house =
             Arc::new(House { rule: Rule::new(on, bound.port), arrivals, guests: Mutex::default() });
         let mut doors = Doors { house, threads: Vec::new() };
         for listener in bound.listeners {
-            let address = listener.local_addr().ok()?;
+            let address = listener.local_addr()?;
             let house = Arc::clone(&doors.house);
             let accept = move || house.accept(&listener);
             doors.threads.push((address, named("mcp-authz-listen", accept)?));
         }
-        Some(Listening::new(bound.port, doors))
+        Ok(Listening::new(bound.port, doors))
     }
 }
 
-fn named(name: &str, run: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(run).ok()
+fn named(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
 struct House {
@@ -116,7 +116,7 @@ impl House {
             };
             let Some(id) = self.admit(&stream) else { continue };
             let house = Arc::clone(&self);
-            if named("mcp-authz-callback", move || house.receive(id, stream)).is_none() {
+            if named("mcp-authz-callback", move || house.receive(id, stream)).is_err() {
                 self.leave(id);
             }
         }
@@ -159,13 +159,13 @@ impl House {
                 Heard::Answer(answer) => return Some(answer),
                 Heard::Arrived(callback) => {
                     self.keep(id)?;
-                    let (sender, page) = mpsc::channel();
+                    let (sender, shown) = mpsc::channel();
                     let sink = PageSink::new(move |page| {
                         let _browser_is_gone = sender.send(page);
                     });
                     self.arrivals.report(callback, sink);
-                    let page = page.recv_timeout(TO_ANSWER);
-                    return Some(page.map_or_else(|_| conversation::nobody(), conversation::page));
+                    let shown = shown.recv_timeout(TO_ANSWER);
+                    return Some(shown.map_or_else(|_| page::nobody(), |shown| page::page(&shown)));
                 }
             }
         }

@@ -26,7 +26,7 @@ impl Loopback {
 }
 
 impl AsyncListener for Loopback {
-    async fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> Option<Listening> {
+    async fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> io::Result<Listening> {
         listen_async::bind::<TokioDoor, _>(on, arrivals, &self.runtime).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::effect::{Page, Settlement, Told};
+use crate::effect::{Page, Parties, Settlement, Told};
 use crate::failure::{Failure, Kind};
 use crate::note::Note;
 use crate::record::Way;
@@ -31,13 +31,8 @@ impl Session {
             self.install(&mut flow, now);
             flow.ground.verdict.take().map_or(Ok(()), Err)
         });
-        let page = match &result {
-            Ok(()) => Page::Authorized,
-            Err(failure) if failure.kind() == Kind::AuthorizationDenied => Page::Denied,
-            Err(failure) => Page::Failed(failure.kind()),
-        };
-        for arrival in flow.arrivals.drain(..) {
-            now.out.told.push(Told::Page { arrival, page });
+        for (arrival, parties) in flow.arrivals.drain(..) {
+            now.out.told.push(Told::Page { arrival, page: page(&result, parties) });
         }
         if let Err(failure) = &result {
             if matches!(flow.goal, Goal::Forget) {
@@ -284,6 +279,15 @@ impl Session {
             now.out.told.push(Told::Settle(Settlement { waiter: waiting.id, outcome, unsaved }));
         }
         self.waiters = rest;
+    }
+}
+
+/// What the browser shows that brought the answer.
+fn page(result: &Result<(), Failure>, parties: Parties) -> Page {
+    match result {
+        Ok(()) => Page::Authorized(parties),
+        Err(failure) if failure.kind() == Kind::AuthorizationDenied => Page::Denied(parties),
+        Err(failure) => Page::Failed { parties, kind: failure.kind(), remedy: failure.remedy() },
     }
 }
 

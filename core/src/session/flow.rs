@@ -120,7 +120,7 @@ impl Session {
         let moved = stage.step(signal, &mut cx);
         if callback
             && let Some(page) = cx.page
-            && let Some(arrival) = flow.arrivals.pop()
+            && let Some((arrival, _)) = flow.arrivals.pop()
         {
             now.out.told.push(Told::Page { arrival, page });
         }

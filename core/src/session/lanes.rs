@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Holder, Key, Purpose, Spend, TicketId};
+use crate::effect::{Holder, Key, Parties, Purpose, Spend, TicketId};
 use crate::failure::{Evidence, Failure};
 use crate::input::ArrivalId;
 use crate::machine::{Budget, Cx, Parked, Signal, Turn, step};
@@ -49,7 +49,7 @@ pub(crate) struct Flow {
     pub(crate) evidence: Vec<Evidence>,
     /// Browsers that wait for the page that tells how it ended.
     #[serde(skip)]
-    pub(crate) arrivals: Vec<ArrivalId>,
+    pub(crate) arrivals: Vec<(ArrivalId, Parties)>,
     /// The listener behind the redirect URI.
     #[serde(skip)]
     pub(crate) listener: Option<TicketId>,

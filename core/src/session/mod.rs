@@ -298,8 +298,9 @@ impl Session {
             return stray(arrival, kind, rule, now);
         }
         let state = params.state.clone();
+        let parties = waiting.parties(&self.config);
         if let Some(mut flow) = self.body.person.take() {
-            flow.arrivals.push(arrival);
+            flow.arrivals.push((arrival, parties));
             self.run(Lane::Person, flow, Signal::Callback(params), now);
         }
         let waits = |flow: &Flow| matches!(flow.stage, Some(Stage::Authorization(_)));

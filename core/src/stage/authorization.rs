@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use url::Url;
 
 use crate::config::Config;
-use crate::effect::{Bound, ListenOn, Page, Purpose, Visit};
+use crate::effect::{Bound, ListenOn, Page, Parties, Purpose, Visit};
 use crate::failure::{Failure, Kind};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
@@ -107,6 +108,16 @@ impl Authorization {
         self.sent.as_ref().and_then(|sent| self.visit(sent, true, config).ok())
     }
 
+    /// Between whom it is, as its page will say.
+    pub(crate) fn parties(&self, config: &Config) -> Parties {
+        let issuer = Url::parse(&self.ask.issuer).ok();
+        let issuer = issuer.as_ref().and_then(Url::host_str);
+        Parties {
+            resource: config.mcp.host_str().to_owned(),
+            issuer: issuer.unwrap_or_else(|| self.ask.endpoint.host_str()).to_owned(),
+        }
+    }
+
     /// Moves the deadline into another process's clock.
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
         if let Some(sent) = &mut self.sent {
@@ -200,7 +211,10 @@ impl Authorization {
                 Ok(Turn::Wait(self, parked))
             }
             (Bound::Port(_), None) => Err(confused(cx)),
-            (Bound::Failed, _) => Err(Failure::new(Kind::ListenerUnavailable, "NAT-08")),
+            (Bound::Taken | Bound::Failed, _) => match &self.ask.listen {
+                Some(on) => Err(on.unavailable(bound == Bound::Taken)),
+                None => Err(confused(cx)),
+            },
         }
     }
 }

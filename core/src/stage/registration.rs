@@ -423,8 +423,9 @@ impl Machine for Registration {
             (Signal::Begin, _) => self.begin(cx),
             (Signal::Resumed, _) => self.resume(cx),
             (Signal::Bound(Bound::Port(port)), _) => self.bound(port, cx),
-            (Signal::Bound(Bound::Failed), _) | (Signal::Expired, Waiting::Redirect { .. }) => {
-                Err(Failure::new(Kind::ListenerUnavailable, "NAT-08"))
+            (Signal::Bound(Bound::Taken), Waiting::Redirect { on }) => Err(on.unavailable(true)),
+            (Signal::Bound(Bound::Failed) | Signal::Expired, Waiting::Redirect { on }) => {
+                Err(on.unavailable(false))
             }
             (Signal::Stored(stored), _) => self.looked(stored, cx),
             (Signal::Expired, Waiting::Client { .. }) => {

@@ -352,7 +352,7 @@ impl Sim {
             return;
         }
         let bound = if self.no_listener {
-            Bound::Failed
+            Bound::Taken
         } else {
             let port = on.port.unwrap_or(51_000);
             self.listening.insert(ticket.id(), port);
@@ -520,7 +520,7 @@ impl Sim {
         self.give(Input::Forget);
     }
 
-    /// Nothing can listen on loopback from here on.
+    /// Every port of loopback is taken from here on.
     pub const fn break_listener(&mut self) {
         self.no_listener = true;
     }

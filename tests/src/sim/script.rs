@@ -1,7 +1,7 @@
 //! The words of a script: what is expected next, and what is answered.
 
 use http::{Method, Request, Response, StatusCode};
-use mcp_authz_core::effect::{Limits, Page, Reply, Ticket, Visit, Why};
+use mcp_authz_core::effect::{Limits, Page, Parties, Reply, Ticket, Visit, Why};
 use mcp_authz_core::failure::Failure;
 use mcp_authz_core::input::{ArrivalId, Epoch, WaiterId};
 use mcp_authz_core::note::Note;
@@ -126,7 +126,24 @@ impl Sim {
     /// What the arrival was answered.
     #[must_use]
     pub fn page(&self, arrival: ArrivalId) -> Option<Page> {
-        self.pages.iter().find(|(of, _)| *of == arrival).map(|(_, page)| *page)
+        self.pages.iter().find(|(of, _)| *of == arrival).map(|(_, page)| page.clone())
+    }
+
+    /// Between whom a page has to say that the login was; by hand, what the scripts call the servers.
+    ///
+    /// # Panics
+    /// If the model has a URL that names no host.
+    #[must_use]
+    pub fn parties(&self) -> Parties {
+        let host = |text: &str| Url::parse(text).ok()?.host_str().map(str::to_owned);
+        let issuer = self
+            .model
+            .as_ref()
+            .map_or("https://as.example", |model| model.settings().server.issuer.as_str());
+        Parties {
+            resource: host(self.config.mcp_url()).expect("the MCP URL names a host"),
+            issuer: host(issuer).expect("the issuer names a host"),
+        }
     }
 
     /// The arrival was answered so. After a restart its browser is gone.

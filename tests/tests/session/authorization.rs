@@ -182,7 +182,7 @@ scripts! {
         let failure = sim.expect_failed(waiter, "authorization_denied");
         assert_eq!(failure.said().map(|said| said.error.as_str()), Some("access_denied"));
         assert_eq!(failure.remedy(), Remedy::AskUser);
-        sim.expect_page(arrival, Page::Denied);
+        sim.expect_page(arrival, Page::Denied(sim.parties()));
         sim.expect_no_visit();
         sim.expect_no_call();
         assert_eq!(sim.model().count(Endpoint::Authorize), 1);

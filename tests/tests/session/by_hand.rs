@@ -94,7 +94,7 @@ pub(crate) fn agreed(sim: &mut Sim, waiter: WaiterId, tokens: &Value) {
     let arrival = sim.expect_visit().arrive_with_code("");
     sim.expect_call(Method::POST, TOKEN).reply_json(200, tokens);
     sim.expect_granted(waiter);
-    sim.expect_page(arrival, Page::Authorized);
+    sim.expect_page(arrival, Page::Authorized(sim.parties()));
 }
 
 /// Nothing was sent to this place, and nobody was shown a page.

@@ -1,9 +1,11 @@
 //! What arrives at the redirect URI: the one good answer among anything a web page may send.
 
+use core::time::Duration;
+
 use http::Method;
 use mcp_authz_core::config::Profile;
-use mcp_authz_core::effect::Page;
-use mcp_authz_core::failure::Kind;
+use mcp_authz_core::effect::{Page, Parties};
+use mcp_authz_core::failure::{Kind, Remedy};
 use mcp_authz_core::input::Callback;
 use mcp_authz_tests::model::{Endpoint, Settings, StateEcho};
 use mcp_authz_tests::sim::Sim;
@@ -85,7 +87,7 @@ scripts! {
         sim.expect_page(again, Page::Refused(Kind::CallbackUsed));
         sim.expect_call(Method::POST, TOKEN).reply_json(200, &tokens());
         sim.expect_granted(waiter);
-        sim.expect_page(good, Page::Authorized);
+        sim.expect_page(good, Page::Authorized(sim.parties()));
         let late = sim.arrive(&url);
         sim.expect_page(late, Page::Refused(Kind::CallbackUsed));
         sim.expect_no_call();
@@ -182,12 +184,44 @@ scripts! {
         assert_eq!(sim.model().count(Endpoint::Token), 0);
     }
 
+    /// Its hosts are those of the MCP URL and of the issuer, as ASCII, whatever the answer named.
+    the_page_says_between_whom_a_login_was_nat_10(
+        sim = {
+            let mut settings = Settings::revision("2026-07-28");
+            let (mcp, login) = ("https://xn--bcher-kva.example/mcp", "https://login.example/tenant");
+            settings = settings.at(mcp, login, "https://as2.example");
+            Sim::against(settings, |config| config)
+        }
+    ) {
+        let waiter = sim.acquire("");
+        sim.serve();
+        let arrival = sim.expect_visit().approve();
+        sim.serve();
+        sim.expect_granted(waiter);
+        let parties = Parties {
+            resource: "xn--bcher-kva.example".to_owned(),
+            issuer: "login.example".to_owned(),
+        };
+        sim.expect_page(arrival, Page::Authorized(parties));
+    }
+
+    the_page_of_a_failure_says_what_to_do_nat_10(sim = plain()) {
+        let waiter = asked(sim);
+        let arrival = sim.expect_visit().arrive_with_code("");
+        let busy: &[(&str, &str)] = &[("retry-after", "7")];
+        sim.expect_call(Method::POST, TOKEN).respond(503, busy, b"");
+        let failure = sim.expect_failed(waiter, "transient");
+        let (parties, remedy) = (sim.parties(), failure.remedy());
+        assert_eq!(remedy, Remedy::Retry { after: Some(Duration::from_secs(7)) });
+        sim.expect_page(arrival, Page::Failed { parties, kind: Kind::Transient, remedy });
+    }
+
     an_unknown_error_is_shown_escaped_and_cut_iss_16_host_179(sim = plain()) {
         let waiter = asked(sim);
         let arrival = sim.expect_visit().arrive_with(
             "error=%1b%5b31mx%0aINFO%20ok&error_description=%1b%5b31m%0aINFO%20granted",
         );
-        sim.expect_page(arrival, Page::Denied);
+        sim.expect_page(arrival, Page::Denied(sim.parties()));
         let failure = sim.expect_failed(waiter, "authorization_denied");
         let said = failure.said().expect("the server gave a reason");
         assert_eq!(said.error, "other");

@@ -1,7 +1,7 @@
 //! A port, a store and a restart on the way to a registration: what each of them may hold up.
 
 use http::Method;
-use mcp_authz_core::effect::RecordKind;
+use mcp_authz_core::effect::{LoopbackHost, RecordKind};
 use mcp_authz_core::failure::Remedy;
 use mcp_authz_core::input::WaiterId;
 use mcp_authz_tests::model::{Endpoint, RefreshIssue, Settings};
@@ -34,6 +34,20 @@ scripts! {
         let failure = sim.expect_failed(waiter, "listener_unavailable");
         assert_eq!(failure.remedy(), Remedy::Configure);
         sim.expect_no_call();
+        sim.expect_no_visit();
+    }
+
+    /// Only the person can free it, and has to know which one it is.
+    a_port_that_is_taken_is_named_host_197(
+        sim = Sim::by_hand(|config| {
+            config.redirect_loopback(LoopbackHost::Localhost, Some(4711), "/back")
+        })
+    ) {
+        sim.break_listener();
+        let waiter = up_to_registration(sim);
+        let failure = sim.expect_failed(waiter, "listener_unavailable");
+        let subject = "http://localhost:4711/back: another program has this port";
+        assert_eq!(failure.subject(), Some(subject));
     }
 
     a_host_that_never_says_whether_it_listens_nat_08(sim = plain()) {

@@ -18,7 +18,7 @@ fn first_login(sim: &mut Sim) {
     let arrival = sim.expect_visit().approve();
     sim.serve();
     let granted = sim.expect_granted(waiter);
-    sim.expect_page(arrival, Page::Authorized);
+    sim.expect_page(arrival, Page::Authorized(sim.parties()));
     assert!(!sim.listens());
     assert_eq!(sim.call_tool("echo", true), Ok(()));
     assert_eq!(sim.published().map(|published| published.epoch()), Some(granted.epoch()));

@@ -112,7 +112,7 @@ scripts! {
         let arrival = visit.arrive_with_code("");
         crate::given::exchange(sim).reply_json(200, &tokens(1, 60));
         sim.expect_granted(waiter);
-        sim.expect_page(arrival, Page::Authorized);
+        sim.expect_page(arrival, Page::Authorized(sim.parties()));
     }
 
     /// What remains of the person's time is kept, not begun again.

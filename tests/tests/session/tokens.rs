@@ -227,7 +227,7 @@ scripts! {
         let arrival = visit.arrive_with_code("");
         exchange(sim).reply_json(200, &tokens(1, 3600));
         sim.expect_granted(waiter);
-        sim.expect_page(arrival, Page::Authorized);
+        sim.expect_page(arrival, Page::Authorized(sim.parties()));
         let clients = sim.store().documents(RecordKind::Client);
         assert_eq!(clients.len(), 1);
         assert_eq!(clients[0]["credentials"]["client_id"], "c2");

@@ -119,8 +119,8 @@ async fn perform<H: AsyncHttp, L: AsyncListener, R: Runtime>(
         Work::Listen(listen) => {
             let (on, ticket) = listen.split();
             let listening = ports.listener.bind(&on, Shared::arrivals(shared)).await;
-            let bound = Listening::outcome(listening.as_ref());
-            shared.bound(ticket.id(), listening);
+            let bound = Listening::outcome(&listening);
+            shared.bound(ticket.id(), listening.ok());
             ticket.answer(bound)
         }
         Work::Store(op) => {

@@ -2,13 +2,13 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Instant;
 
-use mcp_authz_core::effect::{ListenOn, LoopbackHost, Page};
+use mcp_authz_core::effect::{ListenOn, LoopbackHost, Page, Parties};
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::input::Callback;
 
@@ -20,7 +20,7 @@ use crate::ports::{AsyncListener, Listener};
 pub type MakeListener = fn() -> Box<dyn Listener>;
 
 impl<A: AsyncListener, B: BlockOn> Listener for Blocking<A, B> {
-    fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> Option<Listening> {
+    fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> io::Result<Listening> {
         self.1.block_on(self.0.bind(on, arrivals))
     }
 }
@@ -49,9 +49,17 @@ impl Open {
     }
 }
 
+fn parties() -> Parties {
+    Parties { resource: "mcp.example".to_owned(), issuer: "as.example".to_owned() }
+}
+
 fn knock(address: SocketAddr, target: &str) -> TcpStream {
+    say(address, &format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n\r\n"))
+}
+
+fn say(address: SocketAddr, words: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    stream.write_all(words.as_bytes()).unwrap();
     stream
 }
 
@@ -66,7 +74,9 @@ fn status(mut stream: TcpStream) -> u16 {
 /// A callback is reported, and its browser gets the page that the session chose.
 pub fn a_callback_is_reported_and_answered(make: MakeListener) {
     let open = Open::new(make, LoopbackHost::V4);
-    for (page, expected) in [(Page::Refused(Kind::StateMismatch), 400), (Page::Authorized, 200)] {
+    for (page, expected) in
+        [(Page::Refused(Kind::StateMismatch), 400), (Page::Authorized(parties()), 200)]
+    {
         let browser = knock(open.address(), "/callback?code=x&state=y");
         open.arrival().show(page);
         assert_eq!(status(browser), expected);
@@ -76,17 +86,74 @@ pub fn a_callback_is_reported_and_answered(make: MakeListener) {
     assert_eq!(status(browser), 410);
 }
 
+/// What a browser sends that comes back from another site, field by field as Chromium does.
+pub fn a_browser_that_comes_back_is_a_callback_host_187(make: MakeListener) {
+    let open = Open::new(make, LoopbackHost::V4);
+    let address = open.address();
+    let browser = say(
+        address,
+        &format!(
+            "GET /callback?code=x&state=y HTTP/1.1\r\nHost: {address}\r\n\
+             Connection: keep-alive\r\nUpgrade-Insecure-Requests: 1\r\n\
+             User-Agent: Mozilla/5.0\r\nAccept: text/html,application/xhtml+xml,*/*;q=0.8\r\n\
+             Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-User: ?1\r\n\
+             Sec-Fetch-Dest: document\r\nReferer: https://as.example/\r\n\
+             Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\n\r\n"
+        ),
+    );
+    open.arrival().show(Page::Authorized(parties()));
+    assert_eq!(status(browser), 200);
+    // It looks for an icon as well, which is there neither before nor after.
+    assert_eq!(status(knock(address, "/favicon.ico")), 404);
+}
+
 /// Everything else is answered by the listener itself and ends nothing.
 pub fn what_is_no_callback_ends_nothing_host_189(make: MakeListener) {
     let open = Open::new(make, LoopbackHost::V4);
     assert_eq!(status(knock(open.address(), "/favicon.ico")), 404);
     let long = format!("/callback?{}", "x".repeat(9 * 1024));
     assert_eq!(status(knock(open.address(), &long)), 400);
+    let host = open.address();
+    for (method, host, field, expected) in [
+        ("POST", host.to_string(), "", 405),
+        ("OPTIONS", host.to_string(), "", 405),
+        ("GET", "evil.example".to_owned(), "", 421),
+        ("GET", host.to_string(), "Sec-Fetch-Dest: image\r\n", 400),
+    ] {
+        let words = format!("{method} /callback?code=x HTTP/1.1\r\nHost: {host}\r\n{field}\r\n");
+        assert_eq!(status(say(open.address(), &words)), expected, "{words}");
+    }
     drop(TcpStream::connect(open.address()).unwrap());
     assert!(open.arrived.try_recv().is_err());
     let browser = knock(open.address(), "/callback?code=x&state=y");
-    open.arrival().show(Page::Authorized);
+    open.arrival().show(Page::Authorized(parties()));
     assert_eq!(status(browser), 200);
+}
+
+/// A port of one's own choice is the one that is bound. If it is taken that is said, and nothing
+/// listens elsewhere instead.
+pub fn a_chosen_port_is_that_port_or_none_host_197(make: MakeListener) {
+    let on = |host, port| ListenOn { host, port: Some(port), path: "/callback".to_owned() };
+    let bind = |on| make().bind(&on, Arrivals::new(|_, _| {}));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for host in [LoopbackHost::V4, LoopbackHost::Localhost] {
+        let refused = bind(on(host, port)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse, "{host:?}");
+    }
+    drop(taken);
+    for host in [LoopbackHost::V4, LoopbackHost::Localhost] {
+        let begun = Instant::now();
+        // The one before may take a moment to be gone.
+        let listening = loop {
+            match bind(on(host, port)) {
+                Ok(listening) => break listening,
+                Err(error) => assert!(begun.elapsed() < Duration::from_secs(2), "{error}"),
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(listening.port(), port);
+    }
 }
 
 /// A browser may prefer either address of `localhost`.
@@ -97,7 +164,7 @@ pub fn localhost_is_served_on_every_address_there_is_nat_12(make: MakeListener) 
     for address in ["127.0.0.1", "[::1]"].iter().take(1 + usize::from(has_v6)) {
         let mut browser = TcpStream::connect(format!("{address}:{port}")).unwrap();
         write!(browser, "GET /callback HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n").unwrap();
-        open.arrival().show(Page::Denied);
+        open.arrival().show(Page::Denied(parties()));
         assert_eq!(status(browser), 200);
     }
 }
@@ -117,7 +184,7 @@ pub fn the_port_closes_at_once_host_195(make: MakeListener) {
     }
     assert_eq!(status(silent), 0);
     assert!(begun.elapsed() < Duration::from_secs(2));
-    sink.show(Page::Authorized);
+    sink.show(Page::Authorized(parties()));
     assert_eq!(status(browser), 200);
 }
 
@@ -130,7 +197,7 @@ pub fn slow_connections_keep_no_browser_waiting_host_191(make: MakeListener) {
     }
     let begun = Instant::now();
     let browser = knock(open.address(), "/callback?code=x&state=y");
-    open.arrival().show(Page::Authorized);
+    open.arrival().show(Page::Authorized(parties()));
     assert_eq!(status(browser), 200);
     assert!(begun.elapsed() < Duration::from_secs(1));
     let held = slow.iter_mut().map(|stream| usize::from(!gone(stream))).sum::<usize>();
@@ -147,13 +214,21 @@ fn gone(stream: &mut TcpStream) -> bool {
     }
 }
 
-/// A connection that says nothing is not held for ever.
-pub fn silence_is_ended_host_190(make: MakeListener) {
+/// A connection that says nothing is not held for ever, nor is one that never finishes, nor one that
+/// never takes its answer.
+pub fn silence_is_ended_host_190_to_host_192(make: MakeListener) {
     let open = Open::new(make, LoopbackHost::V4);
     let mut silent = TcpStream::connect(open.address()).unwrap();
+    let mut trickling = TcpStream::connect(open.address()).unwrap();
+    let mut deaf = knock(open.address(), "/favicon.ico");
     let begun = Instant::now();
-    while !gone(&mut silent) {
+    let mut held = true;
+    while held {
         assert!(begun.elapsed() < Duration::from_secs(8));
+        let _gone = trickling.write_all(b"G");
+        // It has the answer by now and says so to nobody; only a write shows that it was let go.
+        let heard = deaf.write_all(b"x").is_ok();
+        held = heard | !gone(&mut silent) | !gone(&mut trickling);
     }
     assert!(begun.elapsed() > Duration::from_secs(3));
 }
@@ -191,11 +266,13 @@ macro_rules! listener_contract {
     ($make:expr) => {
         $crate::listener_contract! { @cases $make;
             a_callback_is_reported_and_answered,
+            a_browser_that_comes_back_is_a_callback_host_187,
             what_is_no_callback_ends_nothing_host_189,
+            a_chosen_port_is_that_port_or_none_host_197,
             localhost_is_served_on_every_address_there_is_nat_12,
             the_port_closes_at_once_host_195,
             slow_connections_keep_no_browser_waiting_host_191,
-            silence_is_ended_host_190,
+            silence_is_ended_host_190_to_host_192,
             a_flood_of_wrong_callbacks_host_193,
         }
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use mcp_authz_core::effect::Page;
+use mcp_authz_core::effect::{Page, Parties};
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::input::Callback;
 use mcp_authz_core::scope::ScopeSet;
@@ -37,7 +37,8 @@ pub(crate) fn a_login_by_hand_is_answered_with_its_page(make: Make) {
     let waiter = thread::spawn(move || waiting.acquire(&ScopeSet::empty(), true));
     let url = browse(world.page().url()).location();
     let page = session.deliver(Callback::url(url.as_str())).unwrap();
-    assert_eq!(page, Page::Authorized);
+    let both = || "127.0.0.1".to_owned();
+    assert_eq!(page, Page::Authorized(Parties { resource: both(), issuer: both() }));
     assert!(waiter.join().unwrap().unwrap().outcome.is_ok());
     let again = session.deliver(Callback::url(url)).unwrap();
     assert_eq!(again, Page::Refused(Kind::CallbackUsed));

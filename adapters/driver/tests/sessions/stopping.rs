@@ -128,6 +128,8 @@ pub(crate) fn nobody_listens_where_the_port_is_taken_host_197(make: Make) {
     let session = make(world.common(), config.unwrap(), None);
     let failure = session.acquire(&ScopeSet::empty(), true).unwrap().outcome.unwrap_err();
     assert_eq!(failure.kind(), Kind::ListenerUnavailable);
+    let subject = format!("http://127.0.0.1:{port}/callback: another program has this port");
+    assert_eq!(failure.subject(), Some(subject.as_str()));
     assert_eq!(world.pages(), 0);
 }
 

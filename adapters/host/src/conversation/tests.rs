@@ -122,27 +122,3 @@ fn a_request_may_come_byte_by_byte() {
         }
     }
 }
-
-#[test]
-fn pages_are_fixed_fenced_in_and_redirect_nowhere_sec_13_host_198() {
-    for shown in [
-        Page::Authorized,
-        Page::Denied,
-        Page::Failed(Kind::GrantRejected),
-        Page::Refused(Kind::StateMismatch),
-    ] {
-        let text = String::from_utf8(page(shown)).unwrap();
-        for field in [
-            "Content-Security-Policy: default-src 'none'\r\n",
-            "Referrer-Policy: no-referrer\r\n",
-            "Cache-Control: no-store\r\n",
-            "X-Content-Type-Options: nosniff\r\n",
-        ] {
-            assert!(text.contains(field), "{field}");
-        }
-        assert!(!text.contains("http://") && !text.contains("https://"));
-        assert!(!text.to_ascii_lowercase().contains("location:"));
-    }
-    assert!(page(Page::Refused(Kind::StateMismatch)).starts_with(b"HTTP/1.1 400 "));
-    assert!(page(Page::Authorized).starts_with(b"HTTP/1.1 200 "));
-}

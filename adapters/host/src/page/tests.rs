@@ -1,0 +1,167 @@
+use mcp_authz_core::failure::Remedy;
+
+use super::*;
+
+fn parties() -> Parties {
+    Parties { resource: "mcp.example".to_owned(), issuer: "xn--bcher-kva.example".to_owned() }
+}
+
+fn failed(kind: Kind) -> Page {
+    Page::Failed { parties: parties(), kind, remedy: kind.remedy() }
+}
+
+fn callbacks() -> Vec<Page> {
+    let mut pages = vec![Page::Authorized(parties()), Page::Denied(parties())];
+    for kind in Kind::ALL {
+        pages.extend([failed(*kind), Page::Refused(*kind)]);
+    }
+    pages
+}
+
+fn text(answer: Vec<u8>) -> String {
+    String::from_utf8(answer).unwrap()
+}
+
+fn every_answer() -> Vec<String> {
+    let pages = callbacks().into_iter().map(|shown| page(&shown));
+    let rest = [400, 404, 405, 421].map(refusal);
+    pages.chain(rest).chain([nobody()]).map(text).collect()
+}
+
+#[test]
+fn pages_are_fenced_in_and_redirect_nowhere_nat_10_sec_13_host_198() {
+    for answer in every_answer() {
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        for field in [
+            "Content-Type: text/html; charset=utf-8",
+            "Referrer-Policy: no-referrer",
+            "Cache-Control: no-store",
+            "X-Content-Type-Options: nosniff",
+            "Connection: close",
+        ] {
+            assert!(head.lines().any(|line| line == field), "{field}");
+        }
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
+        assert_eq!(length.parse(), Ok(body.len()));
+        assert!(!head.to_ascii_lowercase().contains("location:"));
+    }
+}
+
+/// Nothing is loaded, run or sent, whatever gets into a page.
+#[test]
+fn the_policy_allows_the_style_and_nothing_else_nat_10_host_198() {
+    let answer = text(nobody());
+    let policy = answer.lines().find_map(|line| line.strip_prefix("Content-Security-Policy: "));
+    let shown = answer.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
+    let hash = STANDARD.encode(Sha256::digest(shown));
+    assert_eq!(
+        policy.unwrap(),
+        format!(
+            "default-src 'none'; style-src 'sha256-{hash}'; frame-ancestors 'none'; \
+             base-uri 'none'; form-action 'none'"
+        )
+    );
+}
+
+#[test]
+fn pages_hold_no_script_and_nothing_from_elsewhere_nat_10() {
+    for answer in every_answer() {
+        let body = answer.split_once("\r\n\r\n").unwrap().1.to_ascii_lowercase();
+        for part in [
+            "<script",
+            "javascript:",
+            " onload",
+            " onerror",
+            " style=",
+            "href",
+            "src=",
+            "url(",
+            "@import",
+            "://",
+            "<form",
+            "<iframe",
+            "http-equiv",
+        ] {
+            assert!(!body.contains(part), "{part}");
+        }
+    }
+}
+
+/// What a reader of screens, a small window and a tab need.
+#[test]
+fn pages_are_complete_documents_nat_10() {
+    for answer in every_answer() {
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        assert!(body.starts_with("<!DOCTYPE html>\n<html lang=\"en\">\n"));
+        for part in ["name=\"viewport\"", "<main ", "aria-hidden=\"true\"", "</html>\n"] {
+            assert_eq!(body.matches(part).count(), 1, "{part}");
+        }
+        let inner = |name: &str| {
+            let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+            body.split_once(&open).unwrap().1.split_once(&close).unwrap().0.to_owned()
+        };
+        assert_eq!(inner("title"), inner("h1"));
+        assert!(body.contains("You may close this window"));
+    }
+}
+
+#[test]
+fn pages_say_who_was_authorized_by_whom_nat_10() {
+    for shown in [Page::Authorized(parties()), Page::Denied(parties()), failed(Kind::Timeout)] {
+        let answer = text(page(&shown));
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+        assert!(answer.contains("<dd>mcp.example</dd>"), "{answer}");
+        assert!(answer.contains("<dd>xn--bcher-kva.example</dd>"), "{answer}");
+    }
+}
+
+/// Any web page can send a browser here, and learns nothing by it.
+#[test]
+fn strangers_are_told_of_nobody_host_175() {
+    let answer = text(page(&Page::Refused(Kind::StateMismatch)));
+    assert!(answer.starts_with("HTTP/1.1 400 "));
+    assert!(!answer.contains("<dl>"));
+    assert!(text(nobody()).starts_with("HTTP/1.1 410 "));
+}
+
+#[test]
+fn a_failure_says_what_happened_and_what_to_do_nat_10() {
+    let remedy = Remedy::Retry { after: Some(core::time::Duration::from_secs(7)) };
+    let answer = text(page(&Page::Failed { parties: parties(), kind: Kind::Transient, remedy }));
+    assert!(answer.contains("<p>The server cannot answer now.</p>"));
+    assert!(answer.contains("and try again in 7 s.</p>"));
+    assert!(answer.contains("<small><code>transient</code></small>"));
+}
+
+#[test]
+fn names_are_text_and_never_markup_host_198() {
+    let hostile = "<script>alert('1')</script>&\"";
+    let parties = Parties { resource: hostile.to_owned(), issuer: hostile.to_owned() };
+    let answer = text(page(&Page::Authorized(parties)));
+    assert!(!answer.contains("<script"));
+    let safe = "<dd>&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;</dd>";
+    assert_eq!(answer.matches(safe).count(), 2);
+}
+
+/// WCAG 2 AA: 4.5 for text, 3 for the marks; the marks are held to 4.5 as well.
+#[test]
+fn every_colour_can_be_read_on_its_ground_in_light_and_dark() {
+    let (light, dark) = STYLE.split_once("@media (prefers-color-scheme: dark)").unwrap();
+    for theme in [light, dark] {
+        for ink in ["ink", "soft", "good", "mild", "bad"] {
+            let (ink_is, card) = (luminance(theme, ink), luminance(theme, "card"));
+            let contrast = (ink_is.max(card) + 0.05) / (ink_is.min(card) + 0.05);
+            assert!(contrast >= 4.5, "{ink}: {contrast:.2}");
+        }
+    }
+}
+
+fn luminance(theme: &str, name: &str) -> f64 {
+    let colour = theme.split_once(&format!("--{name}: #")).unwrap().1.get(..6).unwrap();
+    let part = |at: usize| {
+        let value = u8::from_str_radix(colour.get(at..at + 2).unwrap(), 16).unwrap();
+        let value = f64::from(value) / 255.0;
+        if value <= 0.03928 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * part(0) + 0.7152 * part(2) + 0.0722 * part(4)
+}
