@@ -134,7 +134,7 @@ impl Callback {
             let name = pair.split('=').next();
             pair.contains('=') && matches!(name, Some("code" | "error" | "state" | "iss"))
         };
-        let query = text.strip_prefix('?').unwrap_or(text);
+        let query = text.split_once('?').map_or(text, |(_, query)| query);
         if text.contains("://") || text.starts_with('?') || query.split('&').any(named) {
             Self::url(text)
         } else {

@@ -67,7 +67,10 @@ impl AsyncHttp for HyperHttp {
     }
 
     async fn open(&self, request: Request<Vec<u8>>, limits: &Limits) -> Opened<HyperBody> {
-        let answer = async_std::future::timeout(limits.total, self.run(request, limits)).await;
+        // Boxed: with dialling and hyper in it, it is larger than every caller's stack should have
+        // to hold.
+        let run = Box::pin(self.run(request, limits));
+        let answer = async_std::future::timeout(limits.total, run).await;
         // Whether it was sent by then is anybody's guess.
         answer.unwrap_or(Err(Unanswered { why: Why::Timeout, sent: true }))
     }
