@@ -4,6 +4,7 @@
 //! Inputs that are HTTP answers are written as one byte that picks the status, header lines, an empty
 //! line and the body; the others are what their reader reads.
 
+mod event_stream;
 mod session_ops;
 
 use http::header::{HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE};
@@ -29,12 +30,14 @@ use url::Url;
 
 use crate::schedule::{Schedule, prove};
 
+pub use event_stream::{Decode, Seen, event_stream, reference};
 pub use session_ops::{record, session_ops, snapshot};
 
 /// A target: bytes in, a panic if something does not hold.
 pub type Body = fn(&[u8]);
 
-/// Every target by name; the names of the folders of the corpus.
+/// Every target by name, but for `sse`, whose decoder is not the core's: the glue beside the suites has
+/// it. The names of the folders of the corpus.
 pub const ALL: &[(&str, Body)] = &[
     ("callback", callback),
     ("challenge", challenge),

@@ -1,61 +1,115 @@
 //! The event stream decoder, bytes in and events out (HTML standard, "Server-sent events").
 //!
-//! Splits at CR, LF and CRLF wherever the pieces are cut; drops what the standard drops, and an
-//! event that the stream's end cuts off.
+//! How the stream is cut into pieces makes no difference, down to which limit is found broken. A
+//! line that ends in the piece it began in is read where it lies; of a line that does not, only
+//! what will be needed is kept, so that no byte is looked at or copied twice.
+//!
+//! It goes beyond the standard in what a hostile server could use: limits on lines and events, an
+//! identifier too long to be sent back, a pause out of reason.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use memchr::memchr2;
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The `event` field; `message` if there was none.
-    pub kind: String,
-    /// The `data` fields, joined by line feeds.
+    pub kind: Cow<'static, str>,
+    /// The `data` fields, joined by line feeds. Empty in an event that is there for its identifier.
     pub data: String,
-    /// The identifier in force, to resume after; empty if the stream never named one.
-    pub id: String,
+    /// The identifier in force, to resume after; none if the stream never named one, or took it back.
+    pub id: Option<Arc<str>>,
 }
 
-/// The event is over the limit, or its identifier too long to be sent back. Close the stream.
+/// What was over the limit. Close the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLarge;
+pub enum TooLarge {
+    /// One line.
+    Line,
+    /// The name and the data of one event.
+    Event,
+}
 
 impl core::fmt::Display for TooLarge {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("an event is over its limit")
+        f.write_str(match self {
+            Self::Line => "a line of the event stream is over its limit",
+            Self::Event => "an event is over its limit",
+        })
     }
 }
 
 impl core::error::Error for TooLarge {}
 
-/// Longest identifier that is remembered: it goes back in a header (HOST-263).
-const LONGEST_ID: usize = 4096;
+/// Longest identifier that is remembered: it goes back in a header (HOST-263). A longer one is as if
+/// it were not there, as the standard has it for one with NUL: a refusal would only lead to a new
+/// connection on which the same event comes again.
+pub const LONGEST_ID: usize = 4096;
 /// What a server may wish for as a pause before reconnecting, in milliseconds (HOST-264).
 const PAUSES: core::ops::RangeInclusive<u64> = 100..=60_000;
+const REPLACEMENT: &str = "\u{fffd}";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// With so much of a line, its byte order mark apart, it is clear what has to be kept of it.
+const TELLING: usize = b"data: ".len();
+
+/// The line that a piece's end has cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Cut {
+    /// Too short to tell.
+    #[default]
+    Open,
+    /// Its value goes where the event's data is gathered.
+    Data,
+    /// Another field that means something: kept until it is whole.
+    Field,
+    /// A comment, or a field without a meaning.
+    Ignored,
+}
 
 /// Decodes one stream.
 #[derive(Debug)]
 pub struct Decoder {
     limit: usize,
-    line: Vec<u8>,
-    after_return: bool,
+    refused: Option<TooLarge>,
+    /// Past the first line, where alone a byte order mark is one.
     begun: bool,
-    kind: String,
+    /// The last byte was CR: LF would be the rest of that line end.
+    after_return: bool,
+    cut: Cut,
+    /// How many bytes of the cut line have come.
+    taken: usize,
+    /// Those of them that had to be kept; of data, the start of a character whose rest is to come.
+    line: Vec<u8>,
+    kind: Cow<'static, str>,
     data: Option<String>,
-    id: String,
+    /// How much data the last event had.
+    usual: usize,
+    /// The identifier that the blank line will put in force.
+    named: Option<Option<Arc<str>>>,
+    id: Option<Arc<str>>,
     retry: Option<u64>,
 }
 
 impl Decoder {
-    /// Starts a stream. `limit` bounds the bytes of one line and of one event's data (HOST-262).
+    /// Starts a stream. `limit` bounds the bytes of one line, and those of one event's name and data
+    /// (HOST-262).
     #[must_use]
     pub const fn new(limit: usize) -> Self {
         Self {
             limit,
-            line: Vec::new(),
-            after_return: false,
+            refused: None,
             begun: false,
-            kind: String::new(),
+            after_return: false,
+            cut: Cut::Open,
+            taken: 0,
+            line: Vec::new(),
+            kind: Cow::Borrowed(""),
             data: None,
-            id: String::new(),
+            usual: 0,
+            named: None,
+            id: None,
             retry: None,
         }
     }
@@ -63,33 +117,47 @@ impl Decoder {
     /// Takes the next piece and gives the events it completes.
     ///
     /// # Errors
-    /// [`TooLarge`]; close the stream, nothing more of it is to be trusted.
+    /// [`TooLarge`], now and ever after; close the stream, nothing more of it is to be trusted. The
+    /// events before it in the same piece come first: then the next call, of an empty piece too,
+    /// or [`refused`](Self::refused) tells.
     pub fn feed(&mut self, mut piece: &[u8]) -> Result<Vec<Event>, TooLarge> {
         let mut events = Vec::new();
-        while let Some(end) = piece.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
-            let (line, rest) = piece.split_at(end);
-            let (ending, rest) = rest.split_at(1);
-            piece = rest;
-            let second_half = self.after_return && line.is_empty() && ending == b"\n";
-            self.after_return = ending == b"\r";
-            if second_half {
-                continue;
+        loop {
+            match self.next_event(&mut piece) {
+                Ok(Some(event)) => events.push(event),
+                Err(refused) if events.is_empty() => return Err(refused),
+                Ok(None) | Err(_) => return Ok(events),
             }
-            self.hold(line)?;
-            let line = core::mem::take(&mut self.line);
-            events.extend(self.line(&line)?);
         }
-        if !piece.is_empty() {
-            self.after_return = false;
-            self.hold(piece)?;
-        }
-        Ok(events)
     }
 
-    /// The identifier to resume after, for `Last-Event-ID`; none if the stream never named one.
+    /// Takes the next piece up to the end of the first event in it, for those who deal with one
+    /// before the next is made. None says that the piece is used up.
+    ///
+    /// # Errors
+    /// [`TooLarge`], now and ever after; close the stream, nothing more of it is to be trusted.
+    pub fn next_event(&mut self, piece: &mut &[u8]) -> Result<Option<Event>, TooLarge> {
+        if let Some(refused) = self.refused {
+            return Err(refused);
+        }
+        let read = self.read(piece);
+        if let Err(refused) = &read {
+            self.begin_again(Some(*refused));
+        }
+        read
+    }
+
+    /// Whether the stream has been refused, and for what.
+    #[must_use]
+    pub const fn refused(&self) -> Option<TooLarge> {
+        self.refused
+    }
+
+    /// The identifier to resume after, for `Last-Event-ID`; none if the stream never named one, or
+    /// took it back. That of an event that has not come whole is not it (TRANS-23).
     #[must_use]
     pub fn last_event_id(&self) -> Option<&str> {
-        Some(&*self.id).filter(|id| !id.is_empty())
+        self.id.as_deref()
     }
 
     /// The pause the server wishes for before a reconnection, in milliseconds and within reason.
@@ -98,56 +166,295 @@ impl Decoder {
         self.retry
     }
 
-    fn hold(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
-        if self.line.len().saturating_add(bytes.len()) > self.limit {
-            return Err(TooLarge);
+    /// The stream goes on over a new connection. The event that the old one cut off is dropped; the
+    /// identifier, the pause and a refusal stay.
+    pub fn reconnected(&mut self) {
+        self.begin_again(self.refused);
+    }
+
+    fn begin_again(&mut self, refused: Option<TooLarge>) {
+        let (id, retry) = (self.id.take(), self.retry);
+        *self = Self { refused, id, retry, ..Self::new(self.limit) };
+    }
+
+    fn read(&mut self, piece: &mut &[u8]) -> Result<Option<Event>, TooLarge> {
+        if self.after_return && !piece.is_empty() {
+            self.after_return = false;
+            *piece = piece.strip_prefix(b"\n").unwrap_or(piece);
         }
-        self.line.extend_from_slice(bytes);
+        loop {
+            // Every event ends in an empty line, which needs no search.
+            let end = match piece {
+                [b'\n' | b'\r', ..] => Some(0),
+                _ => memchr2(b'\n', b'\r', piece),
+            };
+            let Some(end) = end else {
+                self.hold(core::mem::take(piece))?;
+                return Ok(None);
+            };
+            let (line, rest) = piece.split_at(end);
+            *piece = match rest {
+                [b'\r', b'\n', rest @ ..] | [_, rest @ ..] => rest,
+                [] => rest,
+            };
+            self.after_return = rest == b"\r";
+            if self.taken > 0 || line.len() > self.limit {
+                self.end_cut(line)?;
+            } else if !line.is_empty() {
+                self.line(line)?;
+            } else if let Some(event) = self.dispatch() {
+                return Ok(Some(event));
+            }
+            self.begun = true;
+        }
+    }
+
+    /// A whole line, and not an empty one. With a byte order mark alone on it there is nothing yet
+    /// that it could end.
+    fn line(&mut self, line: &[u8]) -> Result<(), TooLarge> {
+        let line = unmarked(line, self.begun);
+        if let Some(value) = value_of(line, b"data") {
+            // Most events have one such line, and most such lines are text.
+            match core::str::from_utf8(value) {
+                Ok(text) if self.data.is_none() && text.len() <= self.room() => {
+                    self.data = Some(text.to_owned());
+                }
+                _ => {
+                    self.begin_data()?;
+                    self.add_part(value)?;
+                    self.end_data()?;
+                }
+            }
+        } else if let Some(value) = value_of(line, b"event") {
+            let room = self.limit.saturating_sub(self.data.as_ref().map_or(0, String::len));
+            self.kind = read_kind(value, room).ok_or(TooLarge::Event)?;
+        } else if let Some(value) = value_of(line, b"id") {
+            if let Some(id) = read_id(value) {
+                self.named = Some((!id.is_empty()).then(|| Arc::from(id)));
+            }
+        } else if let Some(value) = value_of(line, b"retry") {
+            self.retry = read_pause(value).or(self.retry);
+        }
         Ok(())
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<Option<Event>, TooLarge> {
-        let line = match line.strip_prefix(b"\xef\xbb\xbf") {
-            Some(rest) if !self.begun => rest,
-            _ => line,
-        };
-        self.begun = true;
-        if line.is_empty() {
-            return Ok(self.dispatch());
+    /// What the event's data may come to.
+    fn room(&self) -> usize {
+        self.limit.saturating_sub(self.kind.len())
+    }
+
+    fn begin_data(&mut self) -> Result<(), TooLarge> {
+        if self.data.is_some() {
+            return self.add_data("\n");
         }
-        let mut halves = line.splitn(2, |byte| *byte == b':');
-        let name = halves.next().unwrap_or_default();
-        let value = halves.next().unwrap_or_default();
-        let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
-        match name {
-            b"event" => self.kind = value.into_owned(),
-            b"data" => {
-                let held = self.data.get_or_insert_default();
-                if held.len().saturating_add(value.len()) >= self.limit {
-                    return Err(TooLarge);
+        // How long a cut line will be is not known, but large events come in numbers.
+        self.data = Some(String::with_capacity(self.usual.min(self.room())));
+        Ok(())
+    }
+
+    fn add_data(&mut self, text: &str) -> Result<(), TooLarge> {
+        let most = self.room();
+        let data = self.data.get_or_insert_default();
+        let needed = data.len().saturating_add(text.len());
+        if needed > most {
+            return Err(TooLarge::Event);
+        }
+        if needed > data.capacity() {
+            let room = room_for(needed, data.capacity(), most);
+            data.reserve_exact(room.saturating_sub(data.len()));
+        }
+        data.push_str(text);
+        Ok(())
+    }
+
+    /// Part of a line of data. Where it ends inside a character, that start waits for its rest.
+    fn add_part(&mut self, mut bytes: &[u8]) -> Result<(), TooLarge> {
+        while !self.line.is_empty() {
+            let Some((next, rest)) = bytes.split_first() else { return Ok(()) };
+            let mut character = core::mem::take(&mut self.line);
+            character.push(*next);
+            match core::str::from_utf8(&character) {
+                Ok(text) => {
+                    bytes = rest;
+                    self.add_data(text)?;
                 }
-                held.push_str(&value);
-                held.push('\n');
+                Err(error) if error.error_len().is_none() => {
+                    bytes = rest;
+                    self.line = character;
+                }
+                // The start alone is no character, and what follows it may well be one.
+                Err(_) => self.add_data(REPLACEMENT)?,
             }
-            b"id" if !value.contains('\0') && value.len() <= LONGEST_ID => {
-                self.id = value.into_owned();
-            }
-            b"retry" if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() => {
-                let wish = value.parse().unwrap_or(u64::MAX);
-                self.retry = Some(wish.clamp(*PAUSES.start(), *PAUSES.end()));
-            }
-            _ => {}
         }
-        Ok(None)
+        loop {
+            let error = match core::str::from_utf8(bytes) {
+                Ok(text) => return self.add_data(text),
+                Err(error) => error,
+            };
+            let (good, bad) = bytes.split_at(error.valid_up_to());
+            self.add_data(core::str::from_utf8(good).unwrap_or_default())?;
+            let Some(length) = error.error_len() else {
+                self.line.extend_from_slice(bad);
+                return Ok(());
+            };
+            self.add_data(REPLACEMENT)?;
+            bytes = bad.get(length..).unwrap_or_default();
+        }
+    }
+
+    fn end_data(&mut self) -> Result<(), TooLarge> {
+        if self.line.is_empty() {
+            return Ok(());
+        }
+        self.line.clear();
+        self.add_data(REPLACEMENT)
     }
 
     fn dispatch(&mut self) -> Option<Event> {
-        let kind = core::mem::take(&mut self.kind);
+        if let Some(id) = self.named.take() {
+            self.id = id;
+        }
+        let mut kind = core::mem::replace(&mut self.kind, Cow::Borrowed(""));
         let mut data = self.data.take()?;
-        data.pop();
-        let kind = if kind.is_empty() { "message".to_owned() } else { kind };
+        self.usual = data.len();
+        if data.capacity() / 2 > data.len() {
+            data.shrink_to_fit();
+        }
+        if kind.is_empty() {
+            kind = Cow::Borrowed("message");
+        }
         Some(Event { kind, data, id: self.id.clone() })
     }
+
+    /// More of a line whose end is not there yet.
+    fn hold(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
+        let room = self.limit.saturating_sub(self.taken);
+        // What is within the limit first: the event may be over before the line is.
+        let within = bytes.get(..room).unwrap_or(bytes);
+        self.taken = self.taken.saturating_add(within.len());
+        self.keep(within)?;
+        if bytes.len() > room { Err(TooLarge::Line) } else { Ok(()) }
+    }
+
+    fn keep(&mut self, mut bytes: &[u8]) -> Result<(), TooLarge> {
+        if self.cut == Cut::Open {
+            let missing = (BYTE_ORDER_MARK.len() + TELLING).saturating_sub(self.line.len());
+            let (opening, rest) = bytes.split_at(missing.min(bytes.len()));
+            self.line.extend_from_slice(opening);
+            self.tell()?;
+            bytes = rest;
+        }
+        match self.cut {
+            Cut::Data => self.add_part(bytes)?,
+            Cut::Open | Cut::Field => append(&mut self.line, bytes, self.limit),
+            Cut::Ignored => {}
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self) -> Result<(), TooLarge> {
+        let line = unmarked(&self.line, self.begun);
+        if line.len() < TELLING {
+            return Ok(());
+        }
+        if let Some(value) = line.strip_prefix(b"data:") {
+            let value = value.strip_prefix(b" ").unwrap_or(value).to_vec();
+            self.cut = Cut::Data;
+            self.line.clear();
+            self.begin_data()?;
+            return self.add_part(&value);
+        }
+        let meant: [&[u8]; 3] = [b"event:", b"id:", b"retry:"];
+        if meant.iter().any(|name| line.starts_with(name)) {
+            self.cut = Cut::Field;
+        } else {
+            self.cut = Cut::Ignored;
+            self.line.clear();
+        }
+        Ok(())
+    }
+
+    fn end_cut(&mut self, rest: &[u8]) -> Result<(), TooLarge> {
+        self.hold(rest)?;
+        self.taken = 0;
+        match core::mem::take(&mut self.cut) {
+            Cut::Open | Cut::Field => {
+                let mut line = core::mem::take(&mut self.line);
+                self.line(&line)?;
+                // Kept for the next line, unless it is of a size that is not needed often.
+                if line.capacity() <= LONGEST_ID {
+                    line.clear();
+                    self.line = line;
+                }
+                Ok(())
+            }
+            Cut::Data => self.end_data(),
+            Cut::Ignored => Ok(()),
+        }
+    }
+}
+
+fn unmarked(line: &[u8], begun: bool) -> &[u8] {
+    if begun { line } else { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) }
+}
+
+fn append(to: &mut Vec<u8>, bytes: &[u8], most: usize) {
+    let needed = to.len().saturating_add(bytes.len());
+    to.reserve_exact(room_for(needed, to.capacity(), most).saturating_sub(to.len()));
+    to.extend_from_slice(bytes);
+}
+
+/// Doubles, so that small pieces cost no more than large ones, but never beyond the limit.
+fn room_for(needed: usize, has: usize, most: usize) -> usize {
+    if needed <= has { has } else { has.saturating_mul(2).min(most).max(needed) }
+}
+
+/// The text as the standard's decoder reads it; none if that is longer than `most`.
+fn read_lossy(bytes: &[u8], most: usize) -> Option<String> {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push_str(REPLACEMENT);
+        }
+        if text.len() > most {
+            return None;
+        }
+    }
+    Some(text)
+}
+
+/// The value, if the line is this field; a line without a colon is a field without a value.
+fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    match line.strip_prefix(name)? {
+        [b':', b' ', value @ ..] | [b':', value @ ..] | value @ [] => Some(value),
+        _ => None,
+    }
+}
+
+fn read_id(value: &[u8]) -> Option<Cow<'_, str>> {
+    if value.len() > LONGEST_ID || value.contains(&0) {
+        return None;
+    }
+    Some(String::from_utf8_lossy(value)).filter(|id| id.len() <= LONGEST_ID)
+}
+
+fn read_kind(value: &[u8], most: usize) -> Option<Cow<'static, str>> {
+    let kind = match value {
+        b"" => Cow::Borrowed(""),
+        b"message" => Cow::Borrowed("message"),
+        b"endpoint" => Cow::Borrowed("endpoint"),
+        _ => Cow::Owned(read_lossy(value, most)?),
+    };
+    Some(kind).filter(|kind| kind.len() <= most)
+}
+
+fn read_pause(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let wish = core::str::from_utf8(value).ok()?.parse().unwrap_or(u64::MAX);
+    Some(wish.clamp(*PAUSES.start(), *PAUSES.end()))
 }
 
 #[cfg(test)]
