@@ -84,6 +84,7 @@ impl Desk {
     }
 
     /// Whoever waits for the end of a log-out is told that none will come.
+    #[cfg(feature = "async")]
     pub(crate) fn give_up(&mut self) {
         self.log_outs.clear();
     }

@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | [`blocking`] | one thread that owns its session | the caller, one piece after the other |
 //! | [`threaded`] | a session that threads share | whichever caller is there, else a helper thread |
-//! | [`on_demand`] | async programs | a task that lives as long as there is something to do |
+//! | `on_demand` (feature `async`) | async programs | a task that lives as long as there is something to do |
 //!
 //! There is no runtime here and nothing about OAuth. An adapter adds the [`ports`]: how to send,
 //! listen, spawn and sleep. What they share beside that is here too: the hot path's [`publish`]
@@ -31,6 +31,7 @@ pub mod head;
 #[cfg(all(test, loom))]
 mod loom_tests;
 pub mod manager;
+#[cfg(feature = "async")]
 pub mod on_demand;
 pub mod person;
 pub mod ports;

@@ -7,11 +7,12 @@
 //! | [`page`] | what a person sees at the end of a login |
 //! | [`listener`] | the same on threads |
 //! | `listen_async` | the same on any async runtime (feature `async`) |
-//! | [`browser`] | showing the authorization page |
-//! | [`person`] | the person at this machine, with a browser or a terminal |
-//! | [`store`] | where credentials are kept: files, memory, the keychain (feature `keychain`) |
+//! | `browser` | showing the authorization page (feature `desktop`) |
+//! | `person` | the person at this machine, with a browser or a terminal (feature `desktop`) |
+//! | [`store`] | where credentials are kept: memory, files (feature `files`), the keychain (feature `keychain`) |
 //! | `contract` | the promises of a store, as tests for stores of one's own (feature `contract`) |
 
+#[cfg(feature = "desktop")]
 pub mod browser;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -21,6 +22,8 @@ pub mod listen_async;
 pub mod listener;
 mod loopback;
 pub mod page;
+#[cfg(feature = "desktop")]
 pub mod person;
 pub mod store;
+#[cfg(feature = "desktop")]
 mod terminal;

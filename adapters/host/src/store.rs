@@ -2,25 +2,35 @@
 //!
 //! | store | for | ends with |
 //! | --- | --- | --- |
-//! | [`FileStore`] | every process that opens the folder | the folder |
+//! | `FileStore` (feature `files`) | every process that opens the folder | the folder |
 //! | `Keychain` (feature `keychain`) | every process that opens the service and the folder | its backend's entries |
 //! | [`Memory`] | one process | the process |
 //!
-//! For a store whose records are kept elsewhere, [`marks`] does leases and intents on disk.
+//! For a store whose records are kept elsewhere, `marks` does leases and intents on disk (feature `files`).
 
+#[cfg(feature = "files")]
 mod alone;
+#[cfg(feature = "files")]
 mod document;
+#[cfg(feature = "files")]
 mod error;
+#[cfg(feature = "files")]
 mod file;
+#[cfg(feature = "files")]
 mod folder;
 #[cfg(feature = "keychain")]
 mod keychain;
+#[cfg(feature = "files")]
 mod lock;
+#[cfg(feature = "files")]
 pub mod marks;
 mod memory;
+#[cfg(feature = "files")]
 mod names;
 
+#[cfg(feature = "files")]
 pub use error::StoreError;
+#[cfg(feature = "files")]
 pub use file::FileStore;
 #[cfg(feature = "keychain")]
 pub use keychain::Keychain;

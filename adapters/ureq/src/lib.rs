@@ -21,5 +21,7 @@ pub use client::{
     AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Builder, Client,
 };
 pub use http::UreqHttp;
+pub use mcp_authz_core::effect::Visit;
+pub use mcp_authz_core::{Config, config, failure, granted, scope};
 pub use mcp_authz_driver as driver;
 pub use mcp_authz_host as host;
