@@ -44,6 +44,8 @@ pub mod testing;
 pub mod threaded;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "tracing")]
+pub mod traced;
 pub mod vault;
 mod work;
 
