@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::Epoch;
 use crate::scope::ScopeSet;
-use crate::secret::Secret;
+use crate::secret::AccessToken;
 use crate::time::{Monotonic, Timestamp};
 
 /// A grant that callers may use. Immutable; a newer one replaces it whole.
@@ -18,7 +18,7 @@ use crate::time::{Monotonic, Timestamp};
 pub struct Granted {
     pub(crate) epoch: Epoch,
     pub(crate) header: HeaderValue,
-    pub(crate) token: Secret,
+    pub(crate) token: AccessToken,
     pub(crate) issuer: Arc<str>,
     pub(crate) resource: Option<Arc<str>>,
     pub(crate) scopes: Option<ScopeSet>,
@@ -136,7 +136,7 @@ impl Granted {
 
     /// The access token alone.
     #[must_use]
-    pub const fn access_token(&self) -> &Secret {
+    pub const fn access_token(&self) -> &AccessToken {
         &self.token
     }
 

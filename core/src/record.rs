@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Bytes, Key, Record, RecordKind, StoreRequest};
 use crate::failure::Kind;
 use crate::scope::ScopeSet;
-use crate::secret::{Secret, written_option};
+use crate::secret::{AccessToken, Secret, written_option};
 use crate::time::Timestamp;
 use crate::wire::client_auth::{Credentials, Method};
 use crate::wire::registration::Management;
@@ -114,7 +114,7 @@ pub(crate) struct Grant {
     pub(crate) client_id: Arc<str>,
     pub(crate) account: Arc<str>,
     #[serde(with = "written_option")]
-    pub(crate) access_token: Option<Secret>,
+    pub(crate) access_token: Option<AccessToken>,
     #[serde(with = "written_option")]
     pub(crate) refresh_token: Option<Secret>,
     /// When the access token ends; `None` if nobody knows.

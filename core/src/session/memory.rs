@@ -3,7 +3,6 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -12,7 +11,7 @@ use crate::granted::{Granted, Life};
 use crate::input::Epoch;
 use crate::record::{Binding, Class, Client, Document, Grant, Held, Way};
 use crate::scope::ScopeSet;
-use crate::secret::Secret;
+use crate::secret::{AccessToken, Secret};
 use crate::session::push_within;
 use crate::stage::vault::{Over, Recalled};
 use crate::time::{Monotonic, Timestamp};
@@ -66,7 +65,7 @@ pub(crate) struct Memory {
     pub(crate) shown_metadata: bool,
     /// The access token that was refused last: it never comes back under a new epoch.
     #[serde(with = "crate::secret::written_option", default)]
-    pub(crate) refused: Option<Secret>,
+    pub(crate) refused: Option<AccessToken>,
     /// The refresh token that was refused after its sending had been given up: nobody waited for that
     /// any more, and it is not sent again (REF-08).
     #[serde(with = "crate::secret::written_option", default)]
@@ -511,11 +510,6 @@ impl Memory {
         let grant = &self.grant.as_ref()?.value;
         let class = self.binding.as_ref()?.value.class;
         let token = grant.access_token.clone().filter(|_| !(grant.untyped && config.strict()))?;
-        let mut text = String::with_capacity(token.expose().len().saturating_add(7));
-        text.push_str("Bearer ");
-        text.push_str(token.expose());
-        let mut header = HeaderValue::try_from(text).ok()?;
-        header.set_sensitive(true);
         let life = match (self.ends, grant.lifetime) {
             (Some(mono), Some(lifetime)) => {
                 Life::Until { wall: grant.expires, mono, ahead: ahead(lifetime, self.chance) }
@@ -524,7 +518,7 @@ impl Memory {
         };
         Some(Granted {
             epoch: Epoch(self.epoch),
-            header,
+            header: token.header()?,
             token,
             issuer: grant.issuer.clone(),
             resource: grant.resource_parameter.clone(),
