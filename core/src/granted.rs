@@ -21,7 +21,7 @@ pub struct Granted {
     pub(crate) token: AccessToken,
     pub(crate) issuer: Arc<str>,
     pub(crate) resource: Option<Arc<str>>,
-    pub(crate) scopes: Option<ScopeSet>,
+    pub(crate) scopes: Option<Arc<ScopeSet>>,
     pub(crate) life: Life,
     /// What [`Life::fresh`] says, worked out once.
     pub(crate) fresh: Fresh,
@@ -154,8 +154,8 @@ impl Granted {
 
     /// The scopes granted; `None` if nobody named any (SCOPE-12).
     #[must_use]
-    pub const fn scopes(&self) -> Option<&ScopeSet> {
-        self.scopes.as_ref()
+    pub fn scopes(&self) -> Option<&ScopeSet> {
+        self.scopes.as_deref()
     }
 
     /// Whether a caller who needs these scopes may use the token as it is.
