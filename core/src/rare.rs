@@ -81,3 +81,24 @@ impl<'de, T: Absent + Deserialize<'de>> Deserialize<'de> for Rare<T> {
         Ok(Self((!it.is_absent()).then(|| Box::new(it))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_made_when_it_is_written_to_and_gone_when_it_is_empty() {
+        let mut rare = Rare::<Vec<u8>>::default();
+        assert_eq!(size_of_val(&rare), size_of::<usize>());
+        rare.if_there(|list| list.push(1));
+        assert!(rare.is_empty() && rare.0.is_none());
+        rare.push(1);
+        rare.tidy();
+        assert_eq!(serde_json::to_string(&rare).unwrap(), "[1]");
+        rare.if_there(Vec::clear);
+        rare.tidy();
+        assert!(rare.0.is_none());
+        assert_eq!(serde_json::to_string(&rare).unwrap(), "[]");
+        assert!(serde_json::from_str::<Rare<Vec<u8>>>("[]").unwrap().0.is_none());
+    }
+}

@@ -373,7 +373,11 @@ impl Memory {
         if unsaved {
             self.postpone_save(now);
         } else {
-            self.rewrite.if_there(|rewrite| rewrite.spent.clear());
+            // What is saved next sets out from here, and says itself what it may go over.
+            self.rewrite.if_there(|rewrite| {
+                rewrite.spent.clear();
+                rewrite.over = Over::Anything;
+            });
         }
     }
 
