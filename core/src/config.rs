@@ -116,6 +116,8 @@ pub struct Config {
     pub(crate) reach: Reach,
     pub(crate) legacy: bool,
     pub(crate) redirect: Redirect,
+    /// Its redirect set, to be shared, unless the port is a part of it that is not known yet.
+    pub(crate) redirect_set: Arc<str>,
     pub(crate) metadata: ClientMetadata,
     pub(crate) initial_access_token: Option<Secret>,
     pub(crate) registration: bool,
@@ -184,6 +186,12 @@ impl Config {
     #[must_use]
     pub const fn persistent(&self) -> bool {
         self.persistent
+    }
+
+    /// The redirect set of a URI, which is nearly always the one that all sessions share.
+    pub(crate) fn redirect_set(&self, uri: &RedirectUri) -> Arc<str> {
+        let set = uri.set_key();
+        if *set == *self.redirect_set { Arc::clone(&self.redirect_set) } else { set.into() }
     }
 
     /// The token area (USE-07, D4); `own` for a server that is its own authorization server.
@@ -499,7 +507,7 @@ impl Builder {
             return Err(invalid("account", "HOST-299"));
         }
         self.check_strict(strict)?;
-        let redirect = self.redirect()?;
+        let (redirect, redirect_uri) = self.redirect()?;
         let legacy = self.legacy.unwrap_or(matches!(redirect, Redirect::Loopback { .. }));
         for settings in &self.issuers {
             let reserved = |(name, _): &&(Box<str>, Box<str>)| is_reserved_parameter(name);
@@ -547,6 +555,7 @@ impl Builder {
             reach,
             legacy: legacy && !strict,
             redirect,
+            redirect_set: redirect_uri.set_key().into(),
             metadata: self.metadata,
             initial_access_token: self.initial_access_token,
             registration: self.registration,
@@ -570,19 +579,22 @@ impl Builder {
         }))
     }
 
-    fn redirect(&self) -> Result<Redirect, Failure> {
-        match &self.redirect {
+    /// Where the person comes back to; the URI with some port, if that is not known yet.
+    fn redirect(&self) -> Result<(Redirect, RedirectUri), Failure> {
+        let redirect = match &self.redirect {
             RedirectSetting::Uri(uri) => {
-                Ok(Redirect::Fixed(RedirectUri::read(uri, self.private_scheme)?))
+                Redirect::Fixed(RedirectUri::read(uri, self.private_scheme)?)
             }
-            RedirectSetting::Ready(redirect) => {
-                if let Redirect::Loopback { host, port, path } = redirect {
-                    RedirectUri::loopback(*host, port.unwrap_or(1), path)
-                        .map_err(|_| invalid("redirect_loopback", "NAT-02"))?;
-                }
-                Ok(redirect.clone())
+            RedirectSetting::Ready(redirect) => redirect.clone(),
+        };
+        let uri = match &redirect {
+            Redirect::Fixed(uri) => uri.clone(),
+            Redirect::Loopback { host, port, path } => {
+                RedirectUri::loopback(*host, port.unwrap_or(1), path)
+                    .map_err(|_| invalid("redirect_loopback", "NAT-02"))?
             }
-        }
+        };
+        Ok((redirect, uri))
     }
 
     /// Strict forbids every leniency, so a configuration that asks for one is a contradiction.

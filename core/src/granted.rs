@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::Epoch;
 use crate::scope::ScopeSet;
-use crate::secret::Secret;
+use crate::secret::AccessToken;
 use crate::time::{Monotonic, Timestamp};
 
 /// A grant that callers may use. Immutable; a newer one replaces it whole.
@@ -18,10 +18,10 @@ use crate::time::{Monotonic, Timestamp};
 pub struct Granted {
     pub(crate) epoch: Epoch,
     pub(crate) header: HeaderValue,
-    pub(crate) token: Secret,
+    pub(crate) token: AccessToken,
     pub(crate) issuer: Arc<str>,
     pub(crate) resource: Option<Arc<str>>,
-    pub(crate) scopes: Option<ScopeSet>,
+    pub(crate) scopes: Option<Arc<ScopeSet>>,
     pub(crate) life: Life,
     /// What [`Life::fresh`] says, worked out once.
     pub(crate) fresh: Fresh,
@@ -136,7 +136,7 @@ impl Granted {
 
     /// The access token alone.
     #[must_use]
-    pub const fn access_token(&self) -> &Secret {
+    pub const fn access_token(&self) -> &AccessToken {
         &self.token
     }
 
@@ -154,8 +154,8 @@ impl Granted {
 
     /// The scopes granted; `None` if nobody named any (SCOPE-12).
     #[must_use]
-    pub const fn scopes(&self) -> Option<&ScopeSet> {
-        self.scopes.as_ref()
+    pub fn scopes(&self) -> Option<&ScopeSet> {
+        self.scopes.as_deref()
     }
 
     /// Whether a caller who needs these scopes may use the token as it is.

@@ -105,6 +105,7 @@ pub mod input;
 pub mod listing;
 pub mod machine;
 pub mod note;
+mod rare;
 mod record;
 pub mod scope;
 pub mod secret;

@@ -4,6 +4,7 @@
 //! that it belongs to its key are checked before anything of it is used. Unknown members survive a
 //! rewrite.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -11,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Bytes, Key, Record, RecordKind, StoreRequest};
 use crate::failure::Kind;
+use crate::rare::Rare;
 use crate::scope::ScopeSet;
-use crate::secret::{Secret, written_option};
+use crate::secret::{AccessToken, Secret, written_option};
 use crate::time::Timestamp;
 use crate::wire::client_auth::{Credentials, Method};
 use crate::wire::registration::Management;
@@ -24,7 +26,7 @@ pub(crate) const FORMAT: u32 = 1;
 /// Members of a newer version, kept and never shown: nobody here knows which are secret.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Unknown(serde_json::Map<String, serde_json::Value>);
+pub(crate) struct Unknown(Rare<BTreeMap<String, serde_json::Value>>);
 
 impl core::fmt::Debug for Unknown {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -100,7 +102,7 @@ pub(crate) struct Client {
     /// The server has said that it does not know this client (REG-21).
     pub(crate) stale: bool,
     /// `registration_access_token` and `registration_client_uri` (REG-19).
-    pub(crate) management: Option<Management>,
+    pub(crate) management: Option<Box<Management>>,
     #[serde(flatten)]
     pub(crate) unknown: Unknown,
 }
@@ -114,7 +116,7 @@ pub(crate) struct Grant {
     pub(crate) client_id: Arc<str>,
     pub(crate) account: Arc<str>,
     #[serde(with = "written_option")]
-    pub(crate) access_token: Option<Secret>,
+    pub(crate) access_token: Option<AccessToken>,
     #[serde(with = "written_option")]
     pub(crate) refresh_token: Option<Secret>,
     /// When the access token ends; `None` if nobody knows.
@@ -125,9 +127,9 @@ pub(crate) struct Grant {
     #[serde(default)]
     pub(crate) login: Option<Arc<str>>,
     /// Everything ever asked for in this grant.
-    pub(crate) requested: ScopeSet,
+    pub(crate) requested: Arc<ScopeSet>,
     /// What the server said it granted.
-    pub(crate) granted: Option<ScopeSet>,
+    pub(crate) granted: Option<Arc<ScopeSet>>,
     /// The `resource` parameter as it was sent; `None` if it was left out (RES-08).
     pub(crate) resource_parameter: Option<Arc<str>>,
     /// As verified when the code was exchanged; later steps use no other (BIND-08, TOK-03).

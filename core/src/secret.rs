@@ -6,7 +6,9 @@
 use core::fmt;
 use std::sync::Arc;
 
-use zeroize::Zeroize;
+use bytes::Bytes;
+use http::HeaderValue;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Text that no log, error, note or trace may contain.
 ///
@@ -52,6 +54,49 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
+/// An access token, held once for all who look at it or send it: behind the scheme that it is sent
+/// with (RFC 6750 §2.1). Shown, compared and wiped like every [`Secret`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken(Secret);
+
+impl AccessToken {
+    const SCHEME: &'static str = "Bearer ";
+
+    /// Copies the token.
+    #[must_use]
+    pub fn new(token: &str) -> Self {
+        let text = Zeroizing::new([Self::SCHEME, token].concat());
+        Self(Secret::new(text.as_str()))
+    }
+
+    /// The token alone. Every use of this is a place to review.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose().strip_prefix(Self::SCHEME).unwrap_or_default()
+    }
+
+    /// The value of the `Authorization` header, marked sensitive: this very text, wiped when the last
+    /// clone of either is dropped. `None` if no header may hold it.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        struct Sent(Secret);
+        impl AsRef<[u8]> for Sent {
+            fn as_ref(&self) -> &[u8] {
+                self.0.expose().as_bytes()
+            }
+        }
+        let text = Bytes::from_owner(Sent(self.0.clone()));
+        let mut header = HeaderValue::from_maybe_shared(text).ok()?;
+        header.set_sensitive(true);
+        Some(header)
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(..)")
+    }
+}
+
 /// Compares two byte strings in a time that depends on their lengths only (ISS-04, SEC-11).
 ///
 /// The only comparison of secret material in this crate, so that there is one place to review.
@@ -83,22 +128,48 @@ pub(crate) mod written {
 pub(crate) mod written_option {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::Secret;
+    use super::Written;
 
-    pub(crate) fn serialize<S: Serializer>(
-        secret: &Option<Secret>,
+    pub(crate) fn serialize<S: Serializer, T: Written>(
+        secret: &Option<T>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
         match secret {
-            Some(secret) => to.serialize_some(secret.expose()),
+            Some(secret) => to.serialize_some(secret.text()),
             None => to.serialize_none(),
         }
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: Written>(
         from: D,
-    ) -> Result<Option<Secret>, D::Error> {
-        Ok(Option::<Box<str>>::deserialize(from)?.map(Secret::new))
+    ) -> Result<Option<T>, D::Error> {
+        Ok(Option::<Box<str>>::deserialize(from)?.map(T::read))
+    }
+}
+
+/// What `written_option` writes and reads.
+pub(crate) trait Written {
+    fn text(&self) -> &str;
+    fn read(text: Box<str>) -> Self;
+}
+
+impl Written for Secret {
+    fn text(&self) -> &str {
+        self.expose()
+    }
+
+    fn read(text: Box<str>) -> Self {
+        Self::new(text)
+    }
+}
+
+impl Written for AccessToken {
+    fn text(&self) -> &str {
+        self.expose()
+    }
+
+    fn read(text: Box<str>) -> Self {
+        Self::new(&text)
     }
 }
 
@@ -124,6 +195,17 @@ mod tests {
     #[test]
     fn debug_shows_nothing_tok_18() {
         assert_eq!(format!("{:?}", Secret::new("AT-CANARY")), "Secret(..)");
+        let token = AccessToken::new("AT-CANARY");
+        assert_eq!(format!("{token:?} {:?}", token.header()), "AccessToken(..) Some(Sensitive)");
+    }
+
+    #[test]
+    fn a_token_and_its_header_are_one_text_use_01() {
+        let token = AccessToken::new("AT");
+        let header = token.header().unwrap();
+        assert_eq!((token.expose(), header.as_bytes()), ("AT", &b"Bearer AT"[..]));
+        assert!(core::ptr::eq(token.0.expose().as_bytes(), header.clone().as_bytes()));
+        assert_eq!(AccessToken::new("a\nb").header(), None);
     }
 
     #[test]

@@ -166,6 +166,15 @@ impl Desk {
         }
     }
 
+    /// Whether nothing lies on it. No page is owed then, so arrivals may be counted anew.
+    pub(crate) fn cleared(&self) -> bool {
+        self.pages.is_empty()
+            && self.ports.is_empty()
+            && self.log_outs.is_empty()
+            && self.voice.is_empty()
+            && self.speaker.is_none()
+    }
+
     /// Everything that closes and answers by being dropped, to be dropped without the lock.
     pub(crate) fn clear(&mut self) -> impl Sized + use<> {
         (core::mem::take(&mut self.pages), core::mem::take(&mut self.ports))

@@ -40,7 +40,7 @@ impl Session {
             Brought::Recalled(found) => self.recalled(flow, found, now),
             Brought::Looked(Looked::StillListed) => flow.ground.relisted = true,
             Brought::Looked(Looked::Moved { to }) => {
-                self.body.memory.moved = Some(now.mono);
+                self.body.memory.learnt.moved = Some(now.mono);
                 return Err(Failure::new(Kind::IssuerChanged, "BIND-05").with_subject(&to));
             }
             Brought::Looked(Looked::Found(found)) => return self.found(flow, found, now),
@@ -107,7 +107,7 @@ impl Session {
                 self.forget_found(found, now);
                 // What is to be given back goes first.
                 if self.body.log_out.to_revoke.is_empty()
-                    && let Some(held) = self.body.memory.to_forget.first().cloned()
+                    && let Some(held) = self.body.memory.parting.to_forget.first().cloned()
                 {
                     flow.ground.forgets(held);
                 }
@@ -125,7 +125,7 @@ impl Session {
         let found = found.filter(welcome);
         let Some(ours) = &mut memory.grant else { return };
         let unwritten = memory.unsaved || ours.generation.is_none();
-        let spent = [memory.over.spent(), &memory.spent];
+        let spent = [memory.rewrite.over.spent(), &memory.rewrite.spent];
         let newer = found.filter(|theirs| {
             let helps = flow.ground.refused && !theirs.value.rejected;
             // A write that was given up got there after all, and another process has gone on from it.
@@ -290,11 +290,11 @@ impl Session {
             resource: found.scopes_supported.as_ref(),
             default: config.default_scopes.as_ref(),
             before: [
-                same.map(|grant| &grant.requested),
+                same.map(|grant| &*grant.requested),
                 // What a server added by itself is not asked for; where nobody had named anything,
                 // its choice is all there is to keep (AMB-14, HOST-211).
                 same.filter(|grant| grant.requested.is_empty())
-                    .and_then(|grant| grant.granted.as_ref()),
+                    .and_then(|grant| grant.granted.as_deref()),
             ],
             step_up: goal.cause == Cause::StepUp,
             offline_listed: found.server.scopes_offline_access,
@@ -324,9 +324,9 @@ impl Session {
             }
             self.body.memory.remember_client(client.clone());
         }
-        if enrolled.way == Way::PreRegistered && self.body.memory.met.is_none() {
+        if enrolled.way == Way::PreRegistered && self.body.memory.learnt.met.is_none() {
             let found = flow.ground.found.as_ref();
-            self.body.memory.met = found.map(|found| found.server.issuer.clone());
+            self.body.memory.learnt.met = found.map(|found| found.server.issuer.clone());
         }
         flow.ground.redirect = Some(enrolled.redirect.clone());
         flow.ground.enrolled = Some(enrolled);
@@ -348,7 +348,7 @@ impl Session {
             expires: None,
             lifetime: None,
             login: ground.login.clone(),
-            requested: ground.scopes.clone(),
+            requested: Arc::new(ground.scopes.clone()),
             granted: None,
             resource_parameter: self.resource_parameter(found),
             token_endpoint: found.server.token_endpoint.clone(),
@@ -449,7 +449,7 @@ impl Session {
         flow.ground.verdict = Some(failure);
         flow.ground.refused = true;
         // Whatever the store says now or does not say, this one is not sent again.
-        self.body.memory.refused_late = held.value.refresh_token.clone();
+        self.body.memory.learnt.refused_late = held.value.refresh_token.clone();
         if self.config.persistent && !flow.ground.looked_again {
             // Another process may have spent it, and saved what it got (HOST-224).
             flow.ground.looked_again = true;

@@ -36,9 +36,9 @@ impl Session {
         }
         if let Err(failure) = &result {
             if matches!(flow.goal, Goal::Forget) {
-                self.body.memory.unforgotten = Some(failure.kind());
+                self.body.memory.parting.unforgotten = Some(failure.kind());
                 // What a newer version has written is not ours to remove.
-                self.body.memory.forget_found &= failure.kind() != Kind::StoreVersion;
+                self.body.memory.parting.forget_found &= failure.kind() != Kind::StoreVersion;
             }
             self.doubt(&flow, failure, now);
         }
@@ -119,7 +119,8 @@ impl Session {
                 self.publish(now);
                 // What was read did not come for those who waited: if it is over, it is renewed.
                 let current = self.body.memory.current();
-                self.waiters.iter_mut().for_each(|waiting| waiting.want.since = current);
+                let wait_on = |waiting: &mut Waiting| waiting.want.since = current;
+                self.waiters.if_there(|all| all.iter_mut().for_each(wait_on));
             }
             return;
         }
@@ -133,8 +134,8 @@ impl Session {
         match flow.goal {
             Goal::Forget if flow.ground.unsaved => {
                 // The others are not to wait for one that cannot be emptied.
-                let most = self.body.memory.to_forget.len().min(1);
-                return self.body.memory.to_forget.rotate_left(most);
+                let most = self.body.memory.parting.to_forget.len().min(1);
+                return self.body.memory.parting.to_forget.rotate_left(most);
             }
             Goal::Forget => return self.body.memory.forgot(minted),
             Goal::Keep(_) => return self.kept(minted, flow.ground.unsaved, now),
@@ -164,7 +165,7 @@ impl Session {
             return;
         }
         self.body.memory.grant = Some(minted);
-        self.body.memory.over = core::mem::take(&mut flow.ground.over);
+        self.body.memory.may_go_over(core::mem::take(&mut flow.ground.over));
         self.body.memory.minted = Some(now.mono);
         self.body.memory.set_unsaved(flow.ground.unsaved, now.mono);
         if overwritten && config.persistent {
@@ -184,7 +185,7 @@ impl Session {
     pub(super) fn publish(&mut self, now: &mut Now) {
         let [chance] = now.draw.bytes();
         self.body.memory.publish(&self.config, now.wall, now.mono, chance);
-        self.body.memory.ahead_after = None;
+        self.body.memory.learnt.if_there(|learnt| learnt.ahead_after = None);
         let published = self.body.memory.published.clone();
         now.out.told.push(Told::Publish(published));
     }
@@ -199,10 +200,7 @@ impl Session {
 
     /// The issuer is still listed, so nothing explains why a fresh token was refused.
     pub(super) fn still_refused(&mut self, now: &mut Now) {
-        let (again, rest) = core::mem::take(&mut self.waiters)
-            .into_iter()
-            .partition(|waiting: &Waiting| waiting.want.again);
-        self.waiters = rest;
+        let again: Vec<_> = self.waiters.extract_if(.., |waiting| waiting.want.again).collect();
         for waiting in again {
             self.refuse(waiting.id, unhelped(), now);
         }
@@ -218,7 +216,7 @@ impl Session {
         let memory = &self.body.memory;
         let needed = memory.refreshable(&self.config, now.wall, now.mono);
         if enrolled.way == Way::Dynamic && !enrolled.fresh && !needed && (told || silent) {
-            self.body.memory.doubtful = Some(enrolled.credentials.client_id.clone());
+            self.body.memory.learnt.doubtful = Some(enrolled.credentials.client_id.clone());
         }
     }
 
@@ -278,7 +276,7 @@ impl Session {
             let unsaved = memory.unsaved;
             now.out.told.push(Told::Settle(Settlement { waiter: waiting.id, outcome, unsaved }));
         }
-        self.waiters = rest;
+        *self.waiters = rest;
     }
 }
 

@@ -266,7 +266,7 @@ impl Session {
             met: self.body.memory.met().cloned(),
             held: self.body.memory.clients.clone(),
             anew: flow.ground.reregistered,
-            doubtful: self.body.memory.doubtful.clone(),
+            doubtful: self.body.memory.learnt.doubtful.clone(),
             redirect: flow.ground.redirect.clone(),
         })
     }

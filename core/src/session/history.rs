@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Kind};
+use crate::rare::Rare;
 use crate::scope::ScopeSet;
 use crate::session::push_within;
 use crate::time::Monotonic;
@@ -23,7 +24,7 @@ const MOST_ENTRIES: usize = 64;
 /// The pages shown in the last ten minutes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct History {
-    step_ups: Vec<StepUp>,
+    step_ups: Rare<Vec<StepUp>>,
     refusals: Vec<Login>,
 }
 
@@ -45,12 +46,12 @@ struct Login {
 
 impl History {
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
-        self.step_ups.iter_mut().for_each(|step_up| shift(&mut step_up.at));
+        self.step_ups.if_there(|all| all.iter_mut().for_each(|step_up| shift(&mut step_up.at)));
         self.refusals.iter_mut().for_each(|login| shift(&mut login.at));
     }
 
     fn prune(&mut self, now: Monotonic) {
-        self.step_ups.retain(|step_up| step_up.at.until(now) < MEMORY);
+        self.step_ups.if_there(|all| all.retain(|step_up| step_up.at.until(now) < MEMORY));
         self.refusals.retain(|login| login.at.until(now) < MEMORY);
     }
 
@@ -104,11 +105,13 @@ impl History {
         if !granted && !declined {
             return;
         }
-        let last = self.step_ups.iter_mut().rev().find(|old| *old.operation == *operation);
-        if let Some(step_up) = last {
-            step_up.granted = granted;
-            step_up.declined = declined;
-        }
+        self.step_ups.if_there(|all| {
+            let last = all.iter_mut().rev().find(|old| *old.operation == *operation);
+            if let Some(step_up) = last {
+                step_up.granted = granted;
+                step_up.declined = declined;
+            }
+        });
     }
 
     /// Whether a page of this issuer may be opened because the server refused a request.
@@ -124,7 +127,18 @@ impl History {
         Ok(())
     }
 
-    pub(crate) fn opened(&mut self, issuer: &str, now: Monotonic) {
-        push_within(MOST_ENTRIES, &mut self.refusals, Login { issuer: issuer.into(), at: now });
+    pub(crate) fn opened(&mut self, issuer: &Arc<str>, now: Monotonic) {
+        let login = Login { issuer: Arc::clone(issuer), at: now };
+        push_within(MOST_ENTRIES, &mut self.refusals, login);
+    }
+
+    /// The issuers that it names.
+    pub(crate) fn issuers(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        self.refusals.iter_mut().map(|login| &mut login.issuer)
+    }
+
+    pub(crate) fn tidy(&mut self) {
+        self.step_ups.tidy();
+        self.refusals.shrink_to_fit();
     }
 }

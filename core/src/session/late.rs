@@ -76,7 +76,7 @@ impl Session {
             return self.run(Lane::Machine, flow, signal, now);
         }
         if late.purpose == Purpose::Refresh && refused_for_good(&signal) {
-            self.body.memory.refused_late = late.template.refresh_token.clone();
+            self.body.memory.learnt.refused_late = late.template.refresh_token.clone();
         }
         let kept = self.adopt_late(late, &signal, now);
         now.note(Note::Late { kept });
@@ -146,7 +146,7 @@ impl Session {
         let memory = &mut self.body.memory;
         let has_token = held.value.access_token.is_some();
         memory.grant = Some(held.clone());
-        memory.over = over.clone();
+        memory.may_go_over(over.clone());
         // As any other rotation: stored first, if the store is free to be asked (REF-04).
         if self.config.persistent && self.body.machine.is_none() {
             self.keep(held, over, late.binding, now);

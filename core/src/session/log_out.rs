@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Forgotten, Revoked, Told};
 use crate::failure::{Failure, Kind};
+use crate::rare::Absent;
 use crate::record::{Grant, Held};
 use crate::session::lanes::{Farewell, Flow, Goal, Lane};
 use crate::session::{Now, Session};
@@ -26,6 +27,23 @@ pub(crate) struct LogOut {
     failed: Option<Kind>,
     #[serde(skip)]
     said: Option<Arc<Failure>>,
+}
+
+impl Absent for LogOut {
+    const ABSENT: &'static Self = &Self {
+        asked: false,
+        to_revoke: Vec::new(),
+        not_offered: false,
+        done: false,
+        failed: None,
+        said: None,
+    };
+
+    fn is_absent(&self) -> bool {
+        let Self { asked, to_revoke, not_offered, done, failed, said } = self;
+        let told = !asked && !not_offered && !done && failed.is_none() && said.is_none();
+        told && to_revoke.is_empty()
+    }
 }
 
 impl LogOut {
@@ -94,8 +112,8 @@ impl Session {
             for held in lost {
                 memory.must_forget(emptied(held), under_way);
             }
-            memory.forget_found = true;
-            memory.forget_after = None;
+            memory.parting.forget_found = true;
+            memory.parting.forget_after = None;
         }
     }
 
@@ -105,12 +123,12 @@ impl Session {
         if let Some(grant) = memory.grant.as_ref().map(|held| held.value.clone()) {
             let farewell = farewell(&grant, credentials.clone());
             self.body.log_out.give_back(&farewell, &grant);
-            for late in &mut self.late {
+            for late in self.late.iter_mut() {
                 late.forgotten.get_or_insert_with(|| farewell.clone());
             }
         } else {
             // Of a login that was given up; nobody holds its client any more.
-            for late in &mut self.late {
+            for late in self.late.iter_mut() {
                 late.forgotten.get_or_insert(Farewell::NotOffered);
             }
         }
@@ -146,7 +164,7 @@ impl Session {
             memory.grant = found.grant;
         } else {
             // There has been a login here since.
-            memory.forget_found = false;
+            memory.parting.forget_found = false;
         }
         self.forget_what_was_found(now);
     }
@@ -154,9 +172,10 @@ impl Session {
     /// As [`forget_found`](Self::forget_found), where it was read for another reason.
     pub(super) fn forget_what_was_found(&mut self, now: &Now) {
         let memory = &mut self.body.memory;
-        if !core::mem::take(&mut memory.forget_found) {
+        if !memory.parting.forget_found {
             return;
         }
+        memory.parting.forget_found = false;
         let Some(held) = memory.grant.clone() else { return };
         let empty = held.value.access_token.is_none() && held.value.refresh_token.is_none();
         // What was held has been given back already.
@@ -169,7 +188,7 @@ impl Session {
         if !empty {
             memory.must_forget(emptied(held), false);
         }
-        memory.forget_after = None;
+        memory.parting.forget_after = None;
     }
 
     /// Gives the next tokens back to the server. The record is removed after that, whatever the
@@ -208,8 +227,8 @@ impl Session {
         {
             memory.postpone_forget(now.mono);
             let mut flow = Flow::new(Goal::Forget);
-            if !memory.forget_found
-                && let Some(held) = memory.to_forget.first().cloned()
+            if !memory.parting.forget_found
+                && let Some(held) = memory.parting.to_forget.first().cloned()
             {
                 flow.ground.forgets(held);
                 flow.ground.looked = true;
@@ -225,14 +244,15 @@ impl Session {
             self.body.machine.as_ref().map(|flow| &flow.goal),
             Some(Goal::Forget | Goal::Revoke(_))
         );
-        let tried = !memory.forgetting() || memory.forget_after.is_some();
+        let tried = !memory.forgetting() || memory.parting.forget_after.is_some();
         let log_out = &mut self.body.log_out;
         if log_out.asked && !trying && tried && log_out.to_revoke.is_empty() {
             log_out.asked = false;
             let revoked = log_out.revoked();
             let left = memory.forgetting();
-            let unremoved = left.then(|| memory.unforgotten.unwrap_or(Kind::StoreUnavailable));
-            *log_out = LogOut::default();
+            let unremoved =
+                left.then(|| memory.parting.unforgotten.unwrap_or(Kind::StoreUnavailable));
+            **log_out = LogOut::default();
             now.out.told.push(Told::Forgotten(Forgotten { revoked, unremoved }));
         }
     }

@@ -3,16 +3,16 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::failure::Kind;
 use crate::granted::{Granted, Life};
 use crate::input::Epoch;
+use crate::rare::{Absent, Rare};
 use crate::record::{Binding, Class, Client, Document, Grant, Held, Way};
 use crate::scope::ScopeSet;
-use crate::secret::Secret;
+use crate::secret::{AccessToken, Secret};
 use crate::session::push_within;
 use crate::stage::vault::{Over, Recalled};
 use crate::time::{Monotonic, Timestamp};
@@ -56,34 +56,98 @@ pub(crate) struct Memory {
     pub(crate) chance: u8,
     /// When the last refresh ended.
     pub(crate) refreshed: Option<Monotonic>,
+    /// The resource has shown metadata: never a legacy server again (LEG-05).
+    pub(crate) shown_metadata: bool,
+    /// The store refused the newest record.
+    pub(crate) unsaved: bool,
+    /// The store has not said what became of a write, which may get there yet.
+    #[serde(default)]
+    pub(crate) silent: bool,
+    /// When the last token came.
+    pub(crate) minted: Option<Monotonic>,
+    /// Counts logins, so that a refresh that one has overtaken is recognised.
+    pub(crate) logins: u64,
+    /// In a snapshot: what is held is not what was published, and gets an epoch of its own when it is
+    /// saved.
+    #[serde(default)]
+    pub(crate) newer_than_published: bool,
+    #[serde(skip)]
+    pub(crate) published: Option<Arc<Granted>>,
+    #[serde(flatten)]
+    pub(crate) learnt: Rare<Learnt>,
+    #[serde(flatten)]
+    pub(crate) rewrite: Rare<Rewrite>,
+    #[serde(flatten)]
+    pub(crate) parting: Rare<Parting>,
+}
+
+/// What refusals and failures have taught.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Learnt {
     /// No refresh ahead of time before this.
     pub(crate) ahead_after: Option<Monotonic>,
     /// A fresh token that the server refused all the same: who may ask a person gets a login instead.
     pub(crate) useless: Option<Epoch>,
     /// The first issuer that credentials without an issuer were for.
     pub(crate) met: Option<Arc<str>>,
-    /// The resource has shown metadata: never a legacy server again (LEG-05).
-    pub(crate) shown_metadata: bool,
     /// The access token that was refused last: it never comes back under a new epoch.
     #[serde(with = "crate::secret::written_option", default)]
-    pub(crate) refused: Option<Secret>,
+    pub(crate) refused: Option<AccessToken>,
     /// The refresh token that was refused after its sending had been given up: nobody waited for that
     /// any more, and it is not sent again (REF-08).
     #[serde(with = "crate::secret::written_option", default)]
     pub(crate) refused_late: Option<Secret>,
-    /// The store refused the newest record.
-    pub(crate) unsaved: bool,
-    /// The store has not said what became of a write, which may get there yet.
-    #[serde(default)]
-    pub(crate) silent: bool,
+    /// The resource no longer names the issuer of the grant: nothing of it is sent (BIND-03).
+    pub(crate) moved: Option<Monotonic>,
+    /// A registration that led to no answer of the person: the next login makes a new one.
+    pub(crate) doubtful: Option<Arc<str>>,
+}
+
+impl Absent for Learnt {
+    const ABSENT: &'static Self = &Self {
+        ahead_after: None,
+        useless: None,
+        met: None,
+        refused: None,
+        refused_late: None,
+        moved: None,
+        doubtful: None,
+    };
+
+    fn is_absent(&self) -> bool {
+        let Self { ahead_after, useless, met, refused, refused_late, moved, doubtful } = self;
+        let times = ahead_after.is_none() && moved.is_none();
+        let tokens = useless.is_none() && refused.is_none() && refused_late.is_none();
+        times && tokens && met.is_none() && doubtful.is_none()
+    }
+}
+
+/// What the next write of the grant has to mind.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Rewrite {
     /// What it may be written over.
     #[serde(default)]
     pub(crate) over: Over,
-    /// Refresh tokens that were spent while it was.
+    /// Refresh tokens that were spent while the store had refused it.
     #[serde(with = "crate::secret::written_list", default)]
     pub(crate) spent: Vec<Secret>,
     /// It is not offered to the store again before this.
-    pub(crate) save_after: Option<Monotonic>,
+    #[serde(rename = "save_after")]
+    pub(crate) after: Option<Monotonic>,
+}
+
+impl Absent for Rewrite {
+    const ABSENT: &'static Self = &Self { over: Over::Anything, spent: Vec::new(), after: None };
+
+    fn is_absent(&self) -> bool {
+        let Self { over, spent, after } = self;
+        *over == Over::Anything && spent.is_empty() && after.is_none()
+    }
+}
+
+/// What log-outs have left, and what is left to do for them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Parting {
     /// Emptied grants that a log-out has not got into the store yet. The first may be under way.
     #[serde(default)]
     pub(crate) to_forget: Vec<Held<Grant>>,
@@ -103,30 +167,41 @@ pub(crate) struct Memory {
     /// The emptied record, from whose generation the next login goes on.
     #[serde(default)]
     pub(crate) emptied: Option<Box<Held<Grant>>>,
-    /// The resource no longer names the issuer of the grant: nothing of it is sent (BIND-03).
-    pub(crate) moved: Option<Monotonic>,
-    /// A registration that led to no answer of the person: the next login makes a new one.
-    pub(crate) doubtful: Option<Arc<str>>,
-    /// When the last token came.
-    pub(crate) minted: Option<Monotonic>,
-    /// Counts logins, so that a refresh that one has overtaken is recognised.
-    pub(crate) logins: u64,
-    /// In a snapshot: what is held is not what was published, and gets an epoch of its own when it is
-    /// saved.
-    #[serde(default)]
-    pub(crate) newer_than_published: bool,
-    #[serde(skip)]
-    pub(crate) published: Option<Arc<Granted>>,
+}
+
+impl Absent for Parting {
+    const ABSENT: &'static Self = &Self {
+        to_forget: Vec::new(),
+        forget_found: false,
+        forget_after: None,
+        left: Vec::new(),
+        unforgotten: None,
+        emptied: None,
+    };
+
+    fn is_absent(&self) -> bool {
+        let Self { to_forget, forget_found, forget_after, left, unforgotten, emptied } = self;
+        let done = to_forget.is_empty() && !forget_found && forget_after.is_none();
+        done && left.is_empty() && unforgotten.is_none() && emptied.is_none()
+    }
 }
 
 impl Memory {
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
-        let Self { ends, refreshed, ahead_after, save_after, forget_after, moved, minted, .. } =
-            self;
-        let all = [ends, refreshed, ahead_after, save_after, forget_after, moved, minted];
-        for at in all.into_iter().flatten() {
-            shift(at);
-        }
+        let shift_all = |all: &mut [&mut Option<Monotonic>]| {
+            all.iter_mut().filter_map(|at| at.as_mut()).for_each(&shift);
+        };
+        shift_all(&mut [&mut self.ends, &mut self.refreshed, &mut self.minted]);
+        self.learnt.if_there(|it| shift_all(&mut [&mut it.ahead_after, &mut it.moved]));
+        self.rewrite.if_there(|it| shift_all(&mut [&mut it.after]));
+        self.parting.if_there(|it| shift_all(&mut [&mut it.forget_after]));
+    }
+
+    /// What says nothing any more takes no room.
+    pub(crate) fn tidy(&mut self) {
+        self.learnt.tidy();
+        self.rewrite.tidy();
+        self.parting.tidy();
     }
 
     /// The newest epoch that can be used.
@@ -136,7 +211,7 @@ impl Memory {
 
     /// Everything asked for in the grant that is held.
     pub(crate) fn requested(&self) -> Option<&ScopeSet> {
-        self.grant.as_ref().map(|held| &held.value.requested)
+        self.grant.as_ref().map(|held| &*held.value.requested)
     }
 
     /// Whether a refresh token may be sent, and a client is there to send it.
@@ -159,8 +234,10 @@ impl Memory {
 
     /// A login has taken the place of whatever was held.
     pub(crate) fn logged_in(&mut self) {
-        self.moved = None;
-        self.doubtful = None;
+        self.learnt.if_there(|learnt| {
+            learnt.moved = None;
+            learnt.doubtful = None;
+        });
         self.logins = self.logins.saturating_add(1);
     }
 
@@ -177,98 +254,99 @@ impl Memory {
     /// Whether the resource was seen lately to have gone to another issuer. It may come back, so
     /// what was seen is looked at again after a while.
     pub(crate) fn moved_lately(&self, now: Monotonic) -> bool {
-        self.moved.is_some_and(|at| at.until(now) < MOVED)
+        self.learnt.moved.is_some_and(|at| at.until(now) < MOVED)
     }
 
     /// Whether a refresh ahead of time is due.
     pub(crate) fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
         self.published.as_ref().is_some_and(|granted| granted.life().ageing(wall, mono))
-            && self.ahead_after.is_none_or(|after| after <= mono)
+            && self.learnt.ahead_after.is_none_or(|after| after <= mono)
     }
 
     /// Whether a record that the store refused should be offered to it again.
     pub(crate) fn to_be_saved(&self, now: Monotonic) -> bool {
-        self.unsaved && self.save_after.is_none_or(|after| after <= now)
+        self.unsaved && self.rewrite.after.is_none_or(|after| after <= now)
     }
 
     /// When a record that the store refused is offered to it again, or emptied again.
     pub(crate) fn store_again(&self, now: Monotonic) -> Option<Monotonic> {
         let saving = self.unsaved && self.grant.is_some();
-        let save = saving.then(|| self.save_after.unwrap_or(now));
-        let forget = self.forgetting().then(|| self.forget_after.unwrap_or(now));
+        let save = saving.then(|| self.rewrite.after.unwrap_or(now));
+        let forget = self.forgetting().then(|| self.parting.forget_after.unwrap_or(now));
         [save, forget].into_iter().flatten().min()
     }
 
     /// Whether a log-out has not reached the store yet.
     pub(crate) fn forgetting(&self) -> bool {
-        self.forget_found || !self.to_forget.is_empty()
+        self.parting.forget_found || !self.parting.to_forget.is_empty()
     }
 
     /// Whether the next attempt at it is due.
     pub(crate) fn to_be_forgotten(&self, now: Monotonic) -> bool {
-        self.forgetting() && self.forget_after.is_none_or(|after| after <= now)
+        self.forgetting() && self.parting.forget_after.is_none_or(|after| after <= now)
     }
 
     /// A grant whose record is to be emptied. While the first one is under way, an equal one waits
     /// behind it: what was out when it was sent may be written between the two.
     pub(crate) fn must_forget(&mut self, held: Held<Grant>, under_way: bool) {
         let key = held.value.key();
-        let mut others = self.to_forget.iter_mut().skip(usize::from(under_way));
+        let mut others = self.parting.to_forget.iter_mut().skip(usize::from(under_way));
         match others.find(|other| other.value.key() == key) {
             Some(other) => {
                 let generation = other.generation.max(held.generation);
                 *other = Held { generation, ..held };
             }
-            None => self.to_forget.push(held),
+            None => self.parting.to_forget.push(held),
         }
     }
 
     /// Nothing of this login comes back.
     pub(crate) fn leave(&mut self, grant: &Grant) {
         if let Some(login) = &grant.login
-            && !self.left.contains(login)
+            && !self.parting.left.contains(login)
         {
-            push_within(MOST_LEFT, &mut self.left, Arc::clone(login));
+            push_within(MOST_LEFT, &mut self.parting.left, Arc::clone(login));
         }
     }
 
     /// Whether a record may be taken over: it is of no login that was logged out of.
     pub(crate) fn welcome(&self, grant: &Grant) -> bool {
-        !grant.login.as_ref().is_some_and(|login| self.left.contains(login))
+        !grant.login.as_ref().is_some_and(|login| self.parting.left.contains(login))
     }
 
     /// A record is emptied, durably.
     pub(crate) fn forgot(&mut self, held: Held<Grant>) {
         let key = held.value.key();
-        if let Some(at) = self.to_forget.iter().position(|other| other.value.key() == key) {
-            self.to_forget.remove(at);
+        if let Some(at) = self.parting.to_forget.iter().position(|other| other.value.key() == key) {
+            self.parting.to_forget.remove(at);
         }
-        self.emptied = Some(Box::new(held));
-        self.forget_after = None;
+        self.parting.emptied = Some(Box::new(held));
+        self.parting.forget_after = None;
     }
 
     pub(crate) fn postpone_forget(&mut self, now: Monotonic) {
-        self.forget_after = Some(now.after(SAVE_PAUSE));
+        self.parting.forget_after = Some(now.after(SAVE_PAUSE));
     }
 
     /// The generation of the record that a grant replaces.
     pub(crate) fn generation_for(&self, grant: &Grant) -> Option<u64> {
         let key = grant.key();
-        let known = [self.grant.as_ref(), self.emptied.as_deref()].into_iter().flatten();
+        let known = [self.grant.as_ref(), self.parting.emptied.as_deref()].into_iter().flatten();
         known.filter(|held| held.value.key() == key).filter_map(|held| held.generation).max()
     }
 
     /// What a rotation may be written over. While the store has refused one, what it holds is older
     /// than the token that is spent.
     pub(crate) fn spending(&mut self) -> Over {
-        if self.unsaved && self.over == Over::Anything {
+        if self.unsaved && self.rewrite.over == Over::Anything {
             // Of a login: the tokens are remembered for when it is offered to the store again.
             let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.clone());
-            held.into_iter().for_each(|token| push_within(MOST_SPENT, &mut self.spent, token));
+            held.into_iter()
+                .for_each(|token| push_within(MOST_SPENT, &mut self.rewrite.spent, token));
             return Over::Anything;
         }
         // A write that was given up may reach the store yet, and is older than what comes now.
-        let before = self.over.spent().iter().filter(|_| self.unsaved);
+        let before = self.rewrite.over.spent().iter().filter(|_| self.unsaved);
         let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.as_ref());
         let mut spent: Vec<Secret> = before.chain(held).cloned().collect();
         let surplus = spent.len().saturating_sub(MOST_SPENT);
@@ -276,10 +354,17 @@ impl Memory {
         Over::Spent(spent)
     }
 
+    /// What the grant that is held may be written over.
+    pub(crate) fn may_go_over(&mut self, over: Over) {
+        if self.rewrite.over != over {
+            self.rewrite.over = over;
+        }
+    }
+
     /// What the store has is not what is held: it is written as soon as may be.
     pub(crate) fn save_soon(&mut self) {
         self.unsaved = true;
-        self.save_after = None;
+        self.rewrite.if_there(|rewrite| rewrite.after = None);
     }
 
     /// Whether the newest record is durable, as its flow found out just now.
@@ -288,12 +373,16 @@ impl Memory {
         if unsaved {
             self.postpone_save(now);
         } else {
-            self.spent.clear();
+            // What is saved next sets out from here, and says itself what it may go over.
+            self.rewrite.if_there(|rewrite| {
+                rewrite.spent.clear();
+                rewrite.over = Over::Anything;
+            });
         }
     }
 
     pub(crate) fn postpone_save(&mut self, now: Monotonic) {
-        self.save_after = Some(now.after(SAVE_PAUSE));
+        self.rewrite.after = Some(now.after(SAVE_PAUSE));
     }
 
     /// Whether the held access token is not the published one.
@@ -303,26 +392,26 @@ impl Memory {
     }
 
     pub(crate) fn postpone_ahead(&mut self, now: Monotonic) {
-        self.ahead_after = Some(now.after(AHEAD_PAUSE));
+        self.learnt.ahead_after = Some(now.after(AHEAD_PAUSE));
     }
 
     /// The issuer that credentials without one belong to.
     pub(crate) fn met(&self) -> Option<&Arc<str>> {
         let binding = self.binding.as_ref().map(|held| &held.value);
         let bound = binding.filter(|binding| binding.way == Way::PreRegistered);
-        self.met.as_ref().or(bound.map(|binding| &binding.issuer))
+        self.learnt.met.as_ref().or(bound.map(|binding| &binding.issuer))
     }
 
     /// Whether the refresh token that is held was refused late.
     pub(crate) fn dead(&self) -> bool {
         let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.as_ref());
-        held.is_some() && held == self.refused_late.as_ref()
+        held.is_some() && held == self.learnt.refused_late.as_ref()
     }
 
     /// Whether the token that came is the one that was refused last.
     pub(crate) fn brought_back(&self) -> bool {
         let held = self.grant.as_ref().and_then(|held| held.value.access_token.as_ref());
-        held.is_some() && held == self.refused.as_ref()
+        held.is_some() && held == self.learnt.refused.as_ref()
     }
 
     /// Whether a refusal could mean that the resource has gone to another issuer since its metadata
@@ -376,7 +465,7 @@ impl Memory {
             self.clients.extend(found.client);
             self.grant = found.grant;
         }
-        self.share_texts(config);
+        self.share_texts(config, core::iter::empty());
     }
 
     /// Another process may have logged in, at another authorization server even.
@@ -422,8 +511,13 @@ impl Memory {
     }
 
     /// One copy of each text: what was read back names the same issuer and client in every record.
-    pub(crate) fn share_texts(&mut self, config: &Config) {
-        let mut known = vec![Arc::clone(&config.name), Arc::clone(&config.account)];
+    pub(crate) fn share_texts<'a>(
+        &mut self,
+        config: &Config,
+        others: impl Iterator<Item = &'a mut Arc<str>>,
+    ) {
+        let mut known =
+            [&config.name, &config.account, &config.redirect_set].map(Arc::clone).to_vec();
         let mut share = |text: &mut Arc<str>| match known.iter().find(|other| *other == text) {
             Some(other) => *text = Arc::clone(other),
             None => known.push(Arc::clone(text)),
@@ -441,7 +535,11 @@ impl Memory {
             let Grant { issuer, resource, client_id, account, resource_parameter, .. } = value;
             let texts = [issuer, resource, client_id, account];
             texts.into_iter().chain(resource_parameter).for_each(&mut share);
+            if value.granted.as_ref() == Some(&value.requested) {
+                value.granted = Some(Arc::clone(&value.requested));
+            }
         }
+        others.for_each(&mut share);
         self.clients.shrink_to_fit();
     }
 
@@ -511,11 +609,6 @@ impl Memory {
         let grant = &self.grant.as_ref()?.value;
         let class = self.binding.as_ref()?.value.class;
         let token = grant.access_token.clone().filter(|_| !(grant.untyped && config.strict()))?;
-        let mut text = String::with_capacity(token.expose().len().saturating_add(7));
-        text.push_str("Bearer ");
-        text.push_str(token.expose());
-        let mut header = HeaderValue::try_from(text).ok()?;
-        header.set_sensitive(true);
         let life = match (self.ends, grant.lifetime) {
             (Some(mono), Some(lifetime)) => {
                 Life::Until { wall: grant.expires, mono, ahead: ahead(lifetime, self.chance) }
@@ -524,7 +617,7 @@ impl Memory {
         };
         Some(Granted {
             epoch: Epoch(self.epoch),
-            header,
+            header: token.header()?,
             token,
             issuer: grant.issuer.clone(),
             resource: grant.resource_parameter.clone(),
@@ -533,7 +626,7 @@ impl Memory {
             fresh: life.fresh(),
             unsaved: self.unsaved,
             area: Arc::clone(config.area(class == Class::Legacy)),
-            retired: self.useless == Some(Epoch(self.epoch)),
+            retired: self.learnt.useless == Some(Epoch(self.epoch)),
         })
     }
 }
@@ -559,10 +652,12 @@ fn end(grant: &Grant, wall: Timestamp, mono: Monotonic) -> Option<Monotonic> {
 /// Fills a grant with the tokens that came for it (TOK-08, SCOPE-12, REF-03, REF-14).
 pub(crate) fn fill(template: Grant, tokens: &Tokens, login: bool, wall: Timestamp) -> Grant {
     let lifetime = tokens.lifetime;
+    let asked = &template.requested;
     let granted = match (&tokens.scope, login) {
-        (Some(scope), _) => Some(scope.clone()),
+        (Some(scope), _) if *scope == **asked => Some(Arc::clone(asked)),
+        (Some(scope), _) => Some(Arc::new(scope.clone())),
         (None, false) => template.granted,
-        (None, true) => Some(template.requested.clone()).filter(|scopes| !scopes.is_empty()),
+        (None, true) => Some(Arc::clone(asked)).filter(|scopes| !scopes.is_empty()),
     };
     Grant {
         access_token: Some(tokens.access_token.clone()),

@@ -13,6 +13,7 @@
 //! | `log_out` | what is dropped, given back and removed |
 //! | `owed` | leases and intents that came too late to be used |
 //! | `scopes`, `history` | what a person is asked for, and how often |
+//! | `recent` | what is recognised when it comes again |
 //! | `snapshot` | stopping and going on |
 
 mod absorb;
@@ -25,6 +26,7 @@ mod log_out;
 mod memory;
 mod owed;
 pub(crate) mod plan;
+mod recent;
 mod refusal;
 mod saving;
 mod scopes;
@@ -44,6 +46,7 @@ use crate::input::{Acquire, Answer, ArrivalId, Arrived, Callback, Input};
 use crate::input::{Value, WaiterId, is_refusal};
 use crate::machine::Signal;
 use crate::note::Note;
+use crate::rare::Rare;
 use crate::session::lanes::{Cause, Flow, Lane, Stage};
 use crate::session::owed::Owed;
 use crate::session::snapshot::Body;
@@ -74,10 +77,10 @@ pub struct Env {
 pub struct Session {
     config: Arc<Config>,
     body: Body,
-    waiters: Vec<Waiting>,
-    late: Vec<lanes::Late>,
+    waiters: Rare<Vec<Waiting>>,
+    late: Rare<Vec<lanes::Late>>,
     holder: Option<Holder>,
-    owed: Owed,
+    owed: Rare<Owed>,
 }
 
 /// Shows what it is for and what it waits for; what is held and the requests stay out.
@@ -118,13 +121,12 @@ impl Session {
     /// read the store.
     #[must_use]
     pub fn new(config: Arc<Config>) -> Self {
-        let body = Body::new(&config);
-        Self::with(config, body)
+        Self::with(config, Body::new())
     }
 
     fn with(config: Arc<Config>, body: Body) -> Self {
-        let owed = Owed::default();
-        Self { config, body, waiters: Vec::new(), late: Vec::new(), holder: None, owed }
+        let (waiters, late, owed) = (Rare::default(), Rare::default(), Rare::default());
+        Self { config, body, waiters, late, holder: None, owed }
     }
 
     /// Takes one input and gives back everything to be done about it, in order.
@@ -145,6 +147,7 @@ impl Session {
         }
         self.expire(&mut now);
         self.settle(&mut now);
+        self.tidy();
         Ok(now.out)
     }
 
@@ -203,7 +206,7 @@ impl Session {
     }
 
     fn check(&self, input: &Input, env: &Env) -> Result<(), Misuse> {
-        if env.entropy.broken() || self.body.marks.contains(&env.entropy.mark()) {
+        if env.entropy.broken() || self.body.marks.contains(env.entropy.mark()) {
             return Err(Misuse::EntropyRepeated);
         }
         // An answer is had once: one that was drawn before its turn came is taken all the same.
@@ -236,11 +239,21 @@ impl Session {
         }
     }
 
+    /// What a step has emptied takes no room from then on.
+    fn tidy(&mut self) {
+        self.body.tidy();
+        self.waiters.tidy();
+        self.late.tidy();
+        self.owed.tidy();
+    }
+
     fn acquire(&mut self, acquire: Acquire) {
         let memory = &self.body.memory;
         // Who may ask a person wants a login; anybody else tries it, and the server decides.
-        let useless =
-            memory.useless.filter(|useless| acquire.may_ask && Some(*useless) == memory.current());
+        let useless = memory
+            .learnt
+            .useless
+            .filter(|useless| acquire.may_ask && Some(*useless) == memory.current());
         let want = Want {
             cause: Cause::Asked,
             may_ask: acquire.may_ask,
@@ -305,12 +318,12 @@ impl Session {
         }
         let waits = |flow: &Flow| matches!(flow.stage, Some(Stage::Authorization(_)));
         if !self.body.person.as_ref().is_some_and(|flow| waits(flow)) {
-            self.body.spend(state);
+            self.body.spend(state.as_ref());
         }
     }
 
     fn unmatched(&self, params: &CallbackParams) -> (Kind, &'static str) {
-        let spent = params.state.as_ref().is_some_and(|state| self.body.spent.contains(state));
+        let spent = params.state.as_ref().is_some_and(|state| self.body.has_spent(state));
         if spent { (Kind::CallbackUsed, "ISS-05") } else { (Kind::StateMismatch, "ISS-04") }
     }
 

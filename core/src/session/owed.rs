@@ -3,6 +3,7 @@
 //! done.
 
 use crate::effect::{Key, TicketId};
+use crate::rare::Absent;
 use crate::session::lanes::{Flow, Goal, Lane, Lease, Stage};
 use crate::session::memory::SAVE_PAUSE;
 use crate::session::{Now, Session, push_within};
@@ -21,6 +22,17 @@ pub(super) struct Owed {
     until_saved: Vec<Lease>,
     /// The store is not asked before this.
     after: Option<Monotonic>,
+}
+
+impl Absent for Owed {
+    const ABSENT: &'static Self =
+        &Self { late: Vec::new(), leases: Vec::new(), until_saved: Vec::new(), after: None };
+
+    fn is_absent(&self) -> bool {
+        // A pause is one before something.
+        let Self { late, leases, until_saved, after: _ } = self;
+        late.is_empty() && leases.is_empty() && until_saved.is_empty()
+    }
 }
 
 impl Session {
@@ -74,9 +86,9 @@ impl Session {
     /// Gives the next of them back.
     pub(super) fn give_back_owed(&mut self, now: &mut Now) {
         if !self.body.memory.unsaved {
-            for lease in core::mem::take(&mut self.owed.until_saved) {
-                self.owe(lease, None);
-            }
+            let mut saved = Vec::new();
+            self.owed.if_there(|owed| saved.append(&mut owed.until_saved));
+            saved.into_iter().for_each(|lease| self.owe(lease, None));
         }
         if self.body.machine.is_none() && self.owed_at(now.mono).is_some_and(|at| at <= now.mono) {
             let lease = self.owed.leases.remove(0);

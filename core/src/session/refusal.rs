@@ -51,7 +51,7 @@ impl Session {
         if refusal.status == 401 && refusal.epoch.is_some() && !outdated {
             let memory = &mut self.body.memory;
             let token = memory.published.as_ref().map(|granted| granted.access_token().clone());
-            memory.refused = token;
+            memory.learnt.refused = token;
         }
         let cause = match refusal.status.as_u16() {
             401 => Cause::Refused,
@@ -97,8 +97,8 @@ impl Session {
     /// A fresh token was refused: from now on only those get it who ask the session.
     pub(super) fn retire(&mut self, now: &mut Now) {
         let memory = &mut self.body.memory;
-        if memory.useless != memory.current() {
-            memory.useless = memory.current();
+        if memory.learnt.useless != memory.current() {
+            memory.learnt.useless = memory.current();
             memory.republish(&self.config);
             now.out.told.push(Told::Publish(memory.published.clone()));
         }

@@ -85,7 +85,7 @@ impl Session {
         // What a newer version has written is not ours to empty.
         let forgets = matches!(flow.goal, Goal::Forget);
         if forgets {
-            self.body.memory.unforgotten = saved.refused;
+            self.body.memory.parting.unforgotten = saved.refused;
         }
         self.body.memory.silent =
             saved.silent || (self.body.memory.silent && saved.refused.is_some());
@@ -137,7 +137,7 @@ impl Session {
             // What was logged out of does not come back by standing in the way.
             ground.unsaved = true;
             ground.over = Over::Anything;
-            memory.over = Over::Anything;
+            memory.may_go_over(Over::Anything);
             return memory.save_soon();
         }
         let ours = ground.minted.take();
@@ -183,7 +183,8 @@ impl Session {
         let mut overwritten = known > minted.generation;
         minted.generation = minted.generation.max(known);
         // What was to be emptied is this record now.
-        self.body.memory.to_forget.retain(|held| held.value.key() != key);
+        let parting = &mut self.body.memory.parting;
+        parting.if_there(|it| it.to_forget.retain(|held| held.value.key() != key));
         let empties = |flow: &mut Box<Flow>| {
             let emptied = flow.ground.minted.as_ref();
             matches!(flow.goal, Goal::Forget) && emptied.is_some_and(|held| held.value.key() == key)
@@ -242,10 +243,11 @@ impl Session {
             memory.postpone_save(now.mono);
             let binding = memory.binding.clone();
             // A login that another process has saved meanwhile stays.
-            let over = match memory.over.clone() {
-                Over::Anything => {
-                    Over::Useless { spent: memory.spent.clone(), left: memory.left.clone() }
-                }
+            let over = match memory.rewrite.over.clone() {
+                Over::Anything => Over::Useless {
+                    spent: memory.rewrite.spent.clone(),
+                    left: memory.parting.left.clone(),
+                },
                 over => over,
             };
             self.keep(held, over, binding, now);

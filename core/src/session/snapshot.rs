@@ -12,65 +12,70 @@ use crate::config::Config;
 use crate::effect::{Effects, Told};
 use crate::failure::Misuse;
 use crate::machine::Signal;
+use crate::rare::Rare;
 use crate::record::Document;
 use crate::secret::Secret;
 use crate::session::history::History;
 use crate::session::lanes::{Flow, Lane};
 use crate::session::log_out::LogOut;
 use crate::session::memory::Memory;
-use crate::session::{Env, Session, push_within};
+use crate::session::recent::{Recent, stands_for};
+use crate::session::{Env, Session};
 use crate::time::{Monotonic, Timestamp};
 
 /// The newest format this version writes, and the only one it reads.
 const FORMAT: u32 = 1;
-/// How many steps back a repeat of random bytes is recognised.
-const MOST_MARKS: usize = 16;
-/// How many spent `state` values are remembered, to tell a repeat from a stranger.
-const MOST_SPENT: usize = 4;
 
 /// Everything but the callers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Body {
-    pub(crate) mcp_url: Arc<str>,
-    pub(crate) account: Arc<str>,
     pub(crate) wall: Timestamp,
     pub(crate) mono: Monotonic,
-    pub(crate) marks: Vec<u64>,
+    /// Of the last steps' random bytes.
+    pub(crate) marks: Recent<8>,
     pub(crate) memory: Memory,
     pub(crate) history: History,
     #[serde(default)]
-    pub(crate) log_out: LogOut,
+    pub(crate) log_out: Rare<LogOut>,
     pub(crate) machine: Option<Box<Flow>>,
     pub(crate) person: Option<Box<Flow>>,
-    #[serde(with = "crate::secret::written_list")]
-    pub(crate) spent: Vec<Secret>,
+    /// Of the last `state` values that were spent, to tell a repeat from a stranger.
+    pub(crate) spent: Recent<4>,
 }
 
 impl Body {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            mcp_url: Arc::clone(&config.name),
-            account: Arc::clone(&config.account),
             wall: Timestamp::from_unix(0),
             mono: Monotonic::from_millis(0),
-            marks: Vec::with_capacity(MOST_MARKS),
+            marks: Recent::NONE,
             memory: Memory::default(),
             history: History::default(),
-            log_out: LogOut::default(),
+            log_out: Rare::default(),
             machine: None,
             person: None,
-            spent: Vec::new(),
+            spent: Recent::NONE,
         }
     }
 
     pub(crate) fn enter(&mut self, env: &Env) {
         self.wall = env.wall;
         self.mono = self.mono.max(env.mono);
-        push_within(MOST_MARKS, &mut self.marks, env.entropy.mark());
+        self.marks.push(env.entropy.mark());
     }
 
-    pub(crate) fn spend(&mut self, state: Option<Secret>) {
-        state.into_iter().for_each(|state| push_within(MOST_SPENT, &mut self.spent, state));
+    pub(crate) fn spend(&mut self, state: Option<&Secret>) {
+        state.into_iter().for_each(|state| self.spent.push(stands_for(state)));
+    }
+
+    pub(crate) fn has_spent(&self, state: &Secret) -> bool {
+        self.spent.contains(stands_for(state))
+    }
+
+    pub(crate) fn tidy(&mut self) {
+        self.memory.tidy();
+        self.history.tidy();
+        self.log_out.tidy();
     }
 
     /// Moves every reading of the old monotonic clock to the new one.
@@ -96,6 +101,15 @@ impl Body {
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Snapshot {
     format: u32,
+    body: Named,
+}
+
+/// What a session holds, and whose it is.
+#[derive(Clone, Serialize, Deserialize)]
+struct Named {
+    mcp_url: Arc<str>,
+    account: Arc<str>,
+    #[serde(flatten)]
     body: Body,
 }
 
@@ -134,7 +148,8 @@ impl Session {
     pub fn snapshot(&self) -> Snapshot {
         let mut body = self.body.clone();
         body.memory.newer_than_published = self.body.memory.unpublished();
-        Snapshot { format: FORMAT, body }
+        let (mcp_url, account) = (Arc::clone(&self.config.name), Arc::clone(&self.config.account));
+        Snapshot { format: FORMAT, body: Named { mcp_url, account, body } }
     }
 
     /// Takes a snapshot up again, in this process or another. Whatever a stage waited for is asked
@@ -150,11 +165,11 @@ impl Session {
         if from.format != FORMAT {
             return Err(RestoreError::Format);
         }
-        let mut body = from.body;
-        if *body.mcp_url != *config.mcp_url() || *body.account != *config.account() {
+        let Named { mcp_url, account, mut body } = from.body;
+        if *mcp_url != *config.mcp_url() || *account != *config.account() {
             return Err(RestoreError::OtherSession);
         }
-        if env.entropy.broken() || body.marks.contains(&env.entropy.mark()) {
+        if env.entropy.broken() || body.marks.contains(env.entropy.mark()) {
             return Err(RestoreError::Misuse(Misuse::EntropyRepeated));
         }
         body.shift(env.mono);
@@ -164,7 +179,7 @@ impl Session {
         let memory = &mut session.body.memory;
         let reach = &session.config.reach;
         memory.grant.take_if(|held| !held.value.sound(reach));
-        memory.share_texts(&session.config);
+        memory.share_texts(&session.config, session.body.history.issuers());
         if memory.epoch > 0 && !memory.newer_than_published {
             memory.republish(&session.config);
         }
@@ -182,6 +197,7 @@ impl Session {
                 session.run(lane, flow, Signal::Resumed, &mut now);
             }
         }
+        session.tidy();
         Ok((session, now.out))
     }
 }

@@ -104,7 +104,7 @@ impl Registration {
         match &cx.config.redirect {
             Redirect::Fixed(uri) => {
                 let redirect =
-                    Redirected { uri: uri.clone(), set: uri.set_key().into(), listen: None };
+                    Redirected { uri: uri.clone(), set: cx.config.redirect_set(uri), listen: None };
                 self.redirected(redirect, cx)
             }
             Redirect::Loopback { host, port, path } => {
@@ -126,7 +126,7 @@ impl Registration {
         };
         let uri = RedirectUri::loopback(on.host, port, &on.path)?;
         let listen = Some(ListenOn { port: Some(port), ..on.clone() });
-        let redirect = Redirected { set: uri.set_key().into(), uri, listen };
+        let redirect = Redirected { set: cx.config.redirect_set(&uri), uri, listen };
         self.redirected(redirect, cx)
     }
 
@@ -254,7 +254,7 @@ impl Registration {
             credentials: read.credentials.clone(),
             expires: read.secret_expires,
             stale: false,
-            management: read.management,
+            management: read.management.map(Box::new),
             unknown: Unknown::default(),
         };
         Ok(Turn::Done(Enrolled {

@@ -46,7 +46,7 @@ impl Ask {
     pub(crate) fn for_tokens_of(&self, grant: &Grant) -> Self {
         Self {
             refresh_token: grant.refresh_token.clone(),
-            access_token: grant.access_token.clone(),
+            access_token: grant.access_token.as_ref().map(|token| Secret::new(token.expose())),
             ..self.clone()
         }
     }

@@ -192,7 +192,6 @@ impl Machine for Recall {
 }
 
 /// A record to be written.
-#[expect(clippy::large_enum_variant, reason = "three at most, and most are grants")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Write {
     Binding(Held<Binding>),

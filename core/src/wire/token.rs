@@ -18,7 +18,7 @@ use super::retry_after::read_retry_after;
 use super::url::ServerUrl;
 use crate::failure::{Failure, Kind, Remedy, Said, Switch, escaped};
 use crate::scope::{ScopeFault, ScopeSet};
-use crate::secret::Secret;
+use crate::secret::{AccessToken, Secret};
 use crate::time::Timestamp;
 
 /// Most bytes of one token.
@@ -113,7 +113,7 @@ pub struct TokenRules<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {
     /// Opaque (RES-10); fit for a header (TOK-11).
-    pub access_token: Secret,
+    pub access_token: AccessToken,
     /// A new refresh token; `None` leaves the old one (REF-03).
     pub refresh_token: Option<Secret>,
     /// From receipt; zero if it expires at once, `None` if unknown (TOK-08).
@@ -402,7 +402,7 @@ fn read_granted<const N: usize>(
         );
     }
     Ok(Tokens {
-        access_token: Secret::new(access_token),
+        access_token: AccessToken::new(&access_token),
         refresh_token: None,
         lifetime: expires_in.and_then(read_lifetime),
         scope: scope.and_then(|scope| read_scope(scope, &mut notes)),
@@ -482,22 +482,23 @@ fn read_scope(value: Value<'_>, notes: &mut Vec<Failure>) -> Option<ScopeSet> {
 /// issued: then none of them is believed (HOST-303).
 fn drop_scopes_of_secrets(tokens: &mut Tokens, sent: &[&Secret]) {
     let Some(set) = tokens.scope.as_ref().map(ScopeSet::as_str) else { return };
-    let issued = [Some(&tokens.access_token), tokens.refresh_token.as_ref()];
-    let mut secrets = sent.iter().copied().chain(issued.into_iter().flatten());
-    if secrets.any(|secret| secret.expose().len() >= SHORTEST_SECRET && echoes(set, secret)) {
+    let refresh = tokens.refresh_token.as_ref();
+    let known = sent.iter().copied().chain(refresh).map(Secret::expose);
+    let mut secrets = known.chain([tokens.access_token.expose()]);
+    if secrets.any(|secret| secret.len() >= SHORTEST_SECRET && echoes(set, secret)) {
         tokens.scope = None;
         tokens.notes.push(Failure::new(Kind::TokenResponseInvalid, "TOK-19").with_subject("scope"));
     }
 }
 
 /// Whether a text has a secret in it, as it is or encoded.
-fn echoes(text: &str, secret: &Secret) -> bool {
+fn echoes(text: &str, secret: &str) -> bool {
     let encoded = || {
         let mut coded = String::new();
-        form::encode(&mut coded, secret.expose());
+        form::encode(&mut coded, secret);
         text.contains(&coded)
     };
-    text.contains(secret.expose()) || (text.contains('%') && encoded())
+    text.contains(secret) || (text.contains('%') && encoded())
 }
 
 impl fmt::Display for TokenRefusal {
@@ -721,7 +722,7 @@ mod tests {
         let refusal = read_tokens(&answer(200, body), &strict).unwrap_err();
         assert_eq!(refusal.failure.kind(), Kind::TokenTypeUnsupported);
         let kept = refusal.granted.unwrap();
-        assert_eq!(kept.access_token, Secret::new("AT"));
+        assert_eq!(kept.access_token, AccessToken::new("AT"));
         assert_eq!(
             (refusal.rescued, kept.refresh_token),
             (Some(Secret::new("RT")), Some(Secret::new("RT")))

@@ -25,8 +25,6 @@ use crate::failure::{Failure, Kind};
 #[derive(Clone)]
 pub struct ServerUrl {
     raw: Arc<str>,
-    https: bool,
-    address: Option<IpAddr>,
     port: u16,
     host_end: u16,
     path_start: u16,
@@ -98,8 +96,6 @@ impl ServerUrl {
         // No mark is beyond LONGEST_URL.
         let mark = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
         Self {
-            https: parts.https,
-            address: parts.address,
             port: parts.port,
             host_end: mark(host_start.saturating_add(parts.host.len())),
             path_start: mark(path_end.saturating_sub(parts.path.len())),
@@ -110,9 +106,9 @@ impl ServerUrl {
 
     pub(super) fn parts(&self) -> Parts<'_> {
         Parts {
-            https: self.https,
+            https: self.https(),
             host: self.host_str(),
-            address: self.address,
+            address: self.address(),
             port: self.port,
             path: self.path(),
             query: self.query(),
@@ -132,7 +128,19 @@ impl ServerUrl {
     /// The host as written; IPv6 in brackets. Compare it without case.
     #[must_use]
     pub fn host_str(&self) -> &str {
-        self.slice(if self.https { 8 } else { 7 }, self.host_end.into())
+        self.slice(if self.https() { 8 } else { 7 }, self.host_end.into())
+    }
+
+    /// There are two schemes, and one has an S.
+    fn https(&self) -> bool {
+        matches!(self.raw.as_bytes().get(4), Some(b's' | b'S'))
+    }
+
+    /// Of a host that passed the rules: four plain decimals, or what is in the brackets.
+    fn address(&self) -> Option<IpAddr> {
+        let host = self.host_str();
+        let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        inner.unwrap_or(host).parse().ok()
     }
 
     /// The port, the scheme's own if none is written.
@@ -747,6 +755,9 @@ pub(super) mod tests {
             let authority = authority.strip_suffix(":443").unwrap_or(&authority);
             assert_eq!(parsed.as_str(), format!("https://{authority}{path}{query}"), "{raw:?}");
             assert!(ours.uri().is_ok(), "{raw:?}");
+            let parts = Parts::read(&raw, reach.own_host()).unwrap();
+            let (https, address) = (parts.https, parts.address);
+            assert_eq!((ours.https(), ours.address()), (https, address), "{raw:?}");
             let kept: ServerUrl =
                 serde_json::from_str(&serde_json::to_string(&ours).unwrap()).unwrap();
             assert_eq!(format!("{kept:?}"), format!("{ours:?}"));

@@ -15,7 +15,7 @@ use mcp_authz_core::failure::{Failure, Kind, escaped};
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::{Epoch, Refusal};
 use mcp_authz_core::scope::ScopeSet;
-use mcp_authz_core::secret::Secret;
+use mcp_authz_core::secret::AccessToken;
 
 use super::calls::Calls;
 use super::framing::Enough;
@@ -36,7 +36,7 @@ const MOST_CALLS: usize = 4;
 pub(crate) struct Held {
     pub(crate) epoch: Epoch,
     pub(crate) header: HeaderValue,
-    pub(crate) token: Secret,
+    pub(crate) token: AccessToken,
     /// Whether the token may go to the MCP URL (USE-07).
     pub(crate) covers: bool,
     pub(crate) issuer: String,
@@ -134,7 +134,7 @@ pub struct Job {
     goals: VecDeque<Goal>,
     planned: bool,
     held: Option<Held>,
-    tokens: Vec<Secret>,
+    tokens: Vec<AccessToken>,
     tools: Vec<Tool>,
     cursors: Vec<String>,
     lost: bool,

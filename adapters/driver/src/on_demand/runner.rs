@@ -32,10 +32,8 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Running<H, L, R> {
 
 impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Drop for Running<H, L, R> {
     fn drop(&mut self) {
-        if let Some(why) = self.why {
-            let mut state = self.shared.lock();
-            state.runner = None;
-            state.give_up(why);
+        if self.why.is_some() {
+            self.shared.lock().left(self.why);
         }
     }
 }
@@ -68,16 +66,17 @@ pub(super) async fn run<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     loop {
         let deadline = {
             let mut state = shared.lock();
-            for work in state.queue.drain(..) {
+            let at = state.under_way();
+            for work in at.queue.drain(..) {
                 doing.push(perform(Arc::clone(&in_flight), work));
             }
             if doing.is_empty() {
-                for quiet in state.quiet.drain(..) {
+                for quiet in at.quiet.drain(..) {
                     let _nobody_left = quiet.send(());
                 }
                 if !state.restless() {
                     // Under the lock: a step that comes after this starts a runner of its own.
-                    state.runner = None;
+                    state.left(None);
                     running.why = None;
                     in_flight.done.store(true, Ordering::Relaxed);
                     return;

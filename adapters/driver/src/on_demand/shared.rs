@@ -33,6 +33,14 @@ pub(super) struct Shared<H: AsyncHttp, L: AsyncListener, R: Runtime> {
 
 pub(super) struct State {
     pub(super) session: Session,
+    closed: bool,
+    /// Nothing is set aside for it at rest.
+    under_way: Option<Box<UnderWay>>,
+}
+
+/// What there is only while somebody works, waits or speaks.
+#[derive(Default)]
+pub(super) struct UnderWay {
     pub(super) desk: Desk,
     pub(super) queue: VecDeque<Work>,
     pub(super) mail: HashMap<WaiterId, Settle>,
@@ -40,22 +48,53 @@ pub(super) struct State {
     pub(super) quiet: Vec<oneshot::Sender<()>>,
     /// Wakes the runner, if one runs.
     pub(super) runner: Option<mpsc::Sender<()>>,
-    pub(super) closed: bool,
 }
 
-impl State {
-    /// Whether there is anything to run for.
-    pub(super) fn restless(&self) -> bool {
-        !self.queue.is_empty() || (!self.closed && self.session.deadline().is_some())
-    }
-
+impl UnderWay {
     /// Settles everybody with what stopped the driver: nobody is left to settle them otherwise.
-    pub(super) fn give_up(&mut self, error: DriveError) {
+    fn give_up(&mut self, error: DriveError) {
         for (_, settle) in self.mail.drain() {
             let _nobody_left = settle.send(Err(error));
         }
         self.quiet.clear();
         self.desk.give_up();
+    }
+
+    fn over(&self) -> bool {
+        self.desk.cleared()
+            && self.queue.is_empty()
+            && self.mail.is_empty()
+            && self.quiet.is_empty()
+            && self.runner.is_none()
+    }
+}
+
+impl State {
+    pub(super) fn under_way(&mut self) -> &mut UnderWay {
+        self.under_way.get_or_insert_default()
+    }
+
+    /// Whether there is anything to run for.
+    pub(super) fn restless(&self) -> bool {
+        let queued = self.under_way.as_ref().is_some_and(|at| !at.queue.is_empty());
+        queued || (!self.closed && self.session.deadline().is_some())
+    }
+
+    /// The runner is gone, and if it could not go on, nobody gets what they wait for.
+    pub(super) fn left(&mut self, why: Option<DriveError>) {
+        let at = self.under_way();
+        at.runner = None;
+        if let Some(why) = why {
+            at.give_up(why);
+        }
+        self.rest();
+    }
+
+    /// Called after whatever may have been the last of what was under way.
+    fn rest(&mut self) {
+        // A closed desk has been cleared of pages that the session may still owe.
+        let closed = self.closed;
+        self.under_way.take_if(|at| !closed && at.over());
     }
 }
 
@@ -70,15 +109,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Drop for Shared<H, L, R> {
 impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
     pub(super) fn new(session: Session, ports: Arc<Ports<H, L, R>>) -> Self {
         let config = Arc::clone(session.config());
-        let state = State {
-            session,
-            desk: Desk::default(),
-            queue: VecDeque::new(),
-            mail: HashMap::new(),
-            quiet: Vec::new(),
-            runner: None,
-            closed: false,
-        };
+        let state = State { session, closed: false, under_way: None };
         let (published, waiters) = (Published::default(), AtomicU64::new(0));
         Self { published, config, ports, state: Mutex::new(state), waiters }
     }
@@ -119,36 +150,39 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
 
     /// Whether this thread may wait for the session; not from inside an observer.
     pub(super) fn may_wait(&self) -> Result<(), DriveError> {
-        self.lock().desk.not_here()
+        self.lock().under_way.as_ref().map_or(Ok(()), |at| at.desk.not_here())
     }
 
     /// Something to wait for until no work is in flight, unless that is so now.
     pub(super) fn quiet(&self) -> Option<oneshot::Receiver<()>> {
         let mut state = self.lock();
-        state.runner.as_ref()?;
-        state.desk.not_here().ok()?;
+        let at = state.under_way.as_mut().filter(|at| at.runner.is_some())?;
+        at.desk.not_here().ok()?;
         let (sender, receiver) = oneshot::channel();
-        state.quiet.push(sender);
+        at.quiet.push(sender);
         // The runner may be asleep with nothing in flight.
-        kick(&mut state);
+        kick(at);
         Some(receiver)
     }
 
     pub(super) fn bound(&self, id: TicketId, bound: Option<Listening>) {
-        let superfluous = self.lock().desk.bound(id, bound);
+        let superfluous = self.lock().under_way().desk.bound(id, bound);
         drop(superfluous);
     }
 
     pub(super) fn cancel_all(self: &Arc<Self>) -> Result<(), DriveError> {
-        let waiting: Vec<_> = self.lock().mail.keys().copied().collect();
+        let waiting: Vec<_> =
+            self.lock().under_way.iter().flat_map(|at| at.mail.keys().copied()).collect();
         waiting.into_iter().try_for_each(|waiter| self.step(|_| Input::Cancel(waiter)))
     }
 
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        let open = state.desk.clear();
-        kick(&mut state);
+        let open = state.under_way.as_mut().map(|at| {
+            kick(at);
+            at.desk.clear()
+        });
         drop(state);
         drop(open);
     }
@@ -160,7 +194,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
     ) -> Result<(), DriveError> {
         let mut state = self.lock();
         let env = self.ports.common.env()?;
-        let input = input(&mut state.desk);
+        let input = input(&mut state.under_way().desk);
         let effects = state.session.handle(input, env)?;
         self.turn(state, effects);
         Ok(())
@@ -175,10 +209,11 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
     fn speak(&self) {
         loop {
             let mut state = self.lock();
-            match state.desk.next_word() {
-                None => return,
+            let at = state.under_way();
+            match at.desk.next_word() {
+                None => return state.rest(),
                 Some(Aloud::Settle(settlement)) => {
-                    if let Some(settle) = state.mail.remove(&settlement.waiter) {
+                    if let Some(settle) = at.mail.remove(&settlement.waiter) {
                         drop(state);
                         let _nobody_left = settle.send(Ok(settlement));
                     }
@@ -192,21 +227,24 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
     }
 
     fn turn(self: &Arc<Self>, mut state: MutexGuard<'_, State>, effects: Effects) {
-        let at = &mut *state;
-        let idle = at.session.deadline().is_none() && at.queue.is_empty();
+        let waits = state.session.deadline().is_some();
+        let at = state.under_way();
+        let idle = !waits && at.queue.is_empty();
         let sorted = at.desk.sort(effects, idle, &self.published);
         at.queue.retain(|work| !sorted.abandoned.contains(&work.id()));
         at.queue.extend(sorted.work);
-        let kicks = if at.runner.is_some() {
+        let runs = at.runner.is_some();
+        let kicks = if runs {
             kick(at);
             None
-        } else if at.restless() {
+        } else if state.restless() {
             let (sender, kicks) = mpsc::channel(1);
-            at.runner = Some(sender);
+            state.under_way().runner = Some(sender);
             Some(kicks)
         } else {
             None
         };
+        state.rest();
         drop(state);
         // Made here: whatever drops the task unpolled, a runtime that is gone among others, drops
         // the guard with it.
@@ -220,8 +258,8 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
     }
 }
 
-fn kick(state: &mut State) {
-    if let Some(runner) = &mut state.runner {
+fn kick(at: &mut UnderWay) {
+    if let Some(runner) = &mut at.runner {
         let _kicked_already = runner.try_send(());
     }
 }
@@ -235,14 +273,17 @@ pub(super) struct CancelOnDrop<H: AsyncHttp, L: AsyncListener, R: Runtime> {
 
 impl<H: AsyncHttp, L: AsyncListener, R: Runtime> CancelOnDrop<H, L, R> {
     pub(super) fn new(shared: &Arc<Shared<H, L, R>>, waiter: WaiterId, settle: Settle) -> Self {
-        shared.lock().mail.insert(waiter, settle);
+        shared.lock().under_way().mail.insert(waiter, settle);
         Self { shared: Arc::clone(shared), waiter }
     }
 }
 
 impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Drop for CancelOnDrop<H, L, R> {
     fn drop(&mut self) {
-        let unsettled = self.shared.lock().mail.remove(&self.waiter).is_some();
+        let mut state = self.shared.lock();
+        let unsettled = state.under_way().mail.remove(&self.waiter).is_some();
+        state.rest();
+        drop(state);
         if unsettled {
             let _without_random_bytes_it_times_out =
                 self.shared.step(|_| Input::Cancel(self.waiter));

@@ -35,6 +35,14 @@ pub(super) struct Shared<H: Http, L: Listener> {
 
 struct State {
     session: Session,
+    closed: bool,
+    /// Nothing is set aside for it at rest.
+    under_way: Option<Box<UnderWay>>,
+}
+
+/// What there is only while somebody works, waits or speaks.
+#[derive(Default)]
+struct UnderWay {
     desk: Desk,
     queue: VecDeque<Work>,
     mail: HashMap<WaiterId, Option<Settlement>>,
@@ -43,20 +51,43 @@ struct State {
     idle: usize,
     /// Pieces of work that are being done.
     busy: usize,
-    closed: bool,
 }
 
-impl State {
+impl UnderWay {
     /// Whether somebody is yet to hand something in, or to settle somebody. Whatever ends this
     /// notifies.
     const fn active(&self) -> bool {
         self.busy > 0 || self.desk.speaking()
     }
 
-    /// What nobody is free to attend to.
-    fn unattended(&self) -> usize {
-        let forsaken = self.attending == 0 && !self.closed && self.session.deadline().is_some();
-        self.queue.len().saturating_sub(self.idle).max(usize::from(forsaken))
+    fn over(&self) -> bool {
+        let nobody = self.attending == 0 && self.busy == 0;
+        nobody && self.queue.is_empty() && self.mail.is_empty() && self.desk.cleared()
+    }
+}
+
+impl State {
+    fn under_way(&mut self) -> &mut UnderWay {
+        self.under_way.get_or_insert_default()
+    }
+
+    /// Counts in helpers for what nobody is free to attend to, one piece less if the caller goes on
+    /// to attend; says how many.
+    fn call_help(&mut self, attends: bool) -> usize {
+        let waits = !self.closed && self.session.deadline().is_some();
+        let at = self.under_way();
+        let forsaken = at.attending == 0 && waits;
+        let unattended = at.queue.len().saturating_sub(at.idle).max(usize::from(forsaken));
+        let helpers = unattended.saturating_sub(usize::from(attends));
+        at.attending = at.attending.saturating_add(helpers);
+        helpers
+    }
+
+    /// Called after whatever may have been the last of what was under way.
+    fn rest(&mut self) {
+        // A closed desk has been cleared of pages that the session may still owe.
+        let closed = self.closed;
+        self.under_way.take_if(|at| !closed && at.over());
     }
 }
 
@@ -83,16 +114,7 @@ enum Next {
 impl<H: Http, L: Listener> Shared<H, L> {
     pub(super) fn new(session: Session, http: H, listener: L, common: Common) -> Self {
         let config = Arc::clone(session.config());
-        let state = State {
-            session,
-            desk: Desk::default(),
-            queue: VecDeque::new(),
-            mail: HashMap::new(),
-            attending: 0,
-            idle: 0,
-            busy: 0,
-            closed: false,
-        };
+        let state = State { session, closed: false, under_way: None };
         let (published, turned) = (Published::default(), Condvar::new());
         let (state, waiters) = (Mutex::new(state), AtomicU64::new(0));
         Self { published, config, http, common, listener, state, turned, waiters }
@@ -141,8 +163,9 @@ impl<H: Http, L: Listener> Shared<H, L> {
     ) -> Result<Place<H, L>, DriveError> {
         {
             let mut state = self.lock();
-            state.desk.not_here()?;
-            state.mail.insert(me, None);
+            let at = state.under_way();
+            at.desk.not_here()?;
+            at.mail.insert(me, None);
         }
         let seat = self.seat(Some(me));
         self.step(|_| first, false)?;
@@ -164,7 +187,7 @@ impl<H: Http, L: Listener> Shared<H, L> {
 
     /// Whether this thread may wait for the session; not from inside an observer.
     pub(super) fn may_wait(&self) -> Result<(), DriveError> {
-        self.lock().desk.not_here()
+        self.lock().under_way.as_ref().map_or(Ok(()), |at| at.desk.not_here())
     }
 
     pub(super) fn quiet(self: &Arc<Self>) -> Result<(), DriveError> {
@@ -187,14 +210,15 @@ impl<H: Http, L: Listener> Shared<H, L> {
     }
 
     pub(super) fn cancel(self: &Arc<Self>) -> Result<(), DriveError> {
-        let waiting: Vec<_> = self.lock().mail.keys().copied().collect();
+        let waiting: Vec<_> =
+            self.lock().under_way.iter().flat_map(|at| at.mail.keys().copied()).collect();
         waiting.into_iter().try_for_each(|waiter| self.step(|_| Input::Cancel(waiter), true))
     }
 
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        let open = state.desk.clear();
+        let open = state.under_way.as_mut().map(|at| at.desk.clear());
         drop(state);
         self.turned.notify_all();
         drop(open);
@@ -208,41 +232,43 @@ impl<H: Http, L: Listener> Shared<H, L> {
     ) -> Result<(), DriveError> {
         let mut state = self.lock();
         let env = self.common.env()?;
-        let input = input(&mut state.desk);
+        let input = input(&mut state.under_way().desk);
         let effects = state.session.handle(input, env)?;
         self.turn(state, effects, call_help);
         Ok(())
     }
 
     fn turn(self: &Arc<Self>, mut state: MutexGuard<'_, State>, effects: Effects, call_help: bool) {
-        let at = &mut *state;
-        let idle = at.session.deadline().is_none() && at.queue.is_empty();
+        let waits = state.session.deadline().is_some();
+        let at = state.under_way();
+        let idle = !waits && at.queue.is_empty();
         let sorted = at.desk.sort(effects, idle, &self.published);
         at.queue.retain(|work| !sorted.abandoned.contains(&work.id()));
         at.queue.extend(sorted.work);
-        // A thread that goes on to attend takes one piece itself.
-        let spare = if call_help { at.unattended() } else { at.unattended().saturating_sub(1) };
-        at.attending = at.attending.saturating_add(spare);
+        let helpers = state.call_help(!call_help);
+        state.rest();
         drop(state);
         self.turned.notify_all();
         if sorted.speak {
             self.speak();
         }
-        (0..spare).for_each(|_| self.help());
+        (0..helpers).for_each(|_| self.help());
     }
 
     /// Says what there is to say, and settles in between, each word without the lock.
     fn speak(&self) {
         loop {
             let mut state = self.lock();
-            match state.desk.next_word() {
+            let at = state.under_way();
+            match at.desk.next_word() {
                 None => {
+                    state.rest();
                     drop(state);
                     // Who found nobody active but the speaker looks again.
                     return self.turned.notify_all();
                 }
                 Some(Aloud::Settle(settlement)) => {
-                    if let Some(mail) = state.mail.get_mut(&settlement.waiter) {
+                    if let Some(mail) = at.mail.get_mut(&settlement.waiter) {
                         *mail = Some(settlement);
                     }
                     drop(state);
@@ -266,13 +292,17 @@ impl<H: Http, L: Listener> Shared<H, L> {
         if helper().spawn(attend).is_err() {
             // The work stays in the queue for whoever attends next.
             let mut state = self.lock();
-            state.attending = state.attending.saturating_sub(1);
+            let at = state.under_way();
+            at.attending = at.attending.saturating_sub(1);
+            state.rest();
         }
     }
 
     fn seat(self: &Arc<Self>, waiter: Option<WaiterId>) -> Seat<H, L> {
         let mut state = self.lock();
-        state.attending = state.attending.saturating_add(1);
+        let at = state.under_way();
+        at.attending = at.attending.saturating_add(1);
+        drop(state);
         Seat { shared: Arc::clone(self), waiter }
     }
 
@@ -280,7 +310,7 @@ impl<H: Http, L: Listener> Shared<H, L> {
     fn perform(self: &Arc<Self>, work: Work) -> Result<(), DriveError> {
         let _busy = Busy(self);
         let keep = |id, bound| {
-            let superfluous = self.lock().desk.bound(id, bound);
+            let superfluous = self.lock().under_way().desk.bound(id, bound);
             drop(superfluous);
         };
         let arrivals = Self::arrivals(self);
@@ -292,8 +322,11 @@ impl<H: Http, L: Listener> Shared<H, L> {
     fn next(&self, purpose: Purpose<'_>) -> Result<Next, DriveError> {
         let mut state = self.lock();
         loop {
+            let deadline = state.session.deadline();
+            let closed = state.closed;
+            let at = state.under_way();
             if let Purpose::Wait(me) = purpose
-                && let Some(mail) = state.mail.get_mut(&me)
+                && let Some(mail) = at.mail.get_mut(&me)
                 && let Some(settlement) = mail.take()
             {
                 return Ok(Next::Leave(Some(settlement)));
@@ -303,17 +336,16 @@ impl<H: Http, L: Listener> Shared<H, L> {
             {
                 return Ok(Next::Leave(None));
             }
-            if let Some(work) = state.queue.pop_front() {
-                state.busy = state.busy.saturating_add(1);
+            if let Some(work) = at.queue.pop_front() {
+                at.busy = at.busy.saturating_add(1);
                 return Ok(Next::Do(work));
             }
-            let deadline = state.session.deadline();
             match purpose {
-                Purpose::Quiet if !state.active() => return Ok(Next::Leave(None)),
-                Purpose::Help if state.closed || state.idle > 0 || deadline.is_none() => {
+                Purpose::Quiet if !at.active() => return Ok(Next::Leave(None)),
+                Purpose::Help if closed || at.idle > 0 || deadline.is_none() => {
                     return Ok(Next::Leave(None));
                 }
-                Purpose::Wait(_) | Purpose::LogOut(_) if deadline.is_none() && !state.active() => {
+                Purpose::Wait(_) | Purpose::LogOut(_) if deadline.is_none() && !at.active() => {
                     return Err(DriveError::Stalled);
                 }
                 _ => {}
@@ -323,10 +355,11 @@ impl<H: Http, L: Listener> Shared<H, L> {
             if left.is_zero() {
                 return Ok(Next::Wake);
             }
-            state.idle = state.idle.saturating_add(1);
+            at.idle = at.idle.saturating_add(1);
             let slept = self.turned.wait_timeout(state, left);
             state = slept.unwrap_or_else(PoisonError::into_inner).0;
-            state.idle = state.idle.saturating_sub(1);
+            let at = state.under_way();
+            at.idle = at.idle.saturating_sub(1);
         }
     }
 }
@@ -345,7 +378,9 @@ struct Busy<'a, H: Http, L: Listener>(&'a Shared<H, L>);
 impl<H: Http, L: Listener> Drop for Busy<'_, H, L> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        state.busy = state.busy.saturating_sub(1);
+        let at = state.under_way();
+        at.busy = at.busy.saturating_sub(1);
+        state.rest();
         drop(state);
         self.0.turned.notify_all();
     }
@@ -384,12 +419,13 @@ impl<H: Http, L: Listener> Seat<H, L> {
 impl<H: Http, L: Listener> Drop for Seat<H, L> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
+        let at = state.under_way();
         if let Some(me) = self.waiter {
-            state.mail.remove(&me);
+            at.mail.remove(&me);
         }
-        state.attending = state.attending.saturating_sub(1);
-        let helpers = state.unattended();
-        state.attending = state.attending.saturating_add(helpers);
+        at.attending = at.attending.saturating_sub(1);
+        let helpers = state.call_help(false);
+        state.rest();
         drop(state);
         (0..helpers).for_each(|_| self.shared.help());
     }

@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use mcp_authz_core::effect::Why;
 use mcp_authz_core::failure::{Failure, Kind, Remedy, escaped};
 use mcp_authz_core::input::Refusal;
-use mcp_authz_core::secret::Secret;
+use mcp_authz_core::secret::AccessToken;
 
 use super::super::mcp::{Ask, Heard, Tool};
 use super::super::outcome::Fault;
@@ -175,8 +175,8 @@ impl Job {
 }
 
 /// Whether one of these tokens is among the bytes.
-pub(crate) fn echoes<'a>(tokens: impl IntoIterator<Item = &'a Secret>, body: &[u8]) -> bool {
-    let among = |token: &Secret| {
+pub(crate) fn echoes<'a>(tokens: impl IntoIterator<Item = &'a AccessToken>, body: &[u8]) -> bool {
+    let among = |token: &AccessToken| {
         let token = token.expose().as_bytes();
         !token.is_empty() && body.windows(token.len()).any(|part| part == token)
     };

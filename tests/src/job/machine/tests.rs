@@ -26,7 +26,7 @@ fn held(epoch: u64) -> Held {
     Held {
         epoch: Epoch(epoch),
         header: HeaderValue::try_from(format!("Bearer {token}")).unwrap(),
-        token: Secret::new(token),
+        token: AccessToken::new(&token),
         covers: true,
         issuer: "https://as.example".to_owned(),
         resource: Some(URL.to_owned()),
