@@ -7,7 +7,7 @@ mod http1;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -30,6 +30,18 @@ impl Door {
         Ok(Self { listener, origin })
     }
 
+    /// Binds any free port of 127.0.0.1, reached by clients at another origin: something in front of it
+    /// speaks TLS.
+    pub fn behind(origin: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Ok(Self { listener, origin: origin.to_owned() })
+    }
+
+    /// Where it is bound.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
     /// Scheme, host and port, without a final slash.
     pub fn origin(&self) -> &str {
         &self.origin
@@ -44,7 +56,7 @@ pub type OnRequest = Arc<dyn Fn(&Seen) + Send + Sync>;
 pub struct Served {
     mcp_url: String,
     shared: Arc<Shared>,
-    doors: Vec<(String, JoinHandle<()>)>,
+    doors: Vec<(String, Option<SocketAddr>, JoinHandle<()>)>,
 }
 
 /// What all threads of a server share.
@@ -134,7 +146,8 @@ impl Served {
             .into_iter()
             .map(|door| {
                 let (origin, shared) = (door.origin.clone(), Arc::clone(&shared));
-                (origin, thread::spawn(move || keep_door(&door, &shared)))
+                let address = door.address().ok();
+                (origin, address, thread::spawn(move || keep_door(&door, &shared)))
             })
             .collect();
         Self { mcp_url, shared, doors }
@@ -157,7 +170,7 @@ impl Served {
 
     /// The origins of the doors, in the order they were given.
     pub fn origins(&self) -> impl Iterator<Item = &str> {
-        self.doors.iter().map(|(origin, _)| origin.as_str())
+        self.doors.iter().map(|(origin, ..)| origin.as_str())
     }
 
     /// Sets the server's clock forward: codes and tokens age without anybody waiting.
@@ -182,9 +195,9 @@ impl Drop for Served {
         for connection in self.shared.connections().values() {
             let _ = connection.shutdown(Shutdown::Both);
         }
-        for (origin, door) in self.doors.drain(..) {
+        for (_, address, door) in self.doors.drain(..) {
             // A connection of our own wakes the listener, which has no other way to be told.
-            let _ = TcpStream::connect(origin.trim_start_matches("http://"));
+            let _ = address.map(TcpStream::connect);
             let _ = door.join();
         }
     }
@@ -202,7 +215,15 @@ pub fn embedded_revision(revision: &str, adjust: impl FnOnce(&mut Settings)) -> 
 }
 
 fn embedded_settings(settings: Settings, adjust: impl FnOnce(&mut Settings)) -> io::Result<Served> {
-    let (mcp, first, second) = (Door::open(0)?, Door::open(0)?, Door::open(0)?);
+    embedded_behind(settings, [Door::open(0)?, Door::open(0)?, Door::open(0)?], adjust)
+}
+
+/// A server behind these doors: the MCP server's, and those of two authorization servers.
+pub fn embedded_behind(
+    settings: Settings,
+    [mcp, first, second]: [Door; 3],
+    adjust: impl FnOnce(&mut Settings),
+) -> io::Result<Served> {
     let mut settings = settings.at(&format!("{}/mcp", mcp.origin), &first.origin, &second.origin);
     adjust(&mut settings);
     let model = Arc::new(Mutex::new(Model::new(settings)));

@@ -14,12 +14,13 @@ use super::{Make, Names, answered, limits, not_sent, post};
 use crate::tls::{Roots, provider};
 
 /// A certificate for a host, from an authority of its own.
-struct Identity {
-    authority: CertificateDer<'static>,
-    config: Arc<ServerConfig>,
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) authority: CertificateDer<'static>,
+    pub(super) config: Arc<ServerConfig>,
 }
 
-fn identity(host: &str, expired: bool) -> Identity {
+pub(super) fn identity(host: &str, expired: bool) -> Identity {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();

@@ -29,6 +29,7 @@ use crate::tls::Roots;
 pub mod bodies;
 pub mod dialling;
 pub mod framing;
+pub mod front;
 pub mod handshake;
 pub mod listening;
 pub mod server;
