@@ -27,8 +27,8 @@
 //! | --- | --- |
 //! | [`authorized_transport`] | Streamable HTTP, both wire eras |
 //! | [`StreamableHttp`] | the same as an HTTP client for a transport that the program makes itself |
-//! | [`HttpSse`] | HTTP+SSE of 2024-11-05 (feature `http-sse`) |
-//! | [`Auto`] | the first, and the second for servers that speak no other (feature `http-sse`) |
+//! | `HttpSse` | HTTP+SSE of 2024-11-05 (feature `http-sse`) |
+//! | `Auto` | the first, and the second for servers that speak no other (feature `http-sse`) |
 //! | `bridge` | the stores of mcp-authz for programs that stay with rmcp's own authorization (feature `bridge`) |
 //!
 //! What goes wrong is an [`Error`], which [`Error::within`] finds inside those of rmcp.
@@ -41,6 +41,7 @@ mod error;
 mod events;
 #[cfg(feature = "http-sse")]
 mod http_sse;
+mod pace;
 mod streamable;
 mod wire;
 

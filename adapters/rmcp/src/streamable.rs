@@ -7,6 +7,7 @@ use core::time::Duration;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::stream::BoxStream;
 use http::header::RETRY_AFTER;
@@ -25,6 +26,7 @@ use sse_stream::Sse;
 
 use crate::Error;
 use crate::events::{Body, Events, whole};
+use crate::pace::Pace;
 use crate::wire::{self, EVENT_STREAM, JSON, Wire};
 
 /// Codes that only a server of 2026-07-28 answers with (TRANS-27).
@@ -45,6 +47,7 @@ type Stream = BoxStream<'static, Result<Sse, SseError>>;
 #[derive(Clone, Debug)]
 pub struct StreamableHttp {
     wire: Wire,
+    pace: Pace,
     /// Whether `initialize` asks for more than an answer: whether this is the right wire.
     probing: bool,
 }
@@ -53,7 +56,7 @@ impl StreamableHttp {
     /// Sends with this session's token.
     #[must_use]
     pub fn new(session: AuthSession) -> Self {
-        Self { wire: Wire::new(session), probing: false }
+        Self { wire: Wire::new(session), pace: Pace::default(), probing: false }
     }
 
     /// Whether a person may be bothered; they may unless said. A session's end bothers nobody.
@@ -123,6 +126,10 @@ impl StreamableHttp {
             .map_err(Failed::ReservedHeaderConflict)?;
         if let Some(id) = last_event_id {
             wire::resume(request.headers_mut(), id).map_err(Failed::ReservedHeaderConflict)?;
+        }
+        let pause = self.pace.wait(session_id, last_event_id, Instant::now());
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
         }
         let answer = self.wire.open(request, None, true, largest).await.map_err(hopeless)?;
         let (head, body) = answer.into_parts();

@@ -199,3 +199,15 @@ async fn a_lost_answer_is_no_second_request_host_254() {
     assert!(error.failure().is_none());
     assert_eq!(count(&served, Endpoint::Mcp), 1);
 }
+
+#[tokio::test]
+async fn a_stream_that_is_closed_at_once_is_not_reopened_at_once_host_265() {
+    let (served, client, url) = open(|_| {});
+    let empty = || Literal::status(200).header("content-type", "text/event-stream");
+    served.lock().inject(Endpoint::Mcp, 2, empty());
+    let begun = std::time::Instant::now();
+    for _ in 0..2 {
+        drop(client.get_stream(url.clone(), Some("s".into()), None, None, none()).await.unwrap());
+    }
+    assert!(begun.elapsed() >= core::time::Duration::from_secs(1));
+}
