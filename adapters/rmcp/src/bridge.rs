@@ -56,8 +56,8 @@ const MOST_LOGINS: usize = 32;
 
 /// Keeps rmcp's credentials for one MCP server and account.
 ///
-/// A refresh takes the record's lease, so that of several programs one spends the refresh token and
-/// the others find what it brought.
+/// A refresh takes the record's lease: one program at a time spends the refresh token, and the next
+/// one finds what that brought.
 #[derive(Clone)]
 pub struct Credentials {
     slot: Slot,

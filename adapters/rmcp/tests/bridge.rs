@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "bridge/manager.rs"]
+mod manager;
 
 use core::time::Duration;
 use std::collections::BTreeSet;

@@ -55,7 +55,7 @@ impl Observer for Person {
     }
 }
 
-fn browse(url: &str) -> String {
+pub(crate) fn browse(url: &str) -> String {
     let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
     write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
