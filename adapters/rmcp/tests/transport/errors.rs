@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_rmcp::rmcp::model::{
     ClientConfig, ClientJsonRpcMessage, ClientRequest, InitializeRequest, RequestId,
 };
@@ -101,8 +102,10 @@ async fn nobody_is_asked_where_nobody_may_be() {
 async fn a_goodbye_asks_nobody_trans_21() {
     let served = embedded_revision("2025-11-25", |_| {}).unwrap();
     let person = Person::default();
-    let transport = authorized_transport(served.mcp_url(), session(&served, &person), None);
-    let service = serve(transport).await.unwrap();
+    let session = session(&served, &person);
+    // Asked for, so that a refusal may still lead to a page.
+    session.acquire(&ScopeSet::empty(), true).await.unwrap().outcome.unwrap();
+    let service = serve(authorized_transport(served.mcp_url(), session, None)).await.unwrap();
     served.lock().revoke_all();
     served.lock().clear_seen();
     service.cancel().await.unwrap();
