@@ -19,6 +19,8 @@ use mcp_authz_tests::model::{
 };
 use mcp_authz_tests::serve::{Door, OnRequest, Served};
 
+/// The transport before Streamable HTTP.
+const HTTP_SSE: &str = "2024-11-05";
 const HELP: &str = "\
 A complete MCP server with its authorization servers, on 127.0.0.1.
 
@@ -26,7 +28,8 @@ Usage: mcp_oauth_server [options]
 
   --port N                 port of the MCP endpoint (default 8000; 0 takes a free one)
   --revision R             2025-03-26, 2025-06-18, 2025-11-25 or 2026-07-28
-                           (default: all of them at one endpoint)
+                           (default: all of them at one endpoint), or 2024-11-05, which
+                           is HTTP+SSE
   --registration on|off    dynamic client registration (default on); with off, the
                            client `demo-client` without a secret is known from the start
   --consent auto|form      agree at once, or show a page with a form (default auto)
@@ -78,7 +81,9 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, St
         match name.as_str() {
             "--port" => options.port = value.parse().map_err(|_| wrong())?,
             "--expires-in" => options.expires_in = value.parse().map_err(|_| wrong())?,
-            "--revision" if REVISIONS.contains(&value.as_str()) => options.revision = Some(value),
+            "--revision" if value == HTTP_SSE || REVISIONS.contains(&value.as_str()) => {
+                options.revision = Some(value);
+            }
             "--registration" if value == "on" || value == "off" => {
                 options.registration = value == "on"
             }
@@ -91,7 +96,14 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, St
 
 fn run(options: &Options) -> io::Result<()> {
     let (mcp, first, second) = (Door::open(options.port)?, Door::open(0)?, Door::open(0)?);
-    let settings = options.revision.as_deref().map_or_else(Settings::default, Settings::revision);
+    let mut settings = match options.revision.as_deref() {
+        Some(HTTP_SSE) => Settings::revision("2025-11-25"),
+        Some(revision) => Settings::revision(revision),
+        None => Settings::default(),
+    };
+    if options.revision.as_deref() == Some(HTTP_SSE) {
+        settings.mcp.era = Era::HttpSse;
+    }
     let mut settings =
         settings.at(&format!("{}/mcp", mcp.origin()), first.origin(), second.origin());
     // Tokens of an earlier run must not fit.
@@ -132,7 +144,8 @@ fn introduce(options: &Options, settings: &Settings) -> io::Result<()> {
         Era::Both => [settings.mcp.legacy_versions.as_slice(), &settings.mcp.modern_versions]
             .concat()
             .join(", "),
-        Era::Legacy | Era::HttpSse => settings.mcp.legacy_versions.join(", "),
+        Era::HttpSse => HTTP_SSE.to_owned(),
+        Era::Legacy => settings.mcp.legacy_versions.join(", "),
     };
     writeln!(out, "MCP URL         {}", settings.mcp_url)?;
     writeln!(out, "Versions        {wire}")?;

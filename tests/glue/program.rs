@@ -12,7 +12,7 @@ use mcp_authz_core::effect::Told;
 use mcp_authz_driver::ports::Observer;
 use mcp_authz_host::browser::Opener;
 use mcp_authz_tests::job::args::{self, Command};
-use mcp_authz_tests::job::{Options, Outcome, Show, Step, Target, Who};
+use mcp_authz_tests::job::{self, Options, Outcome, Show, Step, Target, Who};
 use mcp_authz_tests::serve::Served;
 
 #[path = "kept.rs"]
@@ -45,8 +45,8 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 impl Program {
     /// Reads the arguments and starts the embedded server if there is no other. An error is the
     /// program's end; all there is to say has been said.
-    pub(crate) fn start(
-        name: &str,
+    pub(crate) fn start<'a>(
+        name: impl Into<job::Program<'a>>,
         arguments: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ExitCode> {

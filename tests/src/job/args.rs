@@ -1,5 +1,7 @@
 //! The command line, read. Errors say what to do.
 
+mod unknown;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -13,7 +15,9 @@ use super::help;
 use super::mcp::Hint;
 use super::options::{Embedded, Leniency, Options, Repeat, Target, Who};
 use super::print::{Format, of_arguments};
+use super::transport::{Program, Transport};
 use crate::model::REVISIONS;
+use unknown::unknown;
 
 /// The environment variable that holds the client secret: arguments can be read by every process.
 pub const SECRET_VARIABLE: &str = "MCP_CLIENT_SECRET";
@@ -21,6 +25,8 @@ pub const SECRET_VARIABLE: &str = "MCP_CLIENT_SECRET";
 const MOST_CALLS: usize = 1_000_000;
 /// Most of them at a time: each has a thread or a connection of its own.
 const MOST_AT_ONCE: usize = 256;
+/// Only of programs that speak over more transports than one.
+const TRANSPORT: &str = "--transport";
 const FLAGS: [&str; 9] = [
     "--browser",
     "--headless",
@@ -83,12 +89,13 @@ impl std::error::Error for Usage {}
 ///
 /// # Errors
 /// [`Usage`], which says what is wrong and what to do.
-pub fn read(
-    program: &str,
+pub fn read<'a>(
+    program: impl Into<Program<'a>>,
     arguments: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Command, Usage> {
-    let mut reader = Reader::default();
+    let program = program.into();
+    let mut reader = Reader { transports: program.transports, ..Reader::default() };
     let mut arguments =
         Words { rest: arguments.into_iter().collect::<Vec<_>>().into_iter(), joined: None };
     let mut plain = false;
@@ -97,7 +104,11 @@ pub fn read(
             "--" if !plain => plain = true,
             "-h" | "--help" if !plain => return Ok(Command::Say(help::text(program))),
             "-V" | "--version" if !plain => {
-                return Ok(Command::Say(format!("{program} {}\n", env!("CARGO_PKG_VERSION"))));
+                return Ok(Command::Say(format!(
+                    "{} {}\n",
+                    program.name,
+                    env!("CARGO_PKG_VERSION")
+                )));
             }
             option if option.starts_with('-') && !plain => reader.option(option, &mut arguments)?,
             _ => reader.url(word)?,
@@ -147,6 +158,8 @@ impl Words {
 
 #[derive(Debug, Default)]
 struct Reader {
+    /// Whether the program knows `--transport`.
+    transports: bool,
     options: Options,
     url: Option<String>,
     who: Option<(Who, &'static str)>,
@@ -177,12 +190,18 @@ impl Reader {
         if FLAGS.contains(&option) {
             return self.flag(option);
         }
-        if !VALUED.contains(&option) {
+        let transport = self.transports && option == TRANSPORT;
+        if !VALUED.contains(&option) && !transport {
             return Err(unknown(option));
         }
         let value = words.value(option)?;
         let options = &mut self.options;
         match option {
+            TRANSPORT => {
+                let named = Transport::named(&value);
+                options.transport =
+                    named.ok_or_else(|| no_such("transport", &value, Transport::NAMES))?;
+            }
             "--scope" => {
                 let more =
                     ScopeSet::read(&value).ok().and_then(|more| options.scopes.union(&more).ok());
@@ -351,38 +370,6 @@ fn switch(option: &str, value: &str) -> Result<bool, Usage> {
 
 fn no_such(what: &str, value: &str, known: &str) -> Usage {
     Usage(format!("there is no {what} {}: use one of {known}", escaped(value)))
-}
-
-fn unknown(option: &str) -> Usage {
-    if option.contains("secret") || option.contains("token") || option.contains("password") {
-        let text = "a secret among the arguments can be read by every process of this machine: put it into the \
-                    environment variable";
-        return Usage(format!("{text} {SECRET_VARIABLE}"));
-    }
-    let near = FLAGS.iter().chain(&VALUED).min_by_key(|known| distance(option, known));
-    match near.filter(|known| distance(option, known) <= 3) {
-        Some(known) => Usage(format!("there is no {}: did you mean {known}?", escaped(option))),
-        None => Usage(format!("there is no {}: see --help", escaped(option))),
-    }
-}
-
-/// How many single-byte changes lead from one word to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.bytes().enumerate() {
-        let mut corner = i;
-        let mut left = i.saturating_add(1);
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (cell, b) in row.iter_mut().skip(1).zip(to.bytes()) {
-            let changed = corner.saturating_add(usize::from(a != b));
-            corner = *cell;
-            left = changed.min(cell.saturating_add(1)).min(left.saturating_add(1));
-            *cell = left;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

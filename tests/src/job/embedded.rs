@@ -3,7 +3,8 @@
 use std::io;
 
 use super::options::{Embedded, Options, Target};
-use crate::model::{AuthMethod, Consent, Preregistered, RegistrationMode, Settings};
+use super::transport::Transport;
+use crate::model::{AuthMethod, Consent, Era, Preregistered, RegistrationMode, Settings};
 use crate::serve::{self, Served};
 
 impl Options {
@@ -27,6 +28,9 @@ impl Options {
             !matches!(&self.target, Target::Embedded(Embedded { registration: false, .. }));
         let redirect = self.redirect.as_deref().unwrap_or("http://127.0.0.1/callback");
         let redirect_uris = vec![redirect.to_owned()];
+        if self.transport == Transport::Sse {
+            settings.mcp.era = Era::HttpSse;
+        }
         for server in settings.servers_mut() {
             // A page with a form is what a person meets; the headless one has to fill it in, too.
             server.consent = Consent::Form;

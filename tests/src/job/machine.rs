@@ -23,6 +23,7 @@ use super::mcp::{Ask, Mcp, Outgoing, Tool};
 use super::options::{Options, Repeat, Target, Who};
 use super::outcome::{Counts, Outcome, Summary};
 use super::print::Step;
+use super::report::Goal;
 use super::{Action, Errand, Event, Turn};
 pub(crate) use answers::{ECHOED, MOST_REFUSALS, echoes};
 
@@ -45,7 +46,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    fn of(granted: &Granted, url: &str) -> Self {
+    pub(crate) fn of(granted: &Granted, url: &str) -> Self {
         Self {
             epoch: granted.epoch(),
             header: granted.authorization().clone(),
@@ -82,13 +83,48 @@ impl Happened {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Goal {
-    List,
-    Repeat(Repeat),
-    Call(String),
-    Refresh,
-    Bye,
+/// What the command line wants done once the tools are known.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    embedded: bool,
+    call: Option<String>,
+    refresh: bool,
+    repeat: Option<Repeat>,
+}
+
+impl Wish {
+    pub(crate) fn of(options: &Options) -> Self {
+        Self {
+            embedded: matches!(options.target, Target::Embedded(_)),
+            call: options.call.clone(),
+            refresh: options.refresh,
+            repeat: options.repeat,
+        }
+    }
+
+    /// A demonstration uses the old token, replaces it, uses the new one.
+    pub(crate) fn goals(&self, tools: &[Tool], held: bool) -> VecDeque<Goal> {
+        if let Some(repeat) = self.repeat {
+            return VecDeque::from([Goal::Repeat(repeat), Goal::Bye]);
+        }
+        let mut calls: VecDeque<String> = self.call.iter().cloned().collect();
+        if self.embedded && calls.is_empty() {
+            calls.extend(
+                tools
+                    .iter()
+                    .filter(|tool| tool.plain)
+                    .take(MOST_CALLS)
+                    .map(|tool| tool.name.clone()),
+            );
+        }
+        let mut goals: VecDeque<Goal> = calls.pop_front().map(Goal::Call).into_iter().collect();
+        if (self.embedded || self.refresh) && held {
+            goals.extend([Goal::Refresh, Goal::List]);
+        }
+        goals.extend(calls.into_iter().map(Goal::Call));
+        goals.push_back(Goal::Bye);
+        goals
+    }
 }
 
 /// What the next event answers.
@@ -124,10 +160,7 @@ pub struct Job {
     /// Who knows the client, if that was named.
     issuer: Option<String>,
     scopes: ScopeSet,
-    embedded: bool,
-    call: Option<String>,
-    refresh: bool,
-    repeat: Option<Repeat>,
+    wish: Wish,
     mcp: Mcp,
     announced: bool,
     awaits: Awaits,
@@ -153,10 +186,7 @@ impl Job {
             may_ask: options.person != Who::Nobody,
             issuer: options.issuer.clone(),
             scopes: options.scopes.clone(),
-            embedded: matches!(options.target, Target::Embedded(_)),
-            call: options.call.clone(),
-            refresh: options.refresh,
-            repeat: options.repeat,
+            wish: Wish::of(options),
             mcp: Mcp::new(url, options.hint, options.protocol_version.as_deref()),
             announced: false,
             awaits: Awaits::Start,
@@ -316,30 +346,6 @@ impl Job {
             again: false,
             may_ask: false,
         }))
-    }
-
-    /// What is done once the tools are known. A demonstration uses the old token, replaces it, uses the new one.
-    fn plan(&mut self, tools: &[Tool]) {
-        if let Some(repeat) = self.repeat {
-            self.goals.extend([Goal::Repeat(repeat), Goal::Bye]);
-            return;
-        }
-        let mut calls: VecDeque<String> = self.call.iter().cloned().collect();
-        if self.embedded && calls.is_empty() {
-            calls.extend(
-                tools
-                    .iter()
-                    .filter(|tool| tool.plain)
-                    .take(MOST_CALLS)
-                    .map(|tool| tool.name.clone()),
-            );
-        }
-        self.goals.extend(calls.pop_front().map(Goal::Call));
-        if (self.embedded || self.refresh) && self.held.is_some() {
-            self.goals.extend([Goal::Refresh, Goal::List]);
-        }
-        self.goals.extend(calls.into_iter().map(Goal::Call));
-        self.goals.push_back(Goal::Bye);
     }
 
     /// Ends the job, and the session before it (TRANS-21).

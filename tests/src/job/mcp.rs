@@ -122,7 +122,7 @@ impl Mcp {
     }
 
     pub(crate) const fn era(&self) -> &'static str {
-        if self.modern { "modern" } else { "legacy" }
+        era(self.modern)
     }
 
     pub(crate) fn version(&self) -> &str {
@@ -321,6 +321,15 @@ fn is_refused(response: &Response<Vec<u8>>) -> bool {
         StatusCode::BAD_REQUEST => response.headers().contains_key(WWW_AUTHENTICATE),
         _ => false,
     }
+}
+
+const fn era(modern: bool) -> &'static str {
+    if modern { "modern" } else { "legacy" }
+}
+
+/// Which wire a protocol version is spoken on.
+pub(crate) fn era_of(version: &str) -> &'static str {
+    era(is_modern(version))
 }
 
 fn is_modern(version: &str) -> bool {

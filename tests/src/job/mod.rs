@@ -26,6 +26,7 @@
 //! - [`mcp`]: MCP over Streamable HTTP, both wire eras.
 //! - [`person`]: the person at the authorization server, played by the program.
 //! - [`mod@print`]: what is shown, for people or as JSON lines.
+//! - [`report`]: the same for an example whose MCP client is somebody else's.
 
 pub mod args;
 pub mod calls;
@@ -40,6 +41,8 @@ mod options;
 pub mod outcome;
 pub mod person;
 pub mod print;
+pub mod report;
+mod transport;
 
 use std::sync::Arc;
 
@@ -57,6 +60,8 @@ pub use machine::Job;
 pub use options::{Embedded, Options, Repeat, Target, Who};
 pub use outcome::{Fault, Outcome, Summary, Trouble};
 pub use print::{Format, Show, Step};
+pub use report::{Goal, Report};
+pub use transport::{Program, Transport};
 
 /// What a step says, and what is to be done.
 #[must_use]

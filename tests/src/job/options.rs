@@ -14,6 +14,7 @@ use url::{Host, Url};
 
 use super::mcp::Hint;
 use super::print::Format;
+use super::transport::Transport;
 
 /// Which MCP server to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +75,8 @@ pub struct Options {
     pub store: Option<PathBuf>,
     /// Which wire to begin with.
     pub hint: Hint,
+    /// What carries the messages; Streamable HTTP for programs that speak over nothing else.
+    pub transport: Transport,
     /// The protocol version to begin with.
     pub protocol_version: Option<String>,
     /// Whether a pasted callback URL is read even if standard input is no terminal.
@@ -115,6 +118,7 @@ impl Default for Options {
             repeat: None,
             store: None,
             hint: Hint::Auto,
+            transport: Transport::Http,
             protocol_version: None,
             paste: false,
             timeout: Duration::from_secs(30),

@@ -3,9 +3,7 @@
 use std::error::Error;
 
 use mcp_authz_ureq::driver::transport::Settings;
-use mcp_authz_ureq::{
-    AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Transport,
-};
+use mcp_authz_ureq::{AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Transport};
 use serde_json::{Value, json};
 
 use crate::world::{Desktop, Person};

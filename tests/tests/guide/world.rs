@@ -83,7 +83,8 @@ struct Follows;
 impl Browser for Follows {
     fn open(&self, visit: &Visit) -> Result<(), BrowserRefused> {
         let follow = |url: &str| {
-            let agent = ureq::Agent::config_builder().max_redirects(0).max_redirects_will_error(false);
+            let agent =
+                ureq::Agent::config_builder().max_redirects(0).max_redirects_will_error(false);
             ureq::Agent::new_with_config(agent.build()).get(url).call().map_err(|_| BrowserRefused)
         };
         let there = follow(visit.url())?;

@@ -213,3 +213,29 @@ fn the_embedded_server_is_what_the_options_say() {
         assert!(options(&["--revision", revision]).settings().is_some());
     }
 }
+
+#[test]
+fn only_programs_with_several_transports_know_the_option() {
+    let read = |program: Program<'_>, line: &[&str]| {
+        super::read(program, line.iter().map(OsString::from), |_| None)
+    };
+    let several = Program::from("example").with_transports();
+    for (name, transport) in
+        [("http", Transport::Http), ("sse", Transport::Sse), ("auto", Transport::Auto)]
+    {
+        match read(several, &["--transport", name]) {
+            Ok(Command::Run(options)) => assert_eq!(options.transport, transport),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    assert_eq!(options(&[]).transport, Transport::Http);
+    let error = read(several, &["--transport=pigeon"]).unwrap_err().to_string();
+    assert!(error.contains("http, sse, auto"), "{error}");
+    assert_eq!(usage(&["--transport", "http"]), "there is no --transport: see --help");
+    for (program, listed) in [(several, true), ("example".into(), false)] {
+        match read(program, &["--help"]) {
+            Ok(Command::Say(text)) => assert_eq!(text.contains("--transport"), listed),
+            other => panic!("{other:?}"),
+        }
+    }
+}

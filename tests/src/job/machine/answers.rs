@@ -139,7 +139,7 @@ impl Job {
         self.summary.tools = tools.iter().map(|tool| self.shown(&tool.name)).collect();
         said.push(Step::tools(&self.summary.tools));
         if !mem::replace(&mut self.planned, true) {
-            self.plan(&tools);
+            self.goals.extend(self.wish.goals(&tools, self.held.is_some()));
         }
         self.advance(said)
     }

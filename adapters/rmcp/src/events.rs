@@ -1,0 +1,103 @@
+//! Bodies as they come: whole within a limit, or event by event.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use mcp_authz_core::effect::Why;
+use mcp_authz_core::failure::Kind;
+use mcp_authz_driver::ports::AsyncBody;
+use mcp_authz_driver::reading::Incoming;
+use mcp_authz_driver::sse::Decoder;
+use mcp_authz_tokio::ReqwestBody;
+use sse_stream::{Error as SseError, Sse};
+
+use crate::Error;
+
+/// The body of an answer on this adapter.
+pub(crate) type Body = Incoming<ReqwestBody>;
+
+/// Reads a body to its end.
+pub(crate) async fn whole(mut body: Body, limit: usize, within: Duration) -> Result<Vec<u8>, Why> {
+    let until = Instant::now().checked_add(within);
+    let mut read = Vec::new();
+    loop {
+        let left = until.map_or(Duration::MAX, |until| until.duration_since(Instant::now()));
+        if left.is_zero() {
+            return Err(Why::Timeout);
+        }
+        let Some(piece) = body.piece(left).await? else { return Ok(read) };
+        if read.len().saturating_add(piece.len()) > limit {
+            return Err(Why::BodyTooLarge);
+        }
+        read.extend_from_slice(&piece);
+    }
+}
+
+/// An event stream that is read as it comes, however long nothing comes: dropping it closes its
+/// connection.
+pub(crate) struct Events {
+    /// `None` once nothing more is to be read.
+    body: Option<Body>,
+    decoder: Decoder,
+    retry: Option<u64>,
+    ready: VecDeque<Sse>,
+}
+
+impl Events {
+    pub(crate) const fn new(body: Body, largest: usize) -> Self {
+        let decoder = Decoder::new(largest);
+        Self { body: Some(body), decoder, retry: None, ready: VecDeque::new() }
+    }
+
+    /// The next event; `None` at the end of the stream. A wait that is given up loses nothing.
+    pub(crate) async fn next(&mut self) -> Option<Result<Sse, Error>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(Ok(event));
+            }
+            match self.body.as_mut()?.piece(Duration::MAX).await {
+                Ok(Some(piece)) => {
+                    if let Err(error) = self.take(&piece) {
+                        self.body = None;
+                        return Some(Err(error));
+                    }
+                }
+                Ok(None) => self.body = None,
+                Err(why) => {
+                    self.body = None;
+                    return Some(Err(Error::Broken(why)));
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), Error> {
+        let too_large = |_| Error::failed(Kind::LimitExceeded, "HOST-262");
+        for event in self.decoder.feed(piece).map_err(too_large)? {
+            self.ready.push_back(Sse {
+                event: Some(event.kind).filter(|kind| kind != "message"),
+                data: Some(event.data),
+                id: Some(event.id).filter(|id| !id.is_empty()),
+                retry: None,
+            });
+        }
+        // Usually it stands beside an event without data of its own.
+        if self.decoder.retry() != self.retry {
+            self.retry = self.decoder.retry();
+            self.ready.push_back(Sse { retry: self.retry, ..Sse::default() });
+        }
+        Ok(())
+    }
+
+    /// The form that rmcp reads.
+    pub(crate) fn boxed(self) -> BoxStream<'static, Result<Sse, SseError>> {
+        stream::unfold(self, |mut events| async {
+            let next = events.next().await?;
+            Some((next.map_err(|error| SseError::Body(Box::new(error))), events))
+        })
+        .boxed()
+    }
+}

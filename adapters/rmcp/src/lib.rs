@@ -1,0 +1,80 @@
+//! `mcp-authz` inside `rmcp`, the Rust SDK of MCP.
+//!
+//! A program written with rmcp gives its client a transport from here instead of one of rmcp's own,
+//! and has nothing else to do with authorization: the token goes on every request, a refusal leads to
+//! a refresh, a login or a step-up, once for all requests that wait, and the request is sent again.
+//!
+//! ```no_run
+//! use mcp_authz_core::Config;
+//! use mcp_authz_rmcp::authorized_transport;
+//! use rmcp::ServiceExt as _;
+//! use rmcp::model::ClientConfig;
+//!
+//! # async fn tools() -> Result<(), Box<dyn std::error::Error>> {
+//! let url = "https://mcp.example/mcp";
+//! let client = mcp_authz_tokio::Client::builder().build()?;
+//! let session = client.session(Config::builder(url).build()?);
+//! let service = ClientConfig::default().serve(authorized_transport(url, session, None)).await?;
+//! for tool in service.peer().list_all_tools().await? {
+//!     println!("{}", tool.name);
+//! }
+//! service.cancel().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | | |
+//! | --- | --- |
+//! | [`authorized_transport`] | Streamable HTTP, both wire eras |
+//! | [`StreamableHttp`] | the same as an HTTP client for a transport that the program makes itself |
+//! | `HttpSse` | HTTP+SSE of 2024-11-05 (feature `http-sse`) |
+//! | `Auto` | the first, and the second for servers that speak no other (feature `http-sse`) |
+//! | `bridge` | the stores of mcp-authz for programs that stay with rmcp's own authorization (feature `bridge`) |
+//!
+//! What goes wrong is an [`Error`], which [`Error::within`] finds inside those of rmcp.
+
+#[cfg(feature = "http-sse")]
+mod auto;
+#[cfg(feature = "bridge")]
+pub mod bridge;
+mod error;
+mod events;
+#[cfg(feature = "http-sse")]
+mod http_sse;
+mod pace;
+mod streamable;
+mod wire;
+
+#[cfg(feature = "http-sse")]
+pub use auto::Auto;
+pub use error::Error;
+#[cfg(feature = "http-sse")]
+pub use http_sse::HttpSse;
+use mcp_authz_tokio::AuthSession;
+pub use rmcp;
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+pub use streamable::StreamableHttp;
+
+/// A transport for the MCP server at this URL, over Streamable HTTP, with the session's token on
+/// every request. The configuration's own URL is not looked at, and it must have no `auth_header`.
+///
+/// To be called within a tokio runtime, like rmcp's own transports.
+#[must_use]
+pub fn authorized_transport(
+    url: &str,
+    session: AuthSession,
+    config: Option<StreamableHttpClientTransportConfig>,
+) -> StreamableHttpClientTransport<StreamableHttp> {
+    let client = StreamableHttp::new(session);
+    StreamableHttpClientTransport::with_client(client, at(url, config))
+}
+
+fn at(
+    url: &str,
+    config: Option<StreamableHttpClientTransportConfig>,
+) -> StreamableHttpClientTransportConfig {
+    let mut config = config.unwrap_or_default();
+    config.uri = url.into();
+    config
+}

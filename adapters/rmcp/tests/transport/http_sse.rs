@@ -1,0 +1,100 @@
+//! HTTP+SSE of 2024-11-05.
+
+use mcp_authz_core::failure::Kind;
+use mcp_authz_rmcp::{Error, HttpSse};
+use mcp_authz_tests::model::{Endpoint, Era, Settings};
+use mcp_authz_tests::serve::{Served, embedded_revision};
+
+use crate::common::{Person, TOOLS, call, echo, serve, session, tools};
+
+pub(crate) fn older(adjust: impl FnOnce(&mut Settings)) -> Served {
+    let served = embedded_revision("2025-11-25", |settings| {
+        settings.mcp.era = Era::HttpSse;
+        adjust(settings);
+    });
+    served.unwrap()
+}
+
+fn posts(served: &Served) -> usize {
+    served.lock().seen_at(Endpoint::Messages).count()
+}
+
+#[tokio::test]
+async fn lists_and_calls_tools_trans_31() {
+    let served = older(|_| {});
+    let person = Person::default();
+    let transport = HttpSse::new(served.mcp_url(), session(&served, &person));
+    let service = serve(transport).await.unwrap();
+    assert_eq!(tools(&service).await, TOOLS);
+    assert_eq!(echo(&service, "hello").await.unwrap(), "hello");
+    // More scope, on the wire that names it least.
+    assert_eq!(call(&service, "admin").await.unwrap(), "done");
+    service.cancel().await.unwrap();
+    assert_eq!(person.visits(), 2);
+    let model = served.lock();
+    let bare = model.seen().iter().filter(|seen| {
+        matches!(seen.endpoint, Endpoint::Mcp | Endpoint::Messages) && !seen.authorized()
+    });
+    // The stream alone, before anybody knew what it wants.
+    assert_eq!(bare.map(|seen| seen.method.as_str()).collect::<Vec<_>>(), ["GET"]);
+}
+
+#[tokio::test]
+async fn a_foreign_endpoint_is_refused_trans_33() {
+    for endpoint in ["https://evil.example/m", "//evil.example/m", "http://127.0.0.1:1/m"] {
+        let served = older(|settings| settings.mcp.sse_endpoint = Some(endpoint.to_owned()));
+        let transport = HttpSse::new(served.mcp_url(), session(&served, &Person::default()));
+        let error = serve(transport).await.unwrap_err();
+        let found = Error::within(&error).unwrap();
+        assert_eq!(found.failure().unwrap().kind(), Kind::OriginMismatch, "{endpoint}: {error}");
+        assert_eq!(posts(&served), 0, "nothing posted");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_outside_the_token_area_gets_nothing() {
+    let served = older(|settings| settings.mcp.sse_endpoint = Some("/elsewhere".to_owned()));
+    let transport = HttpSse::new(served.mcp_url(), session(&served, &Person::default()));
+    let error = serve(transport).await.unwrap_err();
+    let failure = Error::within(&error).unwrap().failure().unwrap().kind();
+    assert_eq!(failure, Kind::OriginMismatch);
+    let model = served.lock();
+    assert!(!model.seen().iter().any(|seen| seen.path == "/elsewhere"));
+}
+
+#[tokio::test]
+async fn another_first_event_is_no_http_sse_trans_30() {
+    // A standing stream of Streamable HTTP names no endpoint.
+    let served = embedded_revision("2025-11-25", |_| {}).unwrap();
+    let transport = HttpSse::new(served.mcp_url(), session(&served, &Person::default()));
+    let error = serve(transport).await.unwrap_err();
+    assert!(matches!(Error::within(&error), Some(Error::Status(_))), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_end_of_the_stream_is_the_end_of_the_service() {
+    for cut in [false, true] {
+        let served = older(|_| {});
+        let transport = HttpSse::new(served.mcp_url(), session(&served, &Person::default()));
+        let service = serve(transport).await.unwrap();
+        assert_eq!(tools(&service).await, TOOLS);
+        served.lock().close_streams(cut);
+        let ended = tokio::time::timeout(core::time::Duration::from_secs(20), service.waiting());
+        ended.await.expect("it ends").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_renewed_and_the_stream_is_left_alone_host_267() {
+    let served = older(|_| {});
+    let person = Person::default();
+    let transport = HttpSse::new(served.mcp_url(), session(&served, &person));
+    let service = serve(transport).await.unwrap();
+    served.lock().revoke_access_tokens();
+    served.lock().clear_seen();
+    assert_eq!(tools(&service).await, TOOLS);
+    let model = served.lock();
+    assert_eq!(model.count(Endpoint::Token), 1);
+    assert_eq!(model.seen_at(Endpoint::Mcp).count(), 0, "no new stream");
+    assert_eq!(person.visits(), 1);
+}
