@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::authorize::{AuthorizeError, failed};
-use crate::exchange::{Exchange, ExchangeError};
+use crate::exchange::ExchangeError;
 use crate::person::{Hub, Person};
 use crate::ports::{Answer, Common, Observer, Store};
 
@@ -94,11 +94,6 @@ pub(crate) fn request(
         request = request.header(http::header::CONTENT_TYPE, "application/json");
     }
     request.body(json.unwrap_or_default()).map_err(|_| malformed())
-}
-
-/// The exchange for a caller's own request through a manager's client.
-pub(crate) fn exchange(request: Request<Vec<u8>>, hub: &Hub) -> Exchange {
-    Exchange::new(request).may_ask(hub.has_person())
 }
 
 /// The scopes that a caller names.

@@ -58,13 +58,12 @@ impl Events {
             if let Some(event) = self.ready.pop_front() {
                 return Some(Ok(event));
             }
+            if self.body.is_some() && self.decoder.refused().is_some() {
+                self.body = None;
+                return Some(Err(Error::failed(Kind::LimitExceeded, "HOST-262")));
+            }
             match self.body.as_mut()?.piece(Duration::MAX).await {
-                Ok(Some(piece)) => {
-                    if let Err(error) = self.take(&piece) {
-                        self.body = None;
-                        return Some(Err(error));
-                    }
-                }
+                Ok(Some(piece)) => self.take(&piece),
                 Ok(None) => self.body = None,
                 Err(why) => {
                     self.body = None;
@@ -74,13 +73,13 @@ impl Events {
         }
     }
 
-    fn take(&mut self, piece: &[u8]) -> Result<(), Error> {
-        let too_large = |_| Error::failed(Kind::LimitExceeded, "HOST-262");
-        for event in self.decoder.feed(piece).map_err(too_large)? {
+    fn take(&mut self, mut piece: &[u8]) {
+        // A refusal is told once everything before it is.
+        while let Ok(Some(event)) = self.decoder.next_event(&mut piece) {
             self.ready.push_back(Sse {
-                event: Some(event.kind).filter(|kind| kind != "message"),
+                event: Some(event.kind.into_owned()).filter(|kind| kind != "message"),
                 data: Some(event.data),
-                id: Some(event.id).filter(|id| !id.is_empty()),
+                id: event.id.as_deref().map(str::to_owned),
                 retry: None,
             });
         }
@@ -89,7 +88,6 @@ impl Events {
             self.retry = self.decoder.retry();
             self.ready.push_back(Sse { retry: self.retry, ..Sse::default() });
         }
-        Ok(())
     }
 
     /// The form that rmcp reads.

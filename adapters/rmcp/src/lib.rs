@@ -5,16 +5,17 @@
 //! a refresh, a login or a step-up, once for all requests that wait, and the request is sent again.
 //!
 //! ```no_run
-//! use mcp_authz_core::Config;
-//! use mcp_authz_rmcp::authorized_transport;
+//! use mcp_authz_rmcp::create_authorized_transport;
+//! use mcp_authz_tokio::AuthorizationManager;
+//! use mcp_authz_tokio::host::person::Desktop;
 //! use rmcp::ServiceExt as _;
 //! use rmcp::model::ClientConfig;
 //!
 //! # async fn tools() -> Result<(), Box<dyn std::error::Error>> {
 //! let url = "https://mcp.example/mcp";
-//! let client = mcp_authz_tokio::Client::builder().build()?;
-//! let session = client.session(Config::builder(url).build()?);
-//! let service = ClientConfig::default().serve(authorized_transport(url, session, None)).await?;
+//! let manager = AuthorizationManager::builder(url).person(Desktop::new()).build()?;
+//! let transport = create_authorized_transport(url, manager, None);
+//! let service = ClientConfig::default().serve(transport).await?;
 //! for tool in service.peer().list_all_tools().await? {
 //!     println!("{}", tool.name);
 //! }
@@ -25,7 +26,7 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | [`authorized_transport`] | Streamable HTTP, both wire eras |
+//! | [`create_authorized_transport`] | Streamable HTTP, both wire eras |
 //! | [`StreamableHttp`] | the same as an HTTP client for a transport that the program makes itself |
 //! | `HttpSse` | HTTP+SSE of 2024-11-05 (feature `http-sse`) |
 //! | `Auto` | the first, and the second for servers that speak no other (feature `http-sse`) |
@@ -50,23 +51,25 @@ pub use auto::Auto;
 pub use error::Error;
 #[cfg(feature = "http-sse")]
 pub use http_sse::HttpSse;
-use mcp_authz_tokio::AuthSession;
+use mcp_authz_tokio::AuthorizationManager;
 pub use rmcp;
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 pub use streamable::StreamableHttp;
 
-/// A transport for the MCP server at this URL, over Streamable HTTP, with the session's token on
-/// every request. The configuration's own URL is not looked at, and it must have no `auth_header`.
+/// A transport for the MCP server at this URL, over Streamable HTTP, with the manager's token on every
+/// request. If a request needs a login, the manager's own person is asked; without one it fails with
+/// `reauthorization_required`. The configuration's own URL is not looked at, and it must have no
+/// `auth_header`.
 ///
 /// To be called within a tokio runtime, like rmcp's own transports.
 #[must_use]
-pub fn authorized_transport(
+pub fn create_authorized_transport(
     url: &str,
-    session: AuthSession,
+    manager: AuthorizationManager,
     config: Option<StreamableHttpClientTransportConfig>,
 ) -> StreamableHttpClientTransport<StreamableHttp> {
-    let client = StreamableHttp::new(session);
+    let client = StreamableHttp::new(manager.session()).may_ask(manager.may_ask());
     StreamableHttpClientTransport::with_client(client, at(url, config))
 }
 

@@ -15,6 +15,8 @@ mod auto;
 mod errors;
 #[path = "transport/http_sse.rs"]
 mod http_sse;
+#[path = "transport/manager.rs"]
+mod manager;
 #[path = "transport/renewal.rs"]
 mod renewal;
 #[path = "transport/streamable.rs"]

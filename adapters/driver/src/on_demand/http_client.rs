@@ -52,7 +52,7 @@ impl<R: Platform> AuthorizedHttpClient<R> {
     /// # Errors
     /// As [`AuthorizedHttpClient::get`].
     pub async fn request(&self, request: Request<Vec<u8>>) -> Result<Answered<R>, ExchangeError> {
-        self.exchange(manager::exchange(request, self.manager.hub())).await
+        self.exchange(Exchange::new(request).may_ask(self.manager.may_ask())).await
     }
 
     /// As [`AuthorizedHttpClient::request`], with all that can be said of one.
@@ -89,7 +89,7 @@ impl<R: Platform> AuthorizedHttpClient<R> {
     }
 
     async fn whole(&self, request: Request<Vec<u8>>) -> Result<Answer, ExchangeError> {
-        let exchange = manager::exchange(request, self.manager.hub());
+        let exchange = Exchange::new(request).may_ask(self.manager.may_ask());
         let session = self.manager.session();
         match &self.http {
             Some(http) => session.exchange_through(http, exchange).await,

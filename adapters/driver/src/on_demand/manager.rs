@@ -110,6 +110,12 @@ impl<R: Platform> AuthorizationManager<R> {
         }
     }
 
+    /// Whether a request may bother a person: one was named when the manager was set up.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        self.inner.hub.has_person()
+    }
+
     /// The grant in use, live or not; `None` before a login, or a look into the store.
     #[must_use]
     pub fn granted(&self) -> Option<Arc<Granted>> {
@@ -122,10 +128,6 @@ impl<R: Platform> AuthorizationManager<R> {
     /// [`DriveError`] if the driver could not go on.
     pub async fn forget(&self) -> Result<Forgotten, DriveError> {
         self.session().forget().await
-    }
-
-    pub(super) fn hub(&self) -> &Hub {
-        &self.inner.hub
     }
 
     /// The session for a redirect URI, which is the one in use from now on.

@@ -48,7 +48,7 @@ impl<H: Platform> AuthorizedHttpClient<H> {
     /// # Errors
     /// As [`AuthorizedHttpClient::get`].
     pub fn request(&self, request: Request<Vec<u8>>) -> Result<Answered, ExchangeError> {
-        self.exchange(manager::exchange(request, self.manager.hub()))
+        self.exchange(Exchange::new(request).may_ask(self.manager.may_ask()))
     }
 
     /// As [`AuthorizedHttpClient::request`], with all that can be said of one.
@@ -85,7 +85,7 @@ impl<H: Platform> AuthorizedHttpClient<H> {
     }
 
     fn whole(&self, request: Request<Vec<u8>>) -> Result<Answer, ExchangeError> {
-        let exchange = manager::exchange(request, self.manager.hub());
+        let exchange = Exchange::new(request).may_ask(self.manager.may_ask());
         let session = self.manager.session();
         match &self.http {
             Some(http) => session.exchange_through(http, exchange),

@@ -109,6 +109,12 @@ impl<H: Platform> AuthorizationManager<H> {
         login.outcome(|visit| person.show(&visit, session.answers(&visit)))
     }
 
+    /// Whether a request may bother a person: one was named when the manager was set up.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        self.inner.hub.has_person()
+    }
+
     /// The grant in use, live or not; `None` before a login, or a look into the store.
     #[must_use]
     pub fn granted(&self) -> Option<Arc<Granted>> {
@@ -121,10 +127,6 @@ impl<H: Platform> AuthorizationManager<H> {
     /// [`DriveError`] if the driver could not go on.
     pub fn forget(&self) -> Result<Forgotten, DriveError> {
         self.session().forget()
-    }
-
-    pub(super) fn hub(&self) -> &Hub {
-        &self.inner.hub
     }
 
     /// The session for a redirect URI, which is the one in use from now on.

@@ -9,13 +9,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use mcp_authz_core::Config;
 use mcp_authz_core::effect::Told;
 use mcp_authz_driver::ports::Observer;
+use mcp_authz_rmcp::StreamableHttp;
 use mcp_authz_rmcp::rmcp::model::{
     CallToolRequestParams, ClientConfig, ProtocolVersion, ServerJsonRpcMessage,
 };
 use mcp_authz_rmcp::rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, RoleClient, RunningService,
 };
-use mcp_authz_rmcp::rmcp::transport::IntoTransport;
+use mcp_authz_rmcp::rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use mcp_authz_rmcp::rmcp::transport::{IntoTransport, StreamableHttpClientTransport};
 use mcp_authz_rmcp::rmcp::{ServiceError, ServiceExt as _};
 use mcp_authz_tests::model::Endpoint;
 use mcp_authz_tests::serve::Served;
@@ -75,6 +77,17 @@ pub(crate) fn session_with(
 ) -> AuthSession {
     let client = Client::builder().observer(person.clone()).build().unwrap();
     client.session(adjust(Config::builder(served.mcp_url())).build().unwrap())
+}
+
+/// Streamable HTTP over a session.
+pub(crate) fn authorized_transport(
+    url: &str,
+    session: AuthSession,
+    config: Option<StreamableHttpClientTransportConfig>,
+) -> StreamableHttpClientTransport<StreamableHttp> {
+    let mut config = config.unwrap_or_default();
+    config.uri = url.into();
+    StreamableHttpClientTransport::with_client(StreamableHttp::new(session), config)
 }
 
 /// `initialize` first, as rmcp does unless told otherwise.

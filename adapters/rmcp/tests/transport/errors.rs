@@ -13,11 +13,11 @@ use mcp_authz_rmcp::rmcp::transport::streamable_http_client::{
     StreamableHttpClient as _, StreamableHttpClientTransportConfig, StreamableHttpError,
     StreamableHttpResponseLimits,
 };
-use mcp_authz_rmcp::{Error, StreamableHttp, authorized_transport};
+use mcp_authz_rmcp::{Error, StreamableHttp};
 use mcp_authz_tests::model::{AnswerForm, Endpoint, Literal};
 use mcp_authz_tests::serve::{Served, embedded, embedded_revision};
 
-use crate::common::{Person, count, serve, session, session_with};
+use crate::common::{Person, authorized_transport, count, serve, session, session_with};
 
 type Failed = StreamableHttpError<Error>;
 

@@ -4,13 +4,14 @@ use core::time::Duration;
 
 use mcp_authz_core::failure::{Kind, Remedy};
 use mcp_authz_core::scope::ScopeSet;
+use mcp_authz_rmcp::Error;
 use mcp_authz_rmcp::rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use mcp_authz_rmcp::{Error, authorized_transport};
 use mcp_authz_tests::model::{Endpoint, REVISIONS};
 use mcp_authz_tests::serve::{Served, embedded, embedded_revision};
 
 use crate::common::{
-    Person, Service, TOOLS, call, count, echo, modern, serve, serve_as, session, tools,
+    Person, Service, TOOLS, authorized_transport, call, count, echo, modern, serve, serve_as,
+    session, tools,
 };
 
 async fn service(served: &Served, person: &Person, revision: &str) -> Service {

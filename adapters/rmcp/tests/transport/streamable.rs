@@ -1,10 +1,12 @@
 //! Streamable HTTP, both wire eras.
 
-use mcp_authz_rmcp::authorized_transport;
 use mcp_authz_tests::model::{AnswerForm, Cut, Endpoint, REVISIONS, Settings};
 use mcp_authz_tests::serve::{Served, embedded, embedded_revision};
 
-use crate::common::{Person, TOOLS, call, echo, either, modern, serve, serve_as, session, tools};
+use crate::common::{
+    Person, TOOLS, authorized_transport, call, echo, either, modern, serve, serve_as, session,
+    tools,
+};
 
 fn every_request_had_a_token_but_the_first(served: &Served) {
     let model = served.lock();
