@@ -24,17 +24,17 @@ fn by_event(limit: usize, pieces: &[&[u8]]) -> Seen {
     let mut events = Vec::new();
     for mut piece in pieces.iter().copied() {
         while let Ok(Some(event)) = decoder.next_event(&mut piece) {
-            events.push(event);
+            events.push(event.into_owned());
         }
         assert!(piece.is_empty() || decoder.refused().is_some());
     }
     seen(&decoder, events)
 }
 
-fn seen(decoder: &Decoder, events: Vec<Event>) -> Seen {
-    let event = |event: Event| {
+fn seen(decoder: &Decoder, events: Vec<Event<'_>>) -> Seen {
+    let event = |event: Event<'_>| {
         let id = event.id.as_deref().unwrap_or_default().to_owned();
-        (event.kind.into_owned(), event.data, id)
+        (event.kind.into_owned(), event.data.into_owned(), id)
     };
     Seen {
         events: events.into_iter().map(event).collect(),

@@ -2,7 +2,8 @@
 //!
 //! How the stream is cut into pieces makes no difference, down to which limit is found broken. A
 //! line that ends in the piece it began in is read where it lies; of a line that does not, only
-//! what will be needed is kept, so that no byte is looked at or copied twice.
+//! what will be needed is kept, so that no byte is copied twice. Data that is one such line is lent
+//! from the piece: it costs a search and a look at whether it is text, and no copy at all.
 //!
 //! It goes beyond the standard in what a hostile server could use: limits on lines and events, an
 //! identifier too long to be sent back, a pause out of reason.
@@ -12,15 +13,24 @@ use std::sync::Arc;
 
 use memchr::memchr2;
 
-/// One event.
+/// One event. Its data is lent from the piece of the stream if it lies there as one line of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// The `event` field; `message` if there was none.
+pub struct Event<'a> {
+    /// The `event` field; `message` if there was none. Never lent, since those that MCP knows are
+    /// constants, which an owned event then has for nothing.
     pub kind: Cow<'static, str>,
     /// The `data` fields, joined by line feeds. Empty in an event that is there for its identifier.
-    pub data: String,
+    pub data: Cow<'a, str>,
     /// The identifier in force, to resume after; none if the stream never named one, or took it back.
     pub id: Option<Arc<str>>,
+}
+
+impl Event<'_> {
+    /// The event without the piece it came in.
+    #[must_use]
+    pub fn into_owned(self) -> Event<'static> {
+        Event { kind: self.kind, data: Cow::Owned(self.data.into_owned()), id: self.id }
+    }
 }
 
 /// What was over the limit. Close the stream.
@@ -53,6 +63,9 @@ const REPLACEMENT: &str = "\u{fffd}";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// With so much of a line, its byte order mark apart, it is clear what has to be kept of it.
 const TELLING: usize = b"data: ".len();
+/// Fewer events are expected of a piece than there would be if they were smaller than this.
+const SMALL: usize = 64;
+const MESSAGE: &[u8] = b"event: message\n";
 
 /// The line that a piece's end has cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +88,8 @@ pub struct Decoder {
     refused: Option<TooLarge>,
     /// Past the first line, where alone a byte order mark is one.
     begun: bool,
+    /// An event has just ended, and nothing is held over.
+    between: bool,
     /// The last byte was CR: LF would be the rest of that line end.
     after_return: bool,
     cut: Cut,
@@ -84,7 +99,7 @@ pub struct Decoder {
     line: Vec<u8>,
     kind: Cow<'static, str>,
     data: Option<String>,
-    /// How much data the last event had.
+    /// How much data the last event had that was not lent.
     usual: usize,
     /// The identifier that the blank line will put in force.
     named: Option<Option<Arc<str>>>,
@@ -101,6 +116,7 @@ impl Decoder {
             limit,
             refused: None,
             begun: false,
+            between: false,
             after_return: false,
             cut: Cut::Open,
             taken: 0,
@@ -120,11 +136,19 @@ impl Decoder {
     /// [`TooLarge`], now and ever after; close the stream, nothing more of it is to be trusted. The
     /// events before it in the same piece come first: then the next call, of an empty piece too,
     /// or [`refused`](Self::refused) tells.
-    pub fn feed(&mut self, mut piece: &[u8]) -> Result<Vec<Event>, TooLarge> {
+    pub fn feed(&mut self, mut piece: &[u8]) -> Result<Vec<Event<'static>>, TooLarge> {
         let mut events = Vec::new();
         loop {
+            let before = piece.len();
             match self.next_event(&mut piece) {
-                Ok(Some(event)) => events.push(event),
+                Ok(Some(event)) => {
+                    if events.is_empty() {
+                        // The others are taken to be like the first, which may be a mere rest.
+                        let size = before.saturating_sub(piece.len()).max(SMALL);
+                        events.reserve_exact(piece.len() / size + 1);
+                    }
+                    events.push(event.into_owned());
+                }
                 Err(refused) if events.is_empty() => return Err(refused),
                 Ok(None) | Err(_) => return Ok(events),
             }
@@ -132,11 +156,43 @@ impl Decoder {
     }
 
     /// Takes the next piece up to the end of the first event in it, for those who deal with one
-    /// before the next is made. None says that the piece is used up.
+    /// before the next is made: its data is lent from the piece where it can be. None says that the
+    /// piece is used up.
     ///
     /// # Errors
     /// [`TooLarge`], now and ever after; close the stream, nothing more of it is to be trusted.
-    pub fn next_event(&mut self, piece: &mut &[u8]) -> Result<Option<Event>, TooLarge> {
+    #[inline]
+    pub fn next_event<'a>(&mut self, piece: &mut &'a [u8]) -> Result<Option<Event<'a>>, TooLarge> {
+        match self.usual_event(piece) {
+            Some(event) => Ok(Some(event)),
+            None => self.any_event(piece),
+        }
+    }
+
+    /// The event that nearly all are: one line of data, after `event: message` or nothing, all there,
+    /// and nothing held over from before. It changes no state, and [`read`](Self::read) would give the
+    /// same; where it gives up, that looks once more at what this has looked at.
+    #[inline]
+    fn usual_event<'a>(&self, piece: &mut &'a [u8]) -> Option<Event<'a>> {
+        if !self.between {
+            return None;
+        }
+        let rest = piece.strip_prefix(MESSAGE).unwrap_or(piece);
+        let rest = rest.strip_prefix(b"data:")?;
+        let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+        let (data, rest) = rest.split_at_checked(memchr2(b'\n', b'\r', rest)?)?;
+        let rest = rest.strip_prefix(b"\n\n").or_else(|| rest.strip_prefix(b"\r\n\r\n"))?;
+        // Enough for either line, and for the name and the data together.
+        if data.len() > self.limit.checked_sub(MESSAGE.len())? {
+            return None;
+        }
+        let data = core::str::from_utf8(data).ok()?;
+        *piece = rest;
+        let kind = Cow::Borrowed("message");
+        Some(Event { kind, data: Cow::Borrowed(data), id: self.id.clone() })
+    }
+
+    fn any_event<'a>(&mut self, piece: &mut &'a [u8]) -> Result<Option<Event<'a>>, TooLarge> {
         if let Some(refused) = self.refused {
             return Err(refused);
         }
@@ -177,8 +233,14 @@ impl Decoder {
         *self = Self { refused, id, retry, ..Self::new(self.limit) };
     }
 
-    fn read(&mut self, piece: &mut &[u8]) -> Result<Option<Event>, TooLarge> {
-        if self.after_return && !piece.is_empty() {
+    fn read<'a>(&mut self, piece: &mut &'a [u8]) -> Result<Option<Event<'a>>, TooLarge> {
+        if piece.is_empty() {
+            return Ok(None);
+        }
+        self.between = false;
+        // The event's data as long as that is one line of this piece.
+        let mut lent = None;
+        if self.after_return {
             self.after_return = false;
             *piece = piece.strip_prefix(b"\n").unwrap_or(piece);
         }
@@ -189,6 +251,7 @@ impl Decoder {
                 _ => memchr2(b'\n', b'\r', piece),
             };
             let Some(end) = end else {
+                self.keep_lent(&mut lent);
                 self.hold(core::mem::take(piece))?;
                 return Ok(None);
             };
@@ -199,10 +262,12 @@ impl Decoder {
             };
             self.after_return = rest == b"\r";
             if self.taken > 0 || line.len() > self.limit {
+                self.keep_lent(&mut lent);
                 self.end_cut(line)?;
             } else if !line.is_empty() {
-                self.line(line)?;
-            } else if let Some(event) = self.dispatch() {
+                self.line(line, &mut lent)?;
+            } else if let Some(event) = self.dispatch(lent.take()) {
+                (self.begun, self.between) = (true, !self.after_return);
                 return Ok(Some(event));
             }
             self.begun = true;
@@ -211,22 +276,24 @@ impl Decoder {
 
     /// A whole line, and not an empty one. With a byte order mark alone on it there is nothing yet
     /// that it could end.
-    fn line(&mut self, line: &[u8]) -> Result<(), TooLarge> {
+    fn line<'a>(&mut self, line: &'a [u8], lent: &mut Option<&'a str>) -> Result<(), TooLarge> {
         let line = unmarked(line, self.begun);
         if let Some(value) = value_of(line, b"data") {
             // Most events have one such line, and most such lines are text.
             match core::str::from_utf8(value) {
-                Ok(text) if self.data.is_none() && text.len() <= self.room() => {
-                    self.data = Some(text.to_owned());
+                Ok(text) if lent.is_none() && self.data.is_none() && text.len() <= self.room() => {
+                    *lent = Some(text);
                 }
                 _ => {
+                    self.keep_lent(lent);
                     self.begin_data()?;
                     self.add_part(value)?;
                     self.end_data()?;
                 }
             }
         } else if let Some(value) = value_of(line, b"event") {
-            let room = self.limit.saturating_sub(self.data.as_ref().map_or(0, String::len));
+            let data = lent.or(self.data.as_deref()).map_or(0, str::len);
+            let room = self.limit.saturating_sub(data);
             self.kind = read_kind(value, room).ok_or(TooLarge::Event)?;
         } else if let Some(value) = value_of(line, b"id") {
             if let Some(id) = read_id(value) {
@@ -241,6 +308,12 @@ impl Decoder {
     /// What the event's data may come to.
     fn room(&self) -> usize {
         self.limit.saturating_sub(self.kind.len())
+    }
+
+    fn keep_lent(&mut self, lent: &mut Option<&str>) {
+        if let Some(text) = lent.take() {
+            self.data = Some(text.to_owned());
+        }
     }
 
     fn begin_data(&mut self) -> Result<(), TooLarge> {
@@ -310,16 +383,22 @@ impl Decoder {
         self.add_data(REPLACEMENT)
     }
 
-    fn dispatch(&mut self) -> Option<Event> {
+    fn dispatch<'a>(&mut self, lent: Option<&'a str>) -> Option<Event<'a>> {
         if let Some(id) = self.named.take() {
             self.id = id;
         }
         let mut kind = core::mem::replace(&mut self.kind, Cow::Borrowed(""));
-        let mut data = self.data.take()?;
-        self.usual = data.len();
-        if data.capacity() / 2 > data.len() {
-            data.shrink_to_fit();
-        }
+        let data = match lent {
+            Some(text) => Cow::Borrowed(text),
+            None => {
+                let mut data = self.data.take()?;
+                self.usual = data.len();
+                if data.capacity() / 2 > data.len() {
+                    data.shrink_to_fit();
+                }
+                Cow::Owned(data)
+            }
+        };
         if kind.is_empty() {
             kind = Cow::Borrowed("message");
         }
@@ -380,7 +459,9 @@ impl Decoder {
         match core::mem::take(&mut self.cut) {
             Cut::Open | Cut::Field => {
                 let mut line = core::mem::take(&mut self.line);
-                self.line(&line)?;
+                let mut lent = None;
+                self.line(&line, &mut lent)?;
+                self.keep_lent(&mut lent);
                 // Kept for the next line, unless it is of a size that is not needed often.
                 if line.capacity() <= LONGEST_ID {
                     line.clear();

@@ -1,19 +1,19 @@
 use super::*;
 
-fn all(bytes: &[u8]) -> Vec<Event> {
+fn all(bytes: &[u8]) -> Vec<Event<'static>> {
     Decoder::new(1024).feed(bytes).unwrap()
 }
 
-fn event(kind: &'static str, data: &str, id: &str) -> Event {
+fn event(kind: &'static str, data: &str, id: &str) -> Event<'static> {
     let id = (!id.is_empty()).then(|| Arc::from(id));
-    Event { kind: Cow::Borrowed(kind), data: data.to_owned(), id }
+    Event { kind: Cow::Borrowed(kind), data: Cow::Owned(data.to_owned()), id }
 }
 
 /// What comes of the pieces, and what ends it.
 fn fed<'a>(
     limit: usize,
     pieces: impl IntoIterator<Item = &'a [u8]>,
-) -> (Vec<Event>, Option<TooLarge>) {
+) -> (Vec<Event<'static>>, Option<TooLarge>) {
     let mut decoder = Decoder::new(limit);
     let mut events = Vec::new();
     for piece in pieces {
@@ -98,7 +98,7 @@ fn what_is_no_text_is_replaced_as_the_standard_replaces_it_trans_06() {
         let stream = stream.concat();
         let expected = Event {
             kind: Cow::Owned(text.to_owned()),
-            data: format!("{text}\n-"),
+            data: Cow::Owned(format!("{text}\n-")),
             id: Some(Arc::from(text)).filter(|_| !text.contains('\0')),
         };
         for size in [1, 2, 3, 5, stream.len()] {
@@ -153,6 +153,43 @@ fn every_way_to_cut_a_stream_gives_the_same_events_trans_06() {
 }
 
 #[test]
+fn data_that_lies_in_the_piece_as_one_line_is_lent_trans_06() {
+    for (stream, data, is_lent) in [
+        (&b"data: x\n\n"[..], "x", true),
+        (b"data:\n\n", "", true),
+        (b"data\n\n", "", true),
+        (b"data:x\r\rmore", "x", true),
+        (b"event: message\ndata: x\n\n", "x", true),
+        (b"event: message\r\ndata: x\r\n\r\n", "x", true),
+        (b"data: x\nevent: message\n: remark\n\n", "x", true),
+        (b"data: \xe2\x82\xac\n\n", "\u{20ac}", true),
+        (b"data: \xe2\x82\n\n", "\u{fffd}", false),
+        (b"data: x\ndata: y\n\n", "x\ny", false),
+    ] {
+        let expected = event("message", data, "");
+        // At a stream's start, and where an event has gone before.
+        for mut before in [&b""[..], b"data: 0\n\n", b"data: 0\r\n\r\n", b"data: 0\n\r"] {
+            let mut decoder = Decoder::new(1024);
+            while decoder.next_event(&mut before).unwrap().is_some() {}
+            let mut piece = stream;
+            let found = decoder.next_event(&mut piece).unwrap().unwrap();
+            assert_eq!(found, expected, "{stream:?}");
+            assert_eq!(matches!(found.data, Cow::Borrowed(_)), is_lent, "{stream:?}");
+            assert!(matches!(found.kind, Cow::Borrowed(_)));
+            assert!(matches!(found.into_owned().data, Cow::Owned(_)));
+        }
+        for cut in 1..stream.len().saturating_sub(1) {
+            let (mut first, mut rest) = stream.split_at(cut);
+            let mut decoder = Decoder::new(1024);
+            if decoder.next_event(&mut first).unwrap().is_none() {
+                let found = decoder.next_event(&mut rest).unwrap();
+                assert_eq!(found, Some(expected.clone()), "{stream:?} at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_endless_line_or_event_is_refused_host_262() {
     for line in ["", ":", "data: ", "event: ", "id: ", "whatever: "] {
         let mut decoder = Decoder::new(1024);
@@ -177,6 +214,8 @@ fn the_limits_are_exact_host_262() {
         ("data: 01234567\n\n", None),
         ("data:012345678\n\n", None),
         ("data: 012345678\n\n", Some(TooLarge::Line)),
+        ("event: message\ndata: 0123456\n\n", None),
+        ("event: message\ndata: 01234567\n\n", Some(TooLarge::Event)),
         (":0123456789abc\n\n", None),
         (":0123456789abcd\n\n", Some(TooLarge::Line)),
         ("data: 01234567\ndata:01234\n\n", None),
@@ -195,6 +234,9 @@ fn the_limits_are_exact_host_262() {
             let found = fed(14, bytes.chunks(size));
             assert_eq!(found.1, refused, "{stream:?} by {size}");
             assert_eq!(found.0.len(), usize::from(refused.is_none() && stream.contains("data")));
+            // The second event of a stream has a way of its own.
+            let again = fed(14, [&b"data: 0\n\n"[..]].into_iter().chain(bytes.chunks(size)));
+            assert_eq!((again.0.len(), again.1), (found.0.len() + 1, refused), "{stream:?}");
         }
     }
 }
