@@ -78,7 +78,7 @@ impl Events {
         while let Ok(Some(event)) = self.decoder.next_event(&mut piece) {
             self.ready.push_back(Sse {
                 event: Some(event.kind.into_owned()).filter(|kind| kind != "message"),
-                data: Some(event.data),
+                data: Some(event.data.into_owned()),
                 id: event.id.as_deref().map(str::to_owned),
                 retry: None,
             });
