@@ -137,7 +137,7 @@ impl Session {
         self.check(&input, &env)?;
         let mut now = self.enter(env);
         match input {
-            Input::Acquire(acquire) => self.acquire(acquire),
+            Input::Acquire(acquire) => self.acquire(acquire, &now),
             Input::Challenge(challenge) => self.challenge(challenge, &mut now),
             Input::Callback { arrival, callback } => self.callback(arrival, callback, &mut now),
             Input::Answer(answer) => self.answer(answer, &mut now),
@@ -247,19 +247,19 @@ impl Session {
         self.owed.tidy();
     }
 
-    fn acquire(&mut self, acquire: Acquire) {
+    fn acquire(&mut self, acquire: Acquire, now: &Now) {
         let memory = &self.body.memory;
+        // A refresh did not help, or there is none to be had.
+        let useless = (memory.learnt.useless.is_some() && memory.learnt.useless == memory.current())
+            || (memory.brought_back() && !memory.refreshable(&self.config, now.wall, now.mono));
         // Who may ask a person wants a login; anybody else tries it, and the server decides.
-        let useless = memory
-            .learnt
-            .useless
-            .filter(|useless| acquire.may_ask && Some(*useless) == memory.current());
+        let over = memory.current().filter(|_| acquire.may_ask && useless);
         let want = Want {
             cause: Cause::Asked,
             may_ask: acquire.may_ask,
             scopes: acquire.scopes.clone(),
             wanted: acquire.scopes,
-            over: useless,
+            over,
             since: memory.current(),
             again: false,
             logins: 0,

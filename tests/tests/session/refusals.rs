@@ -113,6 +113,26 @@ scripts! {
         sim.expect_granted(later);
     }
 
+    /// The page that a refusal may not open again is there for whoever asks for a login.
+    a_refused_token_that_nothing_renews_is_not_handed_to_who_may_ask_step_12(sim = by_hand()) {
+        logged_in(sim, &access_only(1, 3600));
+        let first = sim.at(5).refused(401, "Bearer");
+        discover(sim);
+        approve(sim).reply_json(200, &tokens(2, 3600));
+        sim.expect_granted(first);
+        let next = sim.at(60).refused(401, "Bearer");
+        refresh(sim, 2).reply_json(400, &json!({ "error": "invalid_grant" }));
+        discover(sim);
+        sim.expect_failed(next, "reauthorization_required");
+        let quiet = sim.acquire_quietly("");
+        sim.expect_granted(quiet);
+        let asked = sim.acquire("");
+        discover(sim);
+        approve(sim).reply_json(200, &tokens(3, 3600));
+        let granted = sim.expect_granted(asked);
+        assert_eq!(granted.access_token().expose(), "AT-CANARY-3");
+    }
+
     the_scopes_of_a_401_join_those_before_step_13(sim = by_hand()) {
         logged_in(sim, &access_only(1, 3600));
         let waiter = sim.refused(401, r#"Bearer scope="files:list""#);
