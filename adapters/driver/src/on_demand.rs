@@ -160,8 +160,17 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         method: &Method,
         uri: &Uri,
     ) -> Result<Authorized, AuthorizeError> {
+        self.authorized(method, uri, false).await
+    }
+
+    async fn authorized(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        announced: bool,
+    ) -> Result<Authorized, AuthorizeError> {
         let granted = Authorized::grant(self.acquire(&ScopeSet::empty(), false).await?.outcome)?;
-        Authorized::new(&self.shared().config, granted, method, uri)
+        Authorized::new(&self.shared().config, granted, method, uri, announced)
     }
 
     /// Takes the verdict of every answer to a request with these headers: of a refusal by the MCP
@@ -224,7 +233,8 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
     ) -> Result<(Streamed<H::Body>, Reading), ExchangeError> {
         exchange.check()?;
         let asked = exchange.asked();
-        let mut sent = exchange.describe(self.authorize(asked.method(), asked.uri()).await?);
+        let mut sent = exchange
+            .describe(self.authorized(asked.method(), asked.uri(), exchange.is_announced()).await?);
         loop {
             let reading = Reading::new(exchange.within());
             let opened =
