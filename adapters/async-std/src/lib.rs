@@ -21,7 +21,7 @@ mod http;
 mod listener;
 mod runtime;
 
-pub use client::{AuthSession, Builder, Client};
+pub use client::{AuthSession, Builder, Client, HttpSse, Transport};
 pub use http::HyperHttp;
 pub use listener::Loopback;
 pub use mcp_authz_driver as driver;

@@ -27,8 +27,13 @@ use crate::ports::{Answer, AsyncHttp, AsyncListener, Common, Runtime};
 use crate::publish::at_once;
 use crate::reading::{Incoming, Reading, Streamed};
 
+mod http_sse;
 mod runner;
 mod shared;
+mod transport;
+
+pub use http_sse::{HttpSse, HttpSseSender};
+pub use transport::{Messages, Transport};
 
 use shared::{CancelOnDrop, Shared};
 

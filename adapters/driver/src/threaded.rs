@@ -26,6 +26,9 @@ use crate::publish::at_once;
 use crate::reading::{Incoming, Reading, Streamed};
 
 mod shared;
+mod transport;
+
+pub use transport::{Messages, Transport};
 
 use shared::Shared;
 

@@ -18,18 +18,28 @@
 //! [`on_demand::Transport`]: crate::on_demand::Transport
 //! [`threaded::Transport`]: crate::threaded::Transport
 
-#![allow(dead_code, reason = "the engine that asks is the next step")]
-
 mod answer;
+mod bus;
 mod endpoint;
+mod engine;
 mod era;
 mod error;
+mod flow;
+mod line;
 mod mirror;
+mod opening;
+mod parked;
 mod request;
 mod resume;
 mod rpc;
 mod settings;
 
+pub(crate) use bus::Opened;
+pub(crate) use engine::{Engine, Messages};
+pub(crate) use era::Memory;
 pub use error::{RpcError, TransportError};
+pub(crate) use line::{Line, Task};
 pub use mirror::DroppedTool;
+pub(crate) use parked::{Sleep, block_on};
+pub(crate) use request::{Manner, Wire};
 pub use settings::{Bounds, Choice, Kind, Settings};

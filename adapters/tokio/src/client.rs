@@ -21,6 +21,12 @@ use crate::runtime::Tokio;
 /// A session on tokio; see [`on_demand::AuthSession`].
 pub type AuthSession = on_demand::AuthSession<ReqwestHttp, Loopback, Tokio>;
 
+/// An MCP connection on tokio; see [`on_demand::Transport`].
+pub type Transport = on_demand::Transport<ReqwestHttp, Loopback, Tokio>;
+
+/// A bare HTTP+SSE stream on tokio; see [`on_demand::HttpSse`].
+pub type HttpSse = on_demand::HttpSse<ReqwestHttp, Loopback, Tokio>;
+
 /// What all sessions of a program share: connections, the store, who is told what happens.
 #[derive(Clone, Debug)]
 pub struct Client {

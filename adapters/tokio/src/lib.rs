@@ -18,7 +18,7 @@ mod http;
 mod listener;
 mod runtime;
 
-pub use client::{AuthSession, BuildError, Builder, Client, Danger};
+pub use client::{AuthSession, BuildError, Builder, Client, Danger, HttpSse, Transport};
 pub use http::{ReqwestBody, ReqwestHttp};
 pub use listener::Loopback;
 pub use mcp_authz_driver as driver;

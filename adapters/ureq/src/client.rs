@@ -18,6 +18,9 @@ use crate::http::UreqHttp;
 /// A session on ureq; see [`threaded::AuthSession`].
 pub type AuthSession = threaded::AuthSession<UreqHttp, Loopback>;
 
+/// An MCP connection on ureq; see [`threaded::Transport`].
+pub type Transport = threaded::Transport<UreqHttp, Loopback>;
+
 /// What all sessions of a program share: connections, the store, who is told what happens.
 #[derive(Clone, Debug)]
 pub struct Client {

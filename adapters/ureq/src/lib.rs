@@ -17,7 +17,7 @@ mod client;
 mod dial;
 mod http;
 
-pub use client::{AuthSession, Builder, Client};
+pub use client::{AuthSession, Builder, Client, Transport};
 pub use http::UreqHttp;
 pub use mcp_authz_driver as driver;
 pub use mcp_authz_host as host;

@@ -16,6 +16,7 @@ use crate::error::DriveError;
 use crate::ports::{Common, Http, Listener};
 use crate::publish::Published;
 use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard, helper};
+use crate::transport::Memory;
 use crate::work;
 
 /// How long a thread sleeps at most while others work and the session has no deadline.
@@ -24,6 +25,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 pub(super) struct Shared<H: Http, L: Listener> {
     pub(super) published: Published,
     pub(super) config: Arc<Config>,
+    /// What was found out about the server's transport.
+    pub(super) memory: Memory,
     pub(super) http: H,
     pub(super) common: Common,
     listener: L,
@@ -95,7 +98,8 @@ impl<H: Http, L: Listener> Shared<H, L> {
         };
         let (published, turned) = (Published::default(), Condvar::new());
         let (state, waiters) = (Mutex::new(state), AtomicU64::new(0));
-        Self { published, config, http, common, listener, state, turned, waiters }
+        let memory = Memory::default();
+        Self { published, config, memory, http, common, listener, state, turned, waiters }
     }
 
     pub(super) fn waiter(&self) -> WaiterId {
