@@ -61,6 +61,7 @@ over_all_runtimes! {
         a_server_that_forgets_for_ever_is_given_up_trans_19,
         a_closed_session_is_deleted_trans_21,
         no_person_is_asked_for_a_farewell_trans_21,
+        another_user_gets_another_session_trans_26,
         whoever_goes_away_cancels_trans_24,
         errors_of_the_server_are_told_apart,
     }

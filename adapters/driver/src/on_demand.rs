@@ -310,6 +310,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
     /// As [`AuthSession::acquire`].
     pub async fn forget(&self) -> Result<Forgotten, DriveError> {
         self.shared().may_wait()?;
+        self.shared().memory.farewell();
         let (sender, forgotten) = oneshot::channel();
         let farewell = Box::new(move |forgotten| {
             let _nobody_left = sender.send(forgotten);

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use futures_util::StreamExt;
 use mcp_authz_core::Config;
+use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_driver::ports::{AsyncHttp, AsyncListener, Common, Http, Listener, Runtime};
 use mcp_authz_driver::transport::{DroppedTool, Kind, Settings, TransportError};
 use mcp_authz_driver::{on_demand, threaded};
@@ -30,6 +31,8 @@ pub(crate) trait Face: Send + Sync {
 /// A session, over which connections are made.
 pub(crate) trait Session: Send + Sync {
     fn connect(&self, settings: Settings) -> Result<Arc<dyn Face>, TransportError>;
+    fn forget(&self);
+    fn log_in(&self);
 }
 
 /// Makes a session with these ports.
@@ -77,6 +80,12 @@ impl<H: Http, L: Listener> Face for threaded::Transport<H, L> {
 impl<H: Http, L: Listener> Session for threaded::AuthSession<H, L> {
     fn connect(&self, settings: Settings) -> Result<Arc<dyn Face>, TransportError> {
         Ok(Arc::new(threaded::Transport::connect(self.clone(), settings)?))
+    }
+    fn forget(&self) {
+        self.forget().unwrap();
+    }
+    fn log_in(&self) {
+        self.acquire(&ScopeSet::empty(), true).unwrap().outcome.unwrap();
     }
 }
 
@@ -145,6 +154,13 @@ where
     fn connect(&self, settings: Settings) -> Result<Arc<dyn Face>, TransportError> {
         let connecting = on_demand::Transport::connect(self.0.clone(), settings);
         Ok(Arc::new(Waited(self.1.block_on(connecting)?, self.1.clone())))
+    }
+    fn forget(&self) {
+        self.1.block_on(self.0.forget()).unwrap();
+    }
+    fn log_in(&self) {
+        let settled = self.1.block_on(self.0.acquire(&ScopeSet::empty(), true)).unwrap();
+        settled.outcome.unwrap();
     }
 }
 

@@ -1,13 +1,70 @@
-//! HTTP+SSE for programs that have a JSON-RPC of their own.
+//! What one runtime is enough for: HTTP+SSE alone, waits that are given up, and what is shown.
 
 use core::time::Duration;
 
-use mcp_authz_tests::model::Era;
+use futures_util::StreamExt as _;
+use mcp_authz_tests::model::{AnswerForm, Endpoint, Era, Literal};
 use mcp_authz_tokio::HttpSse;
 use serde_json::json;
 
 use crate::faces::{BlockOn as _, OnTokio, TOKIO};
-use crate::world::{World, settings};
+use crate::world::{World, counted, counting, header, settings};
+
+/// Everything that an answer may hold and nobody may show.
+const SECRET: &str = "c4n4ry";
+
+#[test]
+fn nothing_of_an_answer_is_shown_but_what_json_rpc_says() {
+    let world = World::revision("2025-06-18", |_| {});
+    let client = mcp_authz_ureq::Client::builder().common(world.common()).build().unwrap();
+    let session = client.session(world.config().build().unwrap());
+    let face = mcp_authz_ureq::Transport::connect(session, settings()).unwrap();
+    let mut shown = vec![format!("{face:?}"), format!("{:?}", settings())];
+    for status in [200, 202, 307, 400, 403, 404, 418, 500] {
+        let body = format!("<p>{SECRET}</p>");
+        let literal = Literal::json(status, &body).header("x-secret", SECRET);
+        let literal = literal.header("location", &format!("/mcp?{SECRET}"));
+        world.lock().inject(Endpoint::Mcp, 1, literal);
+        if let Err(error) = face.call("tools/list", json!({})) {
+            shown.extend([format!("{error:?}"), error.to_string()]);
+        }
+    }
+    let model = world.lock();
+    let of_session = model.seen().iter().filter_map(|seen| header(seen, "mcp-session-id"));
+    let secrets: Vec<&str> = of_session.chain([SECRET]).collect();
+    assert!(secrets.len() > 5 && shown.len() > 10);
+    for said in shown {
+        assert!(!secrets.iter().any(|secret| said.contains(secret)), "{said}");
+    }
+}
+
+#[test]
+fn a_wait_for_a_message_that_is_given_up_loses_none() {
+    let world = World::revision("2025-11-25", |at| {
+        at.mcp.answers = AnswerForm::EventStream;
+        at.mcp.get_stream = true;
+        at.mcp.priming = true;
+        at.mcp.retry_ms = Some(100);
+        at.mcp.cut_every = Some(150);
+    });
+    let builder = mcp_authz_tokio::Client::builder().runtime(TOKIO.handle().clone());
+    let client = builder.common(world.common()).build().unwrap();
+    let session = client.session(world.config().build().unwrap());
+    OnTokio.block_on(async {
+        let face = mcp_authz_tokio::Transport::connect(session, settings()).await.unwrap();
+        let mut messages = face.request("tools/call", counting(1_000));
+        let (mut read, mut given_up) = (Vec::new(), 0);
+        loop {
+            match tokio::time::timeout(Duration::from_micros(50), messages.next()).await {
+                Ok(Some(message)) => read.push(message.unwrap()),
+                Ok(None) => break,
+                Err(_) => given_up += 1,
+            }
+        }
+        assert!(given_up > 10, "{given_up}");
+        counted(read.into_iter(), 1_000);
+    });
+}
 
 #[test]
 fn messages_go_both_ways_and_a_wait_given_up_loses_none() {

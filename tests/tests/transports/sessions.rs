@@ -74,6 +74,24 @@ pub(crate) fn no_person_is_asked_for_a_farewell_trans_21(make: Make) {
     assert_eq!(world.visits(), 1, "for the login");
 }
 
+pub(crate) fn another_user_gets_another_session_trans_26(make: Make) {
+    let world = World::revision("2025-11-25", |_| {});
+    let session = world.session(make);
+    let face = session.connect(settings()).unwrap();
+    echo(&*face, "alice");
+    session.forget();
+    world.lock().set(|at| at.subject = "bob".to_owned());
+    session.log_in();
+    let who = face.call("tools/call", json!({"name": "whoami"})).unwrap();
+    assert!(who["content"][0]["text"].as_str().unwrap().contains("bob"));
+    let seen = world.let_in();
+    let ids: Vec<_> = seen.iter().filter_map(|seen| header(seen, "mcp-session-id")).collect();
+    let first = ids[0];
+    assert_ne!(ids.last(), Some(&first));
+    let refused = seen.iter().any(|seen| seen.status == 404);
+    assert!(!refused, "bob's token never went with alice's session");
+}
+
 pub(crate) fn whoever_goes_away_cancels_trans_24(make: Make) {
     for revision in ["2025-11-25", "2026-07-28"] {
         let world = World::revision(revision, |at| at.mcp.answers = AnswerForm::EventStream);

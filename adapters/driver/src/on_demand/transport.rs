@@ -13,11 +13,14 @@ use serde_json::Value;
 
 use super::AuthSession;
 use crate::exchange::{Exchange, ExchangeError};
-use crate::ports::{AsyncHttp, AsyncListener, Runtime};
+use crate::ports::{AsyncBody as _, AsyncHttp, AsyncListener, Runtime};
 use crate::reading::Incoming;
 use crate::transport::{
     self, DroppedTool, Engine, Kind, Line, Memory, Settings, Task, TransportError,
 };
+
+/// How long the end of a stream may follow its last message.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 pub(super) struct OnDemand<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     pub(super) AuthSession<H, L, R>,
@@ -43,6 +46,12 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Line for OnDemand<H, L, R> {
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send {
         self.0.shared().ports.runtime.sleep(time)
+    }
+
+    async fn finish(&self, mut body: Self::Body) {
+        self.spawn(Box::pin(async move {
+            let _or_it_is_closed = body.piece(A_MOMENT).await;
+        }));
     }
 
     fn spawn(&self, task: Task) {

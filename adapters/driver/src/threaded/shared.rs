@@ -166,6 +166,7 @@ impl<H: Http, L: Listener> Shared<H, L> {
     /// Logs out, and attends until that has ended.
     pub(super) fn forget(self: &Arc<Self>) -> Result<Forgotten, DriveError> {
         self.may_wait()?;
+        self.memory.farewell();
         let heard = Arc::new(OnceLock::new());
         let hears = Arc::clone(&heard);
         let farewell = Box::new(move |forgotten| {

@@ -20,6 +20,9 @@ use crate::transport::{
     self, DroppedTool, Engine, Kind, Line, Memory, Settings, Sleep, Task, TransportError, block_on,
 };
 
+/// How long the end of a stream may follow its last message; the caller waits for it.
+const A_MOMENT: Duration = Duration::from_millis(10);
+
 struct OnThreads<H: Http, L: Listener>(AuthSession<H, L>);
 
 /// A body whose futures block where they are polled.
@@ -51,6 +54,10 @@ impl<H: Http, L: Listener> Line for OnThreads<H, L> {
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send {
         Sleep::new(time)
+    }
+
+    async fn finish(&self, mut body: Self::Body) {
+        let _or_it_is_closed = Body::piece(&mut body.0, A_MOMENT);
     }
 
     fn spawn(&self, task: Task) {

@@ -4,9 +4,9 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use futures_util::StreamExt;
 use futures_util::lock::Mutex as Turn;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt, StreamExt};
 use http::header::HeaderName;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use mcp_authz_core::effect::Why;
@@ -38,6 +38,8 @@ pub(crate) struct Link {
     pub(crate) manner: Manner,
     pub(crate) server: Arc<Value>,
     pub(crate) bus: Option<Bus>,
+    /// How many users had gone before it: a session is its user's own (TRANS-26).
+    pub(crate) farewells: u64,
     /// Which opening it came of.
     pub(crate) number: u64,
 }
@@ -94,7 +96,8 @@ impl<L: Line> Engine<L> {
             return Err(TransportError::Closed);
         }
         let link = self.link();
-        if link.bus.as_ref().is_some_and(Bus::is_over) {
+        let gone = link.farewells != self.line.memory().farewells();
+        if gone || link.bus.as_ref().is_some_and(Bus::is_over) {
             self.renew(link.number).await?;
             return Ok(self.link());
         }
@@ -366,8 +369,7 @@ impl<L: Line> Engine<L> {
 
 /// A flow as a stream. A wait for it that is given up loses nothing.
 fn flowing<L: Line>(flow: Flow<L>) -> Messages {
-    let next = |mut flow: Flow<L>| async move { flow.next().await.map(|message| (message, flow)) };
-    stream::unfold(flow, move |flow| next(flow).boxed()).boxed()
+    stream::unfold(flow, async |mut flow| flow.next().await.map(|message| (message, flow))).boxed()
 }
 
 pub(crate) const fn lost(why: Why) -> TransportError {

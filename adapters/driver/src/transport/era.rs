@@ -2,6 +2,7 @@
 //!
 //! 401 and 403 never decide it: the session has dealt with them before an answer comes here.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use http::{HeaderValue, StatusCode};
@@ -48,22 +49,35 @@ struct Known {
     version: String,
 }
 
-/// What is remembered of a server between connections (TRANS-29).
+/// What is remembered of a server between connections (TRANS-29), and how often its user has gone.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<Option<Known>>);
+pub(crate) struct Memory {
+    known: Mutex<Option<Known>>,
+    farewells: AtomicU64,
+}
 
 impl Memory {
     fn known(&self) -> Option<Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The user logs out: whoever comes next is to have a session of their own (TRANS-26).
+    pub(crate) fn farewell(&self) {
+        self.farewells.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often users have gone.
+    pub(crate) fn farewells(&self) -> u64 {
+        self.farewells.load(Ordering::Acquire)
     }
 
     pub(crate) fn keep(&self, manner: &Manner) {
         let known = Known { wire: manner.wire, version: manner.version.clone() };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     }
 
     pub(crate) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(crate) fn is_empty(&self) -> bool {

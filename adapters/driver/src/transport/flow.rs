@@ -95,7 +95,7 @@ impl<L: Line> Flow<L> {
         loop {
             if let Some(message) = self.ready.pop_front() {
                 self.shown = true;
-                return Some(Ok(self.told(message)));
+                return Some(Ok(self.told(message).await));
             }
             // What is under way is put back by its end; a wait that is given up is gone on with.
             let step = match core::mem::replace(&mut self.stage, Stage::Over) {
@@ -117,7 +117,7 @@ impl<L: Line> Flow<L> {
     }
 
     /// A message on its way to the caller. After the response nothing comes.
-    fn told(&mut self, mut message: Value) -> Value {
+    async fn told(&mut self, mut message: Value) -> Value {
         let Some(asked) = self.asked.as_ref().filter(|asked| rpc::answers(&message, asked.id))
         else {
             return message;
@@ -130,8 +130,10 @@ impl<L: Line> Flow<L> {
             self.engine.learn(result);
         }
         self.pending = false;
-        self.stage = Stage::Over;
         self.ready.clear();
+        if let Stage::Reading(body) = core::mem::replace(&mut self.stage, Stage::Over) {
+            self.engine.line.finish(body).await;
+        }
         message
     }
 

@@ -33,6 +33,10 @@ pub(crate) trait Line: Send + Sync + 'static {
     /// Is ready after this time.
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
 
+    /// Reads the end of a body of which nothing more is wanted, so that its connection can be used
+    /// again. Nobody waits for it noticeably.
+    fn finish(&self, body: Self::Body) -> impl Future<Output = ()> + Send;
+
     /// Does something aside; drops it if that cannot be done.
     fn spawn(&self, task: Task);
 }

@@ -34,6 +34,7 @@ impl<L: Line> Engine<L> {
             manner: opening.manner().clone(),
             server: Arc::new(Value::Null),
             bus: None,
+            farewells: 0,
             number: 0,
         };
         let engine = Arc::new(Self {
@@ -72,7 +73,7 @@ impl<L: Line> Engine<L> {
         mut opening: Opening,
         number: u64,
     ) -> Result<(), TransportError> {
-        let mut bus = None;
+        let (mut bus, farewells) = (None, self.line.memory().farewells());
         for _ in 0..MOST_QUESTIONS {
             match opening.ask() {
                 Some(Ask::Stream) => match Bus::open(self, opening.manner()).await {
@@ -89,7 +90,8 @@ impl<L: Line> Engine<L> {
                 None => {
                     let (manner, server) = opening.finish();
                     self.line.memory().keep(&manner);
-                    let link = Arc::new(Link { manner, server: Arc::new(server), bus, number });
+                    let server = Arc::new(server);
+                    let link = Arc::new(Link { manner, server, bus, farewells, number });
                     *self.link.lock().unwrap_or_else(PoisonError::into_inner) = link;
                     return Ok(());
                 }
