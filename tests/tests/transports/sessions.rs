@@ -125,6 +125,9 @@ pub(crate) fn whoever_goes_away_cancels_trans_24(make: Make) {
     }
 }
 
+const NAMELESS: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"m"}}"#;
+const ANOTHERS: &str = r#"{"jsonrpc":"2.0","id":987654,"result":{}}"#;
+
 pub(crate) fn errors_of_the_server_are_told_apart(make: Make) {
     for revision in ["2025-11-25", "2026-07-28"] {
         let world = World::revision(revision, |_| {});
@@ -141,6 +144,8 @@ pub(crate) fn errors_of_the_server_are_told_apart(make: Make) {
             (Fault::Literal(Literal::status(418)), "mcp_status", false),
             (Fault::Literal(Literal::json(200, "{")), "mcp_malformed", true),
             (Fault::Literal(Literal::json(200, "[7]")), "mcp_malformed", true),
+            (Fault::Literal(Literal::json(200, NAMELESS)), "mcp_error", true),
+            (Fault::Literal(Literal::json(200, ANOTHERS)), "mcp_malformed", true),
             (Fault::Literal(Literal::status(202)), "mcp_malformed", true),
             (Fault::Lost, "mcp_lost", true),
         ] {

@@ -128,7 +128,10 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> HttpSseSender<H, L, R> {
                 .announced();
             let answer = line.open(exchange).await?;
             match answer.status() {
-                status if status.is_success() => Ok(()),
+                status if status.is_success() => {
+                    line.finish(answer.into_body()).await;
+                    Ok(())
+                }
                 http::StatusCode::NOT_FOUND | http::StatusCode::GONE => {
                     Err(TransportError::SessionLost { maybe_executed: false })
                 }

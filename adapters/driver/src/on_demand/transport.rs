@@ -150,7 +150,8 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Transport<H, L, R> {
     }
 
     /// Ends the connection for every handle; what is under way goes on. No person is asked for it
-    /// (TRANS-21), and a server that ends no sessions is none the worse.
+    /// (TRANS-21), and a server that ends no sessions is none the worse. Without it the server keeps the
+    /// session until it forgets it.
     ///
     /// # Errors
     /// [`TransportError`]: the server may keep the session until it forgets it. It is closed all the

@@ -134,6 +134,13 @@ impl Drop for Reader {
     }
 }
 
+/// A reader on a thread of its own looks only between two pieces whether anybody needs it.
+impl Drop for Bus {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 impl Bus {
     /// Opens a stream and waits for its first event, which names the endpoint (TRANS-30..33).
     pub(crate) async fn open<L: Line>(

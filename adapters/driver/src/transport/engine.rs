@@ -196,7 +196,7 @@ impl<L: Line> Engine<L> {
         while let Some(message) = flow.next().await {
             let mut message = message?;
             match rpc::sort(&message) {
-                Some(Sort::Response) => {
+                Some(Sort::Response) if flow.is_answered() => {
                     if let Some(error) = message.get("error") {
                         return Err(TransportError::Rpc(RpcError::read(error)));
                     }

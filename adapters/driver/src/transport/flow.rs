@@ -36,6 +36,7 @@ pub(crate) struct Flow<L: Line> {
     shown: bool,
     /// The server may be at work on it.
     pending: bool,
+    answered: bool,
 }
 
 struct Asked {
@@ -87,6 +88,7 @@ impl<L: Line> Flow<L> {
             renewals: 0,
             shown: false,
             pending: false,
+            answered: false,
         }
     }
 
@@ -130,11 +132,17 @@ impl<L: Line> Flow<L> {
             self.engine.learn(result);
         }
         self.pending = false;
+        self.answered = true;
         self.ready.clear();
         if let Stage::Reading(body) = core::mem::replace(&mut self.stage, Stage::Over) {
             self.engine.line.finish(body).await;
         }
         message
+    }
+
+    /// Whether the message that came last is the response.
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.answered
     }
 
     async fn start(&mut self) -> Result<Stage<L::Body>, TransportError> {
@@ -198,7 +206,12 @@ impl<L: Line> Flow<L> {
             Form::Events => Ok(Stage::Reading(answer.into_body())),
             Form::Json => {
                 let body = self.engine.whole(answer).await?;
-                self.ready.extend(rpc::messages(&body)?);
+                let ours = self.asked.as_ref().map(|asked| asked.id);
+                let named = |message| match ours {
+                    Some(id) if rpc::is_nameless(&message) => rpc::under(message, id),
+                    _ => message,
+                };
+                self.ready.extend(rpc::messages(&body)?.into_iter().map(named));
                 Ok(Stage::Ended)
             }
             Form::Other => Err(TransportError::Malformed("it is neither JSON nor events")),

@@ -88,6 +88,11 @@ pub(crate) fn failure(body: &[u8]) -> Option<Value> {
     body.pointer("/error/code").and_then(Value::as_i64).map(|_| body)
 }
 
+/// Whether it is an error response without an id, as to a request that could not be read.
+pub(crate) fn is_nameless(message: &Value) -> bool {
+    message.get("error").is_some() && message.get("id").is_none_or(Value::is_null)
+}
+
 /// The code of an error response; 0 for a result.
 pub(crate) fn code(message: &Value) -> i64 {
     message.pointer("/error/code").and_then(Value::as_i64).unwrap_or_default()
