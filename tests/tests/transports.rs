@@ -67,7 +67,7 @@ over_all_runtimes! {
     }
     streams {
         a_stream_cut_inside_an_event_goes_on_trans_23,
-        ten_thousand_events_over_cuts_and_replaced_tokens_trans_23_trans_25,
+        ten_thousand_events_over_cuts_and_replaced_tokens_trans_23_trans_25_host_267,
         a_stream_without_identifiers_is_lost_trans_17,
         a_server_that_closes_every_stream_is_given_up_host_265,
         the_servers_own_stream_goes_on_with_another_token_trans_22_trans_25,
@@ -91,7 +91,7 @@ over_all_runtimes! {
         an_announced_endpoint_is_in_the_area_for_its_stream_trans_33_host_261,
     }
     tokens {
-        a_revoked_or_expired_token_is_replaced_unnoticed_use_05,
+        a_revoked_or_expired_token_is_replaced_unnoticed_use_05_trans_35,
         more_scope_is_asked_for_unnoticed,
         a_hundred_calls_during_a_rotation_and_one_token_request,
         where_nobody_may_be_asked_an_error_says_so,

@@ -40,7 +40,9 @@ pub(crate) fn a_stream_cut_inside_an_event_goes_on_trans_23(make: Make) {
     }
 }
 
-pub(crate) fn ten_thousand_events_over_cuts_and_replaced_tokens_trans_23_trans_25(make: Make) {
+pub(crate) fn ten_thousand_events_over_cuts_and_replaced_tokens_trans_23_trans_25_host_267(
+    make: Make,
+) {
     let world = World::revision("2025-11-25", |at| {
         resumable(at);
         at.mcp.cut_every = Some(900);

@@ -17,7 +17,7 @@ fn worlds() -> [World; 3] {
     ]
 }
 
-pub(crate) fn a_revoked_or_expired_token_is_replaced_unnoticed_use_05(make: Make) {
+pub(crate) fn a_revoked_or_expired_token_is_replaced_unnoticed_use_05_trans_35(make: Make) {
     for world in worlds() {
         let face = world.connected(make);
         let tokens = world.count(Endpoint::Token);

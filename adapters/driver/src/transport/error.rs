@@ -216,3 +216,80 @@ impl fmt::Display for TransportError {
 }
 
 impl core::error::Error for TransportError {}
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+
+    use super::*;
+
+    #[test]
+    fn every_error_has_a_code_a_remedy_and_says_whether_it_was_executed() {
+        let status = |status| TransportError::Status(StatusCode::from_u16(status).unwrap());
+        let rpc = RpcError { code: -32601, message: "no".to_owned(), data: None };
+        let denied = Arc::new(Failure::new(Kind::AuthorizationDenied, "SEC-17"));
+        for (error, code, remedy, executed) in [
+            (TransportError::Rpc(rpc), "mcp_error", "report", true),
+            (TransportError::Authorization(denied), "authorization_denied", "ask_user", false),
+            (
+                TransportError::Lost { why: Why::Broken, maybe_executed: true },
+                "mcp_lost",
+                "retry",
+                true,
+            ),
+            (
+                TransportError::Lost { why: Why::Connect, maybe_executed: false },
+                "mcp_lost",
+                "retry",
+                false,
+            ),
+            (
+                TransportError::SessionLost { maybe_executed: false },
+                "mcp_session_lost",
+                "retry",
+                false,
+            ),
+            (status(503), "transient", "retry", true),
+            (status(429), "transient", "retry", false),
+            (status(302), "redirect_refused", "configure", false),
+            (status(418), "mcp_status", "report", false),
+            (TransportError::Malformed("x"), "mcp_malformed", "report", true),
+            (TransportError::TooLarge, "limit_exceeded", "report", true),
+            (TransportError::Version(Vec::new()), "mcp_version", "configure", false),
+            (
+                TransportError::NoEndpoint(StatusCode::NOT_FOUND),
+                "mcp_no_endpoint",
+                "configure",
+                false,
+            ),
+            (TransportError::Endpoint, "origin_mismatch", "configure", false),
+            (TransportError::SessionId, "mcp_session_id", "report", false),
+            (TransportError::Unsupported("x"), "mcp_unsupported", "configure", false),
+            (TransportError::Invalid("x"), "config_invalid", "configure", false),
+            (TransportError::Closed, "mcp_closed", "configure", false),
+            (TransportError::Drive(DriveError::Stopped), "cancelled", "ask_user", false),
+        ] {
+            assert_eq!(error.code(), code, "{error}");
+            assert_eq!(error.remedy().name(), remedy, "{error}");
+            assert_eq!(error.maybe_executed(), executed, "{error}");
+            assert!(!error.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn what_a_server_answered_to_a_refused_request_is_not_kept() {
+        let failure = Arc::new(Failure::new(Kind::Forbidden, "STEP-03"));
+        let answer = Response::builder().status(403).header("x", "c4n4ry");
+        let answer = Box::new(answer.body(b"c4n4ry".to_vec()).unwrap());
+        let error = TransportError::from(ExchangeError::Refused { failure, answer });
+        assert!(!format!("{error:?} {error}").contains("c4n4ry"));
+        assert_eq!(error.code(), "forbidden");
+    }
+
+    #[test]
+    fn a_servers_message_is_cut_and_escaped_where_it_is_shown() {
+        let message = format!("\u{1b}[31m\n{}", "x".repeat(10_000));
+        let shown = TransportError::Rpc(RpcError { code: 1, message, data: None }).to_string();
+        assert!(shown.len() < 1_000 && !shown.contains(['\u{1b}', '\n']), "{shown}");
+    }
+}
