@@ -92,3 +92,23 @@ fn messages_go_both_ways_and_a_wait_given_up_loses_none() {
     });
     assert_eq!(world.visits(), 1);
 }
+
+/// What a program spawns must be able to go to another thread; that it compiles is the proof.
+#[allow(dead_code, reason = "never run")]
+fn everything_can_be_spawned(
+    session: mcp_authz_tokio::AuthSession,
+    face: mcp_authz_tokio::Transport,
+) {
+    fn is_send<T: Send>(_: T) {}
+    fn is_shared<T: Send + Sync + Clone + 'static>(_: &T) {}
+    is_shared(&face);
+    is_send(mcp_authz_tokio::Transport::connect(session.clone(), settings()));
+    is_send(face.call("ping", json!({})));
+    is_send(face.request("ping", json!({})));
+    is_send(face.notify("ping", json!({})));
+    is_send(face.respond(&json!(1), Ok(json!({}))));
+    is_send(face.listen());
+    is_send(face.close());
+    is_send(HttpSse::open(session, settings()));
+    is_send(async |mut raw: HttpSse| raw.next().await);
+}
