@@ -10,7 +10,7 @@ use http::{HeaderValue, Uri};
 
 use crate::effect::LoopbackHost;
 use crate::failure::{Failure, Kind};
-use crate::granted::{Area, same_origin};
+use crate::granted::{Area, read_one_way, same_origin};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 use crate::wire::authorize::is_reserved_parameter;
@@ -174,6 +174,14 @@ impl Config {
     #[must_use]
     pub fn at_home(&self, uri: &Uri) -> bool {
         same_origin(uri, self.mcp.origin())
+    }
+
+    /// Whether a request may carry the token because its URL was announced as the `endpoint` of an
+    /// authorized HTTP+SSE stream of the MCP server: one of the same origin, whose path cannot be
+    /// read in two ways. Not in Strict, where only the token area counts (D4, HOST-261).
+    #[must_use]
+    pub fn covers_announced(&self, uri: &Uri) -> bool {
+        !self.strict() && same_origin(uri, self.mcp.origin()) && read_one_way(uri)
     }
 
     /// The account this session is for.

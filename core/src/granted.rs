@@ -305,6 +305,11 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
+/// Whether the path of a URI names one resource to every server.
+pub(crate) fn read_one_way(uri: &Uri) -> bool {
+    written_plainly(uri.path()) || plain(&uri.to_string(), uri.path())
+}
+
 /// No dot segments in the raw text, and no escaped slash, backslash or dot: two servers could
 /// disagree about which resource such a path names.
 fn plain(url: &str, path: &str) -> bool {

@@ -47,6 +47,12 @@ impl From<Client> for Arc<Ports<HyperHttp, Loopback, AsyncStd>> {
     }
 }
 
+/// An MCP connection on async-std; see [`on_demand::Transport`].
+pub type Transport = on_demand::Transport<HyperHttp, Loopback, AsyncStd>;
+
+/// A bare HTTP+SSE stream on async-std; see [`on_demand::HttpSse`].
+pub type HttpSse = on_demand::HttpSse<HyperHttp, Loopback, AsyncStd>;
+
 /// What all sessions of a program share: TLS sessions, the store, who is told what happens.
 #[derive(Clone, Debug)]
 pub struct Client {

@@ -23,6 +23,7 @@ mod runtime;
 
 pub use client::{
     AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Builder, Client,
+    HttpSse, Transport,
 };
 pub use http::HyperHttp;
 pub use listener::Loopback;

@@ -28,6 +28,8 @@ pub struct Authorized {
     uri: Uri,
     operation: Option<Arc<str>>,
     may_ask: bool,
+    /// The URL was announced on an authorized stream of the server.
+    announced: bool,
     attempt: u32,
 }
 
@@ -52,22 +54,26 @@ pub enum AuthorizeError {
 
 impl Authorized {
     /// Refuses what may not carry the token (USE-07). Without one, only the MCP server's own origin
-    /// is asked what it wants: another's answer is not its refusal.
+    /// is asked what it wants: another's answer is not its refusal. `announced` says that the server
+    /// named the URL on an authorized HTTP+SSE stream, for which it is in the area then (D4).
     pub(crate) fn new(
         config: &Config,
         granted: Option<Arc<Granted>>,
         method: &Method,
         uri: &Uri,
+        announced: bool,
     ) -> Result<Self, AuthorizeError> {
         let covered = match &granted {
-            Some(granted) => granted.area().covers_uri(uri),
+            Some(granted) => {
+                granted.area().covers_uri(uri) || (announced && config.covers_announced(uri))
+            }
             None => config.at_home(uri),
         };
         if !covered {
             return Err(failed(Kind::OriginMismatch, "USE-07"));
         }
         let (method, uri) = (method.clone(), uri.clone());
-        Ok(Self { granted, method, uri, operation: None, may_ask: true, attempt: 1 })
+        Ok(Self { granted, method, uri, operation: None, may_ask: true, announced, attempt: 1 })
     }
 
     /// Goes on without a token if there is none to be had without a person: the server's refusal
@@ -161,7 +167,7 @@ impl Authorized {
     ) -> Result<Seen, AuthorizeError> {
         let granted = outcome.map_err(AuthorizeError::Failed)?;
         let Self { operation, may_ask, attempt, .. } = self.clone();
-        let anew = Self::new(config, Some(granted), &self.method, &self.uri)?;
+        let anew = Self::new(config, Some(granted), &self.method, &self.uri, self.announced)?;
         let attempt = attempt.saturating_add(1);
         Ok(Seen::Again(Self { operation, may_ask, attempt, ..anew }))
     }

@@ -121,7 +121,7 @@ pub fn authorize<H: Http, L: Listener>(
             Authorized::grant(acquire(session, ask, io)?.outcome)?
         }
     };
-    Authorized::new(session.config(), granted, method, uri)
+    Authorized::new(session.config(), granted, method, uri, false)
 }
 
 /// Takes the verdict of every answer to a request with these headers; a refusal by the MCP server

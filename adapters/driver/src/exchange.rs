@@ -22,6 +22,7 @@ pub struct Exchange {
     request: Request<Vec<u8>>,
     operation: Option<Arc<str>>,
     may_ask: bool,
+    announced: bool,
     limits: Limits,
 }
 
@@ -30,7 +31,7 @@ impl Exchange {
     /// server wants a login.
     #[must_use]
     pub fn new(request: Request<Vec<u8>>) -> Self {
-        Self { request, operation: None, may_ask: true, limits: limits() }
+        Self { request, operation: None, may_ask: true, announced: false, limits: limits() }
     }
 
     /// Names what is attempted (method plus tool, prompt or resource), so that the retry limits
@@ -53,6 +54,19 @@ impl Exchange {
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Says that the server announced this URL on an authorized HTTP+SSE stream, for which it is in
+    /// the token area then, if it is of the server's own origin (TRANS-33, D4).
+    #[must_use]
+    #[cfg(feature = "transport")]
+    pub(crate) const fn announced(mut self) -> Self {
+        self.announced = true;
+        self
+    }
+
+    pub(crate) const fn is_announced(&self) -> bool {
+        self.announced
     }
 
     /// Before anything is done about it. Two such fields would let the server choose between tokens
@@ -254,7 +268,7 @@ mod tests {
         let asked = Request::post(format!("https://mcp.example:8443/mcp?k={CANARY}")).body(vec![]);
         let asked = Exchange::new(asked.unwrap());
         let (method, uri) = (asked.asked().method(), asked.asked().uri());
-        let authorized = Authorized::new(&config, None, method, uri).unwrap();
+        let authorized = Authorized::new(&config, None, method, uri, false).unwrap();
         let refusal = authorized.refusal(answer.status(), answer.headers()).unwrap().unwrap();
         let failure = Arc::new(Failure::new(Kind::AuthorizationDenied, "SEC-17"));
         let error = ExchangeError::Refused { failure, answer: Box::new(answer) };

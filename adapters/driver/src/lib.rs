@@ -14,7 +14,7 @@
 //! cell, the callers' own requests ([`exchange`], and [`authorize`] for those who send by
 //! themselves), the [`vault`] of several servers and accounts, look-ups that respect the address
 //! rule ([`dial`]), the checks on an answer's head ([`head`]), reading its body ([`reading`]) and
-//! the event stream decoder ([`sse`]).
+//! the event stream decoder ([`sse`]). On top of a session stand the MCP [`transport`]s.
 //!
 //! [`Session::handle`]: mcp_authz_core::Session::handle
 
@@ -46,6 +46,8 @@ pub mod threaded;
 pub mod tls;
 #[cfg(feature = "tracing")]
 pub mod traced;
+#[cfg(feature = "transport")]
+pub mod transport;
 pub mod vault;
 mod work;
 

@@ -29,9 +29,14 @@ use crate::publish::at_once;
 use crate::reading::{Incoming, Reading, Streamed};
 
 mod http_client;
+mod http_sse;
 mod manager;
 mod runner;
 mod shared;
+mod transport;
+
+pub use http_sse::{HttpSse, HttpSseSender};
+pub use transport::{Messages, Transport};
 
 pub use http_client::{Answered, AuthorizedHttpClient};
 pub use manager::{
@@ -168,8 +173,17 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         method: &Method,
         uri: &Uri,
     ) -> Result<Authorized, AuthorizeError> {
+        self.authorized(method, uri, false).await
+    }
+
+    async fn authorized(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        announced: bool,
+    ) -> Result<Authorized, AuthorizeError> {
         let granted = Authorized::grant(self.acquire(&ScopeSet::empty(), false).await?.outcome)?;
-        Authorized::new(&self.shared().config, granted, method, uri)
+        Authorized::new(&self.shared().config, granted, method, uri, announced)
     }
 
     /// Takes the verdict of every answer to a request with these headers: of a refusal by the MCP
@@ -252,7 +266,8 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
     ) -> Result<(Streamed<H::Body>, Reading), ExchangeError> {
         exchange.check()?;
         let asked = exchange.asked();
-        let mut sent = exchange.describe(self.authorize(asked.method(), asked.uri()).await?);
+        let mut sent = exchange
+            .describe(self.authorized(asked.method(), asked.uri(), exchange.is_announced()).await?);
         loop {
             let reading = Reading::new(exchange.within());
             let opened = http.open(exchange.request(&sent), exchange.within()).await;
@@ -344,6 +359,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
     /// As [`AuthSession::acquire`].
     pub async fn forget(&self) -> Result<Forgotten, DriveError> {
         self.shared().may_wait()?;
+        self.shared().memory.farewell();
         let (sender, forgotten) = oneshot::channel();
         let farewell = Box::new(move |forgotten| {
             let _nobody_left = sender.send(forgotten);

@@ -29,6 +29,11 @@ use crate::reading::{Incoming, Reading, Streamed};
 mod http_client;
 mod manager;
 mod shared;
+#[cfg(feature = "transport")]
+mod transport;
+
+#[cfg(feature = "transport")]
+pub use transport::{Messages, Transport};
 
 pub use http_client::{Answered, AuthorizedHttpClient};
 pub use manager::{
@@ -133,8 +138,17 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
     /// [`AuthorizeError`]: the URL is not one that may see the token (`origin_mismatch`, USE-07), or
     /// the failure says what to do; do not send the request.
     pub fn authorize(&self, method: &Method, uri: &Uri) -> Result<Authorized, AuthorizeError> {
+        self.authorized(method, uri, false)
+    }
+
+    fn authorized(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        announced: bool,
+    ) -> Result<Authorized, AuthorizeError> {
         let granted = Authorized::grant(self.acquire(&ScopeSet::empty(), false)?.outcome)?;
-        Authorized::new(&self.shared().config, granted, method, uri)
+        Authorized::new(&self.shared().config, granted, method, uri, announced)
     }
 
     /// Takes the verdict of every answer to a request with these headers: of a refusal by the MCP
@@ -217,7 +231,11 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
     ) -> Result<(Streamed<Box<dyn Body>>, Reading), ExchangeError> {
         exchange.check()?;
         let asked = exchange.asked();
-        let mut sent = exchange.describe(self.authorize(asked.method(), asked.uri())?);
+        let mut sent = exchange.describe(self.authorized(
+            asked.method(),
+            asked.uri(),
+            exchange.is_announced(),
+        )?);
         loop {
             let reading = Reading::new(exchange.within());
             let opened = http.open(exchange.request(&sent), exchange.within());

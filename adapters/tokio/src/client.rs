@@ -47,6 +47,12 @@ impl From<Client> for Arc<Ports<ReqwestHttp, Loopback, Tokio>> {
     }
 }
 
+/// An MCP connection on tokio; see [`on_demand::Transport`].
+pub type Transport = on_demand::Transport<ReqwestHttp, Loopback, Tokio>;
+
+/// A bare HTTP+SSE stream on tokio; see [`on_demand::HttpSse`].
+pub type HttpSse = on_demand::HttpSse<ReqwestHttp, Loopback, Tokio>;
+
 /// What all sessions of a program share: connections, the store, who is told what happens.
 #[derive(Clone, Debug)]
 pub struct Client {

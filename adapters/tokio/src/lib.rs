@@ -20,7 +20,7 @@ mod runtime;
 
 pub use client::{
     AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, BuildError,
-    Builder, Client, Danger,
+    Builder, Client, Danger, HttpSse, Transport,
 };
 pub use http::{ReqwestBody, ReqwestHttp};
 pub use listener::Loopback;

@@ -43,6 +43,10 @@ impl From<Client> for Ports<UreqHttp, Loopback> {
     }
 }
 
+/// An MCP connection on ureq; see [`threaded::Transport`].
+#[cfg(feature = "transport")]
+pub type Transport = threaded::Transport<UreqHttp, Loopback>;
+
 /// What all sessions of a program share: connections, the store, who is told what happens.
 #[derive(Clone, Debug)]
 pub struct Client {

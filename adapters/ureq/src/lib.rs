@@ -17,6 +17,8 @@ mod client;
 mod dial;
 mod http;
 
+#[cfg(feature = "transport")]
+pub use client::Transport;
 pub use client::{
     AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Builder, Client,
 };

@@ -250,7 +250,8 @@ impl Session {
     fn acquire(&mut self, acquire: Acquire, now: &Now) {
         let memory = &self.body.memory;
         // A refresh did not help, or there is none to be had.
-        let useless = (memory.learnt.useless.is_some() && memory.learnt.useless == memory.current())
+        let useless = (memory.learnt.useless.is_some()
+            && memory.learnt.useless == memory.current())
             || (memory.brought_back() && !memory.refreshable(&self.config, now.wall, now.mono));
         // Who may ask a person wants a login; anybody else tries it, and the server decides.
         let over = memory.current().filter(|_| acquire.may_ask && useless);

@@ -32,7 +32,7 @@ pub(crate) struct Body {
     pub(crate) wall: Timestamp,
     pub(crate) mono: Monotonic,
     /// Of the last steps' random bytes.
-    pub(crate) marks: Recent<8>,
+    pub(crate) marks: Recent<6>,
     pub(crate) memory: Memory,
     pub(crate) history: History,
     #[serde(default)]

@@ -39,12 +39,12 @@ impl Model {
             return Answer::new(StatusCode::NOT_FOUND, "no such session").because("session");
         }
         if rpc::is_request(&message) {
-            let reply = match rpc::method(&message) {
-                Some("initialize") => initialized(&message, VERSION),
-                _ => rpc::execute(&caller, &message, false),
+            let replies = match rpc::method(&message) {
+                Some("initialize") => vec![initialized(&message, VERSION)],
+                _ => self.replies(&caller, &message, false),
             };
             let at = call.now.saturating_add(self.settings.mcp.stream_delay_ms);
-            if !self.streams.reply(&session, &reply, at) {
+            if !replies.iter().all(|reply| self.streams.reply(&session, reply, at)) {
                 return Answer::new(StatusCode::NOT_FOUND, "the stream is gone").because("session");
             }
         }
@@ -60,7 +60,8 @@ impl Model {
         let path = Url::parse(&self.settings.mcp_url)
             .map(|url| url.path().trim_end_matches('/').to_owned());
         let right = format!("{}{MESSAGES}?sessionId={id}", path.unwrap_or_default());
-        let endpoint = self.settings.mcp.sse_endpoint.clone().unwrap_or(right);
+        let other = self.settings.mcp.sse_endpoint.as_ref();
+        let endpoint = other.map_or(right, |other| other.replace("{session}", &id));
         self.transport.open(id.clone(), VERSION.to_owned(), None);
         event_stream(self.streams.http_sse(id, endpoint))
     }

@@ -157,7 +157,7 @@ impl Model {
         let replies: Vec<Value> = messages
             .iter()
             .filter(|message| rpc::is_request(message))
-            .map(|message| rpc::execute(caller, message, false))
+            .flat_map(|message| self.replies(caller, message, false))
             .collect();
         if replies.is_empty() {
             return Answer::empty(StatusCode::ACCEPTED);
@@ -167,6 +167,13 @@ impl Model {
             return Answer::json(StatusCode::OK, &Value::Array(replies));
         }
         self.replied(call, replies, history, true)
+    }
+
+    /// Everything that is said to a request, the response last.
+    pub(crate) fn replies(&self, caller: &Caller, message: &Value, modern: bool) -> Vec<Value> {
+        let mut replies = rpc::progress(message);
+        replies.push(rpc::execute(caller, message, &self.settings.mcp.more_tools, modern));
+        replies
     }
 
     /// Replies in the form that the settings ask for.
@@ -193,6 +200,7 @@ impl Model {
                     message_at: call.now.saturating_add(mcp.stream_delay_ms),
                     keep_alive: mcp.keep_alive,
                     cut_inside: cut == Cut::InsideEvent,
+                    cut_every: mcp.cut_every.filter(|_| history.is_some()),
                     stop_before: match cut {
                         Cut::BeforeAnswer => Some(Stop::Cut),
                         Cut::EndBeforeAnswer => Some(Stop::End),
@@ -298,7 +306,9 @@ impl Model {
         let Some(last) = call.text(LAST_EVENT) else {
             return event_stream(self.streams.standing(session));
         };
-        let manner = Manner { chunk: self.settings.mcp.chunk_bytes, ..Manner::default() };
+        let mcp = &self.settings.mcp;
+        let manner =
+            Manner { chunk: mcp.chunk_bytes, cut_every: mcp.cut_every, ..Manner::default() };
         match self.streams.resume(last, session.as_deref(), manner) {
             Some(stream) => event_stream(stream),
             None => {

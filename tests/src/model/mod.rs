@@ -287,7 +287,12 @@ impl Model {
 
     /// Ends all standing streams, in good order or not.
     pub fn close_streams(&mut self, cut: bool) {
-        self.streams.close(cut);
+        self.streams.close(cut, false);
+    }
+
+    /// The same, leaving unsaid what they still had to say.
+    pub fn break_streams(&mut self, cut: bool) {
+        self.streams.close(cut, true);
     }
 
     /// How many access tokens are good now.

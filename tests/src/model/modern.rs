@@ -35,14 +35,19 @@ impl Model {
         if !rpc::is_request(message) {
             return Answer::empty(StatusCode::ACCEPTED);
         }
-        let reply = match rpc::method(message) {
-            Some("server/discover") => self.discovered(message),
-            _ => rpc::execute(caller, message, true),
+        let replies = match rpc::method(message) {
+            Some("server/discover") => vec![self.discovered(message)],
+            _ => self.replies(caller, message, true),
         };
-        if reply.pointer("/error/code").and_then(Value::as_i64) == Some(rpc::NO_METHOD) {
-            return Answer::json(StatusCode::NOT_FOUND, &reply).because("-32601");
+        let unknown = |reply: &Value| {
+            reply.pointer("/error/code").and_then(Value::as_i64) == Some(rpc::NO_METHOD)
+        };
+        match replies.as_slice() {
+            [reply] if unknown(reply) => {
+                Answer::json(StatusCode::NOT_FOUND, reply).because("-32601")
+            }
+            _ => self.replied(call, replies, None, true),
         }
-        self.replied(call, vec![reply], None, true)
     }
 
     fn check_modern(&self, call: &Call<'_>, message: &Value) -> Result<(), Answer> {
@@ -86,6 +91,9 @@ impl Model {
                 return bad(HEADER_MISMATCH, "Mcp-Name differs from the parameters", None);
             }
         }
+        if method == Some("tools/call") && !self.mirrored(call, message) {
+            return bad(HEADER_MISMATCH, "Mcp-Param headers differ from the arguments", None);
+        }
         if let (Some("tools/call"), Some(needed)) = (method, &self.settings.mcp.capability)
             && capabilities.get(needed).is_none()
         {
@@ -93,6 +101,25 @@ impl Model {
             return bad(MISSING_CAPABILITY, "a client capability is missing", Some(data));
         }
         Ok(())
+    }
+
+    /// Whether the headers of a call say what its annotated arguments say.
+    fn mirrored(&self, call: &Call<'_>, message: &Value) -> bool {
+        let name = message.pointer("/params/name");
+        let tool = self.settings.mcp.more_tools.iter().find(|tool| tool.get("name") == name);
+        let parameters = tool.and_then(|tool| tool.pointer("/inputSchema/properties"));
+        parameters.and_then(Value::as_object).into_iter().flatten().all(|(parameter, schema)| {
+            let Some(header) = schema.get("x-mcp-header").and_then(Value::as_str) else {
+                return true;
+            };
+            let sent = call.text(format!("mcp-param-{}", header.to_lowercase()));
+            let argument = message.pointer("/params/arguments").and_then(|all| all.get(parameter));
+            match argument.filter(|argument| !argument.is_null()) {
+                Some(Value::String(text)) => sent.and_then(unwrapped).as_ref() == Some(text),
+                Some(other) => sent == Some(other.to_string().as_str()),
+                None => sent.is_none(),
+            }
+        })
     }
 
     fn discovered(&self, message: &Value) -> Value {

@@ -79,7 +79,8 @@ fn resource_endpoint(settings: &Settings, url: &Url) -> Option<Endpoint> {
     if path == mcp.path() && (mcp.query().is_none() || url.query() == mcp.query()) {
         return Some(Endpoint::Mcp);
     }
-    if path.strip_prefix(mcp_path) == Some(MESSAGES) {
+    let other = settings.mcp.sse_endpoint.as_ref().and_then(|other| other.split('?').next());
+    if path.strip_prefix(mcp_path) == Some(MESSAGES) || other == Some(path) {
         return Some(Endpoint::Messages);
     }
     if settings

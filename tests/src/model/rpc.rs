@@ -50,12 +50,17 @@ pub(crate) fn wish(message: &Value) -> Wish<'_> {
 }
 
 /// The answer to a request that needs no session state.
-pub(crate) fn execute(caller: &Caller, message: &Value, modern: bool) -> Value {
+pub(crate) fn execute(
+    caller: &Caller,
+    message: &Value,
+    more_tools: &[Value],
+    modern: bool,
+) -> Value {
     let id = message.get("id");
     let outcome = match method(message).unwrap_or_default() {
         "ping" if !modern => Ok(json!({})),
-        "tools/list" => Ok(list(modern)),
-        "tools/call" => call(caller, message),
+        "tools/list" => Ok(list(more_tools, modern)),
+        "tools/call" => call(caller, message, more_tools),
         _ => Err((NO_METHOD, "no such method")),
     };
     match outcome {
@@ -73,7 +78,20 @@ pub(crate) fn server_info() -> Value {
     json!({"name": "mcp-authz-model", "version": "1"})
 }
 
-fn list(modern: bool) -> Value {
+/// What is said before the response to a call of the tool `count`, which is on no list: one notification for each
+/// number up to the one that is asked for.
+pub(crate) fn progress(message: &Value) -> Vec<Value> {
+    let counts = message.pointer("/params/name").and_then(Value::as_str) == Some("count");
+    let upto = message.pointer("/params/arguments/upto").and_then(Value::as_u64);
+    (0..upto.filter(|_| counts && is_request(message)).unwrap_or_default())
+        .map(|number| {
+            let params = json!({"progressToken": 1, "progress": number});
+            json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+        })
+        .collect()
+}
+
+fn list(more_tools: &[Value], modern: bool) -> Value {
     let nothing = json!({"type": "object", "properties": {}});
     let text =
         json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]});
@@ -83,6 +101,9 @@ fn list(modern: bool) -> Value {
         {"name": "test-tool", "description": "Does nothing", "inputSchema": nothing},
         {"name": "admin", "description": "Does nothing, but may need more scope", "inputSchema": nothing},
     ]});
+    if let Some(tools) = list.get_mut("tools").and_then(Value::as_array_mut) {
+        tools.extend_from_slice(more_tools);
+    }
     if let (true, Some(object)) = (modern, list.as_object_mut()) {
         object.insert("ttlMs".to_owned(), json!(0));
         object.insert("cacheScope".to_owned(), json!("private"));
@@ -90,7 +111,11 @@ fn list(modern: bool) -> Value {
     list
 }
 
-fn call(caller: &Caller, message: &Value) -> Result<Value, (i64, &'static str)> {
+fn call(
+    caller: &Caller,
+    message: &Value,
+    more_tools: &[Value],
+) -> Result<Value, (i64, &'static str)> {
     let name = message
         .pointer("/params/name")
         .and_then(Value::as_str)
@@ -106,7 +131,10 @@ fn call(caller: &Caller, message: &Value) -> Result<Value, (i64, &'static str)> 
                 .to_string()
         }
         "test-tool" => "test".to_owned(),
-        "admin" => "done".to_owned(),
+        "admin" | "count" => "done".to_owned(),
+        other if more_tools.iter().any(|tool| tool.get("name").is_some_and(|n| n == other)) => {
+            "done".to_owned()
+        }
         _ => return Err((BAD_PARAMS, "no such tool")),
     };
     Ok(json!({"content": [{"type": "text", "text": text}]}))

@@ -173,14 +173,20 @@ pub struct Mcp {
     pub cut: Cut,
     /// How many streams break; those after them do not.
     pub cuts: usize,
+    /// Every stream that can be resumed breaks after this many messages, inside the next one.
+    pub cut_every: Option<usize>,
     /// Streams come in chunks of at most this many bytes.
     pub chunk_bytes: Option<usize>,
     /// Milliseconds between opening a stream and its last event.
     pub stream_delay_ms: u64,
     /// A comment line before each event.
     pub keep_alive: bool,
-    /// The `endpoint` event of HTTP+SSE, if it shall not be the right one.
+    /// The `endpoint` event of HTTP+SSE, if it shall not be the usual one; `{session}` stands for the session. A path
+    /// of the MCP origin is served.
     pub sse_endpoint: Option<String>,
+    /// Further tools, as `tools/list` has them; they do nothing. The modern wire checks the headers that mirror
+    /// their annotated parameters.
+    pub more_tools: Vec<Value>,
     /// A client capability that modern `tools/call` demands (else -32021).
     pub capability: Option<String>,
     /// Values of `Origin` that are let in; any other is refused with 403.
@@ -335,10 +341,12 @@ impl Settings {
                 retry_ms: None,
                 cut: Cut::Never,
                 cuts: usize::MAX,
+                cut_every: None,
                 chunk_bytes: None,
                 stream_delay_ms: 0,
                 keep_alive: false,
                 sse_endpoint: None,
+                more_tools: Vec::new(),
                 capability: None,
                 origins: Vec::new(),
             },

@@ -62,6 +62,8 @@ pub(crate) struct Manner {
     pub(crate) keep_alive: bool,
     /// Break off inside the first message.
     pub(crate) cut_inside: bool,
+    /// Break off after this many messages, inside the next one.
+    pub(crate) cut_every: Option<usize>,
     /// Break off, or end, before the first message.
     pub(crate) stop_before: Option<Stop>,
 }
@@ -117,7 +119,7 @@ impl Streams {
             self.history.insert(number, History { session, ..History::default() });
         }
         let mut queue = VecDeque::new();
-        let mut stopped = false;
+        let (mut stopped, mut messages) = (false, 0usize);
         for event in events {
             let message = matches!(event, Event::Message(_));
             let text = self.written(event, resumable.then_some(number));
@@ -140,8 +142,11 @@ impl Streams {
             } else {
                 &text
             };
+            let cut = message && manner.cut_every == Some(messages);
+            let text = if cut { text.get(..half).unwrap_or_default() } else { text };
+            messages = messages.saturating_add(usize::from(message));
             push_chunks(&mut queue, text.as_bytes(), at, manner.chunk);
-            if message && manner.cut_inside {
+            if cut || (message && manner.cut_inside) {
                 queue.push_back((at, Out::Cut));
                 stopped = true;
             }
@@ -190,6 +195,12 @@ impl Streams {
         let mut queue = VecDeque::new();
         for (at, event) in history.events.iter().enumerate().skip(index) {
             let text = message_text(event, Some((number, at.saturating_add(1))));
+            if manner.cut_every == Some(at.saturating_sub(index)) {
+                let half = text.get(..text.len() / 2).unwrap_or_default();
+                push_chunks(&mut queue, half.as_bytes(), 0, manner.chunk);
+                queue.push_back((0, Out::Cut));
+                break;
+            }
             push_chunks(&mut queue, text.as_bytes(), 0, manner.chunk);
         }
         Some(self.add(Stream { queue, standing, session: None }))
@@ -208,7 +219,7 @@ impl Streams {
         }
     }
 
-    pub(crate) fn close(&mut self, cut: bool) {
+    pub(crate) fn close(&mut self, cut: bool, unsaid: bool) {
         for stream in self
             .open
             .values_mut()
@@ -216,6 +227,9 @@ impl Streams {
         {
             stream.standing = None;
             stream.session = None;
+            if unsaid {
+                stream.queue.clear();
+            }
             if cut {
                 stream.queue.push_back((0, Out::Cut));
             }

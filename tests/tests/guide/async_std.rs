@@ -3,9 +3,7 @@
 use std::error::Error;
 
 use mcp_authz_async_std::driver::transport::Settings;
-use mcp_authz_async_std::{
-    AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Transport,
-};
+use mcp_authz_async_std::{AuthorizationManager, AuthorizationSession, AuthorizedHttpClient};
 use serde_json::{Value, json};
 
 use crate::world::{Desktop, Person};
@@ -42,7 +40,7 @@ pub(crate) async fn desktop(manager: &AuthorizationManager) -> Result<(), Box<dy
 
 pub(crate) async fn transport(manager: &AuthorizationManager) -> Result<Value, Box<dyn Error>> {
     // guide: transport
-    let transport = Transport::connect(manager.session(), Settings::default()).await?;
+    let transport = manager.connect(Settings::new("my-client", "1.0")).await?;
     let tools = transport.call("tools/list", json!({})).await?;
     // end
     transport.close().await?;

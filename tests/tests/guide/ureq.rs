@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use mcp_authz_ureq::driver::transport::Settings;
-use mcp_authz_ureq::{AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Transport};
+use mcp_authz_ureq::{AuthorizationManager, AuthorizationSession, AuthorizedHttpClient};
 use serde_json::{Value, json};
 
 use crate::world::{Desktop, Person};
@@ -40,7 +40,7 @@ pub(crate) fn desktop(manager: &AuthorizationManager) -> Result<(), Box<dyn Erro
 
 pub(crate) fn transport(manager: &AuthorizationManager) -> Result<Value, Box<dyn Error>> {
     // guide: transport
-    let transport = Transport::connect(manager.session(), Settings::default())?;
+    let transport = manager.connect(Settings::new("my-client", "1.0"))?;
     let tools = transport.call("tools/list", json!({}))?;
     // end
     transport.close()?;

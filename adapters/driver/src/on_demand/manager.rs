@@ -15,12 +15,13 @@ use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::Callback;
 use mcp_authz_core::scope::ScopeSet;
 
-use super::{AuthSession, Ports};
+use super::{AuthSession, Ports, Transport};
 use crate::authorize::AuthorizeError;
 use crate::error::DriveError;
 use crate::manager::{self, PortsError, Settings, SetupError};
 use crate::person::{Hub, Person, Shown, Watching};
 use crate::ports::{AsyncHttp, AsyncListener, Observer, Runtime, Store};
+use crate::transport::{self, TransportError};
 
 /// A runtime with the ports that belong to it: what an adapter is.
 pub trait Platform: Runtime + Clone {
@@ -108,6 +109,19 @@ impl<R: Platform> AuthorizationManager<R> {
                 Either::Right(visit) => person.show(&visit, session.answers(&visit)),
             }
         }
+    }
+
+    /// Opens an MCP connection; see [`Transport::connect`]. If it needs a login, the manager's own person
+    /// is asked; without one that fails with `reauthorization_required`.
+    ///
+    /// # Errors
+    /// [`TransportError`] says what to do.
+    pub async fn connect(
+        &self,
+        settings: transport::Settings,
+    ) -> Result<Transport<R::Http, R::Listener, R>, TransportError> {
+        let may_ask = self.may_ask();
+        Transport::connect(self.session(), settings.may_ask(may_ask)).await
     }
 
     /// Whether a request may bother a person: one was named when the manager was set up.

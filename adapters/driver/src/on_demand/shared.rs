@@ -19,6 +19,7 @@ use crate::error::DriveError;
 use crate::ports::{AsyncHttp, AsyncListener, Runtime};
 use crate::publish::Published;
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
+use crate::transport::Memory;
 
 /// What a waiter's mailbox takes.
 pub(super) type Settle = oneshot::Sender<Result<Settlement, DriveError>>;
@@ -26,6 +27,8 @@ pub(super) type Settle = oneshot::Sender<Result<Settlement, DriveError>>;
 pub(super) struct Shared<H: AsyncHttp, L: AsyncListener, R: Runtime> {
     pub(super) published: Published,
     pub(super) config: Arc<Config>,
+    /// What was found out about the server's transport.
+    pub(super) memory: Memory,
     pub(super) ports: Arc<Ports<H, L, R>>,
     state: Mutex<State>,
     waiters: AtomicU64,
@@ -111,7 +114,14 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
         let config = Arc::clone(session.config());
         let state = State { session, closed: false, under_way: None };
         let (published, waiters) = (Published::default(), AtomicU64::new(0));
-        Self { published, config, ports, state: Mutex::new(state), waiters }
+        Self {
+            published,
+            config,
+            memory: Memory::default(),
+            ports,
+            state: Mutex::new(state),
+            waiters,
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

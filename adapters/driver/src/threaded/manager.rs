@@ -14,11 +14,15 @@ use mcp_authz_core::input::{Callback, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
 
 use super::AuthSession;
+#[cfg(feature = "transport")]
+use super::Transport;
 use crate::authorize::AuthorizeError;
 use crate::error::DriveError;
 use crate::manager::{self, PortsError, Settings, SetupError};
 use crate::person::{Hub, Person, Shown, Watching};
 use crate::ports::{Common, Http, Listener, Observer, Store};
+#[cfg(feature = "transport")]
+use crate::transport::{self, TransportError};
 
 /// A way to send with the ports that belong to it: what an adapter is.
 pub trait Platform: Http + Clone {
@@ -107,6 +111,20 @@ impl<H: Platform> AuthorizationManager<H> {
         let session = self.session();
         let login = Login::begin(&self.inner.hub, &session, ScopeSet::empty())?;
         login.outcome(|visit| person.show(&visit, session.answers(&visit)))
+    }
+
+    /// Opens an MCP connection; see [`Transport::connect`]. If it needs a login, the manager's own person
+    /// is asked; without one that fails with `reauthorization_required`.
+    ///
+    /// # Errors
+    /// [`TransportError`] says what to do.
+    #[cfg(feature = "transport")]
+    pub fn connect(
+        &self,
+        settings: transport::Settings,
+    ) -> Result<Transport<H, H::Listener>, TransportError> {
+        let may_ask = self.may_ask();
+        Transport::connect(self.session(), settings.may_ask(may_ask))
     }
 
     /// Whether a request may bother a person: one was named when the manager was set up.

@@ -16,6 +16,8 @@ use crate::error::DriveError;
 use crate::ports::{Common, Http, Listener};
 use crate::publish::Published;
 use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard, helper};
+#[cfg(feature = "transport")]
+use crate::transport::Memory;
 use crate::work;
 
 /// How long a thread sleeps at most while others work and the session has no deadline.
@@ -24,6 +26,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 pub(super) struct Shared<H: Http, L: Listener> {
     pub(super) published: Published,
     pub(super) config: Arc<Config>,
+    /// What was found out about the server's transport.
+    #[cfg(feature = "transport")]
+    pub(super) memory: Memory,
     pub(super) http: H,
     pub(super) common: Common,
     listener: L,
@@ -117,7 +122,18 @@ impl<H: Http, L: Listener> Shared<H, L> {
         let state = State { session, closed: false, under_way: None };
         let (published, turned) = (Published::default(), Condvar::new());
         let (state, waiters) = (Mutex::new(state), AtomicU64::new(0));
-        Self { published, config, http, common, listener, state, turned, waiters }
+        Self {
+            published,
+            config,
+            #[cfg(feature = "transport")]
+            memory: Memory::default(),
+            http,
+            common,
+            listener,
+            state,
+            turned,
+            waiters,
+        }
     }
 
     pub(super) fn waiter(&self) -> WaiterId {
@@ -198,6 +214,8 @@ impl<H: Http, L: Listener> Shared<H, L> {
     /// Logs out, and attends until that has ended.
     pub(super) fn forget(self: &Arc<Self>) -> Result<Forgotten, DriveError> {
         self.may_wait()?;
+        #[cfg(feature = "transport")]
+        self.memory.farewell();
         let heard = Arc::new(OnceLock::new());
         let hears = Arc::clone(&heard);
         let farewell = Box::new(move |forgotten| {

@@ -1,0 +1,333 @@
+//! What the server sends for one request, or on its own stream, over as many connections as it
+//! takes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use mcp_authz_core::effect::Why;
+use serde_json::Value;
+
+use super::answer::{self, Form};
+use super::bus::{Delivery, Mail};
+use super::engine::{Engine, Link, MOST_RENEWALS, lost};
+use super::error::TransportError;
+use super::line::Line;
+use super::request::{Wire, only_reads, operation, with_meta};
+use super::resume::{Again, Resume};
+use super::rpc;
+use crate::exchange::ExchangeError;
+use crate::ports::AsyncBody;
+
+const HEADER_MISMATCH: i64 = -32020;
+const UNSUPPORTED_VERSION: i64 = -32022;
+
+/// One request under way, or a standing stream.
+pub(crate) struct Flow<L: Line> {
+    engine: Arc<Engine<L>>,
+    /// The request; nothing for a standing stream.
+    asked: Option<Asked>,
+    link: Option<Arc<Link>>,
+    stage: Stage<L::Body>,
+    ready: VecDeque<Value>,
+    resume: Resume,
+    renewals: u32,
+    /// Whether the caller has seen anything of it.
+    shown: bool,
+    /// The server may be at work on it.
+    pending: bool,
+    answered: bool,
+}
+
+struct Asked {
+    id: u64,
+    method: String,
+    params: Value,
+    relisted: bool,
+    repeated: bool,
+}
+
+enum Stage<B> {
+    Start,
+    Reading(B),
+    Broken(Again),
+    Mail(Mail),
+    /// Nothing more comes than is there already.
+    Ended,
+    Over,
+}
+
+impl<L: Line> Flow<L> {
+    pub(crate) fn asking(engine: Arc<Engine<L>>, method: &str, params: Value) -> Self {
+        let id = engine.fresh_id();
+        let method = method.to_owned();
+        let asked = Asked { id, method, params, relisted: false, repeated: false };
+        Self::new(engine, Some(asked), None, Stage::Start)
+    }
+
+    pub(crate) fn standing(engine: Arc<Engine<L>>, link: Arc<Link>, body: L::Body) -> Self {
+        Self::new(engine, None, Some(link), Stage::Reading(body))
+    }
+
+    fn new(
+        engine: Arc<Engine<L>>,
+        asked: Option<Asked>,
+        link: Option<Arc<Link>>,
+        stage: Stage<L::Body>,
+    ) -> Self {
+        let bounds = engine.settings.bounds;
+        let resume = Resume::new(bounds.event, bounds.reconnects);
+        let ready = VecDeque::new();
+        Self {
+            engine,
+            asked,
+            link,
+            stage,
+            ready,
+            resume,
+            renewals: 0,
+            shown: false,
+            pending: false,
+            answered: false,
+        }
+    }
+
+    /// The next message; nothing after the response or an error.
+    pub(crate) async fn next(&mut self) -> Option<Result<Value, TransportError>> {
+        loop {
+            if let Some(message) = self.ready.pop_front() {
+                self.shown = true;
+                return Some(Ok(self.told(message).await));
+            }
+            // What is under way is put back by its end; a wait that is given up is gone on with.
+            let step = match core::mem::replace(&mut self.stage, Stage::Over) {
+                Stage::Start => self.start().await,
+                Stage::Reading(body) => self.read(body).await,
+                Stage::Broken(again) => self.reconnect(again).await,
+                Stage::Mail(mail) => self.collect(mail).await,
+                Stage::Ended => Err(TransportError::Malformed("the response is not among it")),
+                Stage::Over => return None,
+            };
+            match step {
+                Ok(stage) => self.stage = stage,
+                Err(error) => {
+                    self.pending = false;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+
+    /// A message on its way to the caller. After the response nothing comes.
+    async fn told(&mut self, mut message: Value) -> Value {
+        let Some(asked) = self.asked.as_ref().filter(|asked| rpc::answers(&message, asked.id))
+        else {
+            return message;
+        };
+        let modern = self.link.as_ref().is_some_and(|link| link.manner.wire == Wire::Modern);
+        if modern
+            && asked.method == "tools/list"
+            && let Some(result) = message.get_mut("result")
+        {
+            self.engine.learn(result);
+        }
+        self.pending = false;
+        self.answered = true;
+        self.ready.clear();
+        if let Stage::Reading(body) = core::mem::replace(&mut self.stage, Stage::Over) {
+            self.engine.line.finish(body).await;
+        }
+        message
+    }
+
+    /// Whether the message that came last is the response.
+    pub(crate) const fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    async fn start(&mut self) -> Result<Stage<L::Body>, TransportError> {
+        let link = self.engine.ready().await?;
+        self.link = Some(Arc::clone(&link));
+        let Some(asked) = &self.asked else { return Ok(Stage::Over) };
+        let modern = link.manner.wire == Wire::Modern;
+        let params = if modern {
+            with_meta(&asked.params, &link.manner.version, &self.engine.settings)?
+        } else {
+            asked.params.clone()
+        };
+        let (id, operation) = (asked.id, operation(&asked.method, &params));
+        let message = rpc::message(Some(id), &asked.method, &params)?;
+        let mirrored = if modern && asked.method == "tools/call" {
+            self.engine.mirrored(&params)
+        } else {
+            Vec::new()
+        };
+        self.pending = true;
+        let Some(bus) = &link.bus else {
+            let answer = self.engine.post(&link.manner, &message, mirrored, &operation).await?;
+            return self.head(&link, answer).await;
+        };
+        let Some(mail) = bus.expect(id) else { return self.renew(&link).await };
+        match self.engine.deliver(bus, &link.manner, &message, &operation).await? {
+            Delivery::Accepted => Ok(Stage::Mail(mail)),
+            Delivery::Gone => {
+                bus.gone();
+                self.renew(&link).await
+            }
+            Delivery::Refused(status, response) => self.refused(&link, status, response).await,
+        }
+    }
+
+    /// The session does not know the request, so it was not executed: a new one gets it.
+    async fn renew(&mut self, link: &Link) -> Result<Stage<L::Body>, TransportError> {
+        if self.renewals >= MOST_RENEWALS {
+            return Err(TransportError::SessionLost { maybe_executed: false });
+        }
+        self.renewals = self.renewals.saturating_add(1);
+        self.pending = false;
+        self.engine.renew(link.number).await?;
+        Ok(Stage::Start)
+    }
+
+    async fn head(
+        &mut self,
+        link: &Link,
+        answer: Response<L::Body>,
+    ) -> Result<Stage<L::Body>, TransportError> {
+        let status = answer.status();
+        if status == StatusCode::NOT_FOUND && link.manner.session.is_some() {
+            return self.renew(link).await;
+        }
+        if !status.is_success() {
+            let body = self.engine.whole(answer).await.unwrap_or_default();
+            return self.refused(link, status, rpc::failure(&body)).await;
+        }
+        match answer::form(answer.headers()) {
+            Form::Events => Ok(Stage::Reading(answer.into_body())),
+            Form::Json => {
+                let body = self.engine.whole(answer).await?;
+                let ours = self.asked.as_ref().map(|asked| asked.id);
+                let named = |message| match ours {
+                    Some(id) if rpc::is_nameless(&message) => rpc::under(message, id),
+                    _ => message,
+                };
+                self.ready.extend(rpc::messages(&body)?.into_iter().map(named));
+                Ok(Stage::Ended)
+            }
+            Form::Other => Err(TransportError::Malformed("it is neither JSON nor events")),
+        }
+    }
+
+    /// An HTTP error, with a response in it or without one.
+    async fn refused(
+        &mut self,
+        link: &Link,
+        status: StatusCode,
+        response: Option<Value>,
+    ) -> Result<Stage<L::Body>, TransportError> {
+        self.pending = false;
+        let (Some(response), Some(asked)) = (response, &mut self.asked) else {
+            return Err(TransportError::Status(status));
+        };
+        let modern = link.manner.wire == Wire::Modern;
+        let code = rpc::code(&response);
+        if modern && code == HEADER_MISMATCH && asked.method == "tools/call" && !asked.relisted {
+            asked.relisted = true;
+            self.engine.relist().await?;
+            return Ok(Stage::Start);
+        }
+        if modern && code == UNSUPPORTED_VERSION {
+            // What the next connection does is find out anew (TRANS-29).
+            self.engine.line.memory().forget();
+        }
+        self.ready.push_back(rpc::under(response, asked.id));
+        Ok(Stage::Ended)
+    }
+
+    async fn read(&mut self, mut body: L::Body) -> Result<Stage<L::Body>, TransportError> {
+        let why = match body.piece(self.engine.settings.bounds.idle).await {
+            Ok(Some(piece)) => {
+                for text in self.resume.feed(&piece)? {
+                    self.ready.extend(rpc::messages(text.as_bytes())?);
+                }
+                return Ok(Stage::Reading(body));
+            }
+            Ok(None) => Why::Broken,
+            Err(why) => why,
+        };
+        drop(body);
+        self.broken(why)
+    }
+
+    /// The stream is gone before its end.
+    fn broken(&mut self, why: Why) -> Result<Stage<L::Body>, TransportError> {
+        let wire = self.link.as_ref().map(|link| link.manner.wire);
+        let Some(asked) = &mut self.asked else {
+            if self.engine.is_closed() {
+                return Ok(Stage::Over);
+            }
+            let again = self.resume.broke_standing(why == Why::Timeout);
+            return again.map(Stage::Broken).ok_or_else(|| lost(why));
+        };
+        if wire == Some(Wire::Session) {
+            return self.resume.broke().map(Stage::Broken).ok_or_else(|| lost(why));
+        }
+        let repeats = self.engine.settings.repeat_reads && only_reads(&asked.method);
+        if repeats && !asked.repeated && !self.shown {
+            asked.repeated = true;
+            asked.id = self.engine.fresh_id();
+            let bounds = self.engine.settings.bounds;
+            self.resume = Resume::new(bounds.event, bounds.reconnects);
+            return Ok(Stage::Start);
+        }
+        Err(lost(why))
+    }
+
+    /// Goes on with a stream where it broke (TRANS-23). Refused tokens are replaced on the way.
+    async fn reconnect(&mut self, again: Again) -> Result<Stage<L::Body>, TransportError> {
+        self.engine.line.sleep(again.wait).await;
+        let Some(link) = self.link.clone() else { return Ok(Stage::Over) };
+        let request = link.manner.get(self.engine.line.url(), again.after.as_ref())?;
+        let exchange = self.engine.exchange(request, "GET");
+        let answer = match self.engine.line.open(exchange).await {
+            Ok(answer) => answer,
+            Err(ExchangeError::Lost { why, .. }) => return self.broken(why),
+            Err(error) => return Err(error.into()),
+        };
+        match answer.status() {
+            StatusCode::NOT_FOUND if link.manner.session.is_some() => {
+                Err(TransportError::SessionLost { maybe_executed: self.asked.is_some() })
+            }
+            // A server that closes its own stream and then has none any more has nothing to say.
+            StatusCode::METHOD_NOT_ALLOWED if self.asked.is_none() => Ok(Stage::Over),
+            status
+                if status.is_server_error()
+                    || status == StatusCode::TOO_MANY_REQUESTS
+                    || status == StatusCode::REQUEST_TIMEOUT =>
+            {
+                self.broken(Why::Broken)
+            }
+            status if status.is_success() && answer::form(answer.headers()) == Form::Events => {
+                self.resume.resumed();
+                Ok(Stage::Reading(answer.into_body()))
+            }
+            _ => Err(lost(Why::Broken)),
+        }
+    }
+
+    async fn collect(&mut self, mail: Mail) -> Result<Stage<L::Body>, TransportError> {
+        self.ready.push_back(mail.wait().await?);
+        Ok(Stage::Ended)
+    }
+}
+
+/// Whoever waited has gone. In the modern revision the closed stream says so (TRANS-17); before it a
+/// message does (TRANS-24).
+impl<L: Line> Drop for Flow<L> {
+    fn drop(&mut self) {
+        let legacy = self.link.as_ref().is_some_and(|link| link.manner.wire != Wire::Modern);
+        if let (true, true, Some(asked)) = (self.pending, legacy, &self.asked) {
+            self.engine.cancelled(asked.id);
+        }
+    }
+}

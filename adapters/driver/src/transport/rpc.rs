@@ -1,0 +1,155 @@
+//! JSON-RPC messages: making them, telling them apart, finding them in a body.
+
+use serde_json::{Map, Value, json};
+
+use super::error::TransportError;
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Request,
+    Notification,
+    Response,
+}
+
+/// What a message is, if it is one.
+pub(crate) fn sort(message: &Value) -> Option<Sort> {
+    let answers = message.get("result").is_some() || message.get("error").is_some();
+    match (message.get("method").is_some_and(Value::is_string), answers) {
+        (true, false) if message.get("id").is_some_and(|id| !id.is_null()) => Some(Sort::Request),
+        (true, false) => Some(Sort::Notification),
+        (false, true) => Some(Sort::Response),
+        _ => None,
+    }
+}
+
+/// Whether it is the response to that request.
+pub(crate) fn answers(message: &Value, id: u64) -> bool {
+    sort(message) == Some(Sort::Response) && message.get("id").and_then(Value::as_u64) == Some(id)
+}
+
+/// A request, or a notification without an id. `params` is an object or nothing.
+pub(crate) fn message(
+    id: Option<u64>,
+    method: &str,
+    params: &Value,
+) -> Result<Value, TransportError> {
+    let mut message = Map::new();
+    message.insert("jsonrpc".to_owned(), json!("2.0"));
+    message.extend(id.map(|id| ("id".to_owned(), json!(id))));
+    message.insert("method".to_owned(), json!(method));
+    match params {
+        Value::Null => {}
+        Value::Object(_) => {
+            message.insert("params".to_owned(), params.clone());
+        }
+        _ => return Err(TransportError::Invalid("the parameters of a request are an object")),
+    }
+    Ok(Value::Object(message))
+}
+
+/// The answer to a request of the server's.
+pub(crate) fn response(id: &Value, outcome: Result<Value, Value>) -> Value {
+    match outcome {
+        Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
+        Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}),
+    }
+}
+
+/// What is answered to a request of the server's that nobody hears: a sign of life, or that it
+/// cannot be done.
+pub(crate) fn declined(request: &Value) -> Value {
+    let id = request.get("id").unwrap_or(&Value::Null);
+    if request.get("method").and_then(Value::as_str) == Some("ping") {
+        return response(id, Ok(json!({})));
+    }
+    response(id, Err(json!({"code": -32601, "message": "this client answers no requests"})))
+}
+
+/// The messages in one JSON text: one, or in 2025-03-26 an array of them.
+pub(crate) fn messages(text: &[u8]) -> Result<Vec<Value>, TransportError> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let read = serde_json::from_slice(text)
+        .map_err(|_| TransportError::Malformed("it is not well-formed JSON"))?;
+    let messages = match read {
+        Value::Array(messages) => messages,
+        message => vec![message],
+    };
+    if messages.iter().all(|message| sort(message).is_some()) {
+        return Ok(messages);
+    }
+    Err(TransportError::Malformed("it is no JSON-RPC message"))
+}
+
+/// The error response in the body of an HTTP error, whose id may well be missing. It is one only
+/// with a code: OAuth's errors are texts.
+pub(crate) fn failure(body: &[u8]) -> Option<Value> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    body.pointer("/error/code").and_then(Value::as_i64).map(|_| body)
+}
+
+/// Whether it is an error response without an id, as to a request that could not be read.
+pub(crate) fn is_nameless(message: &Value) -> bool {
+    message.get("error").is_some() && message.get("id").is_none_or(Value::is_null)
+}
+
+/// The code of an error response; 0 for a result.
+pub(crate) fn code(message: &Value) -> i64 {
+    message.pointer("/error/code").and_then(Value::as_i64).unwrap_or_default()
+}
+
+/// The same response under the id that was asked with: servers leave it out of an HTTP error.
+pub(crate) fn under(mut message: Value, id: u64) -> Value {
+    if let Some(members) = message.as_object_mut() {
+        members.insert("id".to_owned(), json!(id));
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_told_apart() {
+        for (message, expected) in [
+            (json!({"id": 1, "method": "ping"}), Some(Sort::Request)),
+            (json!({"id": "a", "method": "ping"}), Some(Sort::Request)),
+            (json!({"id": null, "method": "ping"}), Some(Sort::Notification)),
+            (json!({"method": "ping"}), Some(Sort::Notification)),
+            (json!({"id": 1, "result": {}}), Some(Sort::Response)),
+            (json!({"id": null, "error": {}}), Some(Sort::Response)),
+            (json!({"id": 1, "method": "ping", "result": {}}), None),
+            (json!({"id": 1}), None),
+            (json!([]), None),
+            (json!("ping"), None),
+        ] {
+            assert_eq!(sort(&message), expected, "{message}");
+        }
+        assert!(answers(&json!({"id": 7, "result": {}}), 7));
+        for other in [json!({"id": 8, "result": {}}), json!({"id": "7", "result": {}})] {
+            assert!(!answers(&other, 7), "{other}");
+        }
+        assert!(!answers(&json!({"id": 7, "method": "ping"}), 7), "the server's own request 7");
+    }
+
+    #[test]
+    fn a_body_holds_one_message_or_an_array_trans_03() {
+        let one = br#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+        assert_eq!(messages(one).unwrap().len(), 1);
+        let many = br#"[{"id":1,"result":{}},{"method":"m"}]"#;
+        assert_eq!(messages(many).unwrap().len(), 2);
+        for bad in [&b"{"[..], b"", b"<p>", b"7", b"[7]", br#"{"id":1}"#] {
+            assert_eq!(messages(bad).unwrap_err().code(), "mcp_malformed");
+        }
+        assert!(message(Some(1), "m", &json!([1])).is_err());
+    }
+
+    #[test]
+    fn an_error_is_one_of_json_rpc_only_with_a_code() {
+        assert!(failure(br#"{"error":{"code":-32020,"message":"x"}}"#).is_some());
+        for other in [&br#"{"error":"invalid_token"}"#[..], br#"{"error":{}}"#, b"", b"<p>"] {
+            assert!(failure(other).is_none());
+        }
+    }
+}

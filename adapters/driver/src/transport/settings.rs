@@ -1,0 +1,156 @@
+//! What a program says of itself and of the connection it wants.
+
+use core::fmt;
+use core::time::Duration;
+
+use mcp_authz_core::effect::Limits;
+use serde_json::{Value, json};
+
+use crate::exchange;
+
+/// Which transport a connection uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Streamable HTTP, of 2025-03-26 and later.
+    StreamableHttp,
+    /// HTTP+SSE of 2024-11-05, for servers that speak nothing newer (TRANS-32).
+    HttpSse,
+}
+
+/// Which transport a program wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Choice {
+    /// The newest that the server answers to (TRANS-27, TRANS-30).
+    #[default]
+    Auto,
+    /// Streamable HTTP or nothing.
+    StreamableHttp,
+    /// HTTP+SSE; nothing else is tried.
+    HttpSse,
+}
+
+/// How long and how large things may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of one event, and of one answer that is no stream (HOST-262). 4 MiB unless said.
+    pub event: usize,
+    /// How long a stream or a body may be silent before it counts as broken. 5 minutes unless said.
+    pub idle: Duration,
+    /// How long the head of an answer may take, and the first event of HTTP+SSE. 5 minutes unless
+    /// said, since a server that answers with plain JSON says nothing before its tool is done.
+    pub head: Duration,
+    /// How often in a row a stream is taken up again without anything new coming of it (HOST-265).
+    /// 12 unless said, which is about five minutes.
+    pub reconnects: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            event: 4 * 1024 * 1024,
+            idle: Duration::from_secs(300),
+            head: Duration::from_secs(300),
+            reconnects: 12,
+        }
+    }
+}
+
+impl Bounds {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { total: self.head, body: self.event, ..exchange::limits() }
+    }
+}
+
+/// What a program says of itself, and the connection it wants.
+#[derive(Clone)]
+pub struct Settings {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) capabilities: Value,
+    pub(crate) choice: Choice,
+    pub(crate) revision: Option<String>,
+    pub(crate) may_ask: bool,
+    pub(crate) repeat_reads: bool,
+    pub(crate) bounds: Bounds,
+}
+
+impl Settings {
+    /// A client of this name and version, without capabilities, that takes whatever the server
+    /// speaks. A person may be asked if the server wants a login.
+    #[must_use]
+    pub fn new(name: &str, version: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            capabilities: json!({}),
+            choice: Choice::Auto,
+            revision: None,
+            may_ask: true,
+            repeat_reads: false,
+            bounds: Bounds::default(),
+        }
+    }
+
+    /// What the client can do for the server, as the protocol writes it: an object.
+    #[must_use]
+    pub fn capabilities(mut self, capabilities: Value) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// Which transport to use.
+    #[must_use]
+    pub const fn transport(mut self, choice: Choice) -> Self {
+        self.choice = choice;
+        self
+    }
+
+    /// Which protocol revision to ask for, as in `2025-06-18`, without finding out first what the
+    /// server speaks. One that the server names instead is taken up if it is known.
+    #[must_use]
+    pub fn revision(mut self, revision: &str) -> Self {
+        self.revision = Some(revision.to_owned());
+        self
+    }
+
+    /// Whether a person may be asked, now and in every later request.
+    #[must_use]
+    pub const fn may_ask(mut self, may_ask: bool) -> Self {
+        self.may_ask = may_ask;
+        self
+    }
+
+    /// Whether requests that only read (the lists, `resources/read`, `prompts/get`) are sent once
+    /// more, under a fresh id, when the stream of their answer breaks and cannot be resumed
+    /// (TRANS-17). They are not unless said.
+    #[must_use]
+    pub const fn repeat_reads(mut self, repeat: bool) -> Self {
+        self.repeat_reads = repeat;
+        self
+    }
+
+    /// Other bounds.
+    #[must_use]
+    pub const fn bounds(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    pub(crate) fn info(&self) -> Value {
+        json!({"name": self.name, "version": self.version})
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .field("choice", &self.choice)
+            .field("revision", &self.revision)
+            .field("may_ask", &self.may_ask)
+            .finish_non_exhaustive()
+    }
+}

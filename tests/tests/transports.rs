@@ -1,0 +1,100 @@
+//! One suite over the three runtimes: the MCP transports against the model server on real sockets.
+//!
+//! Each case is written once, for a [`faces::Face`], and run on threads, on tokio and on async-std.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that goes wrong panics"
+)]
+#![forbid(unsafe_code)]
+
+#[path = "transports/eras.rs"]
+mod eras;
+#[path = "transports/faces.rs"]
+mod faces;
+#[path = "transports/http_sse.rs"]
+mod http_sse;
+#[path = "transports/modern.rs"]
+mod modern;
+#[path = "transports/raw.rs"]
+mod raw;
+#[path = "transports/sessions.rs"]
+mod sessions;
+#[path = "transports/streams.rs"]
+mod streams;
+#[path = "transports/tokens.rs"]
+mod tokens;
+#[path = "transports/world.rs"]
+mod world;
+
+macro_rules! over_all_runtimes {
+    ($($topic:ident { $($case:ident,)* })*) => {
+        over_all_runtimes! { @runtime ureq $($topic { $($case,)* })* }
+        over_all_runtimes! { @runtime tokio $($topic { $($case,)* })* }
+        over_all_runtimes! { @runtime async_std $($topic { $($case,)* })* }
+    };
+    (@runtime $runtime:ident $($topic:ident { $($case:ident,)* })*) => {
+        mod $runtime {
+            $($(
+                #[test]
+                fn $case() {
+                    super::$topic::$case(super::faces::$runtime);
+                }
+            )*)*
+        }
+    };
+}
+
+over_all_runtimes! {
+    eras {
+        every_revision_is_found_out_and_spoken_trans_08_trans_10_trans_27,
+        an_old_server_is_reached_over_http_sse_trans_30_trans_31,
+        the_era_is_remembered_trans_29,
+        a_remembered_era_that_stops_working_is_found_out_anew_trans_29,
+        where_nothing_is_an_error_says_so_trans_30,
+        what_the_program_wants_is_not_found_out,
+    }
+    sessions {
+        a_forgotten_session_is_begun_anew_once_for_everybody_trans_19,
+        a_server_that_forgets_for_ever_is_given_up_trans_19,
+        a_closed_session_is_deleted_trans_21,
+        no_person_is_asked_for_a_farewell_trans_21,
+        another_user_gets_another_session_trans_26,
+        whoever_goes_away_cancels_trans_24,
+        errors_of_the_server_are_told_apart,
+    }
+    streams {
+        a_stream_cut_inside_an_event_goes_on_trans_23,
+        ten_thousand_events_over_cuts_and_replaced_tokens_trans_23_trans_25_host_267,
+        a_stream_without_identifiers_is_lost_trans_17,
+        a_server_that_closes_every_stream_is_given_up_host_265,
+        the_servers_own_stream_goes_on_with_another_token_trans_22_trans_25,
+        a_server_without_a_stream_of_its_own_trans_22,
+    }
+    modern {
+        annotated_arguments_are_headers_trans_13_trans_14,
+        a_tool_with_invalid_annotations_is_not_listed_trans_13,
+        ten_thousand_events_in_one_answer,
+        a_broken_stream_loses_its_request_trans_17,
+        a_lost_list_is_asked_for_again_under_a_fresh_id_trans_17,
+        no_response_is_sent_trans_03,
+    }
+    http_sse {
+        answers_find_their_requests,
+        ten_thousand_events_on_one_stream,
+        a_broken_stream_is_told_and_opened_anew,
+        a_forgotten_stream_is_opened_anew,
+        what_nobody_hears_is_declined,
+        an_endpoint_of_another_origin_gets_nothing_trans_33_host_261,
+        an_announced_endpoint_is_in_the_area_for_its_stream_trans_33_host_261,
+    }
+    tokens {
+        a_revoked_or_expired_token_is_replaced_unnoticed_use_05_trans_35,
+        more_scope_is_asked_for_unnoticed,
+        a_hundred_calls_during_a_rotation_and_one_token_request,
+        where_nobody_may_be_asked_an_error_says_so,
+        the_token_goes_with_every_request_use_01,
+    }
+}
