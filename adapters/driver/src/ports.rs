@@ -173,6 +173,16 @@ pub trait Store: Send + Sync + 'static {
     }
 }
 
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn perform(&self, request: StoreRequest) -> Stored {
+        (**self).perform(request)
+    }
+
+    fn list(&self, kind: RecordKind) -> Result<Vec<(Key, Record)>, Kind> {
+        (**self).list(kind)
+    }
+}
+
 /// Signs with keys the host owns.
 pub trait Signer: Send + Sync + 'static {
     /// Makes one signature, in JWS form.

@@ -24,7 +24,13 @@ pub(crate) struct World {
 impl World {
     /// An ordinary server that answers in JSON.
     pub(crate) fn new(wire: Wire) -> Self {
-        let adjust = |settings: &mut Settings| settings.mcp.answers = AnswerForm::Json;
+        let adjust = |settings: &mut Settings| {
+            settings.mcp.answers = AnswerForm::Json;
+            // What the guide asks for is what this server wants.
+            settings.gate.base = vec!["mcp".to_owned()];
+            settings.gate.methods.clear();
+            settings.gate.tools.clear();
+        };
         let door = || Door::open(0).unwrap();
         if wire == Wire::Plain {
             let doors = [door(), door(), door()];
