@@ -1,10 +1,10 @@
 //! The job of the example clients on the threaded driver: what the pure job wants done is done with
 //! the session and its HTTP port, and the person is played on a thread or shown the page.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::io::{self, IsTerminal as _};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::{mem, thread};
+use std::thread;
 
 use mcp_authz_core::effect::{Limits, Page, Reply, Told, Visit};
 use mcp_authz_core::failure::Failure;
@@ -12,6 +12,7 @@ use mcp_authz_core::input::Callback;
 use mcp_authz_driver::exchange;
 use mcp_authz_driver::ports::{Http, Listener, Observer};
 use mcp_authz_driver::threaded::AuthSession;
+use mcp_authz_host::terminal;
 use mcp_authz_tests::job::calls::{Call, Ended, Next};
 use mcp_authz_tests::job::person::{LARGEST_PAGE, Person, PersonAction, PersonEvent};
 use mcp_authz_tests::job::{
@@ -211,11 +212,10 @@ fn meet<H: Http, L: Listener>(
     show: &Show,
     stuck: &Mutex<Option<Outcome>>,
 ) {
-    let mut paste = options.pastes(io::stdin().is_terminal());
+    let paste = options.pastes(io::stdin().is_terminal());
     for visit in visits {
-        if mem::take(&mut paste) {
-            let (session, show) = (session.clone(), show.clone());
-            thread::spawn(move || pasted(&session, &show));
+        if paste {
+            read_pasted(session, &visit, show);
         }
         if visit.reissued || options.person != Who::Headless {
             continue;
@@ -236,19 +236,17 @@ fn meet<H: Http, L: Listener>(
     }
 }
 
-/// Hands in each address that the person pastes, until standard input ends or the session does.
-fn pasted<H: Http, L: Listener>(session: &AuthSession<H, L>, show: &Show) {
-    for line in io::stdin().lock().lines().map_while(Result::ok) {
-        if line.trim().is_empty() {
-            continue;
+/// Hands in each address that the person pastes, for as long as the login waits at this page.
+fn read_pasted<H: Http, L: Listener>(session: &AuthSession<H, L>, visit: &Visit, show: &Show) {
+    let (there, show, page) = (session.clone(), show.clone(), visit.url().to_owned());
+    let session = session.clone();
+    let waits = move || session.visit().is_some_and(|at| at.url() == page);
+    let _without_it_the_browser_is_left = terminal::read_lines(waits, move |line| {
+        // How the login ended is shown by the job.
+        if let Ok(Page::Refused(kind)) = there.deliver(Callback::url(line)) {
+            show.step(&Step::paste_refused(kind));
         }
-        match session.deliver(Callback::url(line.trim())) {
-            Ok(Page::Refused(kind)) => show.step(&Step::paste_refused(kind)),
-            // How the login ended is shown by the job.
-            Ok(_) => {}
-            Err(_stopped) => return,
-        }
-    }
+    });
 }
 
 fn play<H: Http>(

@@ -1,9 +1,8 @@
 //! The person's part of an example on an async driver: shown the page, or played.
 
 use std::future::Future;
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::io::{self, IsTerminal as _};
 use std::pin::{Pin, pin};
-use std::{mem, thread};
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::future::{Either, select};
@@ -14,6 +13,7 @@ use mcp_authz_core::input::Callback;
 use mcp_authz_driver::exchange;
 use mcp_authz_driver::on_demand::AuthSession;
 use mcp_authz_driver::ports::{AsyncHttp, AsyncListener, Observer, Runtime};
+use mcp_authz_host::terminal;
 use mcp_authz_tests::job::person::{LARGEST_PAGE, Person, PersonAction, PersonEvent};
 use mcp_authz_tests::job::{Options, Outcome, Show, Step, Who};
 
@@ -87,7 +87,7 @@ async fn meet<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     visits: UnboundedReceiver<Visit>,
     show: &Show,
 ) -> Outcome {
-    let mut paste = options.pastes(io::stdin().is_terminal());
+    let paste = options.pastes(io::stdin().is_terminal());
     // The sender stays here, or the end of standard input would be the end of the person.
     let (typed, pasted) = unbounded();
     let mut met = stream::select(visits.map(Met::Page), pasted.map(Met::Pasted));
@@ -102,8 +102,8 @@ async fn meet<H: AsyncHttp, L: AsyncListener, R: Runtime>(
                 continue;
             }
         };
-        if mem::take(&mut paste) {
-            read_pasted(typed.clone());
+        if paste {
+            read_pasted(session, &visit, typed.clone());
         }
         if visit.reissued || options.person != Who::Headless {
             continue;
@@ -129,15 +129,16 @@ enum Met {
     Pasted(String),
 }
 
-/// Takes in what the person pastes, for as long as anybody listens. A thread of its own: the runtime
-/// would wait at its end for a person who types no more.
-fn read_pasted(to: UnboundedSender<String>) {
-    thread::spawn(move || {
-        for line in io::stdin().lock().lines().map_while(Result::ok) {
-            if !line.trim().is_empty() && to.unbounded_send(line.trim().to_owned()).is_err() {
-                return;
-            }
-        }
+/// Takes in what the person pastes, for as long as the login waits at this page.
+fn read_pasted<H: AsyncHttp, L: AsyncListener, R: Runtime>(
+    session: &AuthSession<H, L, R>,
+    visit: &Visit,
+    to: UnboundedSender<String>,
+) {
+    let (session, page) = (session.clone(), visit.url().to_owned());
+    let waits = move || session.visit().is_some_and(|at| at.url() == page);
+    let _without_it_the_browser_is_left = terminal::read_lines(waits, move |line| {
+        let _over = to.unbounded_send(line.to_owned());
     });
 }
 

@@ -8,6 +8,7 @@
 //! | [`listener`] | the same on threads |
 //! | `listen_async` | the same on any async runtime (feature `async`) |
 //! | `browser` | showing the authorization page (feature `desktop`) |
+//! | `terminal` | what is pasted into it (feature `desktop`) |
 //! | `person` | the person at this machine, with a browser or a terminal (feature `desktop`) |
 //! | [`store`] | where credentials are kept: memory, files (feature `files`), the keychain (feature `keychain`) |
 //! | `contract` | the promises of a store, as tests for stores of one's own (feature `contract`) |
@@ -26,4 +27,4 @@ pub mod page;
 pub mod person;
 pub mod store;
 #[cfg(feature = "desktop")]
-mod terminal;
+pub mod terminal;

@@ -6,9 +6,10 @@ use std::thread;
 /// Longest line that is taken.
 const LONGEST: usize = 64 * 1024;
 
-/// Reads lines on a thread of its own for as long as they are wanted; empty ones are left out. Whether
-/// it could be begun.
-pub(crate) fn read_lines(
+/// Reads lines on a thread of its own for as long as they are wanted, which is asked several times a
+/// second; `take` is given each without the white space around it, and no empty ones. Says whether that
+/// could be begun.
+pub fn read_lines(
     wanted: impl Fn() -> bool + Send + 'static,
     take: impl FnMut(&str) + Send + 'static,
 ) -> bool {

@@ -1,16 +1,25 @@
 //! `mcp-authz` on tokio and reqwest.
 //!
 //! ```no_run
-//! use mcp_authz_core::{Config, scope::ScopeSet};
+//! use mcp_authz_tokio::driver::transport::Settings;
+//! use mcp_authz_tokio::host::person::Desktop;
+//! use mcp_authz_tokio::{AuthorizationManager, AuthorizedHttpClient};
+//! use serde_json::json;
 //!
-//! # async fn login() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = mcp_authz_tokio::Client::builder().build()?;
-//! let session = client.session(Config::builder("https://mcp.example/mcp").build()?);
-//! let settled = session.acquire(&ScopeSet::empty(), true).await?;
-//! let granted = settled.outcome?;
+//! # async fn tools() -> Result<(), Box<dyn std::error::Error>> {
+//! let manager = AuthorizationManager::new("https://mcp.example/mcp")?;
+//! manager.authorize(&Desktop::new()).await?; // logs in, unless there is a usable grant
+//!
+//! let server = manager.connect(Settings::new("my-client", "1.0")).await?;
+//! let tools = server.call("tools/list", json!({})).await?;
+//!
+//! let client = AuthorizedHttpClient::new(manager, None); // for everything else at that server
+//! let answer = client.get("https://mcp.example/mcp/report").await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Underneath, a [`Client`] makes sessions of a [`Config`], for programs that want each step.
 
 mod client;
 mod dial;

@@ -1,14 +1,23 @@
 //! `mcp-authz` for programs without an async runtime, on ureq.
 //!
 //! ```no_run
-//! use mcp_authz_core::{Config, scope::ScopeSet};
+//! use mcp_authz_ureq::driver::transport::Settings;
+//! use mcp_authz_ureq::host::person::Desktop;
+//! use mcp_authz_ureq::{AuthorizationManager, AuthorizedHttpClient};
+//! use serde_json::json;
 //!
-//! let client = mcp_authz_ureq::Client::builder().build()?;
-//! let session = client.session(Config::builder("https://mcp.example/mcp").build()?);
-//! let settled = session.acquire(&ScopeSet::empty(), true)?;
-//! let granted = settled.outcome?;
+//! let manager = AuthorizationManager::new("https://mcp.example/mcp")?;
+//! manager.authorize(&Desktop::new())?; // logs in, unless there is a usable grant
+//!
+//! let server = manager.connect(Settings::new("my-client", "1.0"))?;
+//! let tools = server.call("tools/list", json!({}))?;
+//!
+//! let client = AuthorizedHttpClient::new(manager, None); // for everything else at that server
+//! let answer = client.get("https://mcp.example/mcp/report")?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Underneath, a [`Client`] makes sessions of a [`Config`], for programs that want each step.
 //!
 //! Never log `ureq_proto` at level trace: it writes down the bytes of requests and answers, tokens
 //! included. Every lower level is free of them.
