@@ -55,15 +55,14 @@ impl Person for Desktop {
     fn show(&self, visit: &Visit, answers: Answers) {
         self.voice.announce(visit);
         if visit.reissued {
-            // It is open somewhere already; a second tab would end the first one's login.
-            self.voice.offer(visit);
+            // It is open somewhere already: not a second time.
+            self.voice
+                .offer("This page is open already; if you have closed it, open it again:", visit);
         } else {
-            (self.voice.say)("Your browser opens the page for it.");
+            self.voice
+                .offer("Your browser opens this page; if it does not, open it yourself:", visit);
             let voice = self.voice.clone();
-            self.opener.open(visit, move |visit| {
-                (voice.say)("The browser could not be opened.");
-                voice.offer(visit);
-            });
+            self.opener.open(visit, move |_| (voice.say)("The browser could not be opened."));
         }
         self.voice.listen(answers);
     }
@@ -93,7 +92,7 @@ impl Terminal {
 impl Person for Terminal {
     fn show(&self, visit: &Visit, answers: Answers) {
         self.voice.announce(visit);
-        self.voice.offer(visit);
+        self.voice.offer("Open this page in a browser:", visit);
         self.voice.listen(answers);
     }
 }
@@ -127,8 +126,8 @@ impl Voice {
         }
     }
 
-    fn offer(&self, visit: &Visit) {
-        (self.say)("Open this page in a browser:");
+    fn offer(&self, how: &str, visit: &Visit) {
+        (self.say)(how);
         (self.say)(&format!("  {}", visit.url()));
     }
 
