@@ -249,7 +249,7 @@ struct Login {
     settled: Settled,
     visits: mpsc::UnboundedReceiver<Visit>,
     shown: Shown,
-    _watching: Watching,
+    watching: Option<Watching>,
 }
 
 impl Login {
@@ -266,7 +266,7 @@ impl Login {
         if let Some(visit) = session.visit() {
             let _nobody_left = again.unbounded_send(visit);
         }
-        Self { settled, visits, shown: Shown::default(), _watching: watching }
+        Self { settled, visits, shown: Shown::default(), watching: Some(watching) }
     }
 
     /// The outcome, or the next page that was not shown yet.
@@ -324,6 +324,8 @@ impl<R: Platform> AuthorizationSession<R> {
                 None
             }
         };
+        // This page is all that is waited for: one of a later login is for the manager's own person.
+        login.watching = None;
         Ok(Self { manager, session, login, visit })
     }
 

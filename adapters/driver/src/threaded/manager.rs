@@ -247,7 +247,7 @@ struct Login<H: Platform> {
     waiter: WaiterId,
     events: Mutex<(Receiver<Event>, Shown)>,
     settled: OnceLock<Result<Settlement, DriveError>>,
-    _watching: Watching,
+    watching: Option<Watching>,
 }
 
 enum Event {
@@ -280,7 +280,7 @@ impl<H: Platform> Login<H> {
             waiter,
             events: Mutex::new((events, Shown::default())),
             settled: OnceLock::new(),
-            _watching: watching,
+            watching: Some(watching),
         })
     }
 
@@ -343,8 +343,10 @@ impl<H: Platform> AuthorizationSession<H> {
         let session = manager
             .session_for(redirect_uri)
             .map_err(|failure| AuthorizeError::Failed(Arc::new(failure)))?;
-        let login = Login::begin(&manager.inner.hub, &session, scopes)?;
+        let mut login = Login::begin(&manager.inner.hub, &session, scopes)?;
         let visit = login.next();
+        // This page is all that is waited for: one of a later login is for the manager's own person.
+        login.watching = None;
         if visit.is_none() {
             login.outcome(drop)?;
         }

@@ -240,6 +240,24 @@ macro_rules! managers {
             }
 
             #[test]
+            fn a_login_of_one_s_own_does_not_keep_later_pages_from_the_manager_s_person() {
+                let served = served();
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::builder(served.mcp_url());
+                    let manager = manager.person(parts::pastes).build().unwrap();
+                    let session = AuthorizationSession::new(manager.clone(), &[], REDIRECT)$(.$await)?;
+                    let session = session.unwrap();
+                    let there = agree(session.get_authorization_url().unwrap());
+                    session.handle_callback(there)$(.$await)?.unwrap();
+                    served.lock().revoke_all();
+                    let client = AuthorizedHttpClient::new(manager, None);
+                    client.post_json::<Value>(served.mcp_url(), &initialize(1))$(.$await)?.unwrap();
+                    drop(session);
+                });
+                assert_eq!(served.lock().count(Endpoint::Authorize), 2);
+            }
+
+            #[test]
             fn without_a_person_a_client_says_that_one_is_needed() {
                 let served = served();
                 enter!($run; $($await)?; {
