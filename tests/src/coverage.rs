@@ -39,7 +39,8 @@ impl Row {
     /// Whether a test has to exist.
     #[must_use]
     pub fn demanded(&self) -> bool {
-        self.level.starts_with("MUST") && matches!(self.place, "core" | "driver" | "store")
+        self.level.starts_with("MUST")
+            && matches!(self.place, "core" | "driver" | "store" | "transport")
     }
 }
 

@@ -18,7 +18,7 @@ usage: requirements [--missing | --json] [--help]
   --json      everything, for programs
   --help      this text
 
-A requirement demands a test if its level is MUST or MUST* and it concerns the core, the drivers or the stores.
+A requirement demands a test if its level is MUST or MUST* and it concerns the core, the drivers, the transports or the stores.
 Status: 0 all is well; 1 something is missing or a name carries an unknown id; 2 wrong usage.
 ";
 
