@@ -52,7 +52,7 @@ impl<R: Platform> AuthorizedHttpClient<R> {
     /// # Errors
     /// As [`AuthorizedHttpClient::get`].
     pub async fn request(&self, request: Request<Vec<u8>>) -> Result<Answered<R>, ExchangeError> {
-        self.exchange(Exchange::new(request).may_ask(self.manager.may_ask())).await
+        self.exchange(Exchange::new(request)).await
     }
 
     /// As [`AuthorizedHttpClient::request`], with all that can be said of one.
@@ -60,6 +60,7 @@ impl<R: Platform> AuthorizedHttpClient<R> {
     /// # Errors
     /// As [`AuthorizedHttpClient::get`].
     pub async fn exchange(&self, exchange: Exchange) -> Result<Answered<R>, ExchangeError> {
+        let exchange = exchange.may_ask_if_unsaid(self.manager.may_ask());
         let session = self.manager.session();
         match &self.http {
             Some(http) => session.open_through(http, exchange).await,

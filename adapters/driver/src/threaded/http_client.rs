@@ -48,7 +48,7 @@ impl<H: Platform> AuthorizedHttpClient<H> {
     /// # Errors
     /// As [`AuthorizedHttpClient::get`].
     pub fn request(&self, request: Request<Vec<u8>>) -> Result<Answered, ExchangeError> {
-        self.exchange(Exchange::new(request).may_ask(self.manager.may_ask()))
+        self.exchange(Exchange::new(request))
     }
 
     /// As [`AuthorizedHttpClient::request`], with all that can be said of one.
@@ -56,6 +56,7 @@ impl<H: Platform> AuthorizedHttpClient<H> {
     /// # Errors
     /// As [`AuthorizedHttpClient::get`].
     pub fn exchange(&self, exchange: Exchange) -> Result<Answered, ExchangeError> {
+        let exchange = exchange.may_ask_if_unsaid(self.manager.may_ask());
         let session = self.manager.session();
         match &self.http {
             Some(http) => session.open_through(http, exchange),
