@@ -59,14 +59,19 @@ impl Settings {
         Self { config: config.persistent(true), store: None, observer: None, person: None }
     }
 
-    /// The adapter's own parts with what was said beside them, and the hub that hears everything.
-    pub(crate) fn common(&self, from: &Common) -> (Common, Arc<Hub>) {
+    /// The adapter's own parts with what was said beside them.
+    pub(crate) fn common(&self, from: &Common) -> Common {
         let observer = self.observer.clone().unwrap_or_else(|| Arc::clone(&from.observer));
-        let hub = Arc::new(Hub::new(observer, self.person.clone()));
         let store = self.store.clone().unwrap_or_else(|| Arc::clone(&from.store));
-        let observer: Arc<dyn Observer> = Arc::<Hub>::clone(&hub);
-        (Common { store, observer, ..from.clone() }, hub)
+        Common { store, observer, ..from.clone() }
     }
+}
+
+/// The parts of one session, and the hub that hears everything of it.
+pub(crate) fn heard(common: &Common, person: Option<&Arc<dyn Person>>) -> (Common, Arc<Hub>) {
+    let hub = Arc::new(Hub::new(Arc::clone(&common.observer), person.cloned()));
+    let observer: Arc<dyn Observer> = Arc::<Hub>::clone(&hub);
+    (Common { observer, ..common.clone() }, hub)
 }
 
 /// The configuration with another redirect URI, if one is named.
