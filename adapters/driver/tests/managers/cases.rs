@@ -406,7 +406,7 @@ macro_rules! managers {
             #[test]
             fn a_configuration_that_cannot_be_is_refused_at_once() {
                 enter!($run; $($await)?; {
-                    assert!(AuthorizationManager::new("http://mcp.example/mcp").is_err());
+                    assert!(AuthorizationManager::new("http://mcp.example/mcp".to_owned()).is_err());
                     let manager = AuthorizationManager::new("https://mcp.example/mcp").unwrap();
                     for redirect in ["http://elsewhere.example/cb", "nonsense", "myapp://cb"] {
                         let refused = AuthorizationSession::new(manager.clone(), &[], redirect)$(.$await)?;
