@@ -42,18 +42,31 @@ impl<F: FnMut(&str)> Lines<F> {
 
 #[cfg(unix)]
 mod source {
+    use core::time::Duration;
     use std::os::fd::{AsFd, BorrowedFd};
+    use std::thread;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::getpgrp;
+    use rustix::termios::tcgetpgrp;
 
     use super::Lines;
 
     /// How often it is asked whether lines are still wanted.
     const BEAT: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
+    /// The same, where there is something that is not for this process.
+    const PAUSE: Duration = Duration::from_millis(200);
+
     pub(super) fn read(wanted: impl Fn() -> bool, lines: Lines<impl FnMut(&str)>) {
         let stdin = std::io::stdin();
         read_from(stdin.as_fd(), wanted, lines);
+    }
+
+    /// Whether what is typed is for this process. A read in the background (`program &`) would stop
+    /// all of it, with the login that waits for the browser (SIGTTIN).
+    fn is_ours(from: BorrowedFd<'_>) -> bool {
+        tcgetpgrp(from).map_or(true, |front| front == getpgrp())
     }
 
     /// Past the standard library's buffer, which would keep what the program reads later.
@@ -67,6 +80,10 @@ mod source {
             let mut ready = [PollFd::new(&from, PollFlags::IN)];
             match poll(&mut ready, Some(&BEAT)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+                Ok(_) if !is_ours(from) => {
+                    thread::sleep(PAUSE);
+                    continue;
+                }
                 Ok(_) => {}
                 Err(_) => return,
             }
