@@ -21,7 +21,9 @@ pub struct AuthorizedHttpClient<R: Platform> {
 }
 
 impl<R: Platform> AuthorizedHttpClient<R> {
-    /// Sends through the manager's own port, or through another one.
+    /// Sends through the manager's own port, or through another one: it must follow no redirect of
+    /// itself. A client that does has been where an answer leads to before that is refused here, and
+    /// with the token, if it is on the same host.
     pub const fn new(manager: AuthorizationManager<R>, http: Option<R::Http>) -> Self {
         Self { manager, http }
     }
