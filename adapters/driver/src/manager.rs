@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use http::{Method, Request, Uri};
 use mcp_authz_core::config::{self, Config};
+use mcp_authz_core::effect::Page;
 use mcp_authz_core::failure::{Failure, Kind};
+use mcp_authz_core::granted::Granted;
 use mcp_authz_core::scope::ScopeSet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -119,6 +121,18 @@ pub(crate) fn json<T: DeserializeOwned>(answer: &Answer) -> Result<T, ExchangeEr
         return Err(unfit());
     }
     serde_json::from_slice(answer.body()).map_err(|_| unfit())
+}
+
+/// How a later login than a session's own ended, whose callback reached the same program.
+pub(crate) fn later(
+    page: &Page,
+    granted: Option<Arc<Granted>>,
+) -> Result<Arc<Granted>, AuthorizeError> {
+    match page {
+        Page::Authorized(_) => granted.ok_or_else(|| refused(Kind::ReauthorizationRequired)),
+        Page::Denied(_) => Err(refused(Kind::AuthorizationDenied)),
+        Page::Failed { kind, .. } | Page::Refused(kind) => Err(refused(*kind)),
+    }
 }
 
 /// A callback was not taken; the login waits for another one.

@@ -276,6 +276,11 @@ impl Login {
         Self { settled, visits, shown: Shown::default(), watching: Some(watching) }
     }
 
+    /// Whether the outcome is known here.
+    fn is_over(&self) -> bool {
+        self.settled.peek().is_some()
+    }
+
     /// Leaves what pages come to others: nobody is shown them here any more.
     fn look_away(&mut self) {
         self.watching = None;
@@ -357,12 +362,15 @@ impl<R: Platform> AuthorizationSession<R> {
     ///
     /// # Errors
     /// [`AuthorizeError`]: this callback was refused and the login waits for another (`state_mismatch`
-    /// and the like), or the login has failed; the failure says what to do.
+    /// and the like), or the login has failed; the failure says what to do. After the end of this login
+    /// it is that of a later one of the manager, which uses the same redirect URI.
     pub async fn handle_callback(
         &self,
         callback: impl Into<Callback>,
     ) -> Result<Arc<Granted>, AuthorizeError> {
+        let over = self.login.is_over();
         match self.session.deliver(callback.into()).await {
+            Ok(page) if over => manager::later(&page, self.credentials()),
             Ok(Page::Refused(kind)) => Err(manager::refused(kind)),
             Err(error) if error != DriveError::Stalled => Err(error.into()),
             // No page is shown once the login is over; how it ended is known.

@@ -287,6 +287,11 @@ impl<H: Platform> Login<H> {
         Ok(login)
     }
 
+    /// Whether the outcome is known here.
+    fn is_over(&self) -> bool {
+        self.settled.get().is_some()
+    }
+
     /// Leaves what pages come to others: nobody is shown them here any more.
     fn look_away(&mut self) {
         self.watching = None;
@@ -377,12 +382,15 @@ impl<H: Platform> AuthorizationSession<H> {
     ///
     /// # Errors
     /// [`AuthorizeError`]: this callback was refused and the login waits for another (`state_mismatch`
-    /// and the like), or the login has failed; the failure says what to do.
+    /// and the like), or the login has failed; the failure says what to do. After the end of this login
+    /// it is that of a later one of the manager, which uses the same redirect URI.
     pub fn handle_callback(
         &self,
         callback: impl Into<Callback>,
     ) -> Result<Arc<Granted>, AuthorizeError> {
+        let over = self.login.is_over();
         match self.login.session.deliver(callback.into()) {
+            Ok(page) if over => manager::later(&page, self.credentials()),
             Ok(Page::Refused(kind)) => Err(manager::refused(kind)),
             Err(error) if error != DriveError::Stalled => Err(error.into()),
             // No page is shown once the login is over; how it ended is known.

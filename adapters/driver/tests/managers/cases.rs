@@ -305,6 +305,56 @@ macro_rules! managers {
             }
 
             #[test]
+            fn a_finished_login_takes_the_callback_of_the_next_one() {
+                for consent in [Consent::Auto, Consent::Deny] {
+                    let served = served();
+                    let page = Arc::new(Mutex::new(None));
+                    let shows = Arc::clone(&page);
+                    let person = move |visit: &Visit, _: Answers| {
+                        *shows.lock().unwrap() = Some(visit.url().to_owned());
+                    };
+                    let (session, first) = enter!($run; $($await)?; {
+                        let manager = AuthorizationManager::builder(served.mcp_url());
+                        let manager = manager.person(person).build().unwrap();
+                        let session = AuthorizationSession::new(manager, &[], REDIRECT)$(.$await)?;
+                        let session = session.unwrap();
+                        let there = agree(session.get_authorization_url().unwrap());
+                        let granted = session.handle_callback(there)$(.$await)?.unwrap();
+                        (session, granted)
+                    });
+                    served.lock().revoke_all();
+                    served.lock().set(|settings| {
+                        settings.servers_mut().for_each(|server| server.consent = consent.clone());
+                    });
+                    thread::scope(|scope| {
+                        let client = AuthorizedHttpClient::new(session.manager().clone(), None);
+                        let url = served.mcp_url();
+                        let asked = scope.spawn(move || {
+                            enter!($run; $($await)?; {
+                                client.post_json::<Value>(url, &initialize(1))$(.$await)?.is_ok()
+                            })
+                        });
+                        let shown = || page.lock().unwrap().take();
+                        let url = loop {
+                            thread::sleep(Duration::from_millis(5));
+                            if let Some(url) = shown() {
+                                break url;
+                            }
+                        };
+                        let there = agree(&url);
+                        let ended = enter!($run; $($await)?; {
+                            session.handle_callback(there)$(.$await)?
+                        });
+                        assert_eq!(asked.join().unwrap(), ended.is_ok());
+                        match ended {
+                            Ok(granted) => assert!(granted.epoch() > first.epoch()),
+                            Err(error) => assert_eq!(kind(&error), Kind::AuthorizationDenied),
+                        }
+                    });
+                }
+            }
+
+            #[test]
             fn many_logins_at_once_are_one_page_that_is_opened_once_host_172() {
                 let served = served();
                 let manager = enter!($run; $($await)?; {
