@@ -275,6 +275,12 @@ impl From<&str> for Builder {
     }
 }
 
+impl From<String> for Builder {
+    fn from(mcp_url: String) -> Self {
+        Self::new(&mcp_url)
+    }
+}
+
 impl From<&String> for Builder {
     fn from(mcp_url: &String) -> Self {
         Self::new(mcp_url)

@@ -21,17 +21,17 @@ use crate::ports::{Answer, Unanswered};
 pub struct Exchange {
     request: Request<Vec<u8>>,
     operation: Option<Arc<str>>,
-    may_ask: bool,
+    /// Unless said, what the sender thinks of it.
+    may_ask: Option<bool>,
     announced: bool,
     limits: Limits,
 }
 
 impl Exchange {
-    /// A request to the MCP server, without an `Authorization` field. A person may be asked if the
-    /// server wants a login.
+    /// A request to the MCP server, without an `Authorization` field.
     #[must_use]
     pub fn new(request: Request<Vec<u8>>) -> Self {
-        Self { request, operation: None, may_ask: true, announced: false, limits: limits() }
+        Self { request, operation: None, may_ask: None, announced: false, limits: limits() }
     }
 
     /// Names what is attempted (method plus tool, prompt or resource), so that the retry limits
@@ -42,10 +42,19 @@ impl Exchange {
         self
     }
 
-    /// Whether a person may be bothered.
+    /// Whether a person may be bothered. Unless said they may; for an `AuthorizedHttpClient`, if its
+    /// manager has one.
     #[must_use]
     pub const fn may_ask(mut self, may_ask: bool) -> Self {
-        self.may_ask = may_ask;
+        self.may_ask = Some(may_ask);
+        self
+    }
+
+    /// The same, unless it was said already.
+    pub(crate) const fn may_ask_if_unsaid(mut self, may_ask: bool) -> Self {
+        if self.may_ask.is_none() {
+            self.may_ask = Some(may_ask);
+        }
         self
     }
 
@@ -88,7 +97,7 @@ impl Exchange {
 
     /// What the caller said of it goes with what goes on it.
     pub(crate) fn describe(&self, authorized: Authorized) -> Authorized {
-        let authorized = authorized.may_ask(self.may_ask);
+        let authorized = authorized.may_ask(self.may_ask.unwrap_or(true));
         match &self.operation {
             Some(operation) => authorized.operation(Arc::clone(operation)),
             None => authorized,

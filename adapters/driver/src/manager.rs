@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use http::{Method, Request, Uri};
 use mcp_authz_core::config::{self, Config};
+use mcp_authz_core::effect::Page;
 use mcp_authz_core::failure::{Failure, Kind};
+use mcp_authz_core::granted::Granted;
 use mcp_authz_core::scope::ScopeSet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -59,14 +61,19 @@ impl Settings {
         Self { config: config.persistent(true), store: None, observer: None, person: None }
     }
 
-    /// The adapter's own parts with what was said beside them, and the hub that hears everything.
-    pub(crate) fn common(&self, from: &Common) -> (Common, Arc<Hub>) {
+    /// The adapter's own parts with what was said beside them.
+    pub(crate) fn common(&self, from: &Common) -> Common {
         let observer = self.observer.clone().unwrap_or_else(|| Arc::clone(&from.observer));
-        let hub = Arc::new(Hub::new(observer, self.person.clone()));
         let store = self.store.clone().unwrap_or_else(|| Arc::clone(&from.store));
-        let observer: Arc<dyn Observer> = Arc::<Hub>::clone(&hub);
-        (Common { store, observer, ..from.clone() }, hub)
+        Common { store, observer, ..from.clone() }
     }
+}
+
+/// The parts of one session, and the hub that hears everything of it.
+pub(crate) fn heard(common: &Common, person: Option<&Arc<dyn Person>>) -> (Common, Arc<Hub>) {
+    let hub = Arc::new(Hub::new(Arc::clone(&common.observer), person.cloned()));
+    let observer: Arc<dyn Observer> = Arc::<Hub>::clone(&hub);
+    (Common { observer, ..common.clone() }, hub)
 }
 
 /// The configuration with another redirect URI, if one is named.
@@ -114,6 +121,18 @@ pub(crate) fn json<T: DeserializeOwned>(answer: &Answer) -> Result<T, ExchangeEr
         return Err(unfit());
     }
     serde_json::from_slice(answer.body()).map_err(|_| unfit())
+}
+
+/// How a later login than a session's own ended, whose callback reached the same program.
+pub(crate) fn later(
+    page: &Page,
+    granted: Option<Arc<Granted>>,
+) -> Result<Arc<Granted>, AuthorizeError> {
+    match page {
+        Page::Authorized(_) => granted.ok_or_else(|| refused(Kind::ReauthorizationRequired)),
+        Page::Denied(_) => Err(refused(Kind::AuthorizationDenied)),
+        Page::Failed { kind, .. } | Page::Refused(kind) => Err(refused(*kind)),
+    }
 }
 
 /// A callback was not taken; the login waits for another one.

@@ -276,7 +276,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
                 return Ok((answer, reading));
             }
             // Read at once: what a person makes of it may take minutes.
-            let answer = answered(reading.rest_async(answer, &mut |_, _| false).await)?;
+            let answer = reading.refusal_async(answer).await;
             sent = match self.seen(&sent, answer.status(), answer.headers()).await {
                 Ok(Seen::Again(again)) => again,
                 Ok(Seen::Final) => {

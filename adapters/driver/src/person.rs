@@ -5,8 +5,7 @@
 //! person, if it has one.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mcp_authz_core::effect::{Page, Told, Visit};
 use mcp_authz_core::input::Callback;
@@ -64,51 +63,71 @@ impl fmt::Debug for Answers {
     }
 }
 
-/// Hands pages to whoever waits for them, and everything told to the program's own observer.
+/// Hands the pages of one session to whoever waits for them, and everything told to the program's
+/// own observer. Each session has its own: a page of one is nothing to show for a login of another.
 pub(crate) struct Hub {
     then: Arc<dyn Observer>,
     person: Option<Arc<dyn Person>>,
-    answers: Mutex<Option<MakeAnswers>>,
-    watchers: Mutex<Vec<(u64, Watcher)>>,
-    count: AtomicU64,
+    answers: OnceLock<MakeAnswers>,
+    audience: Mutex<Audience>,
 }
 
-type MakeAnswers = Arc<dyn Fn(&Visit) -> Answers + Send + Sync>;
+#[derive(Default)]
+struct Audience {
+    watchers: Vec<(u64, Watcher)>,
+    count: u64,
+    /// The page that was shown last.
+    shown: Shown,
+}
+
+type MakeAnswers = Box<dyn Fn(&Visit) -> Answers + Send + Sync>;
 type Watcher = Box<dyn Fn(Visit) + Send>;
 
 impl Hub {
     pub(crate) fn new(then: Arc<dyn Observer>, person: Option<Arc<dyn Person>>) -> Self {
-        let (answers, watchers) = (Mutex::default(), Mutex::default());
-        Self { then, person, answers, watchers, count: AtomicU64::new(0) }
+        Self { then, person, answers: OnceLock::new(), audience: Mutex::default() }
     }
 
-    /// Where answers to the manager's own person go from now on.
+    /// Where answers of the manager's own person go.
     pub(crate) fn answers_go_to(&self, make: impl Fn(&Visit) -> Answers + Send + Sync + 'static) {
-        *lock(&self.answers) = Some(Arc::new(make));
-    }
-
-    /// Whether anybody is there when nobody asked.
-    pub(crate) const fn has_person(&self) -> bool {
-        self.person.is_some()
+        let _once = self.answers.set(Box::new(make));
     }
 
     /// Has every page shown to this watcher, which must not wait, until the guard is dropped.
     pub(crate) fn watch(self: &Arc<Self>, watcher: impl Fn(Visit) + Send + 'static) -> Watching {
-        let id = self.count.fetch_add(1, Ordering::Relaxed);
-        lock(&self.watchers).push((id, Box::new(watcher)));
+        let mut audience = lock(&self.audience);
+        audience.count = audience.count.wrapping_add(1);
+        let id = audience.count;
+        audience.watchers.push((id, Box::new(watcher)));
+        drop(audience);
         Watching { hub: Arc::clone(self), id }
+    }
+
+    /// Whether this page was shown to whoever watched then. One that was not yet is about to be.
+    pub(crate) fn has_shown(&self, visit: &Visit) -> bool {
+        lock(&self.audience).shown.is(visit)
+    }
+
+    /// Shows a page to everybody who watches, and says whether anybody did. One of them opens it: in
+    /// the browsers of all it would be one login in many windows (HOST-172).
+    fn show(&self, visit: &Visit) -> bool {
+        let mut audience = lock(&self.audience);
+        audience.shown.is_new(visit);
+        let mut visit = visit.clone();
+        for (_, watcher) in &audience.watchers {
+            watcher(visit.clone());
+            visit.reissued = true;
+        }
+        !audience.watchers.is_empty()
     }
 }
 
 impl Observer for Hub {
     fn told(&self, told: &Told) {
         if let Told::Open(visit) = told {
-            let watchers = lock(&self.watchers);
-            watchers.iter().for_each(|(_, watcher)| watcher(visit.clone()));
-            let nobody = watchers.is_empty();
-            drop(watchers);
-            let answers = lock(&self.answers).clone();
-            if let (true, Some(person), Some(answers)) = (nobody, &self.person, answers) {
+            let nobody = !self.show(visit);
+            if let (true, Some(person), Some(answers)) = (nobody, &self.person, self.answers.get())
+            {
                 person.show(visit, answers(visit));
             }
         }
@@ -124,7 +143,7 @@ pub(crate) struct Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        lock(&self.hub.watchers).retain(|(id, _)| *id != self.id);
+        lock(&self.hub.audience).watchers.retain(|(id, _)| *id != self.id);
     }
 }
 
@@ -133,8 +152,12 @@ impl Drop for Watching {
 pub(crate) struct Shown(Option<String>);
 
 impl Shown {
+    fn is(&self, visit: &Visit) -> bool {
+        self.0.as_deref() == Some(visit.url())
+    }
+
     pub(crate) fn is_new(&mut self, visit: &Visit) -> bool {
-        let new = self.0.as_deref() != Some(visit.url());
+        let new = !self.is(visit);
         self.0 = Some(visit.url().to_owned());
         new
     }

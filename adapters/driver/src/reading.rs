@@ -9,7 +9,10 @@ use http::Response;
 use http::response::Parts;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 
-use crate::ports::{AsyncBody, Body, Opened};
+use crate::ports::{Answer, AsyncBody, Body, Opened};
+
+/// Longest time for the body of a refusal.
+const REFUSAL: Duration = Duration::from_secs(10);
 
 /// Opens an answer and reads it, all of it within the limits. Each piece of the body is shown to
 /// `enough`, and once that says yes the answer is what was read so far.
@@ -123,6 +126,32 @@ impl Reading {
         self.end(head)
     }
 
+    /// Reads the body of a refusal as far as it comes, and comes soon: it was refused by its head,
+    /// whether its body is cut, too large, or a stream without an end.
+    pub(crate) fn refusal(mut self, answer: Response<impl Body>) -> Answer {
+        self.hurry();
+        let (head, mut body) = answer.into_parts();
+        while let Some(within) = self.goes_on() {
+            self.take(&head, body.piece(within), &mut |_, _| false);
+        }
+        Response::from_parts(head, self.body)
+    }
+
+    /// [`Reading::refusal`] for async ports.
+    #[cfg(feature = "async")]
+    pub(crate) async fn refusal_async(mut self, answer: Response<impl AsyncBody>) -> Answer {
+        self.hurry();
+        let (head, mut body) = answer.into_parts();
+        while let Some(within) = self.goes_on() {
+            self.take(&head, body.piece(within).await, &mut |_, _| false);
+        }
+        Response::from_parts(head, self.body)
+    }
+
+    fn hurry(&mut self) {
+        self.until = self.until.into_iter().chain(Instant::now().checked_add(REFUSAL)).min();
+    }
+
     /// How long the next piece may take; `None` if there is to be no other.
     fn goes_on(&mut self) -> Option<Duration> {
         if self.ended.is_some() {
@@ -159,6 +188,43 @@ impl Reading {
         match self.ended {
             Some(Err(why)) => Reply::MaybeSent(why),
             _ => Reply::Answered(Response::from_parts(head, self.body)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::limits;
+
+    /// A body of these pieces.
+    struct Pieces(Vec<Result<&'static [u8], Why>>);
+
+    impl Body for Pieces {
+        fn piece(&mut self, within: Duration) -> Result<Option<Bytes>, Why> {
+            assert!(within <= REFUSAL);
+            if self.0.is_empty() {
+                return Ok(None);
+            }
+            self.0.remove(0).map(|piece| Some(Bytes::from_static(piece)))
+        }
+    }
+
+    #[test]
+    fn a_refusal_stands_whatever_becomes_of_its_body() {
+        let small = Limits { body: 4, ..limits() };
+        for (pieces, read) in [
+            (vec![Ok(&b"no"[..])], "no"),
+            (vec![Ok(&b"no"[..]), Err(Why::Broken)], "no"),
+            (vec![Ok(&b"no"[..]), Ok(&b"body"[..])], "no"),
+            (vec![Err(Why::Timeout)], ""),
+        ] {
+            let answer = Response::builder().status(401).body(Pieces(pieces)).unwrap();
+            let answer = Reading::new(&small).refusal(answer);
+            assert_eq!(
+                (answer.status().as_u16(), answer.body().as_slice()),
+                (401, read.as_bytes())
+            );
         }
     }
 }

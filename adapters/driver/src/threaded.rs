@@ -244,7 +244,7 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
                 return Ok((answer, reading));
             }
             // Read at once: what a person makes of it may take minutes.
-            let answer = answered(reading.rest(answer, &mut |_, _| false))?;
+            let answer = reading.refusal(answer);
             sent = match self.seen(&sent, answer.status(), answer.headers()) {
                 Ok(Seen::Again(again)) => again,
                 Ok(Seen::Final) => {

@@ -81,6 +81,9 @@ fn commands(wish: &OsString, url: &str) -> Vec<Command> {
 /// Whether it runs, or ended well. Its output is nobody's: it could be endless.
 fn launch(mut command: Command) -> bool {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // A Ctrl-C that ends this program is not meant for the person's browser.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let Ok(mut child) = command.spawn() else { return false };
     let begun = Instant::now();
     while begun.elapsed() < EARLY {
@@ -182,5 +185,13 @@ mod tests {
         assert!(!launch(Command::new("/nonexistent/launcher")));
         assert!(!launch(Command::new("false")));
         assert!(launch(Command::new("true")));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_ends_this_program_in_its_terminal_does_not_end_the_browser() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "set -- $(cat /proc/$$/stat); test $5 = $$"]);
+        assert!(launch(command));
     }
 }

@@ -14,6 +14,9 @@ use mcp_authz_driver::person::{Answers, Person};
 use crate::browser::{Browser, Opener};
 use crate::terminal;
 
+/// For those who open the page themselves.
+const BY_HAND: &str = "Open this page in a browser:";
+
 /// Somebody in front of a screen: their default browser opens the page, and what they paste into the
 /// terminal, if there is one, is taken as well.
 #[derive(Clone, Debug, Default)]
@@ -55,14 +58,15 @@ impl Person for Desktop {
     fn show(&self, visit: &Visit, answers: Answers) {
         self.voice.announce(visit);
         if visit.reissued {
-            // It is open somewhere already: not a second time.
-            self.voice
-                .offer("This page is open already; if you have closed it, open it again:", visit);
+            // It is open somewhere already; a second tab would end the first one's login.
+            self.voice.offer(BY_HAND, visit);
         } else {
-            self.voice
-                .offer("Your browser opens this page; if it does not, open it yourself:", visit);
-            let voice = self.voice.clone();
-            self.opener.open(visit, move |_| (voice.say)("The browser could not be opened."));
+            // It is said in any case: a launcher that ended well may have opened it where nobody looks.
+            self.voice.offer("Your browser opens this page for it:", visit);
+            let say = Arc::clone(&self.voice.say);
+            self.opener.open(visit, move |_| {
+                say("The browser could not be opened. Open the page above in one yourself.");
+            });
         }
         self.voice.listen(answers);
     }
@@ -92,7 +96,7 @@ impl Terminal {
 impl Person for Terminal {
     fn show(&self, visit: &Visit, answers: Answers) {
         self.voice.announce(visit);
-        self.voice.offer("Open this page in a browser:", visit);
+        self.voice.offer(BY_HAND, visit);
         self.voice.listen(answers);
     }
 }

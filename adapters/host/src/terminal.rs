@@ -1,10 +1,14 @@
 //! Lines of standard input, read only while somebody wants them: what is typed after a login is the
 //! program's again.
 
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Longest line that is taken.
 const LONGEST: usize = 64 * 1024;
+
+/// One login reads at a time: what is pasted for one must not reach the other.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Reads lines on a thread of its own for as long as they are wanted, which is asked several times a
 /// second; `take` is given each without the white space around it, and no empty ones. Says whether that
@@ -13,7 +17,10 @@ pub fn read_lines(
     wanted: impl Fn() -> bool + Send + 'static,
     take: impl FnMut(&str) + Send + 'static,
 ) -> bool {
-    let read = move || source::read(wanted, Lines { held: Vec::new(), take });
+    let read = move || {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        source::read(wanted, Lines { held: Vec::new(), take });
+    };
     thread::Builder::new().name("mcp-authz-paste".to_owned()).spawn(read).is_ok()
 }
 
@@ -43,18 +50,31 @@ impl<F: FnMut(&str)> Lines<F> {
 
 #[cfg(unix)]
 mod source {
+    use core::time::Duration;
     use std::os::fd::{AsFd, BorrowedFd};
+    use std::thread;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::getpgrp;
+    use rustix::termios::tcgetpgrp;
 
     use super::Lines;
 
     /// How often it is asked whether lines are still wanted.
     const BEAT: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
+    /// The same, where there is something that is not for this process.
+    const PAUSE: Duration = Duration::from_millis(200);
+
     pub(super) fn read(wanted: impl Fn() -> bool, lines: Lines<impl FnMut(&str)>) {
         let stdin = std::io::stdin();
         read_from(stdin.as_fd(), wanted, lines);
+    }
+
+    /// Whether what is typed is for this process. A read in the background (`program &`) would stop
+    /// all of it, with the login that waits for the browser (SIGTTIN).
+    fn is_ours(from: BorrowedFd<'_>) -> bool {
+        tcgetpgrp(from).map_or(true, |front| front == getpgrp())
     }
 
     /// Past the standard library's buffer, which would keep what the program reads later.
@@ -68,6 +88,10 @@ mod source {
             let mut ready = [PollFd::new(&from, PollFlags::IN)];
             match poll(&mut ready, Some(&BEAT)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+                Ok(_) if !is_ours(from) => {
+                    thread::sleep(PAUSE);
+                    continue;
+                }
                 Ok(_) => {}
                 Err(_) => return,
             }

@@ -93,4 +93,6 @@ fn what_the_person_is_told_names_who_asks_for_what_authz_14() {
     let host = host.split(':').next().unwrap();
     assert!(said.starts_with(&format!("{} wants a login at {host}", served.mcp_url())), "{said}");
     assert!(said.contains("Your browser opens this page"), "{said}");
+    // A launcher that says it worked may have done so on a screen that nobody sees.
+    assert!(said.contains("/authorize?"), "{said}");
 }

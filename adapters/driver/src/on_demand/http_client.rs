@@ -21,7 +21,9 @@ pub struct AuthorizedHttpClient<R: Platform> {
 }
 
 impl<R: Platform> AuthorizedHttpClient<R> {
-    /// Sends through the manager's own port, or through another one.
+    /// Sends through the manager's own port, or through another one: it must follow no redirect of
+    /// itself. A client that does has been where an answer leads to before that is refused here, and
+    /// with the token, if it is on the same host.
     pub const fn new(manager: AuthorizationManager<R>, http: Option<R::Http>) -> Self {
         Self { manager, http }
     }
@@ -52,7 +54,7 @@ impl<R: Platform> AuthorizedHttpClient<R> {
     /// # Errors
     /// As [`AuthorizedHttpClient::get`].
     pub async fn request(&self, request: Request<Vec<u8>>) -> Result<Answered<R>, ExchangeError> {
-        self.exchange(Exchange::new(request).may_ask(self.manager.may_ask())).await
+        self.exchange(Exchange::new(request)).await
     }
 
     /// As [`AuthorizedHttpClient::request`], with all that can be said of one.
@@ -60,6 +62,7 @@ impl<R: Platform> AuthorizedHttpClient<R> {
     /// # Errors
     /// As [`AuthorizedHttpClient::get`].
     pub async fn exchange(&self, exchange: Exchange) -> Result<Answered<R>, ExchangeError> {
+        let exchange = exchange.may_ask_if_unsaid(self.manager.may_ask());
         let session = self.manager.session();
         match &self.http {
             Some(http) => session.open_through(http, exchange).await,

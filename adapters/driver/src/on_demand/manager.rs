@@ -53,7 +53,7 @@ pub struct AuthorizationManager<R: Platform> {
 struct Inner<R: Platform> {
     config: config::Builder,
     ports: Arc<PlatformPorts<R>>,
-    hub: Arc<Hub>,
+    person: Option<Arc<dyn Person>>,
     current: ArcSwap<Current<R>>,
     replacing: Mutex<()>,
 }
@@ -62,6 +62,7 @@ struct Inner<R: Platform> {
 struct Current<R: Platform> {
     redirect: Option<String>,
     session: PlatformSession<R>,
+    hub: Arc<Hub>,
 }
 
 impl<R: Platform> Clone for AuthorizationManager<R> {
@@ -101,8 +102,9 @@ impl<R: Platform> AuthorizationManager<R> {
         &self,
         person: &(impl Person + ?Sized),
     ) -> Result<Arc<Granted>, AuthorizeError> {
-        let session = self.session();
-        let mut login = Login::begin(&self.inner.hub, &session, &ScopeSet::empty());
+        let current = self.inner.current.load_full();
+        let session = &current.session;
+        let mut login = Login::begin(&current, &ScopeSet::empty());
         loop {
             match login.next().await {
                 Either::Left(settlement) => return granted(settlement),
@@ -112,7 +114,7 @@ impl<R: Platform> AuthorizationManager<R> {
     }
 
     /// Opens an MCP connection; see [`Transport::connect`]. If it needs a login, the manager's own person
-    /// is asked; without one that fails with `reauthorization_required`.
+    /// is asked, if the settings let it; without one that fails with `reauthorization_required`.
     ///
     /// # Errors
     /// [`TransportError`] says what to do.
@@ -120,14 +122,14 @@ impl<R: Platform> AuthorizationManager<R> {
         &self,
         settings: transport::Settings,
     ) -> Result<Transport<R::Http, R::Listener, R>, TransportError> {
-        let may_ask = self.may_ask();
+        let may_ask = settings.may_ask && self.may_ask();
         Transport::connect(self.session(), settings.may_ask(may_ask)).await
     }
 
     /// Whether a request may bother a person: one was named when the manager was set up.
     #[must_use]
     pub fn may_ask(&self) -> bool {
-        self.inner.hub.has_person()
+        self.inner.person.is_some()
     }
 
     /// The grant in use, live or not; `None` before a login, or a look into the store.
@@ -145,17 +147,16 @@ impl<R: Platform> AuthorizationManager<R> {
     }
 
     /// The session for a redirect URI, which is the one in use from now on.
-    fn session_for(&self, redirect: &str) -> Result<PlatformSession<R>, Failure> {
-        let Inner { config, ports, hub, current, replacing } = &*self.inner;
+    fn session_for(&self, redirect: &str) -> Result<Arc<Current<R>>, Failure> {
+        let Inner { config, ports, person, current, replacing } = &*self.inner;
         let _one_at_a_time = replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = current.load();
+        let held = current.load_full();
         if held.redirect.as_deref() == Some(redirect) {
-            return Ok(held.session.clone());
+            return Ok(held);
         }
-        let made = Current::new(config, ports, hub, Some(redirect))?;
-        let session = made.session.clone();
-        current.store(Arc::new(made));
-        Ok(session)
+        let made = Arc::new(Current::new(config, ports, person.as_ref(), Some(redirect))?);
+        current.store(Arc::clone(&made));
+        Ok(made)
     }
 }
 
@@ -163,13 +164,16 @@ impl<R: Platform> Current<R> {
     fn new(
         config: &config::Builder,
         ports: &Arc<PlatformPorts<R>>,
-        hub: &Hub,
+        person: Option<&Arc<dyn Person>>,
         redirect: Option<&str>,
     ) -> Result<Self, Failure> {
         let config = manager::config(config, redirect)?;
-        let session = AuthSession::new(config, Arc::clone(ports));
+        let (common, hub) = manager::heard(&ports.common, person);
+        let Ports { http, listener, runtime, .. } = &**ports;
+        let (http, listener, runtime) = (http.clone(), listener.clone(), runtime.clone());
+        let session = AuthSession::new(config, Ports { http, listener, runtime, common });
         hub.answers_go_to(session.make_answers());
-        Ok(Self { redirect: redirect.map(str::to_owned), session })
+        Ok(Self { redirect: redirect.map(str::to_owned), session, hub })
     }
 }
 
@@ -222,16 +226,17 @@ impl<R: Platform> Builder<R> {
     /// [`SetupError`] names what has to be changed.
     pub fn build(self) -> Result<AuthorizationManager<R>, SetupError> {
         let from = self.ports.map_or_else(R::ports, Ok).map_err(SetupError::Ports)?;
-        let (common, hub) = self.settings.common(&from.common);
+        let common = self.settings.common(&from.common);
         let ports = Arc::new(Ports {
             http: from.http.clone(),
             listener: from.listener.clone(),
             runtime: from.runtime.clone(),
             common,
         });
-        let config = self.settings.config;
-        let current = ArcSwap::from_pointee(Current::new(&config, &ports, &hub, None)?);
-        let inner = Inner { config, ports, hub, current, replacing: Mutex::default() };
+        let Settings { config, person, .. } = self.settings;
+        let current = Current::new(&config, &ports, person.as_ref(), None)?;
+        let current = ArcSwap::from_pointee(current);
+        let inner = Inner { config, ports, person, current, replacing: Mutex::default() };
         Ok(AuthorizationManager { inner: Arc::new(inner) })
     }
 }
@@ -253,7 +258,8 @@ struct Login {
 }
 
 impl Login {
-    fn begin<R: Platform>(hub: &Arc<Hub>, session: &PlatformSession<R>, scopes: &ScopeSet) -> Self {
+    fn begin<R: Platform>(current: &Current<R>, scopes: &ScopeSet) -> Self {
+        let Current { session, hub, .. } = current;
         let (sender, visits) = mpsc::unbounded();
         let again = sender.clone();
         let watching = hub.watch(move |visit| {
@@ -263,10 +269,21 @@ impl Login {
         let settled = async move { asked.acquire(&scopes, true).await }.boxed().shared();
         // Begun here, or a login that is under way already could end unseen.
         let _not_yet = settled.clone().now_or_never();
-        if let Some(visit) = session.visit() {
+        // A page that nobody was shown yet comes by itself, and is not one to be opened twice.
+        if let Some(visit) = session.visit().filter(|visit| hub.has_shown(visit)) {
             let _nobody_left = again.unbounded_send(visit);
         }
         Self { settled, visits, shown: Shown::default(), watching: Some(watching) }
+    }
+
+    /// Whether the outcome is known here.
+    fn is_over(&self) -> bool {
+        self.settled.peek().is_some()
+    }
+
+    /// Leaves what pages come to others: nobody is shown them here any more.
+    fn look_away(&mut self) {
+        self.watching = None;
     }
 
     /// The outcome, or the next page that was not shown yet.
@@ -278,7 +295,7 @@ impl Login {
                     return Either::Right(visit);
                 }
                 Either::Right((Some(_), _)) => {}
-                // The hub holds a sender for as long as this is watched.
+                // The hub holds a sender only for as long as this is watched.
                 Either::Right((None, settled)) => return Either::Left(settled.await),
                 Either::Left((settlement, _)) => return Either::Left(settlement),
             }
@@ -301,9 +318,11 @@ pub struct AuthorizationSession<R: Platform> {
 
 impl<R: Platform> AuthorizationSession<R> {
     /// Discovers, registers and makes the authorization request for these scopes (none for those that
-    /// the server names), with a redirect URI that the program serves itself. The manager uses that
-    /// URI from now on. With a usable grant nothing of this happens; see
-    /// [`AuthorizationSession::credentials`].
+    /// the server names), with a redirect URI that the program serves itself. With a usable grant
+    /// nothing of this happens; see [`AuthorizationSession::credentials`].
+    ///
+    /// The manager uses that URI from now on: a later login, of its own person too, comes back there,
+    /// so go on serving it and hand what arrives to its session's `deliver`.
     ///
     /// # Errors
     /// [`AuthorizeError`]: the failure says what was asked, what was answered, and what to do.
@@ -313,10 +332,10 @@ impl<R: Platform> AuthorizationSession<R> {
         redirect_uri: &str,
     ) -> Result<Self, AuthorizeError> {
         let scopes = manager::scopes(scopes)?;
-        let session = manager
+        let current = manager
             .session_for(redirect_uri)
             .map_err(|failure| AuthorizeError::Failed(Arc::new(failure)))?;
-        let mut login = Login::begin(&manager.inner.hub, &session, &scopes);
+        let mut login = Login::begin(&current, &scopes);
         let visit = match login.next().await {
             Either::Right(visit) => Some(visit),
             Either::Left(settlement) => {
@@ -324,9 +343,8 @@ impl<R: Platform> AuthorizationSession<R> {
                 None
             }
         };
-        // This page is all that is waited for: one of a later login is for the manager's own person.
-        login.watching = None;
-        Ok(Self { manager, session, login, visit })
+        login.look_away();
+        Ok(Self { manager, session: current.session.clone(), login, visit })
     }
 
     /// The page that the person has to visit; `None` if there is a usable grant already.
@@ -346,12 +364,15 @@ impl<R: Platform> AuthorizationSession<R> {
     ///
     /// # Errors
     /// [`AuthorizeError`]: this callback was refused and the login waits for another (`state_mismatch`
-    /// and the like), or the login has failed; the failure says what to do.
+    /// and the like), or the login has failed; the failure says what to do. After the end of this login
+    /// it is that of a later one of the manager, which uses the same redirect URI.
     pub async fn handle_callback(
         &self,
         callback: impl Into<Callback>,
     ) -> Result<Arc<Granted>, AuthorizeError> {
+        let over = self.login.is_over();
         match self.session.deliver(callback.into()).await {
+            Ok(page) if over => manager::later(&page, self.credentials()),
             Ok(Page::Refused(kind)) => Err(manager::refused(kind)),
             Err(error) if error != DriveError::Stalled => Err(error.into()),
             // No page is shown once the login is over; how it ended is known.
@@ -364,6 +385,7 @@ impl<R: Platform> AuthorizationSession<R> {
     /// # Errors
     /// [`AuthorizeError`]: the failure says why there is no grant and what to do.
     pub async fn wait(&self) -> Result<Arc<Granted>, AuthorizeError> {
+        self.session.shared().may_wait()?;
         granted(self.login.settled.clone().await)
     }
 

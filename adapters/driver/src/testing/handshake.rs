@@ -1,8 +1,11 @@
 //! Cases about TLS.
 
 use core::time::Duration;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Instant;
 
 use mcp_authz_core::effect::{Limits, Why};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -10,7 +13,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::server::{Server, ok, say};
-use super::{Make, Names, answered, limits, not_sent, post};
+use super::{Make, Names, answered, limits, maybe_sent, not_sent, post};
 use crate::tls::{Roots, provider};
 
 /// A certificate for a host, from an authority of its own.
@@ -116,7 +119,7 @@ pub fn protocols_that_are_too_old_or_none_host_075_sec_12(make: Make) {
         let of_server = Arc::clone(&heard);
         let server = Server::raw(move |_, mut stream, _| {
             let mut hello = [0; 4096];
-            let length = std::io::Read::read(&mut stream, &mut hello).unwrap();
+            let length = stream.read(&mut hello).unwrap();
             of_server.lock().unwrap().extend_from_slice(&hello[..length]);
             say(&mut stream, &bytes);
         });
@@ -133,4 +136,52 @@ pub fn protocols_that_are_too_old_or_none_host_075_sec_12(make: Make) {
     let limits = Limits { connect, ..limits() };
     let url = silent.url("https", "as.example");
     not_sent(&http.send(post(&url, "code=x"), &limits), &[Why::Timeout]);
+}
+
+/// A connection on which each byte takes its time.
+struct Slow(TcpStream);
+
+impl Read for Slow {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(into)
+    }
+}
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        thread::sleep(Duration::from_millis(50));
+        self.0.write(&bytes[..bytes.len().min(1)])
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// No byte of a body can be read before the whole of its TLS record is there. That has no time of its
+/// own either, of a request or of a piece.
+pub fn a_record_that_trickles_times_out_host_068(make: Make) {
+    let honest = identity("as.example", false);
+    let config = Arc::clone(&honest.config);
+    let server = Server::raw(move |_, stream: TcpStream, server| {
+        let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, stream);
+        if server.hear(&mut stream) {
+            say(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n");
+            let mut slow = rustls::StreamOwned::new(stream.conn, Slow(stream.sock));
+            say(&mut slow, &[b'x'; 1000]);
+        }
+    });
+    let http = trusting(make, &honest.authority);
+    let url = server.url("https", "as.example");
+    let time = Duration::from_millis(600);
+    let within = |begun: Instant| begun.elapsed() >= time && begun.elapsed() < 5 * time;
+    let begun = Instant::now();
+    let reply = http.send(post(&url, "x"), &Limits { total: time, ..limits() });
+    maybe_sent(&reply, &[Why::Timeout]);
+    assert!(within(begun), "{:?}", begun.elapsed());
+    let mut body = http.open(post(&url, "x"), &limits()).unwrap().into_body();
+    let begun = Instant::now();
+    assert_eq!(body.piece(time), Err(Why::Timeout));
+    assert!(within(begun), "{:?}", begun.elapsed());
 }

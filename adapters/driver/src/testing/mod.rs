@@ -192,6 +192,7 @@ macro_rules! http_contract {
                 a_trusted_server_is_answered,
                 certificates_that_prove_nothing_host_075_prm_19_sec_12,
                 protocols_that_are_too_old_or_none_host_075_sec_12,
+                a_record_that_trickles_times_out_host_068,
             }
         }
 

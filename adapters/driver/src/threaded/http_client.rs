@@ -21,7 +21,9 @@ pub struct AuthorizedHttpClient<H: Platform> {
 }
 
 impl<H: Platform> AuthorizedHttpClient<H> {
-    /// Sends through the manager's own port, or through another one.
+    /// Sends through the manager's own port, or through another one: it must follow no redirect of
+    /// itself. A client that does has been where an answer leads to before that is refused here, and
+    /// with the token, if it is on the same host.
     pub const fn new(manager: AuthorizationManager<H>, http: Option<H>) -> Self {
         Self { manager, http }
     }
@@ -48,7 +50,7 @@ impl<H: Platform> AuthorizedHttpClient<H> {
     /// # Errors
     /// As [`AuthorizedHttpClient::get`].
     pub fn request(&self, request: Request<Vec<u8>>) -> Result<Answered, ExchangeError> {
-        self.exchange(Exchange::new(request).may_ask(self.manager.may_ask()))
+        self.exchange(Exchange::new(request))
     }
 
     /// As [`AuthorizedHttpClient::request`], with all that can be said of one.
@@ -56,6 +58,7 @@ impl<H: Platform> AuthorizedHttpClient<H> {
     /// # Errors
     /// As [`AuthorizedHttpClient::get`].
     pub fn exchange(&self, exchange: Exchange) -> Result<Answered, ExchangeError> {
+        let exchange = exchange.may_ask_if_unsaid(self.manager.may_ask());
         let session = self.manager.session();
         match &self.http {
             Some(http) => session.open_through(http, exchange),

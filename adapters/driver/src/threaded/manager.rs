@@ -60,7 +60,7 @@ pub struct AuthorizationManager<H: Platform> {
 struct Inner<H: Platform> {
     config: config::Builder,
     ports: Ports<H, H::Listener>,
-    hub: Arc<Hub>,
+    person: Option<Arc<dyn Person>>,
     current: ArcSwap<Current<H>>,
     replacing: Mutex<()>,
 }
@@ -69,6 +69,7 @@ struct Inner<H: Platform> {
 struct Current<H: Platform> {
     redirect: Option<String>,
     session: PlatformSession<H>,
+    hub: Arc<Hub>,
 }
 
 impl<H: Platform> Clone for AuthorizationManager<H> {
@@ -108,13 +109,14 @@ impl<H: Platform> AuthorizationManager<H> {
         &self,
         person: &(impl Person + ?Sized),
     ) -> Result<Arc<Granted>, AuthorizeError> {
-        let session = self.session();
-        let login = Login::begin(&self.inner.hub, &session, ScopeSet::empty())?;
+        let current = self.inner.current.load_full();
+        let session = &current.session;
+        let login = Login::begin(&current, ScopeSet::empty())?;
         login.outcome(|visit| person.show(&visit, session.answers(&visit)))
     }
 
     /// Opens an MCP connection; see [`Transport::connect`]. If it needs a login, the manager's own person
-    /// is asked; without one that fails with `reauthorization_required`.
+    /// is asked, if the settings let it; without one that fails with `reauthorization_required`.
     ///
     /// # Errors
     /// [`TransportError`] says what to do.
@@ -123,14 +125,14 @@ impl<H: Platform> AuthorizationManager<H> {
         &self,
         settings: transport::Settings,
     ) -> Result<Transport<H, H::Listener>, TransportError> {
-        let may_ask = self.may_ask();
+        let may_ask = settings.may_ask && self.may_ask();
         Transport::connect(self.session(), settings.may_ask(may_ask))
     }
 
     /// Whether a request may bother a person: one was named when the manager was set up.
     #[must_use]
     pub fn may_ask(&self) -> bool {
-        self.inner.hub.has_person()
+        self.inner.person.is_some()
     }
 
     /// The grant in use, live or not; `None` before a login, or a look into the store.
@@ -148,17 +150,16 @@ impl<H: Platform> AuthorizationManager<H> {
     }
 
     /// The session for a redirect URI, which is the one in use from now on.
-    fn session_for(&self, redirect: &str) -> Result<PlatformSession<H>, Failure> {
-        let Inner { config, ports, hub, current, replacing } = &*self.inner;
+    fn session_for(&self, redirect: &str) -> Result<Arc<Current<H>>, Failure> {
+        let Inner { config, ports, person, current, replacing } = &*self.inner;
         let _one_at_a_time = replacing.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = current.load();
+        let held = current.load_full();
         if held.redirect.as_deref() == Some(redirect) {
-            return Ok(held.session.clone());
+            return Ok(held);
         }
-        let made = Current::new(config, ports, hub, Some(redirect))?;
-        let session = made.session.clone();
-        current.store(Arc::new(made));
-        Ok(session)
+        let made = Arc::new(Current::new(config, ports, person.as_ref(), Some(redirect))?);
+        current.store(Arc::clone(&made));
+        Ok(made)
     }
 }
 
@@ -166,14 +167,15 @@ impl<H: Platform> Current<H> {
     fn new(
         config: &config::Builder,
         ports: &Ports<H, H::Listener>,
-        hub: &Hub,
+        person: Option<&Arc<dyn Person>>,
         redirect: Option<&str>,
     ) -> Result<Self, Failure> {
         let config = manager::config(config, redirect)?;
         let Ports { http, listener, common } = ports.clone();
+        let (common, hub) = manager::heard(&common, person);
         let session = AuthSession::new(config, http, listener, common);
         hub.answers_go_to(session.make_answers());
-        Ok(Self { redirect: redirect.map(str::to_owned), session })
+        Ok(Self { redirect: redirect.map(str::to_owned), session, hub })
     }
 }
 
@@ -226,11 +228,12 @@ impl<H: Platform> Builder<H> {
     /// [`SetupError`] names what has to be changed.
     pub fn build(self) -> Result<AuthorizationManager<H>, SetupError> {
         let from = self.ports.map_or_else(H::ports, Ok).map_err(SetupError::Ports)?;
-        let (common, hub) = self.settings.common(&from.common);
+        let common = self.settings.common(&from.common);
         let ports = Ports { common, ..from };
-        let config = self.settings.config;
-        let current = ArcSwap::from_pointee(Current::new(&config, &ports, &hub, None)?);
-        let inner = Inner { config, ports, hub, current, replacing: Mutex::default() };
+        let Settings { config, person, .. } = self.settings;
+        let current = Current::new(&config, &ports, person.as_ref(), None)?;
+        let current = ArcSwap::from_pointee(current);
+        let inner = Inner { config, ports, person, current, replacing: Mutex::default() };
         Ok(AuthorizationManager { inner: Arc::new(inner) })
     }
 }
@@ -256,32 +259,42 @@ enum Event {
 }
 
 impl<H: Platform> Login<H> {
-    fn begin(
-        hub: &Arc<Hub>,
-        session: &PlatformSession<H>,
-        scopes: ScopeSet,
-    ) -> Result<Self, DriveError> {
+    fn begin(current: &Current<H>, scopes: ScopeSet) -> Result<Self, DriveError> {
+        let Current { session, hub, .. } = current;
         let (sender, events) = mpsc::channel();
         let (pages, again) = (sender.clone(), sender.clone());
         let watching = hub.watch(move |visit| {
             let _nobody_left = pages.send(Event::Page(visit));
         });
         let (waiter, place) = session.queue_up(scopes)?;
-        if let Some(visit) = session.visit() {
+        // A page that nobody was shown yet comes by itself, and is not one to be opened twice.
+        if let Some(visit) = session.visit().filter(|visit| hub.has_shown(visit)) {
             let _nobody_left = again.send(Event::Page(visit));
         }
         let wait = move || {
             let _nobody_left = sender.send(Event::Settled(place.settled()));
         };
-        let waiting = thread::Builder::new().name("mcp-authz-login".to_owned()).spawn(wait);
-        waiting.map_err(|_| DriveError::Stopped)?;
-        Ok(Self {
+        let login = Self {
             session: session.clone(),
             waiter,
             events: Mutex::new((events, Shown::default())),
             settled: OnceLock::new(),
             watching: Some(watching),
-        })
+        };
+        // Without a thread the login is dropped, and so given up.
+        let waiting = thread::Builder::new().name("mcp-authz-login".to_owned()).spawn(wait);
+        waiting.map_err(|_| DriveError::Stopped)?;
+        Ok(login)
+    }
+
+    /// Whether the outcome is known here.
+    fn is_over(&self) -> bool {
+        self.settled.get().is_some()
+    }
+
+    /// Leaves what pages come to others: nobody is shown them here any more.
+    fn look_away(&mut self) {
+        self.watching = None;
     }
 
     /// The next page that was not shown yet; `None` once the login is settled.
@@ -328,9 +341,11 @@ pub struct AuthorizationSession<H: Platform> {
 
 impl<H: Platform> AuthorizationSession<H> {
     /// Discovers, registers and makes the authorization request for these scopes (none for those that
-    /// the server names), with a redirect URI that the program serves itself. The manager uses that
-    /// URI from now on. With a usable grant nothing of this happens; see
-    /// [`AuthorizationSession::credentials`].
+    /// the server names), with a redirect URI that the program serves itself. With a usable grant
+    /// nothing of this happens; see [`AuthorizationSession::credentials`].
+    ///
+    /// The manager uses that URI from now on: a later login, of its own person too, comes back there,
+    /// so go on serving it and hand what arrives to its session's `deliver`.
     ///
     /// # Errors
     /// [`AuthorizeError`]: the failure says what was asked, what was answered, and what to do.
@@ -340,16 +355,15 @@ impl<H: Platform> AuthorizationSession<H> {
         redirect_uri: &str,
     ) -> Result<Self, AuthorizeError> {
         let scopes = manager::scopes(scopes)?;
-        let session = manager
+        let current = manager
             .session_for(redirect_uri)
             .map_err(|failure| AuthorizeError::Failed(Arc::new(failure)))?;
-        let mut login = Login::begin(&manager.inner.hub, &session, scopes)?;
+        let mut login = Login::begin(&current, scopes)?;
         let visit = login.next();
-        // This page is all that is waited for: one of a later login is for the manager's own person.
-        login.watching = None;
         if visit.is_none() {
             login.outcome(drop)?;
         }
+        login.look_away();
         Ok(Self { manager, login, visit })
     }
 
@@ -370,12 +384,15 @@ impl<H: Platform> AuthorizationSession<H> {
     ///
     /// # Errors
     /// [`AuthorizeError`]: this callback was refused and the login waits for another (`state_mismatch`
-    /// and the like), or the login has failed; the failure says what to do.
+    /// and the like), or the login has failed; the failure says what to do. After the end of this login
+    /// it is that of a later one of the manager, which uses the same redirect URI.
     pub fn handle_callback(
         &self,
         callback: impl Into<Callback>,
     ) -> Result<Arc<Granted>, AuthorizeError> {
+        let over = self.login.is_over();
         match self.login.session.deliver(callback.into()) {
+            Ok(page) if over => manager::later(&page, self.credentials()),
             Ok(Page::Refused(kind)) => Err(manager::refused(kind)),
             Err(error) if error != DriveError::Stalled => Err(error.into()),
             // No page is shown once the login is over; how it ended is known.
@@ -388,6 +405,7 @@ impl<H: Platform> AuthorizationSession<H> {
     /// # Errors
     /// [`AuthorizeError`]: the failure says why there is no grant and what to do.
     pub fn wait(&self) -> Result<Arc<Granted>, AuthorizeError> {
+        self.login.session.shared().may_wait()?;
         self.login.outcome(drop)
     }
 

@@ -9,30 +9,44 @@ macro_rules! enter {
     };
 }
 
+/// Waits on the spot.
+macro_rules! waited {
+    ($wait:expr) => {
+        $wait
+    };
+    ($wait:expr, $await:tt) => {
+        async_std::task::block_on($wait)
+    };
+}
+
 macro_rules! managers {
     ($name:ident, $adapter:ident, $driver:ident, $run:path $(, $await:tt)?) => {
         mod $name {
             use core::time::Duration;
-            use std::sync::Arc;
+            use std::sync::{Arc, Mutex};
+            use std::thread;
             use std::sync::atomic::{AtomicUsize, Ordering};
 
             use $adapter::{AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Client};
             use http::Request;
             use mcp_authz_core::Config;
             use mcp_authz_core::config::Profile;
+            use mcp_authz_core::effect::Visit;
             use mcp_authz_core::failure::Kind;
             use mcp_authz_core::input::Callback;
             use mcp_authz_driver::authorize::AuthorizeError;
-            use mcp_authz_driver::exchange::ExchangeError;
+            use mcp_authz_driver::DriveError;
+            use mcp_authz_driver::exchange::{Exchange, ExchangeError};
             use mcp_authz_driver::person::Answers;
             #[allow(unused_imports, reason = "one of them is for async adapters")]
             use mcp_authz_driver::ports::{AsyncBody, Body};
+            use mcp_authz_driver::transport::Settings;
             use mcp_authz_host::store::Memory;
             use mcp_authz_tests::model::{AnswerForm, Consent, Endpoint, IssMode};
             use mcp_authz_tests::serve::{Served, embedded};
             use serde_json::{Value, json};
 
-            use crate::parts::{self, REDIRECT, agree};
+            use crate::parts::{self, Hears, REDIRECT, agree};
 
             fn served() -> Served {
                 embedded(|settings| settings.mcp.answers = AnswerForm::Json).unwrap()
@@ -240,7 +254,40 @@ macro_rules! managers {
             }
 
             #[test]
-            fn a_login_of_one_s_own_does_not_keep_later_pages_from_the_manager_s_person() {
+            fn without_a_person_a_client_says_that_one_is_needed() {
+                let served = served();
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                    let client = AuthorizedHttpClient::new(manager, None);
+                    match client.post_json::<Value>(served.mcp_url(), &initialize(1))$(.$await)? {
+                        Err(ExchangeError::Refused { failure, answer }) => {
+                            assert_eq!(failure.kind(), Kind::ReauthorizationRequired);
+                            assert_eq!(answer.status(), 401);
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                    let asked = Exchange::new(Request::get(served.mcp_url()).body(Vec::new()).unwrap());
+                    let answered = client.exchange(asked)$(.$await)?;
+                    assert!(matches!(answered.map(drop), Err(ExchangeError::Refused { .. })));
+                });
+                assert_eq!(served.lock().count(Endpoint::Register), 0);
+            }
+
+            #[test]
+            fn a_connection_that_may_ask_nobody_does_not_ask_the_managers_person() {
+                let served = served();
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::builder(served.mcp_url());
+                    let manager = manager.person(parts::browses).build().unwrap();
+                    let settings = Settings::new("t", "1").may_ask(false);
+                    let refused = manager.connect(settings)$(.$await)?.map(drop).unwrap_err();
+                    assert_eq!(refused.code(), Kind::ReauthorizationRequired.code());
+                });
+                assert_eq!(served.lock().count(Endpoint::Authorize), 0);
+            }
+
+            #[test]
+            fn a_finished_login_leaves_later_pages_to_the_managers_person() {
                 let served = served();
                 enter!($run; $($await)?; {
                     let manager = AuthorizationManager::builder(served.mcp_url());
@@ -258,20 +305,135 @@ macro_rules! managers {
             }
 
             #[test]
-            fn without_a_person_a_client_says_that_one_is_needed() {
-                let served = served();
-                enter!($run; $($await)?; {
-                    let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
-                    let client = AuthorizedHttpClient::new(manager, None);
-                    match client.post_json::<Value>(served.mcp_url(), &initialize(1))$(.$await)? {
-                        Err(ExchangeError::Refused { failure, answer }) => {
-                            assert_eq!(failure.kind(), Kind::ReauthorizationRequired);
-                            assert_eq!(answer.status(), 401);
+            fn a_finished_login_takes_the_callback_of_the_next_one() {
+                for consent in [Consent::Auto, Consent::Deny] {
+                    let served = served();
+                    let page = Arc::new(Mutex::new(None));
+                    let shows = Arc::clone(&page);
+                    let person = move |visit: &Visit, _: Answers| {
+                        *shows.lock().unwrap() = Some(visit.url().to_owned());
+                    };
+                    let (session, first) = enter!($run; $($await)?; {
+                        let manager = AuthorizationManager::builder(served.mcp_url());
+                        let manager = manager.person(person).build().unwrap();
+                        let session = AuthorizationSession::new(manager, &[], REDIRECT)$(.$await)?;
+                        let session = session.unwrap();
+                        let there = agree(session.get_authorization_url().unwrap());
+                        let granted = session.handle_callback(there)$(.$await)?.unwrap();
+                        (session, granted)
+                    });
+                    served.lock().revoke_all();
+                    served.lock().set(|settings| {
+                        settings.servers_mut().for_each(|server| server.consent = consent.clone());
+                    });
+                    thread::scope(|scope| {
+                        let client = AuthorizedHttpClient::new(session.manager().clone(), None);
+                        let url = served.mcp_url();
+                        let asked = scope.spawn(move || {
+                            enter!($run; $($await)?; {
+                                client.post_json::<Value>(url, &initialize(1))$(.$await)?.is_ok()
+                            })
+                        });
+                        let shown = || page.lock().unwrap().take();
+                        let url = loop {
+                            thread::sleep(Duration::from_millis(5));
+                            if let Some(url) = shown() {
+                                break url;
+                            }
+                        };
+                        let there = agree(&url);
+                        let ended = enter!($run; $($await)?; {
+                            session.handle_callback(there)$(.$await)?
+                        });
+                        assert_eq!(asked.join().unwrap(), ended.is_ok());
+                        match ended {
+                            Ok(granted) => assert!(granted.epoch() > first.epoch()),
+                            Err(error) => assert_eq!(kind(&error), Kind::AuthorizationDenied),
                         }
-                        other => panic!("{other:?}"),
+                    });
+                }
+            }
+
+            #[test]
+            fn many_logins_at_once_are_one_page_that_is_opened_once_host_172() {
+                let served = served();
+                let manager = enter!($run; $($await)?; {
+                    AuthorizationManager::new(served.mcp_url()).unwrap()
+                });
+                let (shown, opened) = (AtomicUsize::new(0), AtomicUsize::new(0));
+                let person = |visit: &Visit, answers: Answers| {
+                    shown.fetch_add(1, Ordering::SeqCst);
+                    if !visit.reissued {
+                        opened.fetch_add(1, Ordering::SeqCst);
+                    }
+                    let url = visit.url().to_owned();
+                    if shown.load(Ordering::SeqCst) == 4 {
+                        thread::spawn(move || answers.give(agree(&url), |_| {}));
+                    }
+                };
+                thread::scope(|scope| {
+                    for _ in 0..4 {
+                        scope.spawn(|| {
+                            enter!($run; $($await)?; { manager.authorize(&person)$(.$await)?.unwrap() })
+                        });
                     }
                 });
-                assert_eq!(served.lock().count(Endpoint::Register), 0);
+                assert_eq!((shown.into_inner(), opened.into_inner()), (4, 1));
+            }
+
+            #[test]
+            fn a_page_is_not_shown_for_a_login_with_another_redirect_uri() {
+                let served = served();
+                let manager = enter!($run; $($await)?; {
+                    AuthorizationManager::new(served.mcp_url()).unwrap()
+                });
+                let pages = Mutex::new(Vec::new());
+                let person = |visit: &Visit, answers: Answers| {
+                    pages.lock().unwrap().push((visit.url().to_owned(), answers));
+                };
+                thread::scope(|scope| {
+                    let first = scope.spawn(|| {
+                        enter!($run; $($await)?; { manager.authorize(&person)$(.$await)?.map(drop) })
+                    });
+                    while pages.lock().unwrap().is_empty() {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                    enter!($run; $($await)?; {
+                        let next = AuthorizationSession::new(manager.clone(), &[], REDIRECT)$(.$await)?;
+                        let next = next.unwrap();
+                        let there = agree(next.get_authorization_url().unwrap());
+                        next.handle_callback(there)$(.$await)?.unwrap();
+                    });
+                    let mut shown = core::mem::take(&mut *pages.lock().unwrap());
+                    let (url, answers) = shown.remove(0);
+                    answers.give(agree(&url), |_| {});
+                    first.join().unwrap().unwrap();
+                    assert!(shown.is_empty(), "the other login's page");
+                });
+            }
+
+            #[test]
+            fn an_observer_that_waits_for_a_login_is_refused() {
+                let served = served();
+                let waits = Arc::new(Mutex::new(None::<Arc<AuthorizationSession>>));
+                let heard = Arc::new(Mutex::new(Vec::new()));
+                let (slot, hears) = (Arc::clone(&waits), Arc::clone(&heard));
+                let observer = Hears(move || {
+                    let Some(session) = slot.lock().unwrap().take() else { return };
+                    let waited = waited!(session.wait() $(, $await)?);
+                    hears.lock().unwrap().push(waited.map(drop).unwrap_err());
+                });
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::builder(served.mcp_url());
+                    let manager = manager.observer(observer).build().unwrap();
+                    let session = AuthorizationSession::new(manager, &[], REDIRECT)$(.$await)?;
+                    let session = Arc::new(session.unwrap());
+                    *waits.lock().unwrap() = Some(Arc::clone(&session));
+                    let there = agree(session.get_authorization_url().unwrap());
+                    session.handle_callback(there)$(.$await)?.unwrap();
+                });
+                let heard = heard.lock().unwrap();
+                assert!(matches!(heard[..], [AuthorizeError::Drive(DriveError::Reentered)]), "{heard:?}");
             }
 
             #[test]
@@ -294,7 +456,7 @@ macro_rules! managers {
             #[test]
             fn a_configuration_that_cannot_be_is_refused_at_once() {
                 enter!($run; $($await)?; {
-                    assert!(AuthorizationManager::new("http://mcp.example/mcp").is_err());
+                    assert!(AuthorizationManager::new("http://mcp.example/mcp".to_owned()).is_err());
                     let manager = AuthorizationManager::new("https://mcp.example/mcp").unwrap();
                     for redirect in ["http://elsewhere.example/cb", "nonsense", "myapp://cb"] {
                         let refused = AuthorizationSession::new(manager.clone(), &[], redirect)$(.$await)?;

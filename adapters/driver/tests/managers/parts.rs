@@ -6,8 +6,9 @@ use std::net::TcpStream;
 use std::sync::LazyLock;
 use std::thread;
 
-use mcp_authz_core::effect::Visit;
+use mcp_authz_core::effect::{Told, Visit};
 use mcp_authz_driver::person::Answers;
+use mcp_authz_driver::ports::Observer;
 
 /// The redirect URI of a program that receives its callbacks itself.
 pub(crate) const REDIRECT: &str = "http://127.0.0.1:1/callback";
@@ -54,6 +55,15 @@ pub(crate) fn browses(visit: &Visit, _: Answers) {
 pub(crate) fn pastes(visit: &Visit, answers: Answers) {
     let url = visit.url().to_owned();
     thread::spawn(move || answers.give(agree(&url), |_| {}));
+}
+
+/// An observer that does this at whatever it is told.
+pub(crate) struct Hears<F>(pub(crate) F);
+
+impl<F: Fn() + Send + Sync + 'static> Observer for Hears<F> {
+    fn told(&self, _: &Told) {
+        (self.0)();
+    }
 }
 
 /// HTTP clients that programs have of their own.
