@@ -194,6 +194,11 @@ async fn a_lost_answer_is_no_second_request_host_254() {
     let config = StreamableHttpClientTransportConfig::default();
     let service = serve(authorized_transport(served.mcp_url(), session, Some(config))).await;
     let service = service.unwrap();
+    // rmcp asks for the server's own stream aside; the fault is for what comes after that.
+    let asks = |seen: &mcp_authz_tests::model::Seen| seen.method == http::Method::GET;
+    while !served.lock().seen_at(Endpoint::Mcp).any(asks) {
+        tokio::time::sleep(core::time::Duration::from_millis(5)).await;
+    }
     served.lock().fail(Endpoint::Mcp, 1, mcp_authz_tests::model::Fault::Lost);
     served.lock().clear_seen();
     let error = crate::common::echo(&service, "once").await.unwrap_err();
