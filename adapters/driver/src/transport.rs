@@ -43,5 +43,5 @@ pub(crate) use line::{Line, Task};
 pub use mirror::DroppedTool;
 pub(crate) use parked::{Sleep, block_on};
 #[cfg(feature = "async")]
-pub(crate) use request::{Manner, Wire};
+pub(crate) use request::{Manner, Wire, operation};
 pub use settings::{Bounds, Choice, Kind, Settings};

@@ -38,14 +38,11 @@ pub struct Auto {
 }
 
 impl Auto {
-    /// A transport to the MCP server at this URL; the configuration's own URL is not looked at.
+    /// A transport to the session's server; the configuration's own URL is not looked at.
     #[must_use]
-    pub fn new(
-        url: &str,
-        session: AuthSession,
-        config: Option<StreamableHttpClientTransportConfig>,
-    ) -> Self {
-        Self { client: StreamableHttp::new(session).probing(), config: at(url, config) }
+    pub fn new(session: AuthSession, config: Option<StreamableHttpClientTransportConfig>) -> Self {
+        let config = at(session.mcp_url(), config);
+        Self { client: StreamableHttp::new(session).probing(), config }
     }
 
     /// Whether a person may be bothered; they may unless said. A session's end bothers nobody.
@@ -111,7 +108,7 @@ impl Auto {
             return Err(refused);
         }
         let wire = self.client.wire();
-        let older = HttpSse::over(self.config.uri.clone(), wire, self.config.max_sse_event_size);
+        let older = HttpSse::over(wire, self.config.max_sse_event_size);
         let mut older = Inner::HttpSse(WorkerTransport::spawn(older));
         match older.send(message).await {
             Ok(()) => {

@@ -108,7 +108,7 @@ impl<L: Line> Engine<L> {
         Exchange::new(request)
             .operation(operation)
             .may_ask(self.settings.may_ask)
-            .limits(self.settings.bounds.limits())
+            .limits(self.settings.within())
     }
 
     pub(crate) async fn post(

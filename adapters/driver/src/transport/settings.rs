@@ -57,12 +57,6 @@ impl Default for Bounds {
     }
 }
 
-impl Bounds {
-    pub(crate) fn limits(&self) -> Limits {
-        Limits { total: self.head, body: self.event, ..exchange::limits() }
-    }
-}
-
 /// What a program says of itself, and the connection it wants.
 #[derive(Clone)]
 pub struct Settings {
@@ -74,6 +68,7 @@ pub struct Settings {
     pub(crate) may_ask: bool,
     pub(crate) repeat_reads: bool,
     pub(crate) bounds: Bounds,
+    limits: Limits,
 }
 
 impl Settings {
@@ -90,6 +85,7 @@ impl Settings {
             may_ask: true,
             repeat_reads: false,
             bounds: Bounds::default(),
+            limits: exchange::limits(),
         }
     }
 
@@ -136,6 +132,19 @@ impl Settings {
     pub const fn bounds(mut self, bounds: Bounds) -> Self {
         self.bounds = bounds;
         self
+    }
+
+    /// Other limits on each request than [`limits`](exchange::limits); how long it may take and what
+    /// its body may hold are bounds.
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The limits of one request.
+    pub(crate) const fn within(&self) -> Limits {
+        Limits { total: self.bounds.head, body: self.bounds.event, ..self.limits }
     }
 
     pub(crate) fn info(&self) -> Value {

@@ -1,11 +1,12 @@
 //! HTTP+SSE of 2024-11-05.
 
+use mcp_authz_core::config::Profile;
 use mcp_authz_core::failure::Kind;
 use mcp_authz_rmcp::{Error, HttpSse};
 use mcp_authz_tests::model::{Endpoint, Era, Settings};
 use mcp_authz_tests::serve::{Served, embedded_revision};
 
-use crate::common::{Person, TOOLS, call, echo, serve, session, tools};
+use crate::common::{Person, TOOLS, call, echo, serve, session, session_with, tools};
 
 pub(crate) fn older(adjust: impl FnOnce(&mut Settings)) -> Served {
     let served = embedded_revision("2025-11-25", |settings| {
@@ -23,7 +24,7 @@ fn posts(served: &Served) -> usize {
 async fn lists_and_calls_tools_trans_31() {
     let served = older(|_| {});
     let person = Person::default();
-    let transport = HttpSse::new(served.mcp_url(), session(&served, &person));
+    let transport = HttpSse::new(session(&served, &person));
     let service = serve(transport).await.unwrap();
     assert_eq!(tools(&service).await, TOOLS);
     assert_eq!(echo(&service, "hello").await.unwrap(), "hello");
@@ -43,7 +44,7 @@ async fn lists_and_calls_tools_trans_31() {
 async fn a_foreign_endpoint_is_refused_trans_33() {
     for endpoint in ["https://evil.example/m", "//evil.example/m", "http://127.0.0.1:1/m"] {
         let served = older(|settings| settings.mcp.sse_endpoint = Some(endpoint.to_owned()));
-        let transport = HttpSse::new(served.mcp_url(), session(&served, &Person::default()));
+        let transport = HttpSse::new(session(&served, &Person::default()));
         let error = serve(transport).await.unwrap_err();
         let found = Error::within(&error).unwrap();
         assert_eq!(found.failure().unwrap().kind(), Kind::OriginMismatch, "{endpoint}: {error}");
@@ -52,21 +53,32 @@ async fn a_foreign_endpoint_is_refused_trans_33() {
 }
 
 #[tokio::test]
-async fn an_endpoint_outside_the_token_area_gets_nothing() {
-    let served = older(|settings| settings.mcp.sse_endpoint = Some("/elsewhere".to_owned()));
-    let transport = HttpSse::new(served.mcp_url(), session(&served, &Person::default()));
-    let error = serve(transport).await.unwrap_err();
+async fn an_announced_endpoint_is_in_the_area_for_its_stream_trans_33_host_261() {
+    let announcing =
+        || older(|at| at.mcp.sse_endpoint = Some("/elsewhere?sessionId={session}".to_owned()));
+    let served = announcing();
+    let transport = HttpSse::new(session(&served, &Person::default()));
+    let service = serve(transport).await.unwrap();
+    assert_eq!(echo(&service, "outside of /mcp").await.unwrap(), "outside of /mcp");
+    let posts = |served: &Served| {
+        let model = served.lock();
+        let posts = model.seen_at(Endpoint::Messages).filter(|seen| seen.path == "/elsewhere");
+        posts.filter(|seen| seen.authorized()).count()
+    };
+    assert_eq!(posts(&served), 3, "initialize, initialized and the call");
+
+    let served = announcing();
+    let strict = session_with(&served, &Person::default(), |to| to.profile(Profile::Strict));
+    let error = serve(HttpSse::new(strict)).await.unwrap_err();
     let failure = Error::within(&error).unwrap().failure().unwrap().kind();
-    assert_eq!(failure, Kind::OriginMismatch);
-    let model = served.lock();
-    assert!(!model.seen().iter().any(|seen| seen.path == "/elsewhere"));
+    assert_eq!((failure, posts(&served)), (Kind::OriginMismatch, 0));
 }
 
 #[tokio::test]
 async fn another_first_event_is_no_http_sse_trans_30() {
     // A standing stream of Streamable HTTP names no endpoint.
     let served = embedded_revision("2025-11-25", |_| {}).unwrap();
-    let transport = HttpSse::new(served.mcp_url(), session(&served, &Person::default()));
+    let transport = HttpSse::new(session(&served, &Person::default()));
     let error = serve(transport).await.unwrap_err();
     assert!(matches!(Error::within(&error), Some(Error::Status(_))), "{error:?}");
 }
@@ -75,7 +87,7 @@ async fn another_first_event_is_no_http_sse_trans_30() {
 async fn the_end_of_the_stream_is_the_end_of_the_service() {
     for cut in [false, true] {
         let served = older(|_| {});
-        let transport = HttpSse::new(served.mcp_url(), session(&served, &Person::default()));
+        let transport = HttpSse::new(session(&served, &Person::default()));
         let service = serve(transport).await.unwrap();
         assert_eq!(tools(&service).await, TOOLS);
         served.lock().close_streams(cut);
@@ -88,7 +100,7 @@ async fn the_end_of_the_stream_is_the_end_of_the_service() {
 async fn a_revoked_token_is_renewed_and_the_stream_is_left_alone_host_267() {
     let served = older(|_| {});
     let person = Person::default();
-    let transport = HttpSse::new(served.mcp_url(), session(&served, &person));
+    let transport = HttpSse::new(session(&served, &person));
     let service = serve(transport).await.unwrap();
     served.lock().revoke_access_tokens();
     served.lock().clear_seen();
