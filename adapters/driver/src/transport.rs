@@ -26,6 +26,7 @@ mod era;
 mod error;
 mod flow;
 mod line;
+mod mailbox;
 mod mirror;
 mod opening;
 mod parked;

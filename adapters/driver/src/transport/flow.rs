@@ -54,6 +54,8 @@ enum Stage<B> {
     Mail(Mail),
     /// Nothing more comes than is there already.
     Ended,
+    /// Nor does it, for this reason.
+    Failed(TransportError),
     Over,
 }
 
@@ -106,6 +108,7 @@ impl<L: Line> Flow<L> {
                 Stage::Broken(again) => self.reconnect(again).await,
                 Stage::Mail(mail) => self.collect(mail).await,
                 Stage::Ended => Err(TransportError::Malformed("the response is not among it")),
+                Stage::Failed(error) => Err(error),
                 Stage::Over => return None,
             };
             match step {
@@ -248,7 +251,11 @@ impl<L: Line> Flow<L> {
         let why = match body.piece(self.engine.settings.bounds.idle).await {
             Ok(Some(piece)) => {
                 for text in self.resume.feed(&piece)? {
-                    self.ready.extend(rpc::messages(text.as_bytes())?);
+                    match rpc::messages(text.as_bytes()) {
+                        Ok(messages) => self.ready.extend(messages),
+                        // What came before it is handed out first.
+                        Err(error) => return Ok(Stage::Failed(error)),
+                    }
                 }
                 return Ok(Stage::Reading(body));
             }
@@ -261,6 +268,9 @@ impl<L: Line> Flow<L> {
 
     /// The stream is gone before its end.
     fn broken(&mut self, why: Why) -> Result<Stage<L::Body>, TransportError> {
+        if self.resume.is_refused() {
+            return Err(TransportError::TooLarge);
+        }
         let wire = self.link.as_ref().map(|link| link.manner.wire);
         let Some(asked) = &mut self.asked else {
             if self.engine.is_closed() {
@@ -287,6 +297,9 @@ impl<L: Line> Flow<L> {
     async fn reconnect(&mut self, again: Again) -> Result<Stage<L::Body>, TransportError> {
         self.engine.line.sleep(again.wait).await;
         let Some(link) = self.link.clone() else { return Ok(Stage::Over) };
+        if self.engine.is_another_users(&link) {
+            return Err(TransportError::SessionLost { maybe_executed: self.asked.is_some() });
+        }
         let request = link.manner.get(self.engine.line.url(), again.after.as_ref())?;
         let exchange = self.engine.exchange(request, "GET");
         let answer = match self.engine.line.open(exchange).await {
@@ -325,9 +338,9 @@ impl<L: Line> Flow<L> {
 /// message does (TRANS-24).
 impl<L: Line> Drop for Flow<L> {
     fn drop(&mut self) {
-        let legacy = self.link.as_ref().is_some_and(|link| link.manner.wire != Wire::Modern);
-        if let (true, true, Some(asked)) = (self.pending, legacy, &self.asked) {
-            self.engine.cancelled(asked.id);
+        let legacy = self.link.as_ref().filter(|link| link.manner.wire != Wire::Modern);
+        if let (true, Some(link), Some(asked)) = (self.pending, legacy, &self.asked) {
+            self.engine.cancelled(link, asked.id);
         }
     }
 }

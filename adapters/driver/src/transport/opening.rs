@@ -1,8 +1,11 @@
 //! Opening a connection, and opening it again when the server has forgotten it.
 
+use core::pin::pin;
 use core::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use futures_util::future::{Either, select};
 use futures_util::lock::Mutex as Turn;
 use http::{Response, StatusCode};
 use mcp_authz_core::effect::Why;
@@ -45,6 +48,7 @@ impl<L: Line> Engine<L> {
             turn: Turn::new(()),
             tools: Mutex::default(),
             closed: AtomicBool::new(false),
+            declining: Arc::default(),
         });
         match engine.establish(opening, 1).await {
             Err(error) if remembered && error.of_the_era() => {
@@ -152,7 +156,14 @@ impl<L: Line> Engine<L> {
         let mail = id.map(|id| bus.expect(id).ok_or(not_asked)).transpose()?;
         let (status, response) = match self.deliver(bus, manner, message, method).await? {
             Delivery::Accepted => match mail {
-                Some(mail) => (StatusCode::OK, Some(mail.wait().await?)),
+                Some(mail) => {
+                    let (mail, late) =
+                        (pin!(mail.wait()), pin!(self.line.sleep(self.settings.bounds.head)));
+                    match select(mail, late).await {
+                        Either::Left((response, _)) => (StatusCode::OK, Some(response?)),
+                        Either::Right(_) => return Err(lost(Why::Timeout)),
+                    }
+                }
                 None => (StatusCode::ACCEPTED, None),
             },
             Delivery::Gone => (StatusCode::NOT_FOUND, None),
@@ -181,8 +192,17 @@ impl<L: Line> Engine<L> {
             Form::Events => {
                 let mut events = Resume::new(self.settings.bounds.event, 0);
                 let mut body = answer.into_body();
+                // Everybody else may wait for this one, so that it must not go on for ever.
+                let bounds = &self.settings.bounds;
+                let until = Instant::now().checked_add(bounds.head);
                 loop {
-                    let piece = body.piece(self.settings.bounds.idle).await;
+                    let left = until.map_or(bounds.idle, |until| {
+                        until.saturating_duration_since(Instant::now()).min(bounds.idle)
+                    });
+                    if left.is_zero() {
+                        return Err(lost(Why::Timeout));
+                    }
+                    let piece = body.piece(left).await;
                     let piece = piece.map_err(lost)?.ok_or_else(|| lost(Why::Broken))?;
                     for text in events.feed(&piece)? {
                         let found = rpc::messages(text.as_bytes())?;
