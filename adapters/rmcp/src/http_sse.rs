@@ -169,16 +169,26 @@ impl Worker for HttpSse {
         };
         let mut posts = FuturesUnordered::new();
         posts.push(deliver(&stream, first));
+        let handler = context.to_handler_tx.clone();
+        // What waits for room at the handler, who may itself wait for one of the posts.
+        let mut waiting = None;
         loop {
             let message = tokio::select! {
-                () = cancelled.cancelled() => return Err(WorkerQuitReason::Cancelled),
-                Some(()) = posts.next() => continue,
-                next = context.recv_from_handler(), if posts.len() < MOST_AT_ONCE => {
-                    posts.push(deliver(&stream, next?));
-                    continue;
-                }
-                message = stream.next() => message,
-            };
+                           () = cancelled.cancelled() => return Err(WorkerQuitReason::Cancelled),
+                           Some(()) = posts.next() => continue,
+                           next = context.recv_from_handler(), if posts.len() < MOST_AT_ONCE => {
+                               posts.push(deliver(&stream, next?));
+                               continue;
+                           }
+                           room = handler.reserve(), if waiting.is_some() => {
+                               let room = room.map_err(|_| WorkerQuitReason::HandlerTerminated)?;
+                               if let Some(message) = waiting.take() {
+            room.send(message);
+            }
+                               continue;
+                           }
+                           message = stream.next(), if waiting.is_none() => message,
+                       };
             let message = match message {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => {
@@ -186,12 +196,8 @@ impl Worker for HttpSse {
                 }
                 None => return Err(WorkerQuitReason::TransportClosed),
             };
-            if let Ok(message) = serde_json::from_value(message) {
-                tokio::select! {
-                    () = cancelled.cancelled() => return Err(WorkerQuitReason::Cancelled),
-                    handed = context.send_to_handler(message) => handed?,
-                }
-            }
+            // What is no message has nobody to be told of.
+            waiting = serde_json::from_value(message).ok();
         }
     }
 }

@@ -1,10 +1,15 @@
 //! HTTP+SSE of 2024-11-05.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use mcp_authz_core::Config;
 use mcp_authz_core::config::Profile;
 use mcp_authz_core::failure::Kind;
-use mcp_authz_rmcp::{Error, HttpSse};
+use mcp_authz_rmcp::{Auto, Error, HttpSse};
 use mcp_authz_tests::model::{Endpoint, Era, Settings};
 use mcp_authz_tests::serve::{Served, embedded_revision};
+use mcp_authz_tokio::Client;
 
 use crate::common::{Person, TOOLS, call, echo, serve, session, session_with, tools};
 
@@ -109,4 +114,86 @@ async fn a_revoked_token_is_renewed_and_the_stream_is_left_alone_host_267() {
     assert_eq!(model.count(Endpoint::Token), 1);
     assert_eq!(model.seen_at(Endpoint::Mcp).count(), 0, "no new stream");
     assert_eq!(person.visits(), 1);
+}
+
+/// One request's line and body.
+fn request(stream: &TcpStream) -> Option<(String, Vec<u8>)> {
+    let mut reader = BufReader::new(stream);
+    let (mut first, mut length) = (String::new(), 0);
+    reader.read_line(&mut first).ok()?;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((first, body))
+}
+
+/// A server of HTTP+SSE that has much to say before it takes a message.
+fn talkative(listener: &TcpListener) {
+    let notification = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+    let mut events = None;
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        let Some((first, body)) = request(&stream) else { continue };
+        let head =
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n";
+        if first.starts_with("GET /sse") {
+            write!(stream, "{head}event: endpoint\ndata: /sse/messages\n\n").unwrap();
+            events = Some(stream);
+            continue;
+        }
+        let Some(events) = &mut events else {
+            let refused = "HTTP/1.1 405 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            write!(stream, "{refused}").unwrap();
+            continue;
+        };
+        for _ in 0..100 {
+            let _gone = write!(events, "data: {notification}\n\n");
+        }
+        std::thread::sleep(core::time::Duration::from_millis(200));
+        let accepted = "HTTP/1.1 202 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        write!(stream, "{accepted}").unwrap();
+        let message: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let result = match message["method"].as_str().unwrap() {
+            "initialize" => serde_json::json!({
+                "protocolVersion": "2024-11-05",
+                "capabilities": {},
+                "serverInfo": {"name": "m", "version": "1"},
+            }),
+            "tools/list" => serde_json::json!({"tools": []}),
+            _ => continue,
+        };
+        let id = &message["id"];
+        let response = serde_json::json!({"jsonrpc": "2.0", "id": id, "result": result});
+        let _gone = write!(events, "data: {response}\n\n");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_talks_before_it_listens_holds_nothing_up() {
+    for auto in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/sse", listener.local_addr().unwrap());
+        std::thread::spawn(move || talkative(&listener));
+        let client = Client::builder().observer(Person::default()).build().unwrap();
+        let session = client.session(Config::builder(&url).build().unwrap());
+        let served = async {
+            let service = if auto {
+                serve(Auto::new(session, None)).await.unwrap()
+            } else {
+                serve(HttpSse::new(session)).await.unwrap()
+            };
+            assert!(tools(&service).await.is_empty());
+        };
+        let within = core::time::Duration::from_secs(20);
+        tokio::time::timeout(within, served).await.unwrap_or_else(|_| panic!("auto: {auto}"));
+    }
 }
