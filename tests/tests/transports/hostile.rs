@@ -119,3 +119,31 @@ pub(crate) fn what_nobody_reads_is_not_heaped_up(make: Make) {
         caller.join().unwrap();
     }
 }
+
+pub(crate) fn a_response_that_never_comes_is_not_awaited_for_ever_trans_24(make: Make) {
+    for era in [Era::HttpSse, Era::Legacy, Era::Modern] {
+        let revision = if era == Era::Modern { "2026-07-28" } else { "2025-11-25" };
+        let world = World::revision(revision, |at| {
+            at.mcp.era = era;
+            at.mcp.answers = AnswerForm::EventStream;
+        });
+        let bounds = Bounds { response: Duration::from_millis(300), ..bounds() };
+        let face = world.session(make).connect(settings().bounds(bounds)).unwrap();
+        world.lock().set(|at| at.mcp.stream_delay_ms = 600_000);
+        let begun = Instant::now();
+        let error = face.call("tools/call", echoing("x")).unwrap_err();
+        assert_eq!((error.code(), error.maybe_executed()), ("mcp_lost", true), "{era:?}");
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+        if era != Era::Modern {
+            let told = Some("notifications/cancelled");
+            world.until("the server is told", |model| {
+                model.seen().iter().any(|seen| method_of(seen) == told)
+            });
+        }
+        if era != Era::HttpSse {
+            // On the one stream the late response stands before all others.
+            world.lock().set(|at| at.mcp.stream_delay_ms = 0);
+            echo(&*face, "and it goes on");
+        }
+    }
+}

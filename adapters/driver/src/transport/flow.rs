@@ -1,9 +1,13 @@
 //! What the server sends for one request, or on its own stream, over as many connections as it
 //! takes.
 
+use core::pin::pin;
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
+use futures_util::future::{Either, select};
 use http::{Response, StatusCode};
 use mcp_authz_core::effect::Why;
 use serde_json::Value;
@@ -37,6 +41,8 @@ pub(crate) struct Flow<L: Line> {
     /// The server may be at work on it.
     pending: bool,
     answered: bool,
+    /// When the response is late; never in a standing stream.
+    until: Option<Instant>,
 }
 
 struct Asked {
@@ -91,6 +97,7 @@ impl<L: Line> Flow<L> {
             shown: false,
             pending: false,
             answered: false,
+            until: None,
         }
     }
 
@@ -168,11 +175,15 @@ impl<L: Line> Flow<L> {
         self.pending = true;
         let Some(bus) = &link.bus else {
             let answer = self.engine.post(&link.manner, &message, mirrored, &operation).await?;
+            self.until = Instant::now().checked_add(self.engine.settings.bounds.response);
             return self.head(&link, answer).await;
         };
         let Some(mail) = bus.expect(id) else { return self.renew(&link).await };
         match self.engine.deliver(bus, &link.manner, &message, &operation).await? {
-            Delivery::Accepted => Ok(Stage::Mail(mail)),
+            Delivery::Accepted => {
+                self.until = Instant::now().checked_add(self.engine.settings.bounds.response);
+                Ok(Stage::Mail(mail))
+            }
             Delivery::Gone => {
                 bus.gone();
                 self.renew(&link).await
@@ -248,7 +259,9 @@ impl<L: Line> Flow<L> {
     }
 
     async fn read(&mut self, mut body: L::Body) -> Result<Stage<L::Body>, TransportError> {
-        let why = match body.piece(self.engine.settings.bounds.idle).await {
+        let idle = self.engine.settings.bounds.idle;
+        let Some(left) = self.left() else { return Err(self.late()) };
+        let why = match body.piece(idle.min(left)).await {
             Ok(Some(piece)) => {
                 for text in self.resume.feed(&piece)? {
                     match rpc::messages(text.as_bytes()) {
@@ -260,6 +273,7 @@ impl<L: Line> Flow<L> {
                 return Ok(Stage::Reading(body));
             }
             Ok(None) => Why::Broken,
+            Err(_) if self.left().is_none() => return Err(self.late()),
             Err(why) => why,
         };
         drop(body);
@@ -295,7 +309,8 @@ impl<L: Line> Flow<L> {
 
     /// Goes on with a stream where it broke (TRANS-23). Refused tokens are replaced on the way.
     async fn reconnect(&mut self, again: Again) -> Result<Stage<L::Body>, TransportError> {
-        self.engine.line.sleep(again.wait).await;
+        let Some(left) = self.left() else { return Err(self.late()) };
+        self.engine.line.sleep(again.wait.min(left)).await;
         let Some(link) = self.link.clone() else { return Ok(Stage::Over) };
         if self.engine.is_another_users(&link) {
             return Err(TransportError::SessionLost { maybe_executed: self.asked.is_some() });
@@ -329,18 +344,47 @@ impl<L: Line> Flow<L> {
     }
 
     async fn collect(&mut self, mail: Mail) -> Result<Stage<L::Body>, TransportError> {
-        self.ready.push_back(mail.wait().await?);
+        let response = match self.until {
+            None => Some(mail.wait().await),
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                let late = pin!(self.engine.line.sleep(left));
+                match select(pin!(mail.wait()), late).await {
+                    Either::Left((response, _)) => Some(response),
+                    Either::Right(_) => None,
+                }
+            }
+        };
+        let Some(response) = response else { return Err(self.late()) };
+        self.ready.push_back(response?);
         Ok(Stage::Ended)
     }
-}
 
-/// Whoever waited has gone. In the modern revision the closed stream says so (TRANS-17); before it a
-/// message does (TRANS-24).
-impl<L: Line> Drop for Flow<L> {
-    fn drop(&mut self) {
+    /// What is left of the time for the response; nothing if it is over.
+    fn left(&self) -> Option<Duration> {
+        let Some(until) = self.until else { return Some(Duration::MAX) };
+        Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    }
+
+    fn late(&mut self) -> TransportError {
+        self.cancel();
+        lost(Why::Timeout)
+    }
+
+    /// Says that nobody waits any more, once. In the modern revision the closed stream says so
+    /// (TRANS-17); before it a message does (TRANS-24).
+    fn cancel(&mut self) {
         let legacy = self.link.as_ref().filter(|link| link.manner.wire != Wire::Modern);
         if let (true, Some(link), Some(asked)) = (self.pending, legacy, &self.asked) {
             self.engine.cancelled(link, asked.id);
         }
+        self.pending = false;
+    }
+}
+
+/// Whoever waited has gone.
+impl<L: Line> Drop for Flow<L> {
+    fn drop(&mut self) {
+        self.cancel();
     }
 }
