@@ -98,6 +98,7 @@ over_all_runtimes! {
         an_opening_that_is_never_answered_ends,
         nothing_of_one_user_goes_on_as_another_trans_26,
         what_nobody_reads_is_not_heaped_up,
+        what_nobody_waits_for_asks_nobody,
         a_response_that_never_comes_is_not_awaited_for_ever_trans_24,
     }
     tokens {

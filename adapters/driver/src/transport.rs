@@ -45,4 +45,6 @@ pub use mirror::DroppedTool;
 pub(crate) use parked::{Sleep, block_on};
 #[cfg(feature = "async")]
 pub(crate) use request::{Manner, Wire, operation};
+#[cfg(feature = "async")]
+pub(crate) use rpc::is_courtesy;
 pub use settings::{Bounds, Choice, Kind, Settings};

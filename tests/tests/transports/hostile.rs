@@ -147,3 +147,19 @@ pub(crate) fn a_response_that_never_comes_is_not_awaited_for_ever_trans_24(make:
         }
     }
 }
+
+pub(crate) fn what_nobody_waits_for_asks_nobody(make: Make) {
+    let world = World::revision("2025-11-25", |at| at.mcp.era = Era::HttpSse);
+    let face = world.connected(make);
+    // The stream is open already, and the answer is not let in.
+    let more = r#"Bearer error="insufficient_scope", scope="mcp:admin""#;
+    let refused = Literal::status(403).header("www-authenticate", more);
+    world.lock().inject(Endpoint::Messages, 1, refused);
+    world.lock().push(&json!({"jsonrpc": "2.0", "id": 7, "method": "ping"}));
+    world.until("it is answered", |model| {
+        model.seen_at(Endpoint::Messages).any(|seen| seen.status == 403)
+    });
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(world.visits(), 1, "a server cannot have pages opened at will");
+    echo(&*face, "and it goes on");
+}

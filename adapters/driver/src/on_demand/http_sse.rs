@@ -13,7 +13,9 @@ use super::transport::OnDemand;
 use crate::exchange::Exchange;
 use crate::ports::{AsyncHttp, AsyncListener, Runtime};
 use crate::reading::Incoming;
-use crate::transport::{Line as _, Manner, Opened, Settings, TransportError, Wire, operation};
+use crate::transport::{
+    Line as _, Manner, Opened, Settings, TransportError, Wire, is_courtesy, operation,
+};
 
 /// An authorized HTTP+SSE stream, message by message: nothing is initialized, answered or opened
 /// again here. [`Transport`](super::Transport) does all that.
@@ -124,7 +126,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> HttpSseSender<H, L, R> {
             let named = operation(named, message.get("params").unwrap_or(&Value::Null));
             let exchange = Exchange::new(request)
                 .operation(&named)
-                .may_ask(settings.may_ask)
+                .may_ask(settings.may_ask && !is_courtesy(&message))
                 .limits(settings.within())
                 .announced();
             let answer = line.open(exchange).await?;

@@ -126,15 +126,22 @@ impl<L: Line> Engine<L> {
             .limits(self.settings.within())
     }
 
+    /// What nobody waits for bothers nobody, whatever the program allows.
+    const fn asking(&self, exchange: Exchange, may_ask: bool) -> Exchange {
+        exchange.may_ask(self.settings.may_ask && may_ask)
+    }
+
     pub(crate) async fn post(
         &self,
         manner: &Manner,
         message: &Value,
         mirrored: Vec<(HeaderName, HeaderValue)>,
         operation: &str,
+        may_ask: bool,
     ) -> Result<Response<L::Body>, TransportError> {
         let request = manner.post(self.line.url(), message, mirrored)?;
-        Ok(self.line.open(self.exchange(request, operation)).await?)
+        let exchange = self.exchange(request, operation);
+        Ok(self.line.open(self.asking(exchange, may_ask)).await?)
     }
 
     /// Posts a message where HTTP+SSE wants it.
@@ -144,9 +151,11 @@ impl<L: Line> Engine<L> {
         manner: &Manner,
         message: &Value,
         operation: &str,
+        may_ask: bool,
     ) -> Result<Delivery, TransportError> {
         let request = manner.post(bus.endpoint(), message, Vec::new())?;
-        let answer = self.line.open(self.exchange(request, operation).announced()).await?;
+        let exchange = self.exchange(request, operation).announced();
+        let answer = self.line.open(self.asking(exchange, may_ask)).await?;
         let status = answer.status();
         if status.is_success() {
             self.drain(answer).await;
@@ -237,7 +246,7 @@ impl<L: Line> Engine<L> {
         let declining = Arc::clone(&self.declining);
         self.line.spawn(Box::pin(async move {
             let _one_more = declining;
-            let _or_the_server_waits = engine.say(&response, "response").await;
+            let _or_the_server_waits = engine.say(&response, false).await;
         }));
     }
 
@@ -250,7 +259,7 @@ impl<L: Line> Engine<L> {
         let (engine, link) = (Arc::clone(self), Arc::clone(link));
         let task: Task = Box::pin(async move {
             if !engine.is_closed() && !engine.is_gone(&link) {
-                let _or_it_goes_on = engine.say_on(&link, &message, method).await;
+                let _or_it_goes_on = engine.say_on(&link, &message, method, false).await;
             }
         });
         self.line.spawn(task);
@@ -268,7 +277,7 @@ impl<L: Line> Engine<L> {
                 Wire::Session | Wire::HttpSse => params.clone(),
             };
             let message = rpc::message(None, method, &params)?;
-            match self.say_on(&link, &message, &operation(method, &params)).await {
+            match self.say_on(&link, &message, &operation(method, &params), true).await {
                 Err(TransportError::SessionLost { .. }) => self.renew(link.number).await?,
                 other => return other,
             }
@@ -285,11 +294,11 @@ impl<L: Line> Engine<L> {
         if self.link().manner.wire == Wire::Modern {
             return Err(TransportError::Unsupported("this revision has no requests of servers"));
         }
-        self.say(&rpc::response(id, outcome), "response").await
+        self.say(&rpc::response(id, outcome), true).await
     }
 
-    /// Sends a message that has no response. In a lost session it would mean nothing.
-    async fn say(self: &Arc<Self>, message: &Value, operation: &str) -> Result<(), TransportError> {
+    /// Answers a request of the server's. In a lost session it would mean nothing.
+    async fn say(self: &Arc<Self>, message: &Value, may_ask: bool) -> Result<(), TransportError> {
         if self.is_closed() {
             return Err(TransportError::Closed);
         }
@@ -297,7 +306,7 @@ impl<L: Line> Engine<L> {
         if self.is_gone(&link) {
             return Err(TransportError::SessionLost { maybe_executed: false });
         }
-        self.say_on(&link, message, operation).await
+        self.say_on(&link, message, "response", may_ask).await
     }
 
     async fn say_on(
@@ -305,10 +314,11 @@ impl<L: Line> Engine<L> {
         link: &Link,
         message: &Value,
         operation: &str,
+        may_ask: bool,
     ) -> Result<(), TransportError> {
         let gone = TransportError::SessionLost { maybe_executed: false };
         if let Some(bus) = &link.bus {
-            return match self.deliver(bus, &link.manner, message, operation).await? {
+            return match self.deliver(bus, &link.manner, message, operation, may_ask).await? {
                 Delivery::Accepted => Ok(()),
                 Delivery::Gone => {
                     bus.gone();
@@ -317,7 +327,7 @@ impl<L: Line> Engine<L> {
                 Delivery::Refused(status, response) => Err(said(status, response.as_ref())),
             };
         }
-        let answer = self.post(&link.manner, message, Vec::new(), operation).await?;
+        let answer = self.post(&link.manner, message, Vec::new(), operation, may_ask).await?;
         match answer.status() {
             status if status.is_success() => {
                 self.drain(answer).await;

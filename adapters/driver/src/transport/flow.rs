@@ -174,12 +174,13 @@ impl<L: Line> Flow<L> {
         };
         self.pending = true;
         let Some(bus) = &link.bus else {
-            let answer = self.engine.post(&link.manner, &message, mirrored, &operation).await?;
+            let answer =
+                self.engine.post(&link.manner, &message, mirrored, &operation, true).await?;
             self.until = Instant::now().checked_add(self.engine.settings.bounds.response);
             return self.head(&link, answer).await;
         };
         let Some(mail) = bus.expect(id) else { return self.renew(&link).await };
-        match self.engine.deliver(bus, &link.manner, &message, &operation).await? {
+        match self.engine.deliver(bus, &link.manner, &message, &operation, true).await? {
             Delivery::Accepted => {
                 self.until = Instant::now().checked_add(self.engine.settings.bounds.response);
                 Ok(Stage::Mail(mail))

@@ -34,6 +34,8 @@ pub(crate) struct Resume {
     most: u32,
     attempts: u32,
     last: Option<Arc<str>>,
+    /// Whether this connection has named an identifier, which alone can take it back.
+    named: bool,
     retry: Option<Duration>,
     recent: VecDeque<u64>,
     /// Set until the first new event after a resumption.
@@ -48,6 +50,7 @@ impl Resume {
             most,
             attempts: 0,
             last: None,
+            named: false,
             retry: None,
             recent: VecDeque::new(),
             replaying: false,
@@ -77,10 +80,15 @@ impl Resume {
         }
         // An identifier counts once its event is whole, or the event that a cut left unfinished would
         // be asked for no more.
-        if let Some(id) = self.decoder.last_event_id()
-            && self.last.as_deref() != Some(id)
-        {
-            self.last = Some(id.into());
+        match self.decoder.last_event_id() {
+            Some(id) => {
+                self.named = true;
+                if self.last.as_deref() != Some(id) {
+                    self.last = Some(id.into());
+                }
+            }
+            None if self.named => self.last = None,
+            None => {}
         }
         if let Some(millis) = self.decoder.retry() {
             self.retry = Some(Duration::from_millis(millis));
@@ -124,6 +132,7 @@ impl Resume {
     pub(crate) fn resumed(&mut self) {
         self.decoder = Decoder::new(self.limit);
         self.replaying = self.last.is_some();
+        self.named = false;
     }
 }
 
@@ -198,6 +207,20 @@ mod tests {
             split.feed(piece).unwrap();
         }
         assert_eq!(after(&mut split).as_deref(), Some("p"));
+    }
+
+    #[test]
+    fn an_identifier_that_was_taken_back_is_not_resumed_after() {
+        let mut resume = resume();
+        resume.feed(b"id: 1\ndata: a\n\n").unwrap();
+        resume.broke().unwrap();
+        resume.resumed();
+        resume.feed(b"data: b\n\n").unwrap();
+        assert_eq!(after(&mut resume).as_deref(), Some("1"), "a new connection need not name it");
+        resume.resumed();
+        resume.feed(b"id: 2\ndata: c\n\n").unwrap();
+        resume.feed(b"id\ndata: d\n\n").unwrap();
+        assert_eq!(resume.broke(), None, "or what came since would come again");
     }
 
     #[test]

@@ -116,7 +116,9 @@ impl Settings {
         self
     }
 
-    /// Whether a person may be asked, now and in every later request.
+    /// Whether a person may be asked, now and in every later request. For what is sent in nobody's
+    /// name, as a cancellation or the answer to a `ping`, nobody is asked, or a server could have
+    /// pages opened whenever it likes.
     #[must_use]
     pub const fn may_ask(mut self, may_ask: bool) -> Self {
         self.may_ask = may_ask;
