@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use futures_util::lock::Mutex as Turn;
 use http::{Response, StatusCode};
@@ -62,7 +63,19 @@ impl<L: Line> Engine<L> {
     }
 
     /// Opens again what is gone, once for everybody who found out (TRANS-19).
+    /// Aside, since a caller may leave off without being dropped: whoever has the turn must go on, or
+    /// all others would wait for somebody who sleeps.
     pub(crate) async fn renew(self: &Arc<Self>, gone: u64) -> Result<(), TransportError> {
+        let (done, renewed) = oneshot::channel();
+        let engine = Arc::clone(self);
+        self.line.spawn(Box::pin(async move {
+            let _nobody_left = done.send(engine.open_again(gone).await);
+        }));
+        let not_begun = TransportError::Lost { why: Why::Abandoned, maybe_executed: false };
+        renewed.await.unwrap_or(Err(not_begun))
+    }
+
+    async fn open_again(self: &Arc<Self>, gone: u64) -> Result<(), TransportError> {
         let _turn = self.turn.lock().await;
         let link = self.link();
         if link.number != gone {
