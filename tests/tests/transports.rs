@@ -99,6 +99,7 @@ over_all_runtimes! {
         nothing_of_one_user_goes_on_as_another_trans_26,
         what_nobody_reads_is_not_heaped_up,
         what_nobody_waits_for_asks_nobody,
+        a_call_that_a_close_cuts_off_may_have_been_executed,
         a_response_that_never_comes_is_not_awaited_for_ever_trans_24,
     }
     tokens {

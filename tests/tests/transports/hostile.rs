@@ -163,3 +163,20 @@ pub(crate) fn what_nobody_waits_for_asks_nobody(make: Make) {
     assert_eq!(world.visits(), 1, "a server cannot have pages opened at will");
     echo(&*face, "and it goes on");
 }
+
+pub(crate) fn a_call_that_a_close_cuts_off_may_have_been_executed(make: Make) {
+    let world = World::revision("2025-11-25", |at| at.mcp.era = Era::HttpSse);
+    let face = world.connected(make);
+    world.lock().set(|at| at.mcp.stream_delay_ms = 600_000);
+    let caller = thread::spawn({
+        let face = Arc::clone(&face);
+        move || face.call("tools/call", echoing("x")).unwrap_err()
+    });
+    world.until("it is asked", |model| {
+        model.seen_at(Endpoint::Messages).any(|seen| method_of(seen) == Some("tools/call"))
+    });
+    face.close().unwrap();
+    let error = caller.join().unwrap();
+    assert!(error.maybe_executed(), "{error}");
+    assert_eq!(face.call("ping", json!({})).unwrap_err().code(), "mcp_closed");
+}

@@ -83,6 +83,8 @@ impl Shared {
         if let Some(listener) = listener {
             listener.close();
         }
+        // Whoever waits has been heard by the server, whoever comes later has not.
+        let why = if matches!(why, TransportError::Closed) { lost(Why::Abandoned) } else { why };
         for response in waiting {
             let _nobody_left = response.send(Err(why.clone()));
         }
