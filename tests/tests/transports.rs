@@ -14,6 +14,8 @@
 mod eras;
 #[path = "transports/faces.rs"]
 mod faces;
+#[path = "transports/hostile.rs"]
+mod hostile;
 #[path = "transports/http_sse.rs"]
 mod http_sse;
 #[path = "transports/modern.rs"]
@@ -89,6 +91,16 @@ over_all_runtimes! {
         what_nobody_hears_is_declined,
         an_endpoint_of_another_origin_gets_nothing_trans_33_host_261,
         an_announced_endpoint_is_in_the_area_for_its_stream_trans_33_host_261,
+    }
+    hostile {
+        what_came_before_a_bad_event_counts,
+        a_flood_of_requests_is_no_flood_of_tasks,
+        an_opening_that_is_never_answered_ends,
+        nothing_of_one_user_goes_on_as_another_trans_26,
+        what_nobody_reads_is_not_heaped_up,
+        what_nobody_waits_for_asks_nobody,
+        a_call_that_a_close_cuts_off_may_have_been_executed,
+        a_response_that_never_comes_is_not_awaited_for_ever_trans_24,
     }
     tokens {
         a_revoked_or_expired_token_is_replaced_unnoticed_use_05_trans_35,

@@ -376,6 +376,12 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         }
     }
 
+    /// The URL of the MCP server, as it was configured.
+    #[must_use]
+    pub fn mcp_url(&self) -> &str {
+        self.shared().config.mcp_url()
+    }
+
     /// The grant that is published now, live or not.
     #[must_use]
     pub fn granted(&self) -> Option<Arc<Granted>> {

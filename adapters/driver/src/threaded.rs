@@ -340,6 +340,12 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
         self.shared().quiet()
     }
 
+    /// The URL of the MCP server, as it was configured.
+    #[must_use]
+    pub fn mcp_url(&self) -> &str {
+        self.shared().config.mcp_url()
+    }
+
     /// The grant that is published now, live or not.
     #[must_use]
     pub fn granted(&self) -> Option<Arc<Granted>> {

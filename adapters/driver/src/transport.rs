@@ -26,6 +26,7 @@ mod era;
 mod error;
 mod flow;
 mod line;
+mod mailbox;
 mod mirror;
 mod opening;
 mod parked;
@@ -43,5 +44,7 @@ pub(crate) use line::{Line, Task};
 pub use mirror::DroppedTool;
 pub(crate) use parked::{Sleep, block_on};
 #[cfg(feature = "async")]
-pub(crate) use request::{Manner, Wire};
+pub(crate) use request::{Manner, Wire, operation};
+#[cfg(feature = "async")]
+pub(crate) use rpc::is_courtesy;
 pub use settings::{Bounds, Choice, Kind, Settings};

@@ -4,6 +4,7 @@
 //! by a server of the newest revision, the URL is asked for an event stream. A refusal for want of
 //! authorization decides nothing: it is overcome first, on the wire it came on.
 
+use core::fmt;
 use std::pin::Pin;
 
 use futures_util::StreamExt as _;
@@ -31,21 +32,17 @@ type Sending = Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>>;
 /// An rmcp transport that finds out what the server speaks.
 ///
 /// Serve it as it is, or with rmcp's `Auto` lifecycle to try the newest revision first.
-#[derive(Debug)]
 pub struct Auto {
     client: StreamableHttp,
     config: StreamableHttpClientTransportConfig,
 }
 
 impl Auto {
-    /// A transport to the MCP server at this URL; the configuration's own URL is not looked at.
+    /// A transport to the session's server; the configuration's own URL is not looked at.
     #[must_use]
-    pub fn new(
-        url: &str,
-        session: AuthSession,
-        config: Option<StreamableHttpClientTransportConfig>,
-    ) -> Self {
-        Self { client: StreamableHttp::new(session).probing(), config: at(url, config) }
+    pub fn new(session: AuthSession, config: Option<StreamableHttpClientTransportConfig>) -> Self {
+        let config = at(session.mcp_url(), config);
+        Self { client: StreamableHttp::new(session).probing(), config }
     }
 
     /// Whether a person may be bothered; they may unless said. A session's end bothers nobody.
@@ -60,6 +57,13 @@ impl Auto {
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { client: self.client.limits(limits), ..self }
+    }
+}
+
+/// The configuration may hold what is nobody's to see.
+impl fmt::Debug for Auto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Auto")
     }
 }
 
@@ -111,7 +115,7 @@ impl Auto {
             return Err(refused);
         }
         let wire = self.client.wire();
-        let older = HttpSse::over(self.config.uri.clone(), wire, self.config.max_sse_event_size);
+        let older = HttpSse::over(wire, self.config.max_sse_event_size);
         let mut older = Inner::HttpSse(WorkerTransport::spawn(older));
         match older.send(message).await {
             Ok(()) => {
@@ -130,30 +134,38 @@ impl Auto {
         context: &mut WorkerContext<Self>,
     ) -> WorkerQuitReason<Failed> {
         let mut sending = FuturesUnordered::new();
+        let handler = context.to_handler_tx.clone();
+        // What waits for room at the handler, who may itself wait for something to be sent.
+        let mut waiting = None;
         loop {
             let message = tokio::select! {
-                Some(()) = sending.next() => continue,
-                next = context.recv_from_handler() => {
-                    let WorkerSendRequest { message, responder, .. } = match next {
-                        Ok(next) => next,
-                        Err(gone) => return gone,
-                    };
-                    if is_initialize(&message) {
-                        let _nobody_waits = responder.send(self.initialize(inner, message).await);
-                    } else {
-                        let sent = inner.send(message);
-                        sending.push(async move {
-                            let _nobody_waits = responder.send(sent.await);
-                        });
-                    }
-                    continue;
-                }
-                message = inner.receive() => message,
-            };
-            let Some(message) = message else { return WorkerQuitReason::TransportClosed };
-            if let Err(gone) = context.send_to_handler(message).await {
-                return gone;
+                           Some(()) = sending.next() => continue,
+                           next = context.recv_from_handler() => {
+                               let WorkerSendRequest { message, responder, .. } = match next {
+                                   Ok(next) => next,
+                                   Err(gone) => return gone,
+                               };
+                               if is_initialize(&message) {
+                                   let _nobody_waits = responder.send(self.initialize(inner, message).await);
+                               } else {
+                                   let sent = inner.send(message);
+                                   sending.push(async move {
+                                       let _nobody_waits = responder.send(sent.await);
+                                   });
+                               }
+                               continue;
+                           }
+                           room = handler.reserve(), if waiting.is_some() => {
+                               let Ok(room) = room else { return WorkerQuitReason::HandlerTerminated };
+                               if let Some(message) = waiting.take() {
+            room.send(message);
             }
+                               continue;
+                           }
+                           message = inner.receive(), if waiting.is_none() => message,
+                       };
+            let Some(message) = message else { return WorkerQuitReason::TransportClosed };
+            waiting = Some(message);
         }
     }
 }

@@ -1,18 +1,16 @@
 //! HTTP+SSE of 2024-11-05: messages are posted to an endpoint that a stream has named, everything
 //! the server says comes on that stream (TRANS-30 to TRANS-33).
 //!
-//! The endpoint decides where the token goes, and it is the server's to name: it must be of the
-//! stream's own origin, and the session's token area stands above it.
+//! The wire is [`mcp_authz_tokio::HttpSse`]; here is what makes an rmcp transport of it.
 
 use core::time::Duration;
-use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use http::Request;
+use futures_util::{FutureExt as _, StreamExt as _};
 use mcp_authz_core::effect::Limits;
-use mcp_authz_core::failure::{Failure, Kind};
-use mcp_authz_driver::ports::AsyncBody as _;
+use mcp_authz_core::failure::Kind;
+use mcp_authz_driver::exchange::ExchangeError;
+use mcp_authz_driver::transport::{Bounds, Settings, TransportError};
 use mcp_authz_tokio::AuthSession;
 use rmcp::RoleClient;
 use rmcp::model::ClientJsonRpcMessage;
@@ -20,54 +18,43 @@ use rmcp::transport::worker::{
     Worker, WorkerConfig, WorkerContext, WorkerQuitReason, WorkerSendRequest,
 };
 use tokio::task::JoinError;
-use url::Url;
 
 use crate::Error;
-use crate::events::Events;
-use crate::wire::{self, EVENT_STREAM, Wire};
+use crate::wire::Wire;
 
 /// The largest event, unless said.
 const LARGEST_EVENT: usize = 16 * 1024 * 1024;
-/// The longest endpoint.
-const LONGEST_ENDPOINT: usize = 8 * 1024;
-/// How long the stream may take to name its endpoint.
-const FIRST_EVENT: Duration = Duration::from_secs(30);
 /// Most messages on their way at a time; one may wait for a person.
 const MOST_AT_ONCE: usize = 16;
-/// How long the end of an answer without a body is waited for, to keep its connection.
-const LINGER: Duration = Duration::from_millis(100);
-/// What an answer whose body nobody reads may announce.
-const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// An rmcp transport over HTTP+SSE, with the session's token on the stream and on every message.
 ///
 /// ```no_run
 /// # use rmcp::ServiceExt as _;
 /// # async fn serve(session: mcp_authz_tokio::AuthSession) -> Result<(), Box<dyn std::error::Error>> {
-/// let transport = mcp_authz_rmcp::HttpSse::new("https://mcp.example/sse", session);
+/// let transport = mcp_authz_rmcp::HttpSse::new(session);
 /// let service = rmcp::model::ClientConfig::default().serve(transport).await?;
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// The stream is opened with the first message. When it ends the transport ends: this wire resumes
-/// nothing.
+/// The stream, at the session's own URL, is opened with the first message. When it ends the transport
+/// ends: this wire resumes nothing.
 #[derive(Clone, Debug)]
 pub struct HttpSse {
-    url: Arc<str>,
     wire: Wire,
     largest: usize,
 }
 
 impl HttpSse {
-    /// A transport to the stream at this URL.
+    /// A transport to the session's server.
     #[must_use]
-    pub fn new(url: &str, session: AuthSession) -> Self {
-        Self::over(url.into(), Wire::new(session), LARGEST_EVENT)
+    pub fn new(session: AuthSession) -> Self {
+        Self::over(Wire::new(session), LARGEST_EVENT)
     }
 
-    pub(crate) const fn over(url: Arc<str>, wire: Wire, largest: usize) -> Self {
-        Self { url, wire, largest }
+    pub(crate) const fn over(wire: Wire, largest: usize) -> Self {
+        Self { wire, largest }
     }
 
     /// Whether a person may be bothered; they may unless said.
@@ -94,62 +81,54 @@ impl HttpSse {
     }
 
     /// Opens the stream and waits for its endpoint.
-    async fn connect(&self) -> Result<(Arc<str>, Events), Error> {
-        let answer = self.wire.open(wire::get(&self.url)?, None, true, self.largest).await?;
-        let (head, body) = answer.into_parts();
-        if !head.status.is_success() {
-            return Err(Error::Status(head.status));
-        }
-        if !wire::is(&head.headers, EVENT_STREAM) {
-            return Err(Error::NoEndpoint);
-        }
-        let mut events = Events::new(body, self.largest);
-        let first = tokio::time::timeout(FIRST_EVENT, events.next()).await;
-        match first.map_err(|_| Error::NoEndpoint)?.ok_or(Error::NoEndpoint)? {
-            Ok(event) if event.event.as_deref() == Some("endpoint") => {
-                let named = event.data.unwrap_or_default();
-                Ok((endpoint(&self.url, &named)?, events))
-            }
-            Ok(_) => Err(Error::NoEndpoint),
-            Err(error) => Err(error),
-        }
+    async fn connect(&self) -> Result<mcp_authz_tokio::HttpSse, Error> {
+        let Wire { session, may_ask, limits } = &self.wire;
+        // However long the server has nothing to say, rmcp waits for it.
+        let idle = Duration::MAX;
+        let bounds = Bounds { event: self.largest, head: limits.total, idle, ..Bounds::default() };
+        // The name and the version are rmcp's to say.
+        let settings =
+            Settings::new("", "").may_ask(*may_ask).bounds(bounds).limits(limits.clone());
+        let opened = mcp_authz_tokio::HttpSse::open(session.clone(), settings).await;
+        opened.map_err(|error| match error {
+            TransportError::Malformed(_) => Error::NoEndpoint,
+            error => told(error),
+        })
     }
+}
 
-    async fn send(&self, endpoint: &str, message: &ClientJsonRpcMessage) -> Result<(), Error> {
-        let request: Request<Vec<u8>> = wire::post(endpoint, message)?;
-        let operation = wire::operation(message);
-        let answer = self.wire.open(request, operation.as_deref(), true, LARGEST_ANSWER).await?;
-        let (head, mut body) = answer.into_parts();
-        if !head.status.is_success() {
-            return Err(Error::Status(head.status));
-        }
-        let _whatever_it_says = body.piece(LINGER).await;
-        Ok(())
-    }
-
-    async fn deliver(&self, endpoint: Arc<str>, request: WorkerSendRequest<Self>) {
-        let sent = self.send(&endpoint, &request.message).await;
+/// Posts a message, and tells whoever sent it what came of that.
+fn deliver(
+    stream: &mcp_authz_tokio::HttpSse,
+    request: WorkerSendRequest<HttpSse>,
+) -> impl Future<Output = ()> + Send + use<> {
+    // Only a message that the program made up by hand cannot be written.
+    let posted = serde_json::to_value::<ClientJsonRpcMessage>(request.message)
+        .map(|message| stream.send(message).map(|sent| sent.map_err(told)));
+    async move {
+        let sent = match posted {
+            Ok(posted) => posted.await,
+            Err(_) => Err(Error::failed(Kind::ConfigInvalid, "TRANS-03")),
+        };
         let _nobody_waits = request.responder.send(sent);
     }
 }
 
-/// Where messages go: of the stream's own origin, or nothing is sent there (TRANS-33, HOST-261).
-fn endpoint(stream: &str, named: &str) -> Result<Arc<str>, Error> {
-    let mismatch = || {
-        let failure = Failure::new(Kind::OriginMismatch, "TRANS-33").with_subject(named);
-        Error::Failed(Arc::new(failure))
-    };
-    if named.len() > LONGEST_ENDPOINT {
-        return Err(Error::failed(Kind::UrlTooLong, "TRANS-33"));
+/// The same error as the other wires tell it.
+fn told(error: TransportError) -> Error {
+    match error {
+        TransportError::Authorization(failure) => Error::Failed(failure),
+        TransportError::Drive(error) => Error::Exchange(ExchangeError::Drive(error)),
+        TransportError::Lost { why, maybe_executed } => {
+            Error::Exchange(ExchangeError::Lost { why, sent: maybe_executed })
+        }
+        TransportError::Status(status) => Error::Status(status),
+        TransportError::Endpoint => Error::failed(Kind::OriginMismatch, "TRANS-33"),
+        TransportError::TooLarge => Error::failed(Kind::LimitExceeded, "HOST-262"),
+        TransportError::Invalid(_) => Error::failed(Kind::ConfigInvalid, "TRANS-01"),
+        // The server does not know the stream any more, and there is no other on this transport.
+        _ => Error::Closed,
     }
-    let stream = Url::parse(stream).map_err(|_| mismatch())?;
-    let mut endpoint = stream.join(named.trim()).map_err(|_| mismatch())?;
-    let same = endpoint.origin().is_tuple() && endpoint.origin() == stream.origin();
-    if !same || !endpoint.username().is_empty() || endpoint.password().is_some() {
-        return Err(mismatch());
-    }
-    endpoint.set_fragment(None);
-    Ok(String::from(endpoint).into())
 }
 
 impl Worker for HttpSse {
@@ -180,8 +159,8 @@ impl Worker for HttpSse {
             () = cancelled.cancelled() => return Err(WorkerQuitReason::Cancelled),
             opened = opened => opened?,
         };
-        let (endpoint, mut events) = match connected {
-            Ok(connected) => connected,
+        let mut stream = match connected {
+            Ok(stream) => stream,
             Err(error) => {
                 let context = error.to_string();
                 let _nobody_waits = first.responder.send(Err(error));
@@ -189,39 +168,36 @@ impl Worker for HttpSse {
             }
         };
         let mut posts = FuturesUnordered::new();
-        posts.push(self.deliver(Arc::clone(&endpoint), first));
+        posts.push(deliver(&stream, first));
+        let handler = context.to_handler_tx.clone();
+        // What waits for room at the handler, who may itself wait for one of the posts.
+        let mut waiting = None;
         loop {
-            let event = tokio::select! {
-                () = cancelled.cancelled() => return Err(WorkerQuitReason::Cancelled),
-                Some(()) = posts.next() => continue,
-                next = context.recv_from_handler(), if posts.len() < MOST_AT_ONCE => {
-                    posts.push(self.deliver(Arc::clone(&endpoint), next?));
-                    continue;
-                }
-                event = events.next() => event,
-            };
-            let event = match event {
-                Some(Ok(event)) => event,
+            let message = tokio::select! {
+                           () = cancelled.cancelled() => return Err(WorkerQuitReason::Cancelled),
+                           Some(()) = posts.next() => continue,
+                           next = context.recv_from_handler(), if posts.len() < MOST_AT_ONCE => {
+                               posts.push(deliver(&stream, next?));
+                               continue;
+                           }
+                           room = handler.reserve(), if waiting.is_some() => {
+                               let room = room.map_err(|_| WorkerQuitReason::HandlerTerminated)?;
+                               if let Some(message) = waiting.take() {
+            room.send(message);
+            }
+                               continue;
+                           }
+                           message = stream.next(), if waiting.is_none() => message,
+                       };
+            let message = match message {
+                Some(Ok(message)) => message,
                 Some(Err(error)) => {
-                    return Err(WorkerQuitReason::fatal(error, "reading the stream"));
+                    return Err(WorkerQuitReason::fatal(told(error), "reading the stream"));
                 }
                 None => return Err(WorkerQuitReason::TransportClosed),
             };
-            // The endpoint is named once; later ones name nothing.
-            if event.event.is_some() {
-                continue;
-            }
-            let message = event.data.and_then(|data| serde_json::from_str(&data).ok());
-            if let Some(message) = message {
-                tokio::select! {
-                    () = cancelled.cancelled() => return Err(WorkerQuitReason::Cancelled),
-                    handed = context.send_to_handler(message) => handed?,
-                }
-            }
+            // What is no message has nobody to be told of.
+            waiting = serde_json::from_value(message).ok();
         }
     }
 }
-
-#[cfg(test)]
-#[path = "http_sse/tests.rs"]
-mod tests;

@@ -3,6 +3,7 @@
 //! rmcp reopens a stream as soon as the server lets it, however often that brings nothing. A stream
 //! that has brought no event since it was opened last waits longer each time.
 
+use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +15,16 @@ const LONGEST: Duration = Duration::from_secs(60);
 const MOST: usize = 64;
 
 /// The streams that were opened lately; clones remember together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Pace(Arc<Mutex<VecDeque<Opened>>>);
 
-#[derive(Debug)]
+/// Session identifiers are nobody's to see (TRANS-26).
+impl fmt::Debug for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pace")
+    }
+}
+
 struct Opened {
     session: Option<Box<str>>,
     after: Option<Box<str>>,
@@ -85,6 +92,13 @@ mod tests {
             assert!(pace.wait(None, None, now).is_zero());
             now += Duration::from_secs(20);
         }
+    }
+
+    #[test]
+    fn no_session_is_shown_trans_26() {
+        let pace = Pace::default();
+        pace.wait(Some("c4n4ry"), Some("c4n4ry"), Instant::now());
+        assert!(!format!("{pace:?}").contains("c4n4ry"));
     }
 
     #[test]

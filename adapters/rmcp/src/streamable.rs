@@ -100,7 +100,8 @@ impl StreamableHttp {
             .map_err(Failed::ReservedHeaderConflict)?;
         let largest = limits.max_json_response_size.max(limits.max_error_response_size);
         let operation = wire::operation(message);
-        let answer = self.wire.open(request, operation.as_deref(), true, largest).await;
+        let may_ask = !wire::is_courtesy(message);
+        let answer = self.wire.open(request, operation.as_deref(), may_ask, largest).await;
         let (head, body) = answer.map_err(Failed::Client)?.into_parts();
         let posted = Posted { message, session_id, limits, within: self.wire.limits.total };
         match head.status {

@@ -9,7 +9,7 @@ use mcp_authz_core::effect::Limits;
 use mcp_authz_core::failure::Kind;
 use mcp_authz_driver::exchange::{self, Exchange};
 use mcp_authz_tokio::AuthSession;
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest};
+use rmcp::model::{ClientJsonRpcMessage, ClientNotification, ClientRequest, ClientResult};
 use rmcp::transport::common::http_header::{HEADER_LAST_EVENT_ID, HEADER_SESSION_ID};
 
 use crate::Error;
@@ -125,6 +125,21 @@ pub(crate) fn is(headers: &HeaderMap, media_type: &str) -> bool {
     let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = named.and_then(|value| value.split(';').next()).unwrap_or_default();
     essence.trim().eq_ignore_ascii_case(media_type)
+}
+
+/// Whether nobody waits for it to arrive: a sign of life, a refusal or a cancellation. Nobody is asked
+/// for one, or a server could have pages opened whenever it likes.
+pub(crate) const fn is_courtesy(message: &ClientJsonRpcMessage) -> bool {
+    match message {
+        ClientJsonRpcMessage::Response(response) => {
+            matches!(response.result, ClientResult::EmptyResult(_))
+        }
+        ClientJsonRpcMessage::Error(_) => true,
+        ClientJsonRpcMessage::Notification(told) => {
+            matches!(told.notification, ClientNotification::CancelledNotification(_))
+        }
+        ClientJsonRpcMessage::Request(_) => false,
+    }
 }
 
 /// What is attempted, so that the retry limits count per operation (STEP-10).

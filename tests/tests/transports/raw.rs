@@ -67,6 +67,35 @@ fn a_wait_for_a_message_that_is_given_up_loses_none() {
 }
 
 #[test]
+fn a_stream_that_is_left_alone_while_a_session_is_begun_anew_holds_up_nobody() {
+    let world = World::revision("2025-11-25", |at| at.mcp.answers = AnswerForm::EventStream);
+    let builder = mcp_authz_tokio::Client::builder().runtime(TOKIO.handle().clone());
+    let client = builder.common(world.common()).build().unwrap();
+    let session = client.session(world.config().build().unwrap());
+    OnTokio.block_on(async {
+        let face = mcp_authz_tokio::Transport::connect(session, settings()).await.unwrap();
+        world.lock().forget_sessions();
+        world.lock().set(|at| at.mcp.stream_delay_ms = 500);
+        let mut messages = face.request("tools/call", counting(0));
+        let begun = async {
+            while world.asked("initialize") < 2 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            () = begun => {}
+            message = messages.next() => panic!("{message:?}"),
+        }
+        // Nobody polls it now, though nobody has dropped it.
+        let call = face.call("tools/call", counting(0));
+        let result = tokio::time::timeout(Duration::from_secs(10), call).await;
+        result.expect("it waits for nobody who sleeps").unwrap();
+        assert!(messages.next().await.unwrap().unwrap()["result"].is_object());
+        assert_eq!(world.asked("initialize"), 2);
+    });
+}
+
+#[test]
 fn messages_go_both_ways_and_a_wait_given_up_loses_none() {
     let world = World::revision("2025-11-25", |at| at.mcp.era = Era::HttpSse);
     let builder = mcp_authz_tokio::Client::builder().runtime(TOKIO.handle().clone());

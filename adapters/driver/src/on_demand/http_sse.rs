@@ -13,7 +13,9 @@ use super::transport::OnDemand;
 use crate::exchange::Exchange;
 use crate::ports::{AsyncHttp, AsyncListener, Runtime};
 use crate::reading::Incoming;
-use crate::transport::{Line as _, Manner, Opened, Settings, TransportError, Wire};
+use crate::transport::{
+    Line as _, Manner, Opened, Settings, TransportError, Wire, is_courtesy, operation,
+};
 
 /// An authorized HTTP+SSE stream, message by message: nothing is initialized, answered or opened
 /// again here. [`Transport`](super::Transport) does all that.
@@ -57,7 +59,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> HttpSse<H, L, R> {
         let exchange = Exchange::new(request)
             .operation("GET")
             .may_ask(settings.may_ask)
-            .limits(settings.bounds.limits());
+            .limits(settings.within());
         let answer = line.open(exchange).await?;
         let (endpoint, opened) = Opened::read(answer, line.url(), &settings.bounds).await?;
         let sender = HttpSseSender {
@@ -121,10 +123,11 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> HttpSseSender<H, L, R> {
         async move {
             let request = manner().post(endpoint.as_str(), &message, Vec::new())?;
             let named = message.get("method").and_then(Value::as_str).unwrap_or("response");
+            let named = operation(named, message.get("params").unwrap_or(&Value::Null));
             let exchange = Exchange::new(request)
-                .operation(named)
-                .may_ask(settings.may_ask)
-                .limits(settings.bounds.limits())
+                .operation(&named)
+                .may_ask(settings.may_ask && !is_courtesy(&message))
+                .limits(settings.within())
                 .announced();
             let answer = line.open(exchange).await?;
             match answer.status() {

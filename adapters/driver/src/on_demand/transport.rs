@@ -149,8 +149,8 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Transport<H, L, R> {
         Ok(self.engine.listen().await?.map(Messages))
     }
 
-    /// Ends the connection for every handle; what is under way goes on. No person is asked for it
-    /// (TRANS-21), and a server that ends no sessions is none the worse. Without it the server keeps the
+    /// Ends the connection for every handle; what is under way goes on, but with HTTP+SSE is lost with
+    /// its stream. No person is asked for it (TRANS-21), and a server that ends no sessions is none the worse. Without it the server keeps the
     /// session until it forgets it.
     ///
     /// # Errors

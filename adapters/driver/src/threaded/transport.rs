@@ -150,8 +150,8 @@ impl<H: Http, L: Listener> Transport<H, L> {
         Ok(block_on(self.engine.listen())?.map(Messages))
     }
 
-    /// Ends the connection for every handle; what is under way goes on. No person is asked for it
-    /// (TRANS-21), and a server that ends no sessions is none the worse. Without it the server keeps the
+    /// Ends the connection for every handle; what is under way goes on, but with HTTP+SSE is lost with
+    /// its stream. No person is asked for it (TRANS-21), and a server that ends no sessions is none the worse. Without it the server keeps the
     /// session until it forgets it.
     ///
     /// # Errors

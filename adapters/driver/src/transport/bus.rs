@@ -3,14 +3,13 @@
 //! One reader takes the stream apart: responses go to whoever waits for them, everything else to
 //! whoever listens. When the stream breaks, all who wait hear of it; the next request opens another.
 
-use core::future::poll_fn;
 use core::pin::pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use futures_channel::{mpsc, oneshot};
+use futures_channel::oneshot;
 use futures_util::StreamExt;
 use futures_util::future::select;
 use futures_util::stream;
@@ -24,6 +23,7 @@ use super::endpoint;
 use super::engine::{Engine, Messages, lost};
 use super::error::TransportError;
 use super::line::Line;
+use super::mailbox::Mailbox;
 use super::request::Manner;
 use super::rpc::{self, Sort};
 use crate::ports::AsyncBody;
@@ -63,7 +63,7 @@ type Response = oneshot::Sender<Result<Value, TransportError>>;
 #[derive(Debug, Default)]
 struct State {
     mail: HashMap<u64, Response>,
-    listener: Option<mpsc::Sender<Value>>,
+    listener: Option<Arc<Mailbox<Value>>>,
     /// Why nothing comes any more.
     over: Option<TransportError>,
 }
@@ -77,9 +77,14 @@ impl Shared {
     fn end(&self, why: TransportError) {
         let mut state = self.lock();
         let why = state.over.get_or_insert(why).clone();
-        state.listener = None;
+        let listener = state.listener.take();
         let waiting: Vec<Response> = state.mail.drain().map(|(_, response)| response).collect();
         drop(state);
+        if let Some(listener) = listener {
+            listener.close();
+        }
+        // Whoever waits has been heard by the server, whoever comes later has not.
+        let why = if matches!(why, TransportError::Closed) { lost(Why::Abandoned) } else { why };
         for response in waiting {
             let _nobody_left = response.send(Err(why.clone()));
         }
@@ -94,13 +99,18 @@ impl Shared {
             let _nobody_left = waiting.send(Ok(message));
             return None;
         }
-        let listener = self.lock().listener.clone();
-        let unheard = (sort == Sort::Request).then(|| message.clone());
-        let Some(mut listener) = listener else { return unheard };
-        let ready = poll_fn(|context| listener.poll_ready(context)).await;
-        match ready.and_then(|()| listener.start_send(message)) {
-            Ok(()) => None,
-            Err(_) => unheard,
+        let mut message = message;
+        loop {
+            let listener = self.lock().listener.clone();
+            let Some(listener) = listener else {
+                return (sort == Sort::Request).then_some(message);
+            };
+            message = listener.post(message).await.err()?;
+            // Nobody listens there any more; somebody else may by now.
+            let mut state = self.lock();
+            if state.listener.as_ref().is_some_and(|other| Arc::ptr_eq(other, &listener)) {
+                state.listener = None;
+            }
         }
     }
 }
@@ -201,12 +211,14 @@ impl Bus {
 
     /// What belongs to no request. Whoever listened before is told no more.
     pub(crate) fn listen(&self) -> Messages {
-        let (sender, receiver) = mpsc::channel(WAITING);
+        let (mailbox, receiver) = Mailbox::new(WAITING);
         let mut state = self.shared.lock();
-        if state.over.is_none() {
-            state.listener = Some(sender);
-        }
+        let before =
+            if state.over.is_none() { state.listener.replace(mailbox) } else { Some(mailbox) };
         drop(state);
+        if let Some(before) = before {
+            before.close();
+        }
         let shared = Arc::clone(&self.shared);
         let end = stream::once(async move {
             let over = shared.lock().over.clone();

@@ -2,14 +2,14 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::lock::Mutex as Turn;
 use futures_util::stream::{self, BoxStream};
 use http::header::HeaderName;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use mcp_authz_core::effect::Why;
+use mcp_authz_core::effect::{Limits, Why};
 use serde_json::{Value, json};
 
 use super::answer::{self, Form};
@@ -29,6 +29,11 @@ pub(crate) type Messages = BoxStream<'static, Result<Value, TransportError>>;
 
 /// How often one request begins a lost session anew (TRANS-19).
 pub(crate) const MOST_RENEWALS: u32 = 2;
+/// How many requests of the server's are declined at a time. Those beyond get no answer, or a server
+/// could have a task, and a thread where those are threads, for each that fits into an event.
+const MOST_DECLINED: usize = 16;
+/// How long the server may take over a farewell.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// Pages of the list of tools that are read for the sake of one call.
 const MOST_PAGES: u32 = 32;
 
@@ -55,6 +60,8 @@ pub(crate) struct Engine<L: Line> {
     pub(super) turn: Turn<()>,
     pub(super) tools: Mutex<Tools>,
     pub(super) closed: AtomicBool,
+    /// Held once by each who declines a request.
+    pub(super) declining: Arc<()>,
 }
 
 impl<L: Line> Engine<L> {
@@ -90,14 +97,22 @@ impl<L: Line> Engine<L> {
         self.tools.lock().unwrap_or_else(PoisonError::into_inner).headers(params)
     }
 
+    /// Whether the user has gone to whom the session belongs (TRANS-26).
+    pub(crate) fn is_another_users(&self, link: &Link) -> bool {
+        link.farewells != self.line.memory().farewells()
+    }
+
+    fn is_gone(&self, link: &Link) -> bool {
+        self.is_another_users(link) || link.bus.as_ref().is_some_and(Bus::is_over)
+    }
+
     /// The connection, opened again if it is known to be gone.
     pub(crate) async fn ready(self: &Arc<Self>) -> Result<Arc<Link>, TransportError> {
         if self.is_closed() {
             return Err(TransportError::Closed);
         }
         let link = self.link();
-        let gone = link.farewells != self.line.memory().farewells();
-        if gone || link.bus.as_ref().is_some_and(Bus::is_over) {
+        if self.is_gone(&link) {
             self.renew(link.number).await?;
             return Ok(self.link());
         }
@@ -108,7 +123,12 @@ impl<L: Line> Engine<L> {
         Exchange::new(request)
             .operation(operation)
             .may_ask(self.settings.may_ask)
-            .limits(self.settings.bounds.limits())
+            .limits(self.settings.within())
+    }
+
+    /// What nobody waits for bothers nobody, whatever the program allows.
+    const fn asking(&self, exchange: Exchange, may_ask: bool) -> Exchange {
+        exchange.may_ask(self.settings.may_ask && may_ask)
     }
 
     pub(crate) async fn post(
@@ -117,9 +137,11 @@ impl<L: Line> Engine<L> {
         message: &Value,
         mirrored: Vec<(HeaderName, HeaderValue)>,
         operation: &str,
+        may_ask: bool,
     ) -> Result<Response<L::Body>, TransportError> {
         let request = manner.post(self.line.url(), message, mirrored)?;
-        Ok(self.line.open(self.exchange(request, operation)).await?)
+        let exchange = self.exchange(request, operation);
+        Ok(self.line.open(self.asking(exchange, may_ask)).await?)
     }
 
     /// Posts a message where HTTP+SSE wants it.
@@ -129,9 +151,11 @@ impl<L: Line> Engine<L> {
         manner: &Manner,
         message: &Value,
         operation: &str,
+        may_ask: bool,
     ) -> Result<Delivery, TransportError> {
         let request = manner.post(bus.endpoint(), message, Vec::new())?;
-        let answer = self.line.open(self.exchange(request, operation).announced()).await?;
+        let exchange = self.exchange(request, operation).announced();
+        let answer = self.line.open(self.asking(exchange, may_ask)).await?;
         let status = answer.status();
         if status.is_success() {
             self.drain(answer).await;
@@ -215,18 +239,28 @@ impl<L: Line> Engine<L> {
         if self.link().manner.wire == Wire::Modern {
             return;
         }
+        if Arc::strong_count(&self.declining) > MOST_DECLINED {
+            return;
+        }
         let (engine, response) = (Arc::clone(self), rpc::declined(request));
+        let declining = Arc::clone(&self.declining);
         self.line.spawn(Box::pin(async move {
-            let _or_the_server_waits = engine.say(&response, "response").await;
+            let _one_more = declining;
+            let _or_the_server_waits = engine.say(&response, false).await;
         }));
     }
 
-    /// Tells the server that nobody waits for a response any more (TRANS-24).
-    pub(crate) fn cancelled(self: &Arc<Self>, id: u64) {
-        let engine = Arc::clone(self);
+    /// Tells the server that nobody waits for a response any more (TRANS-24). In a session that is
+    /// gone there is nothing to cancel, and none is begun for it.
+    pub(crate) fn cancelled(self: &Arc<Self>, link: &Arc<Link>, id: u64) {
+        let method = "notifications/cancelled";
         let params = json!({"requestId": id, "reason": "nobody waits for it any more"});
+        let Ok(message) = rpc::message(None, method, &params) else { return };
+        let (engine, link) = (Arc::clone(self), Arc::clone(link));
         let task: Task = Box::pin(async move {
-            let _or_it_goes_on = engine.notify("notifications/cancelled", params).await;
+            if !engine.is_closed() && !engine.is_gone(&link) {
+                let _or_it_goes_on = engine.say_on(&link, &message, method, false).await;
+            }
         });
         self.line.spawn(task);
     }
@@ -243,7 +277,7 @@ impl<L: Line> Engine<L> {
                 Wire::Session | Wire::HttpSse => params.clone(),
             };
             let message = rpc::message(None, method, &params)?;
-            match self.say_on(&link, &message, &operation(method, &params)).await {
+            match self.say_on(&link, &message, &operation(method, &params), true).await {
                 Err(TransportError::SessionLost { .. }) => self.renew(link.number).await?,
                 other => return other,
             }
@@ -260,13 +294,19 @@ impl<L: Line> Engine<L> {
         if self.link().manner.wire == Wire::Modern {
             return Err(TransportError::Unsupported("this revision has no requests of servers"));
         }
-        self.say(&rpc::response(id, outcome), "response").await
+        self.say(&rpc::response(id, outcome), true).await
     }
 
-    /// Sends a message that has no response. In a lost session it would mean nothing.
-    async fn say(self: &Arc<Self>, message: &Value, operation: &str) -> Result<(), TransportError> {
-        let link = self.ready().await?;
-        self.say_on(&link, message, operation).await
+    /// Answers a request of the server's. In a lost session it would mean nothing.
+    async fn say(self: &Arc<Self>, message: &Value, may_ask: bool) -> Result<(), TransportError> {
+        if self.is_closed() {
+            return Err(TransportError::Closed);
+        }
+        let link = self.link();
+        if self.is_gone(&link) {
+            return Err(TransportError::SessionLost { maybe_executed: false });
+        }
+        self.say_on(&link, message, "response", may_ask).await
     }
 
     async fn say_on(
@@ -274,10 +314,11 @@ impl<L: Line> Engine<L> {
         link: &Link,
         message: &Value,
         operation: &str,
+        may_ask: bool,
     ) -> Result<(), TransportError> {
         let gone = TransportError::SessionLost { maybe_executed: false };
         if let Some(bus) = &link.bus {
-            return match self.deliver(bus, &link.manner, message, operation).await? {
+            return match self.deliver(bus, &link.manner, message, operation, may_ask).await? {
                 Delivery::Accepted => Ok(()),
                 Delivery::Gone => {
                     bus.gone();
@@ -286,7 +327,7 @@ impl<L: Line> Engine<L> {
                 Delivery::Refused(status, response) => Err(said(status, response.as_ref())),
             };
         }
-        let answer = self.post(&link.manner, message, Vec::new(), operation).await?;
+        let answer = self.post(&link.manner, message, Vec::new(), operation, may_ask).await?;
         match answer.status() {
             status if status.is_success() => {
                 self.drain(answer).await;
@@ -353,16 +394,20 @@ impl<L: Line> Engine<L> {
         if let Some(bus) = &link.bus {
             bus.stop();
         }
-        if link.manner.wire != Wire::Session || link.manner.session.is_none() {
+        let none = link.manner.wire != Wire::Session || link.manner.session.is_none();
+        if none || self.is_another_users(&link) {
             return Ok(());
         }
         let request = link.manner.delete(self.line.url())?;
+        let limits = self.settings.within();
+        let limits = Limits { total: limits.total.min(FAREWELL), ..limits };
         let exchange = self.exchange(request, Method::DELETE.as_str()).may_ask(false);
-        let answer = self.line.open(exchange).await?;
+        let answer = self.line.open(exchange.limits(limits)).await?;
         match answer.status() {
             status if status.is_success() => Ok(()),
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => Ok(()),
-            _ => Err(self.failure(answer).await),
+            // Whatever else it says, nothing waits for it.
+            status => Err(TransportError::Status(status)),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! What the server sends for one request, or on its own stream, over as many connections as it
 //! takes.
 
+use core::pin::pin;
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
+use futures_util::future::{Either, select};
 use http::{Response, StatusCode};
 use mcp_authz_core::effect::Why;
 use serde_json::Value;
@@ -37,6 +41,8 @@ pub(crate) struct Flow<L: Line> {
     /// The server may be at work on it.
     pending: bool,
     answered: bool,
+    /// When the response is late; never in a standing stream.
+    until: Option<Instant>,
 }
 
 struct Asked {
@@ -54,6 +60,8 @@ enum Stage<B> {
     Mail(Mail),
     /// Nothing more comes than is there already.
     Ended,
+    /// Nor does it, for this reason.
+    Failed(TransportError),
     Over,
 }
 
@@ -89,6 +97,7 @@ impl<L: Line> Flow<L> {
             shown: false,
             pending: false,
             answered: false,
+            until: None,
         }
     }
 
@@ -106,6 +115,7 @@ impl<L: Line> Flow<L> {
                 Stage::Broken(again) => self.reconnect(again).await,
                 Stage::Mail(mail) => self.collect(mail).await,
                 Stage::Ended => Err(TransportError::Malformed("the response is not among it")),
+                Stage::Failed(error) => Err(error),
                 Stage::Over => return None,
             };
             match step {
@@ -164,12 +174,17 @@ impl<L: Line> Flow<L> {
         };
         self.pending = true;
         let Some(bus) = &link.bus else {
-            let answer = self.engine.post(&link.manner, &message, mirrored, &operation).await?;
+            let answer =
+                self.engine.post(&link.manner, &message, mirrored, &operation, true).await?;
+            self.until = Instant::now().checked_add(self.engine.settings.bounds.response);
             return self.head(&link, answer).await;
         };
         let Some(mail) = bus.expect(id) else { return self.renew(&link).await };
-        match self.engine.deliver(bus, &link.manner, &message, &operation).await? {
-            Delivery::Accepted => Ok(Stage::Mail(mail)),
+        match self.engine.deliver(bus, &link.manner, &message, &operation, true).await? {
+            Delivery::Accepted => {
+                self.until = Instant::now().checked_add(self.engine.settings.bounds.response);
+                Ok(Stage::Mail(mail))
+            }
             Delivery::Gone => {
                 bus.gone();
                 self.renew(&link).await
@@ -245,14 +260,21 @@ impl<L: Line> Flow<L> {
     }
 
     async fn read(&mut self, mut body: L::Body) -> Result<Stage<L::Body>, TransportError> {
-        let why = match body.piece(self.engine.settings.bounds.idle).await {
+        let idle = self.engine.settings.bounds.idle;
+        let Some(left) = self.left() else { return Err(self.late()) };
+        let why = match body.piece(idle.min(left)).await {
             Ok(Some(piece)) => {
                 for text in self.resume.feed(&piece)? {
-                    self.ready.extend(rpc::messages(text.as_bytes())?);
+                    match rpc::messages(text.as_bytes()) {
+                        Ok(messages) => self.ready.extend(messages),
+                        // What came before it is handed out first.
+                        Err(error) => return Ok(Stage::Failed(error)),
+                    }
                 }
                 return Ok(Stage::Reading(body));
             }
             Ok(None) => Why::Broken,
+            Err(_) if self.left().is_none() => return Err(self.late()),
             Err(why) => why,
         };
         drop(body);
@@ -261,6 +283,9 @@ impl<L: Line> Flow<L> {
 
     /// The stream is gone before its end.
     fn broken(&mut self, why: Why) -> Result<Stage<L::Body>, TransportError> {
+        if self.resume.is_refused() {
+            return Err(TransportError::TooLarge);
+        }
         let wire = self.link.as_ref().map(|link| link.manner.wire);
         let Some(asked) = &mut self.asked else {
             if self.engine.is_closed() {
@@ -285,8 +310,12 @@ impl<L: Line> Flow<L> {
 
     /// Goes on with a stream where it broke (TRANS-23). Refused tokens are replaced on the way.
     async fn reconnect(&mut self, again: Again) -> Result<Stage<L::Body>, TransportError> {
-        self.engine.line.sleep(again.wait).await;
+        let Some(left) = self.left() else { return Err(self.late()) };
+        self.engine.line.sleep(again.wait.min(left)).await;
         let Some(link) = self.link.clone() else { return Ok(Stage::Over) };
+        if self.engine.is_another_users(&link) {
+            return Err(TransportError::SessionLost { maybe_executed: self.asked.is_some() });
+        }
         let request = link.manner.get(self.engine.line.url(), again.after.as_ref())?;
         let exchange = self.engine.exchange(request, "GET");
         let answer = match self.engine.line.open(exchange).await {
@@ -316,18 +345,47 @@ impl<L: Line> Flow<L> {
     }
 
     async fn collect(&mut self, mail: Mail) -> Result<Stage<L::Body>, TransportError> {
-        self.ready.push_back(mail.wait().await?);
+        let response = match self.until {
+            None => Some(mail.wait().await),
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                let late = pin!(self.engine.line.sleep(left));
+                match select(pin!(mail.wait()), late).await {
+                    Either::Left((response, _)) => Some(response),
+                    Either::Right(_) => None,
+                }
+            }
+        };
+        let Some(response) = response else { return Err(self.late()) };
+        self.ready.push_back(response?);
         Ok(Stage::Ended)
+    }
+
+    /// What is left of the time for the response; nothing if it is over.
+    fn left(&self) -> Option<Duration> {
+        let Some(until) = self.until else { return Some(Duration::MAX) };
+        Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    }
+
+    fn late(&mut self) -> TransportError {
+        self.cancel();
+        lost(Why::Timeout)
+    }
+
+    /// Says that nobody waits any more, once. In the modern revision the closed stream says so
+    /// (TRANS-17); before it a message does (TRANS-24).
+    fn cancel(&mut self) {
+        let legacy = self.link.as_ref().filter(|link| link.manner.wire != Wire::Modern);
+        if let (true, Some(link), Some(asked)) = (self.pending, legacy, &self.asked) {
+            self.engine.cancelled(link, asked.id);
+        }
+        self.pending = false;
     }
 }
 
-/// Whoever waited has gone. In the modern revision the closed stream says so (TRANS-17); before it a
-/// message does (TRANS-24).
+/// Whoever waited has gone.
 impl<L: Line> Drop for Flow<L> {
     fn drop(&mut self) {
-        let legacy = self.link.as_ref().is_some_and(|link| link.manner.wire != Wire::Modern);
-        if let (true, true, Some(asked)) = (self.pending, legacy, &self.asked) {
-            self.engine.cancelled(asked.id);
-        }
+        self.cancel();
     }
 }

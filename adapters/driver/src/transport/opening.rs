@@ -1,8 +1,12 @@
 //! Opening a connection, and opening it again when the server has forgotten it.
 
+use core::pin::pin;
 use core::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use futures_channel::oneshot;
+use futures_util::future::{Either, select};
 use futures_util::lock::Mutex as Turn;
 use http::{Response, StatusCode};
 use mcp_authz_core::effect::Why;
@@ -45,6 +49,7 @@ impl<L: Line> Engine<L> {
             turn: Turn::new(()),
             tools: Mutex::default(),
             closed: AtomicBool::new(false),
+            declining: Arc::default(),
         });
         match engine.establish(opening, 1).await {
             Err(error) if remembered && error.of_the_era() => {
@@ -58,7 +63,19 @@ impl<L: Line> Engine<L> {
     }
 
     /// Opens again what is gone, once for everybody who found out (TRANS-19).
+    /// Aside, since a caller may leave off without being dropped: whoever has the turn must go on, or
+    /// all others would wait for somebody who sleeps.
     pub(crate) async fn renew(self: &Arc<Self>, gone: u64) -> Result<(), TransportError> {
+        let (done, renewed) = oneshot::channel();
+        let engine = Arc::clone(self);
+        self.line.spawn(Box::pin(async move {
+            let _nobody_left = done.send(engine.open_again(gone).await);
+        }));
+        let not_begun = TransportError::Lost { why: Why::Abandoned, maybe_executed: false };
+        renewed.await.unwrap_or(Err(not_begun))
+    }
+
+    async fn open_again(self: &Arc<Self>, gone: u64) -> Result<(), TransportError> {
         let _turn = self.turn.lock().await;
         let link = self.link();
         if link.number != gone {
@@ -126,7 +143,7 @@ impl<L: Line> Engine<L> {
         if let Some(bus) = bus {
             return self.question_on(bus, manner, id, &message, method).await;
         }
-        let answer = self.post(manner, &message, Vec::new(), method).await?;
+        let answer = self.post(manner, &message, Vec::new(), method, true).await?;
         let status = answer.status();
         let begins = ask == Ask::Initialize && status.is_success();
         let session = if begins { answer::session_id(answer.headers())? } else { None };
@@ -150,9 +167,16 @@ impl<L: Line> Engine<L> {
     ) -> Result<Heard, TransportError> {
         let not_asked = TransportError::Lost { why: Why::Broken, maybe_executed: false };
         let mail = id.map(|id| bus.expect(id).ok_or(not_asked)).transpose()?;
-        let (status, response) = match self.deliver(bus, manner, message, method).await? {
+        let (status, response) = match self.deliver(bus, manner, message, method, true).await? {
             Delivery::Accepted => match mail {
-                Some(mail) => (StatusCode::OK, Some(mail.wait().await?)),
+                Some(mail) => {
+                    let (mail, late) =
+                        (pin!(mail.wait()), pin!(self.line.sleep(self.settings.bounds.head)));
+                    match select(mail, late).await {
+                        Either::Left((response, _)) => (StatusCode::OK, Some(response?)),
+                        Either::Right(_) => return Err(lost(Why::Timeout)),
+                    }
+                }
                 None => (StatusCode::ACCEPTED, None),
             },
             Delivery::Gone => (StatusCode::NOT_FOUND, None),
@@ -181,8 +205,17 @@ impl<L: Line> Engine<L> {
             Form::Events => {
                 let mut events = Resume::new(self.settings.bounds.event, 0);
                 let mut body = answer.into_body();
+                // Everybody else may wait for this one, so that it must not go on for ever.
+                let bounds = &self.settings.bounds;
+                let until = Instant::now().checked_add(bounds.head);
                 loop {
-                    let piece = body.piece(self.settings.bounds.idle).await;
+                    let left = until.map_or(bounds.idle, |until| {
+                        until.saturating_duration_since(Instant::now()).min(bounds.idle)
+                    });
+                    if left.is_zero() {
+                        return Err(lost(Why::Timeout));
+                    }
+                    let piece = body.piece(left).await;
                     let piece = piece.map_err(lost)?.ok_or_else(|| lost(Why::Broken))?;
                     for text in events.feed(&piece)? {
                         let found = rpc::messages(text.as_bytes())?;

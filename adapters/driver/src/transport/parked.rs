@@ -39,9 +39,12 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Arc::clone(&unpark).into();
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
+    // A future may run another one while it is polled, which is to leave its sleeps alone.
+    let outer = UNTIL.take();
     loop {
         UNTIL.set(None);
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            UNTIL.set(outer);
             return output;
         }
         let until = UNTIL.get();
@@ -105,6 +108,20 @@ mod tests {
             matches!(select(long, short).await, Either::Right(_))
         });
         assert!(first && begun.elapsed() >= Duration::from_millis(20));
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_sleep_is_not_forgotten_over_another_future_that_is_run_meanwhile() {
+        let begun = Instant::now();
+        block_on(async {
+            let short = pin!(Sleep::new(Duration::from_millis(20)));
+            let nested = pin!(core::future::poll_fn(|_| {
+                block_on(Sleep::new(Duration::from_millis(1)));
+                Poll::<()>::Pending
+            }));
+            select(short, nested).await;
+        });
         assert!(begun.elapsed() < Duration::from_secs(30));
     }
 

@@ -5,17 +5,18 @@
 
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use http::HeaderValue;
 
 use super::error::TransportError;
-use crate::sse::Decoder;
+use crate::sse::{Decoder, Event};
 
 /// The first wait, unless the server wishes another.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// Identifiers that are remembered: what a server sends again after a resumption is dropped.
+/// Events that are remembered: what a server sends again after a resumption is dropped.
 const REMEMBERED: usize = 256;
 
 /// When and how to go on.
@@ -33,8 +34,10 @@ pub(crate) struct Resume {
     most: u32,
     attempts: u32,
     last: Option<Arc<str>>,
+    /// Whether this connection has named an identifier, which alone can take it back.
+    named: bool,
     retry: Option<Duration>,
-    recent: VecDeque<Arc<str>>,
+    recent: VecDeque<u64>,
     /// Set until the first new event after a resumption.
     replaying: bool,
 }
@@ -47,6 +50,7 @@ impl Resume {
             most,
             attempts: 0,
             last: None,
+            named: false,
             retry: None,
             recent: VecDeque::new(),
             replaying: false,
@@ -61,7 +65,7 @@ impl Resume {
                 Ok(Some(event)) => {
                     if event.kind != "message"
                         || event.data.is_empty()
-                        || repeated(&mut self.recent, &mut self.replaying, event.id)
+                        || repeated(&mut self.recent, &mut self.replaying, &event)
                     {
                         continue;
                     }
@@ -76,10 +80,15 @@ impl Resume {
         }
         // An identifier counts once its event is whole, or the event that a cut left unfinished would
         // be asked for no more.
-        if let Some(id) = self.decoder.last_event_id()
-            && self.last.as_deref() != Some(id)
-        {
-            self.last = Some(id.into());
+        match self.decoder.last_event_id() {
+            Some(id) => {
+                self.named = true;
+                if self.last.as_deref() != Some(id) {
+                    self.last = Some(id.into());
+                }
+            }
+            None if self.named => self.last = None,
+            None => {}
         }
         if let Some(millis) = self.decoder.retry() {
             self.retry = Some(Duration::from_millis(millis));
@@ -114,24 +123,34 @@ impl Resume {
         Some(Again { wait, after })
     }
 
+    /// Whether it is over its limits, so that nothing more of it is to be had.
+    pub(crate) const fn is_refused(&self) -> bool {
+        self.decoder.refused().is_some()
+    }
+
     /// A new connection goes on with it.
     pub(crate) fn resumed(&mut self) {
         self.decoder = Decoder::new(self.limit);
         self.replaying = self.last.is_some();
+        self.named = false;
     }
 }
 
-/// Whether an event came already, before the stream was resumed.
-fn repeated(recent: &mut VecDeque<Arc<str>>, replaying: &mut bool, id: Option<Arc<str>>) -> bool {
-    let Some(id) = id else { return false };
-    if *replaying && recent.contains(&id) {
+/// Whether an event came already, before the stream was resumed. Its identifier alone does not tell:
+/// an event without one of its own has that of the event before it.
+fn repeated(recent: &mut VecDeque<u64>, replaying: &mut bool, event: &Event<'_>) -> bool {
+    let Some(id) = &event.id else { return false };
+    let mut hasher = DefaultHasher::new();
+    (id, &event.data).hash(&mut hasher);
+    let event = hasher.finish();
+    if *replaying && recent.contains(&event) {
         return true;
     }
     *replaying = false;
     if recent.len() >= REMEMBERED {
         recent.pop_front();
     }
-    recent.push_back(id);
+    recent.push_back(event);
     false
 }
 
@@ -191,6 +210,20 @@ mod tests {
     }
 
     #[test]
+    fn an_identifier_that_was_taken_back_is_not_resumed_after() {
+        let mut resume = resume();
+        resume.feed(b"id: 1\ndata: a\n\n").unwrap();
+        resume.broke().unwrap();
+        resume.resumed();
+        resume.feed(b"data: b\n\n").unwrap();
+        assert_eq!(after(&mut resume).as_deref(), Some("1"), "a new connection need not name it");
+        resume.resumed();
+        resume.feed(b"id: 2\ndata: c\n\n").unwrap();
+        resume.feed(b"id\ndata: d\n\n").unwrap();
+        assert_eq!(resume.broke(), None, "or what came since would come again");
+    }
+
+    #[test]
     fn what_is_sent_again_after_a_resumption_is_dropped() {
         let mut resume = resume();
         let two = b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n";
@@ -200,6 +233,22 @@ mod tests {
         assert_eq!(resume.feed(two).unwrap(), [""; 0]);
         assert_eq!(resume.feed(b"id: 3\ndata: c\n\nid: 3\ndata: d\n\n").unwrap(), ["c", "d"]);
         assert_eq!(after(&mut resume).as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn what_is_new_under_an_old_identifier_is_not_taken_for_a_repetition() {
+        // Identifiers on the priming events alone, and a server that counts anew per connection.
+        for (first, second) in [
+            ("id: p\n\ndata: a\n\n", "id: p\n\ndata: b\n\ndata: c\n\n"),
+            ("id: 1\ndata: a\n\n", "id: 1\ndata: a\n\ndata: b\n\ndata: c\n\n"),
+            ("id: 1\ndata: a\n\n", "id: 1\ndata: b\n\nid: 2\ndata: c\n\n"),
+        ] {
+            let mut resume = resume();
+            assert_eq!(resume.feed(first.as_bytes()).unwrap(), ["a"]);
+            resume.broke().unwrap();
+            resume.resumed();
+            assert_eq!(resume.feed(second.as_bytes()).unwrap(), ["b", "c"], "{second:?}");
+        }
     }
 
     #[test]

@@ -66,6 +66,15 @@ pub(crate) fn declined(request: &Value) -> Value {
     response(id, Err(json!({"code": -32601, "message": "this client answers no requests"})))
 }
 
+/// Whether nobody waits for it to arrive: a sign of life, a refusal or a cancellation.
+#[cfg(feature = "async")]
+pub(crate) fn is_courtesy(message: &Value) -> bool {
+    match message.get("method") {
+        Some(method) => method == "notifications/cancelled",
+        None => message.get("result").is_none_or(|result| *result == json!({})),
+    }
+}
+
 /// The messages in one JSON text: one, or in 2025-03-26 an array of them.
 pub(crate) fn messages(text: &[u8]) -> Result<Vec<Value>, TransportError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
@@ -131,6 +140,21 @@ mod tests {
             assert!(!answers(&other, 7), "{other}");
         }
         assert!(!answers(&json!({"id": 7, "method": "ping"}), 7), "the server's own request 7");
+    }
+
+    #[cfg(feature = "async")]
+    #[test]
+    fn a_courtesy_is_told_from_what_somebody_wants() {
+        for (message, expected) in [
+            (json!({"id": 1, "method": "ping"}), false),
+            (json!({"method": "notifications/initialized"}), false),
+            (json!({"method": "notifications/cancelled"}), true),
+            (json!({"id": 1, "result": {}}), true),
+            (json!({"id": 1, "error": {"code": -32601}}), true),
+            (json!({"id": 1, "result": {"action": "accept"}}), false),
+        ] {
+            assert_eq!(is_courtesy(&message), expected, "{message}");
+        }
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub struct Bounds {
     /// How long the head of an answer may take, and the first event of HTTP+SSE. 5 minutes unless
     /// said, since a server that answers with plain JSON says nothing before its tool is done.
     pub head: Duration,
+    /// How long the response to a request may take on its stream, whatever else comes on it. As long
+    /// as it likes unless said, since nobody else knows what a tool takes; a server that keeps its
+    /// stream alive then keeps whoever waits. The server is told that nobody waits any more.
+    pub response: Duration,
     /// How often in a row a stream is taken up again without anything new coming of it (HOST-265).
     /// 12 unless said, which is about five minutes.
     pub reconnects: u32,
@@ -52,14 +56,9 @@ impl Default for Bounds {
             event: 4 * 1024 * 1024,
             idle: Duration::from_secs(300),
             head: Duration::from_secs(300),
+            response: Duration::MAX,
             reconnects: 12,
         }
-    }
-}
-
-impl Bounds {
-    pub(crate) fn limits(&self) -> Limits {
-        Limits { total: self.head, body: self.event, ..exchange::limits() }
     }
 }
 
@@ -74,6 +73,7 @@ pub struct Settings {
     pub(crate) may_ask: bool,
     pub(crate) repeat_reads: bool,
     pub(crate) bounds: Bounds,
+    limits: Limits,
 }
 
 impl Settings {
@@ -90,6 +90,7 @@ impl Settings {
             may_ask: true,
             repeat_reads: false,
             bounds: Bounds::default(),
+            limits: exchange::limits(),
         }
     }
 
@@ -115,7 +116,9 @@ impl Settings {
         self
     }
 
-    /// Whether a person may be asked, now and in every later request.
+    /// Whether a person may be asked, now and in every later request. For what is sent in nobody's
+    /// name, as a cancellation or the answer to a `ping`, nobody is asked, or a server could have
+    /// pages opened whenever it likes.
     #[must_use]
     pub const fn may_ask(mut self, may_ask: bool) -> Self {
         self.may_ask = may_ask;
@@ -136,6 +139,19 @@ impl Settings {
     pub const fn bounds(mut self, bounds: Bounds) -> Self {
         self.bounds = bounds;
         self
+    }
+
+    /// Other limits on each request than [`limits`](exchange::limits); how long it may take and what
+    /// its body may hold are bounds.
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The limits of one request.
+    pub(crate) const fn within(&self) -> Limits {
+        Limits { total: self.bounds.head, body: self.bounds.event, ..self.limits }
     }
 
     pub(crate) fn info(&self) -> Value {

@@ -80,10 +80,10 @@ impl Work<'_> {
                 self.serve(transport).await
             }
             Transport::Sse => {
-                self.serve(HttpSse::new(url, session).may_ask(may_ask).limits(limits)).await
+                self.serve(HttpSse::new(session).may_ask(may_ask).limits(limits)).await
             }
             Transport::Auto => {
-                let auto = Auto::new(url, session, Some(config));
+                let auto = Auto::new(session, Some(config));
                 self.serve(auto.may_ask(may_ask).limits(limits)).await
             }
         }

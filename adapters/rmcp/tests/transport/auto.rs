@@ -12,7 +12,7 @@ fn gets(served: &Served) -> usize {
 }
 
 fn auto(served: &Served, person: &Person) -> Auto {
-    Auto::new(served.mcp_url(), session(served, person), None)
+    Auto::new(session(served, person), None)
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ use mcp_authz_rmcp::rmcp::transport::streamable_http_client::{
     StreamableHttpClient as _, StreamableHttpClientTransportConfig, StreamableHttpError,
     StreamableHttpResponseLimits,
 };
-use mcp_authz_rmcp::{Error, StreamableHttp};
-use mcp_authz_tests::model::{AnswerForm, Endpoint, Literal};
+use mcp_authz_rmcp::{Error, HttpSse, StreamableHttp};
+use mcp_authz_tests::model::{AnswerForm, Endpoint, Era, Literal};
 use mcp_authz_tests::serve::{Served, embedded, embedded_revision};
 
 use crate::common::{Person, authorized_transport, count, serve, session, session_with};
@@ -218,4 +218,47 @@ async fn a_stream_that_is_closed_at_once_is_not_reopened_at_once_host_265() {
         drop(client.get_stream(url.clone(), Some("s".into()), None, None, none()).await.unwrap());
     }
     assert!(begun.elapsed() >= core::time::Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_server_cannot_have_pages_opened_at_will() {
+    for http_sse in [false, true] {
+        let served = embedded_revision("2025-11-25", |settings| {
+            settings.mcp.get_stream = true;
+            if http_sse {
+                settings.mcp.era = Era::HttpSse;
+            }
+        });
+        let (served, person) = (served.unwrap(), Person::default());
+        let session = session(&served, &person);
+        let service = if http_sse {
+            serve(HttpSse::new(session)).await.unwrap()
+        } else {
+            serve(authorized_transport(served.mcp_url(), session, None)).await.unwrap()
+        };
+        let until = async |what: &str, there: &dyn Fn() -> bool| {
+            for _ in 0..1000 {
+                if there() {
+                    return;
+                }
+                tokio::time::sleep(core::time::Duration::from_millis(10)).await;
+            }
+            panic!("{what}");
+        };
+        until("the stream is open", &|| {
+            let model = served.lock();
+            model.seen_at(Endpoint::Mcp).any(|seen| seen.method == "GET" && seen.status == 200)
+        })
+        .await;
+        let endpoint = if http_sse { Endpoint::Messages } else { Endpoint::Mcp };
+        let more = r#"Bearer error="insufficient_scope", scope="mcp:admin""#;
+        let refused = Literal::status(403).header("www-authenticate", more);
+        served.lock().inject(endpoint, 1, refused);
+        served.lock().push(&serde_json::json!({"jsonrpc": "2.0", "id": 7, "method": "ping"}));
+        until("it is answered", &|| served.lock().seen_at(endpoint).any(|seen| seen.status == 403))
+            .await;
+        tokio::time::sleep(core::time::Duration::from_millis(300)).await;
+        assert_eq!(person.visits(), 1, "{http_sse}");
+        drop(service);
+    }
 }
