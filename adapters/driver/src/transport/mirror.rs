@@ -1,6 +1,6 @@
 //! Tool parameters that the modern revision mirrors in headers (TRANS-12, TRANS-13).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +11,8 @@ use serde_json::Value;
 const DEEPEST: usize = 32;
 /// Tools that are remembered; the annotations of others are learned when the server misses them.
 const MOST_TOOLS: usize = 4096;
+/// The longest name that is remembered.
+const LONGEST_NAME: usize = 1024;
 
 /// A tool that was taken off the list because its annotations break the rules (TRANS-13).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +34,7 @@ struct Mirrored {
 #[derive(Debug, Default)]
 pub(crate) struct Tools {
     known: HashMap<String, Vec<Mirrored>>,
-    dropped: Vec<DroppedTool>,
+    dropped: BTreeMap<String, &'static str>,
 }
 
 impl Tools {
@@ -41,18 +43,20 @@ impl Tools {
         let Some(tools) = result.get_mut("tools").and_then(Value::as_array_mut) else { return };
         tools.retain(|tool| {
             let Some(name) = tool.get("name").and_then(Value::as_str) else { return true };
-            self.dropped.retain(|dropped| dropped.name != name);
+            self.dropped.remove(name);
+            let short = name.len() <= LONGEST_NAME;
             match annotations(tool.get("inputSchema").unwrap_or(&Value::Null)) {
                 Ok(mirrored) => {
-                    if self.known.len() < MOST_TOOLS || self.known.contains_key(name) {
+                    let room = self.known.len() < MOST_TOOLS || self.known.contains_key(name);
+                    if short && room {
                         self.known.insert(name.to_owned(), mirrored);
                     }
                     true
                 }
                 Err(reason) => {
                     self.known.remove(name);
-                    if self.dropped.len() < MOST_TOOLS {
-                        self.dropped.push(DroppedTool { name: name.to_owned(), reason });
+                    if short && self.dropped.len() < MOST_TOOLS {
+                        self.dropped.insert(name.to_owned(), reason);
                     }
                     false
                 }
@@ -62,7 +66,9 @@ impl Tools {
 
     /// The tools that were taken off.
     pub(crate) fn dropped(&self) -> Vec<DroppedTool> {
-        self.dropped.clone()
+        let dropped =
+            |(name, reason): (&String, &&'static str)| DroppedTool { name: name.clone(), reason };
+        self.dropped.iter().map(dropped).collect()
     }
 
     /// The headers of one call.

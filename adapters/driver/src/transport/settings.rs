@@ -41,9 +41,9 @@ pub struct Bounds {
     /// How long the head of an answer may take, and the first event of HTTP+SSE. 5 minutes unless
     /// said, since a server that answers with plain JSON says nothing before its tool is done.
     pub head: Duration,
-    /// How long the response to a request may take on its stream, whatever else comes on it. As long
-    /// as it likes unless said, since nobody else knows what a tool takes; a server that keeps its
-    /// stream alive then keeps whoever waits. The server is told that nobody waits any more.
+    /// How long the response to a request may take on its stream, whatever else comes on it: a
+    /// server that keeps its stream alive could keep whoever waits for ever. One hour unless said,
+    /// since tools may take their time. The server is told that nobody waits any more.
     pub response: Duration,
     /// How often in a row a stream is taken up again without anything new coming of it (HOST-265).
     /// 12 unless said, which is about five minutes.
@@ -56,7 +56,7 @@ impl Default for Bounds {
             event: 4 * 1024 * 1024,
             idle: Duration::from_secs(300),
             head: Duration::from_secs(300),
-            response: Duration::MAX,
+            response: Duration::from_secs(3600),
             reconnects: 12,
         }
     }
