@@ -76,7 +76,8 @@ pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool) -> Step 
                 Step::KeepClient
             }
             _ if ground.minted.is_some() && persistent && !ground.kept => Step::Keep,
-            _ if ground.minted.is_some() => Step::End,
+            // What came was saved, or gave way to what has gone on from it.
+            _ if ground.minted.is_some() || ground.kept => Step::End,
             _ if ground.approved.is_some() && persistent && ground.intent.is_none() => Step::Intend,
             _ if ground.approved.is_some() => Step::Exchange,
             _ => Step::Authorize,
