@@ -131,6 +131,17 @@ impl Session {
             }
             return;
         };
+        // Reading the store has brought this very login, and it was perhaps renewed, before all was
+        // saved. A refresh that has begun since then is a refresh of it.
+        let login = matches!(flow.goal, Goal::Login(_));
+        let memory = &self.body.memory;
+        let here = memory.grant.as_ref().is_some_and(|held| {
+            let same = held.generation == minted.generation && !memory.unpublished();
+            login
+                && held.value.login.is_some()
+                && held.value.login == minted.value.login
+                && (held.generation > minted.generation || same)
+        });
         match flow.goal {
             Goal::Forget if flow.ground.unsaved => {
                 // The others are not to wait for one that cannot be emptied.
@@ -139,29 +150,22 @@ impl Session {
             }
             Goal::Forget => return self.body.memory.forgot(minted),
             Goal::Keep(_) => return self.kept(minted, flow.ground.unsaved, now),
-            Goal::Login(_) => self.body.memory.logged_in(),
+            Goal::Login(_) => self.body.memory.logged_in(!here),
             _ => {}
         }
-        if matches!(flow.goal, Goal::Login(_)) && !config.persistent {
+        if login && !config.persistent {
             self.body.memory.binding = self.binding(flow);
         }
-        // Reading the store has brought this very login, and it was renewed before all was saved.
-        let renewed = self.body.memory.grant.as_ref().is_some_and(|held| {
-            matches!(flow.goal, Goal::Login(_))
-                && held.value.login.is_some()
-                && held.value.login == minted.value.login
-                && held.generation > minted.generation
-        });
-        let overwritten = matches!(flow.goal, Goal::Login(_)) && self.catch_up(&mut minted, now);
+        let overwritten = login && self.catch_up(&mut minted, now);
         // Reading the store meanwhile may have brought another one.
-        if matches!(flow.goal, Goal::Login(_))
+        if login
             && let Some(client) = flow.ground.enrolled.as_ref().and_then(|it| it.client.clone())
             && self.body.memory.client(&client.value.credentials.client_id).is_none()
         {
             self.body.memory.remember_client(client);
         }
         let has_token = minted.value.access_token.is_some();
-        if renewed {
+        if here {
             return;
         }
         self.body.memory.grant = Some(minted);

@@ -140,7 +140,7 @@ impl Session {
         let mut held = Held { generation: memory.generation_for(&grant), value: grant };
         if late.binding.is_some() {
             memory.binding.clone_from(&late.binding);
-            memory.logged_in();
+            memory.logged_in(true);
             self.catch_up(&mut held, now);
         }
         let memory = &mut self.body.memory;

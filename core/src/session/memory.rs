@@ -232,13 +232,13 @@ impl Memory {
         !self.shared() && !self.silent
     }
 
-    /// A login has taken the place of whatever was held.
-    pub(crate) fn logged_in(&mut self) {
+    /// A login has succeeded; unless what it brought was held already, it has taken the place of that.
+    pub(crate) fn logged_in(&mut self, anew: bool) {
         self.learnt.if_there(|learnt| {
             learnt.moved = None;
             learnt.doubtful = None;
         });
-        self.logins = self.logins.saturating_add(1);
+        self.logins = self.logins.saturating_add(u64::from(anew));
     }
 
     /// Whether enough time has passed since the last refresh.
