@@ -41,6 +41,24 @@ pub async fn to_its_end_async<B: AsyncBody>(
     }
 }
 
+/// Reads a body to its end: no more than so many bytes, in no more than this time for all of it and
+/// `idle` for each piece.
+///
+/// # Errors
+/// [`Why::BodyTooLarge`], [`Why::Timeout`], or what cut it off.
+pub async fn whole_async(
+    mut body: impl AsyncBody,
+    limit: usize,
+    within: Duration,
+    idle: Duration,
+) -> Result<Vec<u8>, Why> {
+    let mut reading = Reading::within(limit, within);
+    while let Some(left) = reading.goes_on() {
+        reading.take(body.piece(left.min(idle)).await, |_| false);
+    }
+    reading.outcome()
+}
+
 /// An answer to a caller's own request, whose body is read as it comes.
 pub type Streamed<B> = Response<Incoming<B>>;
 
@@ -96,8 +114,11 @@ pub(crate) struct Reading {
 impl Reading {
     /// The time runs from now on.
     pub(crate) fn new(limits: &Limits) -> Self {
-        let until = Instant::now().checked_add(limits.total);
-        Self { until, limit: limits.body, body: Vec::new(), ended: None }
+        Self::within(limits.body, limits.total)
+    }
+
+    fn within(limit: usize, time: Duration) -> Self {
+        Self { until: Instant::now().checked_add(time), limit, body: Vec::new(), ended: None }
     }
 
     /// Reads what is left of it.
@@ -108,7 +129,7 @@ impl Reading {
     ) -> Reply {
         let (head, mut body) = answer.into_parts();
         while let Some(within) = self.goes_on() {
-            self.take(&head, body.piece(within), enough);
+            self.take(body.piece(within), |piece| enough(&head, piece));
         }
         self.end(head)
     }
@@ -121,7 +142,7 @@ impl Reading {
     ) -> Reply {
         let (head, mut body) = answer.into_parts();
         while let Some(within) = self.goes_on() {
-            self.take(&head, body.piece(within).await, enough);
+            self.take(body.piece(within).await, |piece| enough(&head, piece));
         }
         self.end(head)
     }
@@ -132,7 +153,7 @@ impl Reading {
         self.hurry();
         let (head, mut body) = answer.into_parts();
         while let Some(within) = self.goes_on() {
-            self.take(&head, body.piece(within), &mut |_, _| false);
+            self.take(body.piece(within), |_| false);
         }
         Response::from_parts(head, self.body)
     }
@@ -143,7 +164,7 @@ impl Reading {
         self.hurry();
         let (head, mut body) = answer.into_parts();
         while let Some(within) = self.goes_on() {
-            self.take(&head, body.piece(within).await, &mut |_, _| false);
+            self.take(body.piece(within).await, |_| false);
         }
         Response::from_parts(head, self.body)
     }
@@ -165,12 +186,7 @@ impl Reading {
         Some(left)
     }
 
-    fn take(
-        &mut self,
-        head: &Parts,
-        piece: Result<Option<Bytes>, Why>,
-        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) {
+    fn take(&mut self, piece: Result<Option<Bytes>, Why>, enough: impl FnOnce(&[u8]) -> bool) {
         self.ended = match piece {
             Err(why) => Some(Err(why)),
             Ok(None) => Some(Ok(())),
@@ -179,15 +195,19 @@ impl Reading {
             }
             Ok(Some(piece)) => {
                 self.body.extend_from_slice(&piece);
-                enough(head, &piece).then_some(Ok(()))
+                enough(&piece).then_some(Ok(()))
             }
         };
     }
 
+    fn outcome(self) -> Result<Vec<u8>, Why> {
+        self.ended.unwrap_or(Ok(())).map(|()| self.body)
+    }
+
     fn end(self, head: Parts) -> Reply {
-        match self.ended {
-            Some(Err(why)) => Reply::MaybeSent(why),
-            _ => Reply::Answered(Response::from_parts(head, self.body)),
+        match self.outcome() {
+            Ok(body) => Reply::Answered(Response::from_parts(head, body)),
+            Err(why) => Reply::MaybeSent(why),
         }
     }
 }

@@ -1,12 +1,10 @@
-//! Bodies as they come: whole within a limit, or event by event.
+//! Bodies that are streams, event by event.
 
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use mcp_authz_core::effect::Why;
 use mcp_authz_core::failure::Kind;
 use mcp_authz_driver::ports::AsyncBody;
 use mcp_authz_driver::reading::Incoming;
@@ -18,23 +16,6 @@ use crate::Error;
 
 /// The body of an answer on this adapter.
 pub(crate) type Body = Incoming<ReqwestBody>;
-
-/// Reads a body to its end.
-pub(crate) async fn whole(mut body: Body, limit: usize, within: Duration) -> Result<Vec<u8>, Why> {
-    let until = Instant::now().checked_add(within);
-    let mut read = Vec::new();
-    loop {
-        let left = until.map_or(Duration::MAX, |until| until.duration_since(Instant::now()));
-        if left.is_zero() {
-            return Err(Why::Timeout);
-        }
-        let Some(piece) = body.piece(left).await? else { return Ok(read) };
-        if read.len().saturating_add(piece.len()) > limit {
-            return Err(Why::BodyTooLarge);
-        }
-        read.extend_from_slice(&piece);
-    }
-}
 
 /// An event stream that is read as it comes, however long nothing comes: dropping it closes its
 /// connection.

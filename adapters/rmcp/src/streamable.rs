@@ -14,6 +14,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use mcp_authz_core::effect::{Limits, Why};
 use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_driver::reading::whole_async;
 use mcp_authz_tokio::AuthSession;
 use rmcp::model::{
     ClientJsonRpcMessage, ClientRequest, ErrorData, RequestId, ServerJsonRpcMessage,
@@ -25,7 +26,7 @@ use rmcp::transport::streamable_http_client::{
 use sse_stream::Sse;
 
 use crate::Error;
-use crate::events::{Body, Events, whole};
+use crate::events::{Body, Events};
 use crate::pace::Pace;
 use crate::wire::{self, EVENT_STREAM, JSON, Wire};
 
@@ -186,7 +187,7 @@ impl Posted<'_> {
 
     async fn whole(&self, body: Body) -> Result<Vec<u8>, Failed> {
         let limit = self.limits.max_json_response_size;
-        whole(body, limit, self.within).await.map_err(|why| match why {
+        whole_async(body, limit, self.within, Duration::MAX).await.map_err(|why| match why {
             Why::BodyTooLarge => Failed::ResponseBodyTooLarge { max_size: limit },
             why => Failed::Client(Error::Broken(why)),
         })

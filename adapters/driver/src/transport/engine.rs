@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::lock::Mutex as Turn;
@@ -20,9 +20,9 @@ use super::line::{Line, Task};
 use super::mirror::{DroppedTool, Tools};
 use super::request::{Manner, Wire, operation, with_meta};
 use super::rpc::{self, Sort};
-use super::settings::{Kind, Settings};
+use super::settings::{Bounds, Kind, Settings};
 use crate::exchange::Exchange;
-use crate::ports::AsyncBody;
+use crate::reading;
 
 /// What the server sends, as it comes.
 pub(crate) type Messages = BoxStream<'static, Result<Value, TransportError>>;
@@ -170,25 +170,8 @@ impl<L: Line> Engine<L> {
 
     /// A body to its end, within the bounds.
     pub(crate) async fn whole(&self, answer: Response<L::Body>) -> Result<Vec<u8>, TransportError> {
-        let bounds = &self.settings.bounds;
-        let until = Instant::now().checked_add(bounds.head);
-        let (mut body, mut whole) = (answer.into_body(), Vec::new());
-        loop {
-            let left = until.map_or(bounds.idle, |until| {
-                until.saturating_duration_since(Instant::now()).min(bounds.idle)
-            });
-            if left.is_zero() {
-                return Err(lost(Why::Timeout));
-            }
-            match body.piece(left).await {
-                Ok(Some(piece)) if whole.len().saturating_add(piece.len()) > bounds.event => {
-                    return Err(TransportError::TooLarge);
-                }
-                Ok(Some(piece)) => whole.extend_from_slice(&piece),
-                Ok(None) => return Ok(whole),
-                Err(why) => return Err(lost(why)),
-            }
-        }
+        let Bounds { event, head, idle, .. } = self.settings.bounds;
+        reading::whole_async(answer.into_body(), event, head, idle).await.map_err(lost)
     }
 
     /// Reads what nobody needs, so that the connection can be used again. An event stream is left.
