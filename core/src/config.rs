@@ -62,7 +62,8 @@ pub struct PreRegistered {
     pub client_id: String,
     /// The client secret, if there is one.
     pub secret: Option<Secret>,
-    /// The authentication method, if one was agreed upon.
+    /// The authentication method, if one was agreed upon: used whatever the server lists. It goes
+    /// before [`Builder::client_auth_method`].
     pub method: Option<Method>,
 }
 
@@ -76,6 +77,7 @@ pub(crate) struct IssuerSettings {
     pub(crate) resource: Option<ResourceParameter>,
     pub(crate) parameters: Vec<(Box<str>, Box<str>)>,
     pub(crate) consent_for_offline: bool,
+    pub(crate) client_auth: Option<Method>,
 }
 
 /// What stands in for the `resource` parameter at one issuer (D8).
@@ -221,6 +223,11 @@ impl Config {
     ) -> impl Iterator<Item = &'a IssuerSettings> {
         let named = move |at: &&IssuerSettings| *at.issuer == *listed || *at.issuer == *issuer;
         self.issuers.iter().filter(named)
+    }
+
+    /// The authentication method that was chosen for an issuer (CAUTH-02).
+    pub(crate) fn client_auth(&self, listed: &str, issuer: &str) -> Option<Method> {
+        self.settings(listed, issuer).find_map(|at| at.client_auth)
     }
 
     /// The credentials for an issuer. Those without one belong to the first issuer that was `met`,
@@ -461,6 +468,15 @@ impl Builder {
     #[must_use]
     pub fn authorization_parameter(mut self, issuer: &str, name: &str, value: &str) -> Self {
         self.at_issuer(issuer, |at| at.parameters.push((name.into(), value.into())));
+        self
+    }
+
+    /// The client authentication method at one issuer, for clients of every kind that have what it
+    /// needs: asked for when registering, and used whatever the server lists or its answer says
+    /// (CAUTH-02). A method that fails is not followed by another one by itself (CAUTH-13).
+    #[must_use]
+    pub fn client_auth_method(mut self, issuer: &str, method: Method) -> Self {
+        self.at_issuer(issuer, |at| at.client_auth = Some(method));
         self
     }
 

@@ -212,6 +212,8 @@ pub enum Switch {
     IssuerPin,
     /// D15: authentication method `none` that the issuer does not list.
     UnlistedNone,
+    /// CAUTH-02: an authentication method that the issuer does not list and the host has chosen.
+    UnlistedMethod,
     /// HOST-288: refreshing although the credential store cannot keep other processes from it.
     UnlockedRefresh,
 }
@@ -232,7 +234,53 @@ impl Switch {
             Self::ResourceParameter => "resource_parameter",
             Self::IssuerPin => "issuer_pin",
             Self::UnlistedNone => "unlisted_none",
+            Self::UnlistedMethod => "unlisted_method",
             Self::UnlockedRefresh => "unlocked_refresh",
+        }
+    }
+}
+
+/// A setting of [`Builder`](crate::config::Builder) that may mend a failure and weakens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Setting {
+    /// Another client authentication method at one issuer.
+    ClientAuthMethod,
+}
+
+impl Setting {
+    /// The name of the builder's method.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClientAuthMethod => "client_auth_method",
+        }
+    }
+
+    /// What it does, in words that follow "you can".
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::ClientAuthMethod => "choose another client authentication method",
+        }
+    }
+}
+
+/// A setting that may mend a failure, and for whom it is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mend {
+    /// Which.
+    pub setting: Setting,
+    /// The issuer, for a setting of one issuer; escaped.
+    pub issuer: Option<String>,
+}
+
+impl fmt::Display for Mend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.setting.name(), self.setting.words())?;
+        match &self.issuer {
+            Some(issuer) => write!(f, " for {issuer}"),
+            None => Ok(()),
         }
     }
 }
@@ -250,6 +298,7 @@ struct Details {
     subject: Option<String>,
     said: Option<Said>,
     switches: Vec<Switch>,
+    mends: Vec<Mend>,
     evidence: Vec<Evidence>,
 }
 
@@ -307,6 +356,7 @@ impl Failure {
             subject: None,
             said: None,
             switches: Vec::new(),
+            mends: Vec::new(),
             evidence: Vec::new(),
         }))
     }
@@ -353,6 +403,12 @@ impl Failure {
         &self.0.switches
     }
 
+    /// Settings that may mend it.
+    #[must_use]
+    pub fn mends(&self) -> &[Mend] {
+        &self.0.mends
+    }
+
     /// What each URL answered on the way.
     #[must_use]
     pub fn evidence(&self) -> &[Evidence] {
@@ -394,6 +450,13 @@ impl Failure {
         self
     }
 
+    /// Names a setting that may mend it, and the issuer if it is made for one.
+    #[must_use]
+    pub fn with_setting(mut self, setting: Setting, issuer: Option<&str>) -> Self {
+        self.0.mends.push(Mend { setting, issuer: issuer.map(escaped) });
+        self
+    }
+
     /// Adds what the URLs answered.
     #[must_use]
     pub fn with_evidence(mut self, evidence: Vec<Evidence>) -> Self {
@@ -420,6 +483,9 @@ impl fmt::Display for Failure {
         write!(f, " [{}]; {}", self.0.rule, self.0.remedy)?;
         for switch in &self.0.switches {
             write!(f, "; switch: {}", switch.name())?;
+        }
+        for mend in &self.0.mends {
+            write!(f, "; setting {mend}")?;
         }
         Ok(())
     }

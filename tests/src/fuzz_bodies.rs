@@ -15,7 +15,7 @@ use mcp_authz_core::secret::Secret;
 use mcp_authz_core::time::Timestamp;
 use mcp_authz_core::wire::authorize::{self, Outcome};
 use mcp_authz_core::wire::challenge::{Challenge, read_challenge};
-use mcp_authz_core::wire::client_auth::Method;
+use mcp_authz_core::wire::client_auth::{Method, Methods};
 use mcp_authz_core::wire::metadata::{
     Finding, ServerRules, check_resource, check_server_metadata, classify, read_resource_metadata,
     read_server_metadata,
@@ -298,8 +298,8 @@ pub fn registration(data: &[u8]) {
     let redirect = RedirectUri::loopback(LoopbackHost::V4, 8080, "/callback");
     let redirect = redirect.expect("the redirect URI is good");
     for method in Method::ALL {
-        for legacy in [false, true] {
-            let asked = registration::Asked { method, redirect_uri: &redirect, legacy };
+        for (legacy, listed) in [(false, None), (true, Some(Methods::of(&[method])))] {
+            let asked = registration::Asked { method, listed, redirect_uri: &redirect, legacy };
             let Ok(registered) = read_registration(&response, &asked, NOW) else { continue };
             let credentials = &registered.credentials;
             assert!(!credentials.client_id.is_empty());

@@ -68,7 +68,10 @@ impl Session {
                 flow.ground.approved = Some(approved);
             }
             Brought::Minted(Minted::Tokens(tokens)) => return self.minted(flow, &tokens, now),
-            Brought::Minted(Minted::Refused(refusal)) => return self.refused(flow, *refusal, now),
+            Brought::Minted(Minted::Refused(refusal)) => {
+                let refusal = self.named(flow, *refusal, now);
+                return self.refused(flow, refusal, now);
+            }
             Brought::Saved(saved) => self.saved(flow, saved, now),
         }
         Ok(())

@@ -13,7 +13,7 @@ use crate::session::{Now, Session};
 use crate::stage::authorization::{self, Authorization};
 use crate::stage::claim::{self, Certainty, Claim, Intent, Release};
 use crate::stage::discovery::{self, Discovery, Found, Looked};
-use crate::stage::registration::{self, Registration};
+use crate::stage::registration::Registration;
 use crate::stage::revocation::Revocation;
 use crate::stage::token::{self, Token};
 use crate::stage::vault::{Recall, Save, Write};
@@ -252,23 +252,6 @@ impl Session {
                 || binding.is_some_and(|binding| binding.class == Class::Resource),
             listing_only,
         }
-    }
-
-    fn enrolment(&self, flow: &Flow) -> Result<registration::Ask, Failure> {
-        let found = flow.ground.found.as_ref().ok_or_else(missing)?;
-        let server = &found.server;
-        Ok(registration::Ask {
-            issuer: server.issuer.clone(),
-            endpoint: server.registration_endpoint.clone(),
-            methods: server.methods,
-            client_documents: server.client_documents,
-            legacy: found.class == Class::Legacy,
-            met: self.body.memory.met().cloned(),
-            held: self.body.memory.clients.clone(),
-            anew: flow.ground.reregistered,
-            doubtful: self.body.memory.learnt.doubtful.clone(),
-            redirect: flow.ground.redirect.clone(),
-        })
     }
 
     fn authorization(&self, flow: &Flow) -> Result<authorization::Ask, Failure> {

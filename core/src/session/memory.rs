@@ -428,6 +428,8 @@ impl Memory {
         if grant.client_id != binding.client_id || grant.issuer != binding.issuer {
             return None;
         }
+        // A choice that was made later holds for what is stored, too.
+        let chosen = config.client_auth(&binding.listed, &binding.issuer);
         match binding.way {
             Way::Dynamic => {
                 let client = self.clients.iter().map(|held| &held.value).find(|client| {
@@ -436,15 +438,17 @@ impl Memory {
                         && !client.stale
                         && client.expires.is_none_or(|end| now < end)
                 })?;
-                Some(client.credentials.clone())
+                Some(client.credentials.clone().by(chosen))
             }
             Way::PreRegistered => {
                 let client = config.client_for(&grant.issuer, Some(&binding.issuer))?;
-                (client.client_id == *grant.client_id).then(|| Credentials {
+                let credentials = Credentials {
                     client_id: grant.client_id.clone(),
                     secret: client.secret.clone(),
                     method: binding.method,
-                })
+                };
+                (client.client_id == *grant.client_id)
+                    .then(|| credentials.by(client.method.or(chosen)))
             }
             Way::Document => Some(Credentials {
                 client_id: grant.client_id.clone(),

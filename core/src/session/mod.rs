@@ -18,6 +18,7 @@
 
 mod absorb;
 mod ending;
+mod enrolment;
 mod flow;
 mod history;
 pub(crate) mod lanes;

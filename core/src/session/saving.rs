@@ -101,10 +101,11 @@ impl Session {
             match write {
                 Write::Client(client, granted) => {
                     // It is another one, if another process was faster.
+                    let chosen = self.chosen_method(flow);
                     if let Some(enrolled) = &mut flow.ground.enrolled
                         && !granted
                     {
-                        enrolled.credentials = client.value.credentials.clone();
+                        enrolled.credentials = client.value.credentials.clone().by(chosen);
                         enrolled.client = Some(client.clone());
                     }
                     self.body.memory.remember_client(client);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, PreRegistered, Redirect};
 use crate::effect::{Bound, ListenOn, Purpose, Reply, StoreRequest, Stored};
-use crate::failure::{Failure, Kind, Outcome, Remedy};
+use crate::failure::{Failure, Kind, Outcome, Remedy, Setting};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
 };
@@ -20,10 +20,10 @@ use crate::secret::Secret;
 use crate::stage::vault::{self, confused};
 use crate::time::{Awaited, Timestamp};
 use crate::wire::client_auth::{
-    Credentials, Means, Method, Methods, choose_method, registration_method,
+    Chosen, Credentials, Means, Method, Methods, choose_method, registration_method,
 };
 use crate::wire::redirect::RedirectUri;
-use crate::wire::registration::{self, Asked, RegistrationRequest};
+use crate::wire::registration::{self, Asked, Registered, RegistrationRequest};
 use crate::wire::url::ServerUrl;
 
 /// What is known of the server and of earlier registrations there.
@@ -32,6 +32,9 @@ pub(crate) struct Ask {
     pub(crate) issuer: Arc<str>,
     pub(crate) endpoint: Option<ServerUrl>,
     pub(crate) methods: Option<Methods>,
+    /// The authentication method that the host has chosen for this issuer.
+    #[serde(default)]
+    pub(crate) chosen: Option<Method>,
     pub(crate) client_documents: bool,
     pub(crate) legacy: bool,
     /// The issuer that credentials without one belong to, if one was met.
@@ -150,12 +153,11 @@ impl Registration {
                 let held = self.ask.held.iter().find(|held| {
                     held.value.issuer == self.ask.issuer
                         && held.value.redirect_set == redirect.set
-                        && usable(&held.value, cx.wall)
-                        && !refused(&self.ask, &held.value)
+                        && self.ask.takes(&held.value, cx.wall)
                 });
                 if let Some(held) = held.filter(|_| !self.ask.anew) {
                     let held = held.clone();
-                    return Ok(stored(held, redirect, cx));
+                    return Ok(stored(held, self.ask.chosen, redirect, cx));
                 }
                 if cx.config.persistent && !self.ask.anew {
                     self.waiting = Waiting::Client { redirect };
@@ -192,8 +194,8 @@ impl Registration {
         };
         let key = record::client_key(&self.ask.issuer, &redirect.set);
         match vault::read::<Client>(record, &key, cx)? {
-            Some(held) if usable(&held.value, cx.wall) && !refused(&self.ask, &held.value) => {
-                Ok(self::stored(held, redirect, cx))
+            Some(held) if self.ask.takes(&held.value, cx.wall) => {
+                Ok(self::stored(held, self.ask.chosen, redirect, cx))
             }
             _ => self.register(redirect, cx),
         }
@@ -238,9 +240,11 @@ impl Registration {
         let status = response.status().as_u16();
         cx.note(Note::Answered { purpose: Purpose::Registration, status });
         let legacy = self.ask.legacy;
-        let asked = Asked { method: *method, redirect_uri: &redirect.uri, legacy };
-        let read =
-            registration::read_registration(&response, &asked, cx.wall).map_err(|failure| {
+        let listed = self.ask.methods;
+        let asked = Asked { method: *method, listed, redirect_uri: &redirect.uri, legacy };
+        let read = registration::read_registration(&response, &asked, cx.wall)
+            .and_then(|read| self.ask.met_by(read))
+            .map_err(|failure| {
                 cx.evidence(Purpose::Registration, endpoint.shown(), Outcome::Status(status));
                 failure.with_purpose(Purpose::Registration)
             })?;
@@ -258,7 +262,7 @@ impl Registration {
             unknown: Unknown::default(),
         };
         Ok(Turn::Done(Enrolled {
-            credentials: read.credentials,
+            credentials: read.credentials.by(self.ask.chosen),
             way: Way::Dynamic,
             redirect,
             client: Some(Held::new(client)),
@@ -282,10 +286,33 @@ impl Registration {
     }
 }
 
-fn stored(held: Held<Client>, redirect: Redirected, cx: &mut Cx<'_>) -> Turn<Registration> {
+impl Ask {
+    /// Whether a registration may be used for this login, by the method that the host has chosen.
+    fn takes(&self, client: &Client, now: Timestamp) -> bool {
+        let met = self.chosen.is_none_or(|chosen| client.credentials.meet(chosen));
+        met && usable(client, now) && !refused(self, client)
+    }
+
+    /// A registration, if it has what the method that the host has chosen needs.
+    fn met_by(&self, read: Registered) -> Result<Registered, Failure> {
+        if self.chosen.is_none_or(|chosen| read.credentials.meet(chosen)) {
+            return Ok(read);
+        }
+        Err(Failure::new(Kind::RegistrationUnusable, "HOST-153")
+            .with_subject("client_secret")
+            .with_setting(Setting::ClientAuthMethod, Some(&self.issuer)))
+    }
+}
+
+fn stored(
+    held: Held<Client>,
+    chosen: Option<Method>,
+    redirect: Redirected,
+    cx: &mut Cx<'_>,
+) -> Turn<Registration> {
     cx.note(Note::Chose(Choice::Client(ClientWay::Stored)));
     Turn::Done(Enrolled {
-        credentials: held.value.credentials.clone(),
+        credentials: held.value.credentials.clone().by(chosen),
         way: Way::Dynamic,
         redirect,
         client: Some(held),
@@ -334,7 +361,8 @@ fn plan(ask: &Ask, cx: &mut Cx<'_>) -> Result<Plan, Failure> {
     }
     match &ask.endpoint {
         Some(endpoint) if config.registration => {
-            let method = registration_method(ask.methods, false)?;
+            let chosen = registration_method(ask.methods, false, ask.chosen);
+            let method = settle(chosen, ask, cx)?;
             Ok(Plan::Register { endpoint: endpoint.clone(), method })
         }
         _ => Err(Failure::new(Kind::NoRegistrationMethod, "REG-20").with_subject(&ask.issuer)),
@@ -345,17 +373,31 @@ fn plan(ask: &Ask, cx: &mut Cx<'_>) -> Result<Plan, Failure> {
 fn settled(
     client_id: &str,
     secret: Option<&Secret>,
-    bound: Option<Method>,
+    agreed: Option<Method>,
     ask: &Ask,
     cx: &mut Cx<'_>,
 ) -> Result<Credentials, Failure> {
-    let means = Means { bound, secret: secret.is_some(), key: false, settled: true };
-    let chosen = choose_method(means, ask.methods)?;
+    let secret = secret.cloned();
+    let means = Means {
+        chosen: agreed.or(ask.chosen),
+        bound: None,
+        secret: secret.is_some(),
+        key: false,
+        settled: true,
+    };
+    let method = settle(choose_method(means, ask.methods), ask, cx)?;
+    Ok(Credentials { client_id: client_id.into(), secret, method })
+}
+
+/// The method, with a note if it is not listed; where none suits both sides, the setting that
+/// chooses one is named.
+fn settle(chosen: Result<Chosen, Failure>, ask: &Ask, cx: &mut Cx<'_>) -> Result<Method, Failure> {
+    let chosen = chosen
+        .map_err(|failure| failure.with_setting(Setting::ClientAuthMethod, Some(&ask.issuer)))?;
     if let Some(switch) = chosen.switch {
         cx.lenient(switch, &ask.issuer);
     }
-    let secret = secret.cloned();
-    Ok(Credentials { client_id: client_id.into(), secret, method: chosen.method })
+    Ok(chosen.method)
 }
 
 /// The redirect URI must be one of the document's (CIMD-10); where the configuration does not say

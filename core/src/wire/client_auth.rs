@@ -123,11 +123,38 @@ pub struct Credentials {
     pub method: Method,
 }
 
+impl Credentials {
+    /// Whether there is what a method needs.
+    #[must_use]
+    pub fn meet(&self, method: Method) -> bool {
+        match method {
+            Method::None => true,
+            Method::SecretBasic | Method::SecretPost => self.secret.is_some(),
+            Method::PrivateKeyJwt => self.method == method,
+        }
+    }
+
+    /// The same with the host's choice of a method, where they meet it.
+    #[must_use]
+    pub fn by(mut self, chosen: Option<Method>) -> Self {
+        if let Some(method) = chosen.filter(|method| self.meet(*method)) {
+            self.method = method;
+        }
+        self
+    }
+}
+
+/// The order of preference: the body is read by every server, while widely used ones find no client
+/// in a Basic header without `client_id` in the body (CAUTH-02).
+const PREFERENCE: [Method; 4] =
+    [Method::PrivateKeyJwt, Method::SecretPost, Method::SecretBasic, Method::None];
+
 /// What a client has to prove itself with.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Means {
-    /// The method bound to the credentials: by the registration's answer, the client document or
-    /// the host.
+    /// The host's choice for this issuer, whatever is listed.
+    pub chosen: Option<Method>,
+    /// The method bound to the credentials, by the registration's answer or the client document.
     pub bound: Option<Method>,
     /// A shared secret.
     pub secret: bool,
@@ -142,7 +169,7 @@ pub struct Means {
 pub struct Chosen {
     /// The one method.
     pub method: Method,
-    /// D15: `none` is not listed and used all the same; to be noted.
+    /// The method is not listed and used all the same (D15, CAUTH-02); to be noted.
     pub switch: Option<Switch>,
 }
 
@@ -168,34 +195,73 @@ pub fn choose_method(means: Means, listed: Option<Methods>) -> Result<Chosen, Fa
         Method::PrivateKeyJwt => means.key,
     };
     let lists = |method| listed.is_none_or(|listed| listed.has(method));
+    if let Some(method) = means.chosen {
+        let switch = (!lists(method)).then_some(Switch::UnlistedMethod);
+        return if able(method) { Ok(Chosen { method, switch }) } else { Err(unsupported()) };
+    }
     if let Some(bound) = means.bound.filter(|bound| able(*bound) && lists(*bound)) {
         return chosen(bound);
     }
     let Some(listed) = listed else {
         return chosen(if means.secret { Method::SecretBasic } else { Method::None });
     };
-    [Method::PrivateKeyJwt, Method::SecretBasic, Method::SecretPost, Method::None]
+    PREFERENCE
         .into_iter()
         .find(|method| able(*method) && listed.has(*method))
         .map_or_else(|| Err(unsupported()), chosen)
 }
 
-/// Chooses the method to register with: `none` if the server lists it or lists nothing, a shared
-/// secret only if it does not (REG-18, NAT-11).
+/// Chooses the method to register with: the host's choice, else `none` if the server lists it or
+/// lists nothing, a shared secret only if it does not (REG-18, NAT-11).
 ///
 /// # Errors
 /// `client_auth_unsupported` if the server lists no method of this client (HOST-138): configure
-/// credentials for it.
-pub fn registration_method(listed: Option<Methods>, key: bool) -> Result<Method, Failure> {
+/// credentials for it, or choose a method.
+pub fn registration_method(
+    listed: Option<Methods>,
+    key: bool,
+    chosen: Option<Method>,
+) -> Result<Chosen, Failure> {
     let listed = listed.filter(|listed| !listed.is_empty());
-    let lists = |method| listed.is_none_or(|listed| listed.has(method));
-    if key && lists(Method::PrivateKeyJwt) {
-        return Ok(Method::PrivateKeyJwt);
+    let lists = |method: &Method| listed.is_none_or(|listed| listed.has(*method));
+    let able = |method: &Method| key || *method != Method::PrivateKeyJwt;
+    if let Some(method) = chosen {
+        let switch = (!lists(&method)).then_some(Switch::UnlistedMethod);
+        return if able(&method) { Ok(Chosen { method, switch }) } else { Err(unsupported()) };
     }
-    [Method::None, Method::SecretBasic, Method::SecretPost]
+    [Method::PrivateKeyJwt, Method::None]
         .into_iter()
-        .find(|method| lists(*method))
+        .chain(PREFERENCE)
+        .find(|method| able(method) && lists(method))
+        .map(|method| Chosen { method, switch: None })
         .ok_or_else(unsupported)
+}
+
+/// The method that a registration's answer binds: `named` by it, if it names one, for a client that
+/// has `asked` for one (REG-16, CAUTH-02).
+#[must_use]
+pub fn bound_method(
+    named: Option<Method>,
+    asked: Method,
+    secret: bool,
+    listed: Option<Methods>,
+) -> Method {
+    let listed = listed.filter(|listed| !listed.is_empty());
+    let lists = |method: Method| listed.is_some_and(|listed| listed.has(method));
+    let with_secret = || {
+        let both = PREFERENCE.into_iter().filter(|method| secret && method.needs_secret());
+        both.into_iter().find(|method| lists(*method))
+    };
+    match named {
+        // A server may well assign a method that its list does not have, and read another.
+        Some(named) if named.needs_secret() && listed.is_some() && !lists(named) => {
+            with_secret().unwrap_or(named)
+        }
+        Some(named) => named,
+        None if asked.needs_secret() && secret => asked,
+        None if asked == Method::PrivateKeyJwt => asked,
+        None => with_secret().unwrap_or(Method::None),
+    }
 }
 
 fn unsupported() -> Failure {
@@ -279,7 +345,8 @@ mod tests {
     #[test]
     fn one_method_suits_both_sides_cauth_02_host_138() {
         let list = |methods: &[Method]| Some(Methods::of(methods));
-        let means = |bound, secret, key, settled| Means { bound, secret, key, settled };
+        let means =
+            |bound, secret, key, settled| Means { bound, secret, key, settled, ..Means::default() };
         for (means, listed, expected) in [
             // Pre-registered or document clients without secret or key: D15.
             (means(None, false, false, true), list(&[NONE]), Some(NONE)),
@@ -295,7 +362,10 @@ mod tests {
             // (b) the first that is listed.
             (means(Some(POST), true, false, true), list(&[BASIC]), Some(BASIC)),
             (means(None, true, false, true), list(&[POST]), Some(POST)),
-            (means(None, true, false, true), list(&[POST, BASIC]), Some(BASIC)),
+            (means(None, true, false, true), list(&[BASIC]), Some(BASIC)),
+            (means(None, true, false, true), list(&[BASIC, POST]), Some(POST)),
+            (means(None, true, false, true), list(&[NONE, BASIC]), Some(BASIC)),
+            (means(Some(NONE), true, false, false), list(&[BASIC, POST]), Some(POST)),
             (means(None, true, true, true), list(&[POST, KEY]), Some(KEY)),
             (means(None, true, false, true), list(&[NONE]), Some(NONE)),
             // (c) nothing listed and nothing bound.
@@ -319,6 +389,65 @@ mod tests {
     }
 
     #[test]
+    fn the_host_chooses_whatever_is_listed_cauth_02() {
+        let means = |chosen, secret, settled| Means {
+            chosen: Some(chosen),
+            secret,
+            settled,
+            ..Means::default()
+        };
+        let unlisted = Some(Switch::UnlistedMethod);
+        for (means, listed, expected) in [
+            (means(POST, true, true), Some(Methods::of(&[BASIC])), Ok((POST, unlisted))),
+            (means(BASIC, true, true), Some(Methods::of(&[POST, BASIC])), Ok((BASIC, None))),
+            (means(BASIC, true, false), Some(UNKNOWN), Ok((BASIC, unlisted))),
+            (means(POST, true, true), None, Ok((POST, None))),
+            (means(NONE, true, true), Some(Methods::of(&[POST])), Ok((NONE, unlisted))),
+            // A public client is one, whatever is chosen.
+            (means(POST, false, true), None, Ok((NONE, None))),
+            (means(POST, false, false), None, Err(Kind::ClientAuthUnsupported)),
+            (means(KEY, true, true), None, Err(Kind::ClientAuthUnsupported)),
+        ] {
+            let chosen = choose_method(means, listed).map(|it| (it.method, it.switch));
+            assert_eq!(chosen.map_err(|failure| failure.kind()), expected, "{means:?}");
+        }
+        for (listed, chosen, expected) in [
+            (Some(Methods::of(&[NONE])), POST, Ok((POST, unlisted))),
+            (Some(Methods::of(&[NONE, POST, BASIC])), BASIC, Ok((BASIC, None))),
+            (None, NONE, Ok((NONE, None))),
+            (None, KEY, Err(Kind::ClientAuthUnsupported)),
+        ] {
+            let found = registration_method(listed, false, Some(chosen));
+            let found = found.map(|it| (it.method, it.switch));
+            assert_eq!(found.map_err(|failure| failure.kind()), expected, "{chosen:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_binds_what_both_sides_can_cauth_02_reg_16() {
+        let list = |methods: &[Method]| Some(Methods::of(methods));
+        for (named, asked, secret, listed, expected) in [
+            (None, NONE, false, None, NONE),
+            (None, NONE, true, None, NONE),
+            (None, NONE, true, list(&[NONE]), NONE),
+            (None, NONE, true, list(&[NONE, BASIC, POST]), POST),
+            (None, NONE, true, list(&[NONE, BASIC]), BASIC),
+            (None, BASIC, true, list(&[BASIC, POST]), BASIC),
+            (None, BASIC, true, None, BASIC),
+            (None, POST, false, list(&[POST]), NONE),
+            (None, KEY, false, list(&[KEY]), KEY),
+            (Some(NONE), POST, true, list(&[POST]), NONE),
+            (Some(BASIC), POST, true, list(&[BASIC, POST]), BASIC),
+            (Some(BASIC), POST, true, list(&[POST]), POST),
+            (Some(POST), NONE, true, list(&[NONE]), POST),
+            (Some(BASIC), POST, true, None, BASIC),
+        ] {
+            let found = bound_method(named, asked, secret, listed);
+            assert_eq!(found, expected, "{named:?} {asked:?} {secret} {listed:?}");
+        }
+    }
+
+    #[test]
     fn an_unlisted_none_is_named_d15() {
         let means = Means { settled: true, ..Means::default() };
         let unlisted = choose_method(means, Some(Methods::of(&[BASIC]))).unwrap();
@@ -333,14 +462,15 @@ mod tests {
         for (listed, key, expected) in [
             (None, false, Some(NONE)),
             (Some(Methods::of(&[BASIC, NONE])), false, Some(NONE)),
-            (Some(Methods::of(&[POST, BASIC])), false, Some(BASIC)),
-            (Some(Methods::of(&[POST])), false, Some(POST)),
+            (Some(Methods::of(&[BASIC, POST])), false, Some(POST)),
+            (Some(Methods::of(&[BASIC])), false, Some(BASIC)),
             (Some(Methods::of(&[KEY, NONE])), true, Some(KEY)),
             (Some(Methods::of(&[NONE])), true, Some(NONE)),
             (Some(UNKNOWN), false, None),
             (Some(Methods::of(&[KEY])), false, None),
         ] {
-            assert_eq!(registration_method(listed, key).ok(), expected);
+            let found = registration_method(listed, key, None).map(|chosen| chosen.method);
+            assert_eq!(found.ok(), expected);
         }
     }
 

@@ -9,7 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use serde::{Deserialize, Serialize};
 
-use super::client_auth::{Credentials, Method};
+use super::client_auth::{Credentials, Method, Methods, bound_method};
 use super::json::{Members, Value, read_members};
 use super::metadata::{is_encoded, request};
 use super::redirect::RedirectUri;
@@ -153,6 +153,8 @@ pub fn registration_request(asked: RegistrationRequest<'_>) -> Result<Request<Ve
 pub struct Asked<'a> {
     /// The method asked for.
     pub method: Method,
+    /// The methods that the server lists.
+    pub listed: Option<Methods>,
     /// The redirect URI that will be used.
     pub redirect_uri: &'a RedirectUri,
     /// The endpoint is the default one of revision 2025-03-26, which may not be there (LEG-09).
@@ -266,9 +268,9 @@ fn read_success(body: &[u8], asked: &Asked<'_>, now: Timestamp) -> Result<Regist
         .filter(|id| is_client_id(id))
         .ok_or_else(|| failed("client_id"))?;
     let secret = read_secret(secret)?;
-    let method = read_method(method, asked.method, secret.is_some())?;
-    // A secret that the method has no use for is not worth keeping, nor is its expiry.
-    let secret = secret.filter(|_| method.needs_secret());
+    let method = read_method(method, asked, secret.is_some())?;
+    // A secret that no method has use for is not worth keeping, nor is its expiry.
+    let secret = secret.filter(|_| method.needs_secret() || asked.method.needs_secret());
     let secret_expires = match &secret {
         Some(_) => read_expiry(expires, now, &mut notes)?,
         None => None,
@@ -309,23 +311,23 @@ fn read_secret(value: Option<Value<'_>>) -> Result<Option<Secret>, Failure> {
 /// The returned method, else the one asked for (REG-15, REG-16).
 fn read_method(
     value: Option<Value<'_>>,
-    asked: Method,
+    asked: &Asked<'_>,
     has_secret: bool,
 ) -> Result<Method, Failure> {
     let refused = |rule| unusable(rule, "token_endpoint_auth_method");
-    let Some(value) = value else {
-        let usable = has_secret || !asked.needs_secret();
-        return Ok(if usable { asked } else { Method::None });
+    let named = match value {
+        None => None,
+        Some(value) => {
+            let named = value.text().and_then(|name| Method::from_name(&name));
+            let ours =
+                |it: &Method| *it != Method::PrivateKeyJwt || asked.method == Method::PrivateKeyJwt;
+            Some(named.filter(ours).ok_or_else(|| refused("HOST-152"))?)
+        }
     };
-    let method = value
-        .text()
-        .and_then(|name| Method::from_name(&name))
-        .filter(|method| *method != Method::PrivateKeyJwt || asked == Method::PrivateKeyJwt)
-        .ok_or_else(|| refused("HOST-152"))?;
-    if method.needs_secret() && !has_secret {
+    if named.is_some_and(Method::needs_secret) && !has_secret {
         return Err(refused("HOST-153"));
     }
-    Ok(method)
+    Ok(bound_method(named, asked.method, has_secret, asked.listed))
 }
 
 /// 0 is never; what is no number is unknown; what is past is of no use (HOST-155).
@@ -384,7 +386,7 @@ mod tests {
         let redirect_uri = RedirectUri::read(REDIRECT, false).unwrap();
         let mut response = Response::new(body.as_bytes().to_vec());
         *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
-        let asked = Asked { method, redirect_uri: &redirect_uri, legacy: false };
+        let asked = Asked { method, listed: None, redirect_uri: &redirect_uri, legacy: false };
         read_registration(&response, &asked, Timestamp::from_unix(1_700_000_000))
     }
 
@@ -615,7 +617,8 @@ mod tests {
         let failure = asked_with(Method::None, &html, 400).unwrap_err();
         assert!(failure.to_string().len() < 1024);
         let redirect_uri = RedirectUri::read(REDIRECT, false).unwrap();
-        let legacy = Asked { method: Method::None, redirect_uri: &redirect_uri, legacy: true };
+        let legacy =
+            Asked { method: Method::None, listed: None, redirect_uri: &redirect_uri, legacy: true };
         for status in [404, 405] {
             let mut response = Response::new(Vec::new());
             *response.status_mut() = http::StatusCode::from_u16(status).unwrap();

@@ -45,7 +45,7 @@ impl Options {
                 client_id: client_id.to_owned(),
                 secret: self.client_secret.as_ref().map(|secret| secret.expose().to_owned()),
                 method: if self.client_secret.is_some() {
-                    AuthMethod::Basic
+                    AuthMethod::Post
                 } else {
                     AuthMethod::None
                 },

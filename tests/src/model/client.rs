@@ -102,6 +102,9 @@ impl Model {
                 "more than one client authentication method",
             ));
         }
+        if server.client_in_form && call.form.get("client_id").is_none() {
+            return Err(unauthenticated(header, "Missing client_id"));
+        }
         let (id, secret, method) = if header {
             let Some((id, secret)) = call.basic() else {
                 return Err(unauthenticated(

@@ -79,7 +79,7 @@ impl Model {
             id,
             secret,
             secret_ends: ends.map(|ends| ends.saturating_mul(1000)),
-            method,
+            method: rules.binds.filter(|_| rules.omits_method).unwrap_or(method),
             redirect_uris: asked.redirect_uris,
             grant_types: asked.grant_types,
             dynamic: true,

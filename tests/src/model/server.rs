@@ -26,6 +26,9 @@ pub struct Server {
     pub resource: ResourceRule,
     /// Client authentication methods offered.
     pub auth_methods: Vec<AuthMethod>,
+    /// The client is looked for by `client_id` in the form alone, as the Python SDK does: a Basic header without it
+    /// finds nobody.
+    pub client_in_form: bool,
     /// Grants offered.
     pub grant_types: Vec<String>,
     /// `scopes_supported`; absent when empty.
@@ -63,6 +66,7 @@ impl Server {
             tokens: Tokens::default(),
             resource: ResourceRule::Required,
             auth_methods: vec![AuthMethod::None, AuthMethod::Basic, AuthMethod::Post],
+            client_in_form: false,
             grant_types: vec!["authorization_code".to_owned(), "refresh_token".to_owned()],
             scopes_supported: Vec::new(),
             grantable: None,
@@ -158,6 +162,8 @@ pub struct Registration {
     pub secret_unasked: bool,
     /// The answer has no `token_endpoint_auth_method`.
     pub omits_method: bool,
+    /// The method that a client is held to that was told none.
+    pub binds: Option<AuthMethod>,
     /// Seconds a secret lives; `None` means for ever (`client_secret_expires_at` 0).
     pub secret_life_s: Option<u64>,
     /// The status of success.
@@ -176,6 +182,7 @@ impl Default for Registration {
             assigns: None,
             secret_unasked: false,
             omits_method: false,
+            binds: None,
             secret_life_s: None,
             status: 201,
             initial_access_token: None,

@@ -183,3 +183,16 @@ fn wrong_secret_is_refused() {
         assert_eq!(client.exchange().error.as_deref(), Some("invalid_client"));
     }
 }
+
+#[test]
+fn a_server_that_reads_the_form_finds_nobody_in_a_header() {
+    for (method, error) in [(AuthMethod::Basic, Some("invalid_client")), (AuthMethod::Post, None)] {
+        let mut settings = Settings::default();
+        settings.server.client_in_form = true;
+        let mut client = Client::new(settings);
+        client.auth = method;
+        client.discover();
+        client.register();
+        assert_eq!(client.exchange().error.as_deref(), error, "{method:?}");
+    }
+}

@@ -207,17 +207,18 @@ scripts! {
         assert!(form.get("client_secret").is_some());
     }
 
-    two_hundred_will_do_and_a_secret_nobody_asked_for_is_left_reg_13_reg_16(
+    two_hundred_will_do_and_a_secret_nobody_asked_for_is_used_reg_13_reg_16(
         sim = changed(|settings| {
             let rules = &mut settings.server.registration;
             rules.status = 200;
             rules.secret_unasked = true;
             rules.omits_method = true;
+            rules.binds = Some(AuthMethod::Post);
         })
     ) {
         logs_in(sim);
         let form = sim.model().seen_at(Endpoint::Token).next().expect("one exchange").form.clone();
-        assert!(form.get("client_secret").is_none());
+        assert!(form.get("client_secret").is_some());
     }
 
     no_method_suits_a_client_yet_to_register_host_138(sim = plain()) {

@@ -206,7 +206,7 @@ fn the_embedded_server_is_what_the_options_say() {
         panic!("no options")
     };
     let settings = given.settings().unwrap();
-    assert_eq!(settings.server.clients[0].method, AuthMethod::Basic);
+    assert_eq!(settings.server.clients[0].method, AuthMethod::Post);
     assert_eq!(settings.server.registration.mode, RegistrationMode::Open);
     assert!(options(&["https://mcp.example/mcp"]).settings().is_none());
     for revision in REVISIONS {

@@ -1,7 +1,7 @@
 //! The last step: what happened, and what to do next.
 
 use mcp_authz_core::effect::{Purpose, Why};
-use mcp_authz_core::failure::{Failure, Kind, Remedy, Switch, escaped};
+use mcp_authz_core::failure::{Failure, Kind, Mend, Remedy, Switch, escaped};
 use serde_json::{Value, json};
 
 use super::super::outcome::{Counts, Fault, Outcome, Summary, Trouble, why_name};
@@ -85,6 +85,7 @@ fn refused(failure: &Failure, issuer: Option<&str>) -> Step {
         .said()
         .map(|said| json!({"error": said.error, "error_description": said.description, "status": said.status}));
     let switches: Vec<&str> = failure.switches().iter().map(|switch| switch.name()).collect();
+    let settings: Vec<&str> = failure.mends().iter().map(|mend| mend.setting.name()).collect();
     let mut rows: Vec<(&'static str, String)> = Vec::new();
     rows.extend(failure.subject().map(|subject| ("about", subject.to_owned())));
     rows.extend(failure.purpose().map(|purpose| ("during", purpose.name().to_owned())));
@@ -107,6 +108,7 @@ fn refused(failure: &Failure, issuer: Option<&str>) -> Step {
         .with("subject", failure.subject())
         .with("said", said.unwrap_or_default())
         .with("switches", json!(switches))
+        .with("settings", json!(settings))
         .with("evidence", Value::Array(evidence))
         .with("message", kind.sentence())
         .with("next", json!(next))
@@ -189,7 +191,15 @@ fn next_of(failure: &Failure, issuer: Option<&str>) -> Vec<String> {
         (_, remedy) => vec![advice(remedy)],
     };
     next.extend(openings(failure));
+    next.extend(failure.mends().iter().map(mended));
     next
+}
+
+/// A setting of the library that no option of these programs makes.
+fn mended(mend: &Mend) -> String {
+    let issuer = mend.issuer.as_ref().map(|issuer| format!(" for {issuer}"));
+    let (words, name) = (mend.setting.words(), mend.setting.name());
+    format!("or {words}{}: {name} of the configuration", issuer.unwrap_or_default())
 }
 
 /// The options that would have avoided it.
