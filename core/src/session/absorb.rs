@@ -408,7 +408,7 @@ impl Session {
         refusal: TokenRefusal,
         now: &mut Now,
     ) -> Result<(), Failure> {
-        let TokenRefusal { failure, rescued, granted, error } = refusal;
+        let TokenRefusal { failure, rescued, granted, error, .. } = refusal;
         if let Some(tokens) = granted {
             // Strict will not use it, and nobody can ask for it again (D7).
             self.minted(flow, &tokens, now)?;

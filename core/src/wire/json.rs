@@ -45,7 +45,8 @@ pub(super) enum Value<'a> {
     Number(&'a str),
     Text(Text<'a>),
     List(List<'a>),
-    Object,
+    /// From brace to brace.
+    Object(&'a str),
     Null,
 }
 
@@ -177,6 +178,18 @@ pub(super) fn is_object(body: &[u8]) -> bool {
     read_members(body, &[]).is_ok()
 }
 
+/// The object that a whole list begins with.
+pub(super) fn first_object(body: &[u8]) -> Option<&[u8]> {
+    let mut scanner = Scanner::new(core::str::from_utf8(body).ok()?);
+    scanner.space();
+    let Ok(Value::List(list)) = scanner.value(0) else { return None };
+    scanner.end().ok()?;
+    match list.iter().next() {
+        Some(Value::Object(raw)) => Some(raw.as_bytes()),
+        _ => None,
+    }
+}
+
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
@@ -238,7 +251,10 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         match self.peek() {
             Some(b'"') => self.string().map(Value::Text),
-            Some(b'{') => self.container(outer).map(|()| Value::Object),
+            Some(b'{') => {
+                self.container(outer)?;
+                Ok(Value::Object(self.since(start)))
+            }
             Some(b'[') => {
                 self.container(outer)?;
                 Ok(Value::List(List { raw: self.since(start) }))
@@ -468,7 +484,7 @@ mod tests {
         assert!(list.has_text("p") && list.has_text("q/é😀") && !list.has_text("r"));
         assert_eq!((c, g), (None, None));
         assert_eq!(d, Some(Value::Number("-1.5e3")));
-        assert_eq!((e, f), (Some(Value::Bool(true)), Some(Value::Object)));
+        assert_eq!((e, f), (Some(Value::Bool(true)), Some(Value::Object("{\"g\":[{}]}"))));
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::borrow::Cow;
 
 use http::{Request, Response};
 
@@ -14,9 +13,11 @@ use super::client_auth::{Credentials, post_form, roomy_form};
 use super::form;
 use super::json::{JsonFault, Members, Value, read_members};
 use super::metadata::is_encoded;
+use super::redact::echoes;
 use super::retry_after::read_retry_after;
+use super::said::{Words, is_blank};
 use super::url::ServerUrl;
-use crate::failure::{Failure, Kind, Remedy, Said, Switch, escaped};
+use crate::failure::{Failure, Kind, Remedy, Said, Switch};
 use crate::scope::{ScopeFault, ScopeSet};
 use crate::secret::{AccessToken, Secret};
 use crate::time::Timestamp;
@@ -138,11 +139,21 @@ pub struct TokenRefusal {
     pub granted: Option<Box<Tokens>>,
     /// The server's own error code.
     pub error: Option<ErrorCode>,
+    pub(crate) definite: bool,
+}
+
+impl TokenRefusal {
+    /// Whether the server has looked at the request and refused it, in whatever words (REF-90): not a
+    /// trouble that may pass, and nothing was granted beside it.
+    #[must_use]
+    pub fn definite(&self) -> bool {
+        self.definite && self.rescued.is_none() && self.granted.is_none()
+    }
 }
 
 impl From<Failure> for TokenRefusal {
     fn from(failure: Failure) -> Self {
-        Self { failure, rescued: None, granted: None, error: None }
+        Self { failure, rescued: None, granted: None, error: None, definite: false }
     }
 }
 
@@ -153,7 +164,7 @@ macro_rules! error_codes {
         #[non_exhaustive]
         pub enum ErrorCode {
             $(#[doc = $text] $name,)*
-            /// Any other text; it is not kept (HOST-218).
+            /// Any other text; it is kept for the person alone (HOST-218).
             Other,
         }
 
@@ -196,18 +207,11 @@ error_codes! {
     Server "server_error" ServerError "The server failed.";
 }
 
-const NAMES: [&str; 7] = [
-    "access_token",
-    "token_type",
-    "expires_in",
-    "refresh_token",
-    "scope",
-    "error",
-    "error_description",
-];
+const NAMES: [&str; 6] =
+    ["access_token", "token_type", "expires_in", "refresh_token", "scope", "error"];
+const ACCESS_TOKEN: usize = 0;
 const REFRESH_TOKEN: usize = 3;
 const ERROR: usize = 5;
-const ERROR_DESCRIPTION: usize = 6;
 
 /// Reads the answer to a token request (TOK-05 to TOK-15, TOK-19). Whatever its media type: it
 /// cannot be asked for again (HOST-060).
@@ -254,25 +258,35 @@ fn invalid(rule: &'static str) -> Failure {
 /// A server that cannot answer now may have spent the code; only 429 and 503 are plain refusals
 /// to look at it (TOK-15, HOST-219).
 fn read_outage(response: &Response<Vec<u8>>, status: u16, rules: &TokenRules<'_>) -> TokenRefusal {
-    let (error, said) = match read_members(response.body(), &NAMES) {
-        Ok(members) => said(&members, status, rules),
-        Err(_) => (None, nothing_said(status)),
-    };
     let failure = if rules.code && !matches!(status, 429 | 503) {
         Failure::new(Kind::OutcomeUnknown, "HOST-219")
     } else {
         let after = read_retry_after(response.headers(), rules.now);
         Failure::new(Kind::Transient, "TOK-15").with_remedy(Remedy::Retry { after })
     };
-    TokenRefusal { error, ..failure.with_said(said).into() }
+    told(|_| failure, Words::read(response.body(), rules.sent), status, rules)
 }
 
 fn read_error(body: &[u8], status: u16, rules: &TokenRules<'_>) -> TokenRefusal {
-    let (error, said) = match read_members(body, &NAMES) {
-        Ok(members) => said(&members, status, rules),
-        Err(_) => (None, nothing_said(status)),
+    told(refused, Words::read(body, rules.sent), status, rules)
+}
+
+/// A refusal with what the server said of it (TOK-12, TOK-90).
+fn told(
+    failure: impl FnOnce(Option<ErrorCode>) -> Failure,
+    words: Words,
+    status: u16,
+    rules: &TokenRules<'_>,
+) -> TokenRefusal {
+    let error = words.error.as_deref().map(ErrorCode::read);
+    let code = error.unwrap_or(ErrorCode::Other);
+    let definite = words.definite() && matches!(status, 200 | 400 | 401 | 403 | 404 | 410 | 422);
+    let said = Said {
+        error: code.name().to_owned(),
+        description: words.description(code != ErrorCode::Other, rules.sent),
+        status: Some(status),
     };
-    TokenRefusal { error, ..refused(error).with_said(said).into() }
+    TokenRefusal { error, definite, ..failure(error).with_said(said).into() }
 }
 
 fn refused(error: Option<ErrorCode>) -> Failure {
@@ -286,44 +300,18 @@ fn refused(error: Option<ErrorCode>) -> Failure {
     }
 }
 
-fn nothing_said(status: u16) -> Said {
-    Said { error: ErrorCode::Other.name().to_owned(), description: None, status: Some(status) }
-}
-
-fn said<const N: usize>(
-    members: &Members<'_, N>,
-    status: u16,
-    rules: &TokenRules<'_>,
-) -> (Option<ErrorCode>, Said) {
-    let text = |index| members.once(index).and_then(Value::text);
-    let error = text(ERROR).map(|error| ErrorCode::read(&error));
-    let description = text(ERROR_DESCRIPTION).map(|text| escaped(&redacted(text, rules.sent)));
-    let name = error.unwrap_or(ErrorCode::Other).name().to_owned();
-    (error, Said { error: name, description, status: Some(status) })
-}
-
-/// A server may echo what it was sent, as it was sent or decoded.
-fn redacted<'a>(text: Cow<'a, str>, sent: &[&Secret]) -> Cow<'a, str> {
-    let mut text = text;
-    for secret in sent.iter().map(|secret| secret.expose()).filter(|secret| !secret.is_empty()) {
-        let mut coded = String::new();
-        form::encode(&mut coded, secret);
-        for echo in [secret, coded.as_str()] {
-            if text.contains(echo) {
-                text = Cow::Owned(text.replace(echo, "[redacted]"));
-            }
-        }
-    }
-    text
-}
-
 fn read_success(body: &[u8], rules: &TokenRules<'_>) -> Result<Tokens, TokenRefusal> {
     let members = read_members(body, &NAMES).map_err(|fault| unreadable(fault, body, rules))?;
     let mut notes = Vec::new();
     let rescued = read_refresh_token(members.once(REFRESH_TOKEN), &mut notes);
-    if let Some(error) = members.once(ERROR).filter(|error| !is_blank(*error)) {
-        let failure = refusal_in_success(&members, error, rules);
-        return Err(TokenRefusal { rescued, ..failure });
+    let granted = members.once(ACCESS_TOKEN).is_some();
+    if !granted && let Some(refusal) = refusal_in_success(body, 200, rules) {
+        return Err(TokenRefusal { rescued, ..refusal });
+    }
+    if members.once(ERROR).is_some_and(|error| !is_blank(error)) {
+        // Nonsense: both granted and refused (HOST-215).
+        let failure = invalid("HOST-215").with_subject("error");
+        return Err(TokenRefusal { rescued, ..failure.into() });
     }
     match read_granted(members, rules, notes) {
         Err(failure) => Err(TokenRefusal { rescued, ..failure.into() }),
@@ -342,11 +330,6 @@ fn read_success(body: &[u8], rules: &TokenRules<'_>) -> Result<Tokens, TokenRefu
     }
 }
 
-/// Some servers answer `"error": ""` beside their tokens.
-fn is_blank(value: Value<'_>) -> bool {
-    value == Value::Bool(false) || value.text().is_some_and(|text| text.is_empty())
-}
-
 /// What cannot be parsed may be the wreck of a good answer: a rotation may have happened.
 fn unreadable(fault: JsonFault, body: &[u8], rules: &TokenRules<'_>) -> TokenRefusal {
     if !rules.code && matches!(fault, JsonFault::Malformed | JsonFault::NotAnObject) {
@@ -358,18 +341,11 @@ fn unreadable(fault: JsonFault, body: &[u8], rules: &TokenRules<'_>) -> TokenRef
     fault.failure(Kind::TokenResponseInvalid, "token answer").into()
 }
 
-/// Status 200 with `error`: that error if nothing was granted beside it (TOK-13), else nonsense
-/// (HOST-215).
-fn refusal_in_success<const N: usize>(
-    members: &Members<'_, N>,
-    error: Value<'_>,
-    rules: &TokenRules<'_>,
-) -> TokenRefusal {
-    if members.once(0).is_some() || error.text().is_none() {
-        return invalid("HOST-215").with_subject("error").into();
-    }
-    let (error, said) = said(members, 200, rules);
-    TokenRefusal { error, ..refused(error).with_said(said).into() }
+/// A success without an access token: what the server says of it, if it says that there is an error
+/// (TOK-13, REF-90).
+fn refusal_in_success(body: &[u8], status: u16, rules: &TokenRules<'_>) -> Option<TokenRefusal> {
+    let words = Words::read(body, rules.sent);
+    words.refuses().then(|| told(refused, words, status, rules))
 }
 
 fn read_granted<const N: usize>(
@@ -489,16 +465,6 @@ fn drop_scopes_of_secrets(tokens: &mut Tokens, sent: &[&Secret]) {
         tokens.scope = None;
         tokens.notes.push(Failure::new(Kind::TokenResponseInvalid, "TOK-19").with_subject("scope"));
     }
-}
-
-/// Whether a text has a secret in it, as it is or encoded.
-fn echoes(text: &str, secret: &str) -> bool {
-    let encoded = || {
-        let mut coded = String::new();
-        form::encode(&mut coded, secret);
-        text.contains(&coded)
-    };
-    text.contains(secret) || (text.contains('%') && encoded())
 }
 
 impl fmt::Display for TokenRefusal {
@@ -843,6 +809,45 @@ mod tests {
     }
 
     #[test]
+    fn refusals_in_other_words_are_told_and_told_apart_tok_13_tok_90_ref_90() {
+        let slack = r#"{"ok":false,"error":"invalid_refresh_token"}"#;
+        let supabase = r#"{"code":422,"message":"Invalid Refresh Token: Already Used"}"#;
+        let message = "Invalid Refresh Token: Already Used";
+        for (status, body, code, text, definite) in [
+            (200, slack, "other", Some("invalid_refresh_token"), true),
+            (200, r#"{"ok":false}"#, "other", Some(r#"{"ok":false}"#), true),
+            (200, r#"{"error":{"message":"no"}}"#, "other", Some("no"), true),
+            (422, supabase, "other", Some(message), true),
+            (401, supabase, "other", Some(message), true),
+            (403, r#"{"title":"no"}"#, "other", Some("no"), true),
+            (400, r#"{"error":"invalid_scope"}"#, "invalid_scope", None, true),
+            (404, r#"{"error":"invalid_request"}"#, "invalid_request", None, true),
+            (410, r#"{"error":"invalid_client"}"#, "invalid_client", None, true),
+            (400, r#"{"error":"server_error"}"#, "server_error", None, false),
+            (400, r#"{"error":"temporarily_unavailable"}"#, "temporarily_unavailable", None, false),
+            (400, r#"{"error":"use_dpop_nonce"}"#, "use_dpop_nonce", None, false),
+            (200, r#"{"ok":false,"error":"ratelimited"}"#, "other", Some("ratelimited"), false),
+            (409, supabase, "other", Some(message), false),
+            (429, supabase, "other", Some(message), false),
+            (500, supabase, "other", Some(message), false),
+            (400, "<html><p>no</p>", "other", Some("no"), false),
+            (502, "<html><title>Bad gateway</title>", "other", Some("Bad gateway"), false),
+            (404, "", "other", None, false),
+        ] {
+            for code_sent in [true, false] {
+                let rules = TokenRules { code: code_sent, ..rules() };
+                let refusal = read_tokens(&answer(status, body), &rules).unwrap_err();
+                assert_eq!(refusal.definite(), definite, "{status} {body}");
+                let said = refusal.failure.said().unwrap();
+                let found = (said.error.as_str(), said.description.as_deref(), said.status);
+                assert_eq!(found, (code, text, Some(status)), "{status} {body}");
+            }
+        }
+        let rotated = read(200, r#"{"refresh_token":"RT","error":"invalid_scope"}"#).unwrap_err();
+        assert!(!rotated.definite() && rotated.rescued.is_some());
+    }
+
+    #[test]
     fn errors_are_typed_and_never_echo_what_was_sent_tok_12_tok_18_host_218_host_303() {
         let (sent, spaced) = (Secret::new("RT-CANARY"), Secret::new("CODE CANARY/1"));
         let rules = TokenRules { sent: &[&sent, &spaced], ..rules() };
@@ -857,7 +862,9 @@ mod tests {
         let long = format!("{{\"error\":\"{}\\u001b\"}}", "x".repeat(300));
         let refusal = read(400, &long).unwrap_err();
         assert_eq!(refusal.error, Some(ErrorCode::Other));
-        assert_eq!(refusal.failure.said().unwrap().error, "other");
+        let said = refusal.failure.said().unwrap();
+        assert_eq!(said.error, "other");
+        assert_eq!(said.description.as_deref(), Some(&*format!("{}\\u{{1b}}", "x".repeat(300))));
         for code in [
             "invalid_request",
             "invalid_client",

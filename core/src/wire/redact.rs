@@ -1,0 +1,135 @@
+//! Takes our own secrets out of what a peer says, before any of it is kept (HOST-303, HOST-324).
+//!
+//! Decides where a text repeats a secret, in every encoding that this client writes: as it is, with
+//! percent escapes in either case, as a form, with the escapes of JSON and of HTML. Refuses to decide
+//! which secrets there are: the caller lists what was sent and what is held.
+
+use std::borrow::Cow;
+
+use crate::secret::Secret;
+
+/// Stands where a secret was.
+const REDACTED: &str = "[redacted]";
+
+/// The text without the secrets.
+pub(crate) fn redacted<'a>(text: impl Into<Cow<'a, str>>, secrets: &[&Secret]) -> Cow<'a, str> {
+    let mut text = text.into();
+    for secret in secrets.iter().map(|secret| secret.expose()) {
+        if find(&text, secret).is_some() {
+            text = Cow::Owned(without(&text, secret));
+        }
+    }
+    text
+}
+
+/// Whether a text has a secret in it, in any encoding.
+pub(crate) fn echoes(text: &str, secret: &str) -> bool {
+    find(text, secret).is_some()
+}
+
+fn without(text: &str, secret: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((start, end)) = find(rest, secret) {
+        out.push_str(rest.get(..start).unwrap_or_default());
+        out.push_str(REDACTED);
+        rest = rest.get(end..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The first place where a text repeats a secret.
+fn find(text: &str, secret: &str) -> Option<(usize, usize)> {
+    if secret.is_empty() {
+        return None;
+    }
+    text.char_indices().find_map(|(start, _)| {
+        let length = repeats(text.as_bytes().get(start..)?, secret.as_bytes())?;
+        let end = start.saturating_add(length);
+        text.is_char_boundary(end).then_some((start, end))
+    })
+}
+
+/// How many bytes of the text spell the whole secret, if it begins so. Escapes may spell the very
+/// characters that escapes are made of: it is read once with escapes before bare characters, once the
+/// other way.
+fn repeats(text: &[u8], secret: &[u8]) -> Option<usize> {
+    let first = *text.first()?;
+    if secret.first() != Some(&first) && !matches!(first, b'%' | b'+' | b'\\' | b'&') {
+        return None;
+    }
+    let spelt = |one: fn(&[u8], u8) -> Option<usize>| {
+        secret
+            .iter()
+            .try_fold(0usize, |at, byte| Some(at.saturating_add(one(text.get(at..)?, *byte)?)))
+    };
+    spelt(|text, byte| bare(text, byte).or_else(|| escape(text, byte)))
+        .or_else(|| spelt(|text, byte| escape(text, byte).or_else(|| bare(text, byte))))
+}
+
+fn bare(text: &[u8], byte: u8) -> Option<usize> {
+    (text.first() == Some(&byte)).then_some(1)
+}
+
+/// How many bytes of an escape spell one byte of a secret.
+fn escape(text: &[u8], byte: u8) -> Option<usize> {
+    match text {
+        [b'%', high, low, ..] if hex(&[*high, *low]) == Some(byte.into()) => Some(3),
+        [b'+', ..] if byte == b' ' => Some(1),
+        [b'\\', b'u', digits @ ..] if hex(digits.get(..4)?) == Some(byte.into()) => Some(6),
+        [b'\\', found, ..] if *found == byte && byte.is_ascii_punctuation() => Some(2),
+        [b'&', rest @ ..] => entity(rest, byte).map(|length| length.saturating_add(1)),
+        _ => None,
+    }
+}
+
+/// The length of a character reference behind its ampersand.
+fn entity(text: &[u8], byte: u8) -> Option<usize> {
+    let end = text.iter().take(8).position(|found| *found == b';')?;
+    let name = text.get(..end)?;
+    let means = match name {
+        b"amp" => Some(u32::from(b'&')),
+        b"lt" => Some(u32::from(b'<')),
+        b"gt" => Some(u32::from(b'>')),
+        b"quot" => Some(u32::from(b'"')),
+        b"apos" => Some(u32::from(b'\'')),
+        [b'#', b'x' | b'X', digits @ ..] => hex(digits),
+        [b'#', digits @ ..] => core::str::from_utf8(digits).ok()?.parse().ok(),
+        _ => None,
+    };
+    (means == Some(byte.into())).then(|| end.saturating_add(1))
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    let number = |sum: u32, digit: &u8| Some(sum << 4 | char::from(*digit).to_digit(16)?);
+    (1..=4).contains(&digits.len()).then(|| digits.iter().try_fold(0, number)).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_in_every_encoding_host_303_host_324() {
+        let secret = Secret::new("s/C 1+\"&é");
+        let secrets = [&secret];
+        for (text, shown) in [
+            ("a s/C 1+\"&é b", "a [redacted] b"),
+            ("s%2FC%201%2B%22%26%C3%A9", "[redacted]"),
+            ("s%2fC+1%2b%22%26%c3%a9", "[redacted]"),
+            ("s\\/C 1+\\\"&é", "[redacted]"),
+            ("s\\u002fC\\u00201+\"\\u0026é", "[redacted]"),
+            ("s&#x2F;C&#32;1+&quot;&amp;é", "[redacted]"),
+            ("xs/C 1+\"&ésecret s/C 1+\"&é", "x[redacted]secret [redacted]"),
+            ("s/C 1+\"", "s/C 1+\""),
+            ("S/C 1+\"&é", "S/C 1+\"&é"),
+            ("s%2", "s%2"),
+            ("", ""),
+        ] {
+            assert_eq!(redacted(text, &secrets), shown, "{text}");
+            assert_eq!(echoes(text, secret.expose()), text != shown, "{text}");
+        }
+        assert_eq!(redacted("a", &[&Secret::new("")]), "a");
+    }
+}

@@ -1,0 +1,331 @@
+//! The words of a server that refuses, in whatever shape they come (TOK-12, TOK-14, TOK-90, REG-92).
+//!
+//! Decides which member of a body is its error code and which text is for a person; whether the words
+//! are a refusal or a passing trouble (REF-90). Refuses to decide what a refusal leads to. The text is
+//! redacted, escaped and cut before it is kept: nobody acts on it (HOST-303, HOST-305).
+
+use std::borrow::Cow;
+
+use super::json::{List, Members, Value, first_object, read_members};
+use super::redact::redacted;
+use crate::failure::{LONGEST_SHOWN, escaped};
+use crate::secret::Secret;
+
+/// Words of a trouble that may pass, whatever the status they came with (REF-90).
+const PASSING: [&str; 11] = [
+    "temporarily_unavailable",
+    "server_error",
+    "slow_down",
+    "service_unavailable",
+    "internal_error",
+    "internal_server_error",
+    "ratelimited",
+    "rate_limited",
+    "too_many_requests",
+    "use_dpop_nonce",
+    "invalid_dpop_proof",
+];
+
+/// Most bytes of a body that are looked at for an excerpt.
+const EXCERPT_OF: usize = 4 * 1024;
+/// Most characters of an excerpt.
+const LONGEST_EXCERPT: usize = 200;
+
+/// What a body says.
+#[derive(Default)]
+pub(super) struct Words {
+    /// The text of `error`, as it came; never shown as it is.
+    pub(super) error: Option<String>,
+    /// The text for a person: redacted, escaped and cut.
+    text: Option<String>,
+    /// A JSON object said that there is an error.
+    refuses: bool,
+    /// One of its words stands for a trouble that may pass.
+    passing: bool,
+}
+
+const NAMES: [&str; 14] = [
+    "error",
+    "error_description",
+    "message",
+    "msg",
+    "detail",
+    "title",
+    "errorSummary",
+    "errors",
+    "ok",
+    "code",
+    "error_code",
+    "errorCode",
+    "type",
+    "status",
+];
+const OK: usize = 8;
+
+impl Words {
+    /// Reads a body. `secrets` are taken out of what is kept.
+    pub(super) fn read(body: &[u8], secrets: &[&Secret]) -> Self {
+        let whole = read_members(body, &NAMES).ok();
+        let listed = || first_object(body).and_then(|first| read_members(first, &NAMES).ok());
+        match whole.or_else(listed) {
+            Some(members) => Self::of(&members, body, secrets),
+            None => Self { text: excerpt(body, secrets), ..Self::default() },
+        }
+    }
+
+    fn of(members: &Members<'_, 14>, body: &[u8], secrets: &[&Secret]) -> Self {
+        let at = |index| members.once(index).filter(|value| !is_blank(*value));
+        let error = at(0).and_then(Value::text);
+        let spoken = [at(1), at(2), at(0).filter(|_| error.is_none())]
+            .into_iter()
+            .chain((3..=7).map(at))
+            .flatten()
+            .find_map(|value| words(value, 0));
+        let refused = members.once(OK) == Some(Value::Bool(false));
+        let refuses = refused || at(0).is_some() || spoken.is_some();
+        let codes = (9..=13).map(at).chain([at(0)]).flatten();
+        let passing = codes.clone().any(is_passing)
+            || [at(0), at(7)].into_iter().flatten().any(|value| inner(value).any(is_passing));
+        let known = spoken.is_some() || error.is_some();
+        let text = match spoken {
+            Some(text) => Some(shown(text, secrets)),
+            None if known => None,
+            None => excerpt(body, secrets),
+        };
+        Self { error: error.map(Cow::into_owned), text, refuses, passing }
+    }
+
+    /// Whether an object says so that this is an error, and none that may pass (REF-90).
+    pub(super) fn definite(&self) -> bool {
+        self.refuses && !self.passing
+    }
+
+    /// Whether an object says that there is an error, of any kind.
+    pub(super) fn refuses(&self) -> bool {
+        self.refuses
+    }
+
+    /// The text to show. A code that is not a registered one stands before it (HOST-218).
+    pub(super) fn description(self, registered: bool, secrets: &[&Secret]) -> Option<String> {
+        let Some(code) = self.error.filter(|error| !registered && !error.is_empty()) else {
+            return self.text;
+        };
+        let code = shown(Cow::Owned(code), secrets);
+        Some(match self.text {
+            Some(text) => cut(&format!("{code}: {text}"), LONGEST_SHOWN).to_owned(),
+            None => code,
+        })
+    }
+}
+
+/// Some servers answer `"error": ""` or `"error": false` beside their tokens.
+pub(super) fn is_blank(value: Value<'_>) -> bool {
+    match value {
+        Value::Bool(whether) => !whether,
+        Value::Text(text) => text.read().is_empty(),
+        _ => false,
+    }
+}
+
+/// The text of a value: itself, or the one inside an object, or of a list's first element.
+fn words(value: Value<'_>, depth: u8) -> Option<Cow<'_, str>> {
+    const WORDS: [&str; 7] =
+        ["message", "error_description", "description", "msg", "detail", "title", "error"];
+    match value {
+        Value::Text(text) => Some(text.read()).filter(|text| !text.is_empty()),
+        Value::Object(raw) if depth < 2 => {
+            let members = read_members(raw.as_bytes(), &WORDS).ok()?;
+            let values = (0..WORDS.len()).filter_map(|index| members.once(index));
+            values.into_iter().find_map(|value| words(value, depth.saturating_add(1)))
+        }
+        Value::List(list) if depth < 2 => {
+            list.iter().next().and_then(|value| words(value, depth.saturating_add(1)))
+        }
+        _ => None,
+    }
+}
+
+/// The words inside an object that say of what kind an error is.
+fn inner(value: Value<'_>) -> impl Iterator<Item = Value<'_>> {
+    const KINDS: [&str; 5] = ["code", "type", "status", "error", "errorCode"];
+    let object = match value {
+        Value::Object(raw) => Some(raw),
+        Value::List(list) => first(list),
+        _ => None,
+    };
+    let members = object.and_then(|raw| read_members(raw.as_bytes(), &KINDS).ok());
+    let values = members.map(|members| [0, 1, 2, 3, 4].map(|index| members.once(index)));
+    values.into_iter().flatten().flatten()
+}
+
+fn first(list: List<'_>) -> Option<&str> {
+    match list.iter().next() {
+        Some(Value::Object(raw)) => Some(raw),
+        _ => None,
+    }
+}
+
+fn is_passing(value: Value<'_>) -> bool {
+    value.text().is_some_and(|word| PASSING.iter().any(|known| word.eq_ignore_ascii_case(known)))
+}
+
+fn shown(text: Cow<'_, str>, secrets: &[&Secret]) -> String {
+    escaped(&redacted(text, secrets))
+}
+
+/// The first words of a body in no shape that is known: without markup, on one line (TOK-14). A body
+/// with a member or field for a secret in it is not quoted at all.
+fn excerpt(body: &[u8], secrets: &[&Secret]) -> Option<String> {
+    let body = body.get(..body.len().min(EXCERPT_OF)).unwrap_or_default();
+    let text = String::from_utf8_lossy(body);
+    let quoted = |name: &&str| {
+        ["\"", "=", "'", "\\\""].iter().any(|end| text.contains(&[name, *end].concat()))
+    };
+    if ["_token", "_secret", "_assertion", "password"].iter().any(quoted) {
+        return None;
+    }
+    let plain = without_markup(&text);
+    let line = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = redacted(line, secrets);
+    let shown = cut(&escaped(&line), LONGEST_EXCERPT).to_owned();
+    Some(shown).filter(|shown| !shown.is_empty())
+}
+
+/// The text between tags; scripts and styles are none.
+fn without_markup(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, tag)) = rest.split_once('<') {
+        out.push_str(before);
+        if !tag.starts_with(|first: char| first.is_ascii_alphabetic() || "/!?".contains(first)) {
+            out.push('<');
+            rest = tag;
+            continue;
+        }
+        out.push(' ');
+        rest = tag.split_once('>').map_or("", |(_, rest)| rest);
+        for name in ["script", "style"] {
+            if begins(tag, name) {
+                let end = ["</", name].concat();
+                let at = rest.to_ascii_lowercase().find(&end);
+                rest = at.and_then(|at| rest.get(at..)).unwrap_or_default();
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn begins(text: &str, word: &str) -> bool {
+    text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
+/// At most so many characters of an escaped text.
+fn cut(text: &str, most: usize) -> &str {
+    text.get(..most).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Words {
+        Words::read(body.as_bytes(), &[&Secret::new("RT-CANARY")])
+    }
+
+    #[test]
+    fn what_is_said_in_any_shape_is_kept_tok_14_tok_90_host_218() {
+        for (body, error, description, definite) in [
+            (r#"{"error":"e","error_description":"d"}"#, Some("e"), Some("e: d"), true),
+            (r#"{"error":"e"}"#, Some("e"), Some("e"), true),
+            (r#"{"error":"e","message":"m"}"#, Some("e"), Some("e: m"), true),
+            (
+                r#"{"ok":false,"error":"invalid_refresh_token"}"#,
+                Some("invalid_refresh_token"),
+                Some("invalid_refresh_token"),
+                true,
+            ),
+            (r#"{"ok":false}"#, None, Some(r#"{"ok":false}"#), true),
+            (r#"{"message":"used already"}"#, None, Some("used already"), true),
+            (
+                r#"{"code":422,"error_code":"x","msg":"Already Used"}"#,
+                None,
+                Some("Already Used"),
+                true,
+            ),
+            (r#"{"error":{"code":401,"message":"no"}}"#, None, Some("no"), true),
+            (r#"{"error":{"message":{"detail":"deep"}}}"#, None, Some("deep"), true),
+            (
+                r#"{"type":"about:blank","title":"Gone","status":410,"detail":"It is gone"}"#,
+                None,
+                Some("It is gone"),
+                true,
+            ),
+            (r#"{"title":"Gone"}"#, None, Some("Gone"), true),
+            (r#"{"errorCode":"E1","errorSummary":"Sum"}"#, None, Some("Sum"), true),
+            (
+                r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#,
+                None,
+                Some("field required"),
+                true,
+            ),
+            (r#"{"errors":["one","two"]}"#, None, Some("one"), true),
+            (r#"[{"errorCode":"X","message":"expired"}]"#, None, Some("expired"), true),
+            (r#"{"error":"server_error"}"#, Some("server_error"), Some("server_error"), false),
+            (
+                r#"{"ok":false,"error":"ratelimited"}"#,
+                Some("ratelimited"),
+                Some("ratelimited"),
+                false,
+            ),
+            (r#"{"error":{"type":"internal_error","message":"m"}}"#, None, Some("m"), false),
+            (
+                r#"{"errors":[{"code":"Service_Unavailable","message":"m"}]}"#,
+                None,
+                Some("m"),
+                false,
+            ),
+            (r#"{"message":"m","code":"temporarily_unavailable"}"#, None, Some("m"), false),
+            (
+                r#"{"error":"use_dpop_nonce"}"#,
+                Some("use_dpop_nonce"),
+                Some("use_dpop_nonce"),
+                false,
+            ),
+            (r#"{"error":"","message":""}"#, None, Some(r#"{"error":"","message":""}"#), false),
+            ("{}", None, Some("{}"), false),
+            ("[]", None, Some("[]"), false),
+            ("7", None, Some("7"), false),
+            ("", None, None, false),
+            (
+                "<html><head><title>Bad\n gateway</title><style>p{}</style><script>x<1</script>\
+              </head><body class='x'>a < b</body></html>",
+                None,
+                Some("Bad gateway a < b"),
+                false,
+            ),
+            ("no RT-CANARY\u{1b}[31m here", None, Some("no [redacted]\\u{1b}[31m here"), false),
+            (r#"{"refresh_token":"RT"}"#, None, None, false),
+            ("access_token=AT&scope=", None, None, false),
+            ("{\"error\":", None, Some("{\"error\":"), false),
+        ] {
+            let words = read(body);
+            assert_eq!((words.error.as_deref(), words.definite()), (error, definite), "{body}");
+            assert_eq!(words.description(false, &[]).as_deref(), description, "{body}");
+        }
+        let registered =
+            read(r#"{"error":"invalid_grant","error_description":"RT-CANARY is over"}"#);
+        let text = registered.description(true, &[]);
+        assert_eq!(text.as_deref(), Some("[redacted] is over"));
+        let echoed =
+            read(r#"{"error":"RT-CANARY"}"#).description(false, &[&Secret::new("RT-CANARY")]);
+        assert_eq!(echoed.as_deref(), Some("[redacted]"));
+        let long =
+            format!(r#"{{"error":"{}\u001b","message":"{}"}}"#, "x".repeat(300), "y".repeat(400));
+        let long = read(&long).description(false, &[]).unwrap();
+        assert!(long.len() <= LONGEST_SHOWN && long.contains("x\\u{1b}: yyy"), "{long}");
+        assert!(
+            read(&"word ".repeat(9000)).description(false, &[]).unwrap().len() <= LONGEST_EXCERPT
+        );
+    }
+}
