@@ -14,8 +14,8 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mcp_authz_tests::model::{
-    AuthMethod, Consent, Endpoint, Era, Model, Preregistered, REVISIONS, RegistrationMode, Seen,
-    Settings,
+    AuthMethod, Consent, Endpoint, Era, Model, Oddity, Preregistered, REVISIONS, RefreshIssue,
+    RegistrationMode, Rotation, Seen, Settings,
 };
 use mcp_authz_tests::serve::{Door, OnRequest, Served};
 
@@ -34,6 +34,7 @@ Usage: mcp_oauth_server [options]
                            client `demo-client` without a secret is known from the start
   --consent auto|form      agree at once, or show a page with a form (default auto)
   --expires-in N           seconds an access token lives (default 3600)
+  --oddity NAME            do one thing as some real server does it; `list` shows them
   --help                   this text
 ";
 
@@ -42,14 +43,21 @@ struct Options {
     revision: Option<String>,
     registration: bool,
     form: bool,
-    expires_in: u64,
+    expires_in: Option<u64>,
+    oddity: Option<&'static Oddity>,
+}
+
+/// What the command line asks for.
+enum Asked {
+    Serve(Options),
+    Say(String),
 }
 
 fn main() -> ExitCode {
     let options = match options(std::env::args().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
+        Ok(Asked::Serve(options)) => options,
+        Ok(Asked::Say(text)) => {
+            print!("{text}");
             return ExitCode::SUCCESS;
         }
         Err(wrong) => {
@@ -66,12 +74,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-    let mut options =
-        Options { port: 8000, revision: None, registration: true, form: false, expires_in: 3600 };
+fn options(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
+    let mut options = Options {
+        port: 8000,
+        revision: None,
+        registration: true,
+        form: false,
+        expires_in: None,
+        oddity: None,
+    };
     while let Some(name) = args.next() {
         if name == "--help" || name == "-h" {
-            return Ok(None);
+            return Ok(Asked::Say(HELP.to_owned()));
         }
         if !HELP.contains(&format!("\n  {name} ")) {
             return Err(format!("unknown option {name}"));
@@ -80,7 +94,9 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, St
         let wrong = || format!("{name} does not take {value}");
         match name.as_str() {
             "--port" => options.port = value.parse().map_err(|_| wrong())?,
-            "--expires-in" => options.expires_in = value.parse().map_err(|_| wrong())?,
+            "--expires-in" => options.expires_in = Some(value.parse().map_err(|_| wrong())?),
+            "--oddity" if value == "list" => return Ok(Asked::Say(oddities())),
+            "--oddity" => options.oddity = Some(Oddity::named(&value).ok_or_else(wrong)?),
             "--revision" if value == HTTP_SSE || REVISIONS.contains(&value.as_str()) => {
                 options.revision = Some(value);
             }
@@ -91,7 +107,25 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, St
             _ => return Err(wrong()),
         }
     }
-    Ok(Some(options))
+    Ok(Asked::Serve(options))
+}
+
+/// One line for each: its name, the ends of a first and of a second run, seconds that an access token lives, and what
+/// it does.
+fn oddities() -> String {
+    let line = |oddity: &Oddity| {
+        let mut settings = Settings::default();
+        oddity.apply(&mut settings);
+        let life = settings.server.tokens.access_life_s;
+        let again = oddity.again.map_or_else(|| "-".to_owned(), |again| again.to_string());
+        format!(
+            "{:<24} {:<24} {again:<8} {life:>5}  {}\n",
+            oddity.name,
+            oddity.first.to_string(),
+            oddity.about
+        )
+    };
+    Oddity::all().map(line).collect()
 }
 
 fn run(options: &Options) -> io::Result<()> {
@@ -106,10 +140,15 @@ fn run(options: &Options) -> io::Result<()> {
     }
     let mut settings =
         settings.at(&format!("{}/mcp", mcp.origin()), first.origin(), second.origin());
+    if let Some(oddity) = options.oddity {
+        oddity.apply(&mut settings);
+    }
     // Tokens of an earlier run must not fit.
     settings.seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     for server in settings.servers_mut() {
-        server.tokens.access_life_s = options.expires_in;
+        if let Some(seconds) = options.expires_in {
+            server.tokens.access_life_s = seconds;
+        }
         if options.form {
             server.consent = Consent::Form;
         }
@@ -161,7 +200,16 @@ fn introduce(options: &Options, settings: &Settings) -> io::Result<()> {
         "Consent         {}",
         if options.form { "a page with a form" } else { "given at once" }
     )?;
-    writeln!(out, "Access tokens   live {} s; refresh tokens rotate", options.expires_in)?;
+    if let Some(oddity) = options.oddity {
+        writeln!(out, "Oddity          {}: {}", oddity.name, oddity.about)?;
+    }
+    let tokens = &settings.server.tokens;
+    let refresh = match (tokens.refresh, tokens.rotation) {
+        (RefreshIssue::Never, _) => "there are no refresh tokens",
+        (_, Rotation::Off) => "refresh tokens stay",
+        (_, Rotation::On { .. }) => "refresh tokens rotate",
+    };
+    writeln!(out, "Access tokens   live {} s; {refresh}", tokens.access_life_s)?;
     writeln!(out, "Tools           echo, whoami, test-tool, admin{}", admin(settings))?;
     writeln!(out)?;
     writeln!(out, "Give the MCP URL to any MCP client. To see the challenge:")?;

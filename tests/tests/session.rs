@@ -57,6 +57,8 @@ mod limits;
 mod log_out;
 #[path = "session/login.rs"]
 mod login;
+#[path = "session/oddities.rs"]
+mod oddities;
 #[path = "session/outages.rs"]
 mod outages;
 #[path = "session/races.rs"]

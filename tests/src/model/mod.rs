@@ -23,6 +23,7 @@ mod log;
 mod mcp;
 mod metadata;
 mod modern;
+mod oddity;
 mod params;
 mod registration;
 mod route;
@@ -42,6 +43,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use answer::{Answer, Body, Piece, StreamId};
 pub use log::Seen;
+pub use oddity::{End, Oddity};
 pub use params::Params;
 pub use route::Endpoint;
 pub use server::{

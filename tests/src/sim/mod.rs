@@ -215,6 +215,11 @@ impl Sim {
         self.published.as_ref()
     }
 
+    /// Callers go on without the published token, as one does who was told that it is of no use.
+    pub fn lay_down_token(&mut self) {
+        self.published = None;
+    }
+
     /// Milliseconds since the Unix epoch, as the model's clock has it.
     #[must_use]
     pub fn wall_ms(&self) -> u64 {

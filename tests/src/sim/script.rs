@@ -81,10 +81,22 @@ impl Sim {
         Visited { sim: self, visit }
     }
 
+    /// The oldest page that has not been seen yet, if there is one.
+    pub fn next_visit(&mut self) -> Option<Visited<'_>> {
+        let visit = self.visits.pop_front()?;
+        Some(Visited { sim: self, visit })
+    }
+
     /// No page was shown.
     #[track_caller]
     pub fn expect_no_visit(&self) {
         assert!(self.visits.is_empty(), "a page was shown: {:?}", self.visits);
+    }
+
+    /// What the caller was told, once it is settled.
+    #[must_use]
+    pub fn outcome(&self, waiter: WaiterId) -> Option<&Result<Arc<Granted>, Arc<Failure>>> {
+        self.settled.get(&waiter).map(|settlement| &settlement.outcome)
     }
 
     /// The caller has a grant.

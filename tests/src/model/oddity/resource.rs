@@ -1,0 +1,46 @@
+//! MCP endpoints that challenge or answer oddly.
+
+use super::{End, Oddity};
+use crate::model::{AnswerForm, ChallengeForm, Era, ResourceRule};
+
+pub(super) const ALL: &[Oddity] = &[
+    Oddity {
+        name: "open",
+        about: "wants no authorization",
+        first: End::Open,
+        again: Some(End::Open),
+        change: |settings| settings.gate.open = true,
+    },
+    Oddity::lets_in("bare-401", "refuses with a bare 401", |settings| {
+        settings.challenge.form = ChallengeForm::Bare;
+    }),
+    Oddity::lets_in("basic-challenge", "offers Basic before Bearer", |settings| {
+        settings.challenge.form =
+            ChallengeForm::Literal(vec!["Basic realm=\"staff\", Bearer".to_owned()]);
+    }),
+    Oddity::lets_in("handshake-open", "lets the handshake in without a token", |settings| {
+        settings.gate.exempt =
+            ["initialize", "notifications/", "server/discover"].map(str::to_owned).to_vec();
+    }),
+    Oddity::lets_in(
+        "event-streams",
+        "answers with event streams that can be resumed",
+        |settings| {
+            settings.mcp.era = Era::Legacy;
+            settings.mcp.answers = AnswerForm::EventStream;
+            settings.mcp.get_stream = true;
+            settings.mcp.priming = true;
+            settings.mcp.chunk_bytes = Some(7);
+            settings.mcp.keep_alive = true;
+        },
+    ),
+    Oddity::lets_in("no-sessions", "issues no session id", |settings| {
+        settings.mcp.era = Era::Legacy;
+        settings.mcp.sessions = false;
+    }),
+    Oddity::lets_in("resource-ignored", "does not look at the resource parameter", |settings| {
+        for server in settings.servers_mut() {
+            server.resource = ResourceRule::Ignored;
+        }
+    }),
+];

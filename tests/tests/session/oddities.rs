@@ -1,0 +1,104 @@
+//! The oddity registry, played in the simulator: each odd server has the end that it says it has.
+//! `tests/interop` asks the same of the example clients over sockets.
+
+use std::collections::BTreeSet;
+
+use mcp_authz_tests::model::{End, Endpoint, Oddity, Settings};
+use mcp_authz_tests::sim::Sim;
+
+/// Servers at which the end is not yet the right one.
+const KNOWN_TO_FAIL: &[&str] = &["short-no-refresh", "short-refresh-dies", "short-untold"];
+
+/// Most refusals of one request, and most pages that the person agrees to.
+const MOST: usize = 4;
+
+/// A run of a client: it may look for what is stored, calls a tool, and asks for what it lacks.
+fn run(sim: &mut Sim, looks: bool) -> Result<End, String> {
+    sim.model().clear_seen();
+    if looks {
+        let stored = sim.acquire_quietly("");
+        sim.serve();
+        let found = sim.outcome(stored).ok_or("the first look at the store does not end")?;
+        if found.is_err() {
+            sim.lay_down_token();
+        }
+    }
+    let mut pages = 0;
+    for again in 0..MOST {
+        let Err(refused) = sim.call_tool("echo", again > 0) else { return end(sim, pages) };
+        sim.serve();
+        while let Some(visit) = sim.next_visit().filter(|_| pages < MOST) {
+            visit.approve();
+            sim.serve();
+            pages += 1;
+        }
+        match sim.outcome(refused) {
+            Some(Ok(_)) => {}
+            Some(Err(failure)) => return Ok(End::Fails(failure.kind())),
+            None => return Err(format!("waits for {:?}", sim.waits_for())),
+        }
+    }
+    Err("is refused for ever".to_owned())
+}
+
+/// The end of a run that called its tool.
+fn end(sim: &mut Sim, pages: usize) -> Result<End, String> {
+    let renewed = sim
+        .model()
+        .seen_at(Endpoint::Token)
+        .any(|seen| seen.form.get("grant_type") == Some("refresh_token") && seen.status == 200);
+    match (pages, renewed, sim.published()) {
+        (0, _, None) => Ok(End::Open),
+        (0, false, Some(_)) => Ok(End::Holds),
+        (0, true, Some(_)) => Ok(End::Renews),
+        (1, ..) => Ok(End::LogsIn),
+        _ => Err(format!("shows {pages} pages")),
+    }
+}
+
+/// What differs from what the registry says, or nothing.
+fn differs(oddity: &Oddity, after_s: u64, looks: bool) -> Option<String> {
+    let mut settings = Settings::default();
+    oddity.apply(&mut settings);
+    let mut sim = Sim::against(settings, |config| config.persistent(true));
+    let first = run(&mut sim, looks);
+    if first != Ok(oddity.first) {
+        return Some(format!("{}: first {first:?}, not {:?}", oddity.name, oddity.first));
+    }
+    let again = oddity.again?;
+    sim.new_process(|config| config.persistent(true));
+    sim.at(after_s);
+    let next = run(&mut sim, looks);
+    sim.finish();
+    (next != Ok(again)).then(|| {
+        format!("{}, {after_s} s, looks {looks}: then {next:?}, not {again:?}", oddity.name)
+    })
+}
+
+/// Every odd server of the registry: the first run, and the next one on what that has stored.
+#[test]
+fn each_odd_server_has_the_end_it_says() {
+    let asked = Oddity::all().filter(|oddity| !KNOWN_TO_FAIL.contains(&oddity.name));
+    // Whatever lives for seconds is over, just so or for long; whatever lives for an hour is not.
+    let ways = [(4, true), (4, false), (600, true), (600, false)];
+    let asked = asked.flat_map(|oddity| ways.map(|(after_s, looks)| (oddity, after_s, looks)));
+    let wrong: Vec<String> =
+        asked.filter_map(|(odd, after_s, looks)| differs(odd, after_s, looks)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Names are words that a command line takes, and each is there once.
+#[test]
+fn oddities_are_told_apart() {
+    let mut names = BTreeSet::new();
+    for Oddity { name, about, .. } in Oddity::all() {
+        let plain = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        assert!(plain && *name != "list", "{name} is no name");
+        assert!(names.insert(name), "{name} is there twice");
+        assert!(!about.is_empty() && !about.ends_with('.'), "{name}: {about}");
+        assert_eq!(Oddity::named(name).map(|found| found.about), Some(*about));
+    }
+    for name in KNOWN_TO_FAIL {
+        assert!(names.contains(name), "{name} is no oddity");
+    }
+}
