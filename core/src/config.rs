@@ -18,6 +18,7 @@ use crate::wire::client_auth::Method;
 use crate::wire::client_document::ClientDocumentUrl;
 use crate::wire::redirect::RedirectUri;
 use crate::wire::registration::ClientMetadata;
+pub use crate::wire::url::scheme_missing;
 use crate::wire::url::{McpUrl, Reach, UrlPolicy};
 
 /// How tolerant the client is of servers that deviate (design decisions D1 to D15).

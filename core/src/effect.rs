@@ -382,8 +382,12 @@ pub enum Why {
     Connect,
     /// Every address of the name is one that may not be dialled.
     AddressBlocked,
+    /// The proxy refused, or could not be spoken to.
+    Proxy,
     /// The certificate or the handshake failed.
     Tls,
+    /// The server answered a TLS greeting in plain http.
+    PlainHttp,
     /// [`Limits::connect`] or [`Limits::total`] ran out.
     Timeout,
     /// The connection broke, or what came is no HTTP.
@@ -409,7 +413,8 @@ impl Why {
         match self {
             Self::Resolve | Self::Connect | Self::Broken => Kind::Transient,
             Self::AddressBlocked => Kind::AddressBlocked,
-            Self::Tls => Kind::Tls,
+            Self::Proxy => Kind::ProxyRefused,
+            Self::Tls | Self::PlainHttp => Kind::Tls,
             Self::Timeout => Kind::Timeout,
             Self::HeadTooLarge => Kind::HeaderTooLarge,
             Self::HeadMalformed => Kind::HeaderMalformed,
@@ -418,6 +423,66 @@ impl Why {
             Self::Redirected => Kind::RedirectRefused,
             Self::Abandoned => Kind::Cancelled,
         }
+    }
+
+    /// A stable name, in `snake_case`: finer than the code of its kind.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::AddressBlocked => "address_blocked",
+            Self::Proxy => "proxy",
+            Self::Tls => "tls",
+            Self::PlainHttp => "plain_http",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::HeadTooLarge => "head_too_large",
+            Self::HeadMalformed => "head_malformed",
+            Self::BodyTooLarge => "body_too_large",
+            Self::Encoded => "encoded",
+            Self::Redirected => "redirected",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
+    /// One sentence for people, without its full stop.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Resolve => "the name of the server is not known",
+            Self::Connect => "nothing listens at the server's address and port",
+            Self::PlainHttp => "this port speaks plain http, not TLS",
+            Self::Tls => "the TLS connection could not be made or trusted",
+            Self::Broken => "the connection broke off, or what came is no HTTP",
+            _ => self.kind().sentence(),
+        }
+    }
+
+    /// The remedy of its kind, unless the reason calls for another.
+    #[must_use]
+    pub const fn remedy(self) -> Remedy {
+        match self {
+            Self::PlainHttp => Remedy::Configure,
+            _ => self.kind().remedy(),
+        }
+    }
+
+    /// What to do, in words; `None` where the remedy says all there is.
+    #[must_use]
+    pub const fn advice(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Resolve => "check the host's name, and that this machine is online",
+            Self::Connect => "start the server, or check its address and port",
+            Self::Proxy => "check the proxy's address, and what it wants to be told",
+            Self::Tls => "check the URL, and that the server's certificate is valid and known here",
+            Self::PlainHttp => {
+                "write http:// where the server is meant to be spoken to without TLS"
+            }
+            Self::Timeout => "try again, and allow more time if the server is slow",
+            Self::Broken => "see that an HTTP server is at this address, and try again",
+            _ => return None,
+        })
     }
 }
 

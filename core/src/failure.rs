@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::Purpose;
+use crate::effect::{Purpose, Why};
 
 macro_rules! kinds {
     ($($name:ident $code:literal $remedy:ident $text:literal;)*) => {
@@ -73,6 +73,7 @@ kinds! {
     EncodingRefused "encoding_refused" Report "an answer is compressed although identity was asked for";
     Timeout "timeout" Retry "no whole answer came in time";
     Tls "tls" Report "the TLS connection could not be trusted";
+    ProxyRefused "proxy_refused" Configure "the proxy refused the connection";
     Transient "transient" Retry "the server cannot answer now";
     RequestBudget "request_budget" Report "the flow has used up its requests";
     JsonMalformed "json_malformed" Report "an answer is not well-formed JSON";
@@ -286,7 +287,7 @@ impl fmt::Display for Mend {
 }
 
 /// The world's fault: ends a flow and is delivered to every caller that waited for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Failure(Box<Details>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -294,8 +295,10 @@ struct Details {
     kind: Kind,
     remedy: Remedy,
     rule: &'static str,
+    cause: Option<Why>,
     purpose: Option<Purpose>,
     subject: Option<String>,
+    hint: Option<String>,
     said: Option<Said>,
     switches: Vec<Switch>,
     mends: Vec<Mend>,
@@ -332,14 +335,31 @@ pub enum Outcome {
     /// An answer that broke a rule.
     Refused(Kind),
     /// No answer.
-    Lost(Kind),
+    Lost(Why),
+}
+
+impl Outcome {
+    /// Why there was no answer.
+    #[must_use]
+    pub const fn why(self) -> Option<Why> {
+        match self {
+            Self::Lost(why) => Some(why),
+            Self::Status(_) | Self::Refused(_) => None,
+        }
+    }
+
+    /// Whether the URL may answer otherwise later.
+    const fn unsure(self) -> bool {
+        matches!(self, Self::Lost(_) | Self::Status(408 | 429 | 500..))
+    }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "{status}"),
-            Self::Refused(kind) | Self::Lost(kind) => f.write_str(kind.code()),
+            Self::Refused(kind) => f.write_str(kind.code()),
+            Self::Lost(why) => f.write_str(why.sentence()),
         }
     }
 }
@@ -352,13 +372,21 @@ impl Failure {
             kind,
             remedy: kind.remedy(),
             rule,
+            cause: None,
             purpose: None,
             subject: None,
+            hint: None,
             said: None,
             switches: Vec::new(),
             mends: Vec::new(),
             evidence: Vec::new(),
         }))
+    }
+
+    /// The failure of a request that has no answer.
+    #[must_use]
+    pub fn lost(why: Why, rule: &'static str) -> Self {
+        Self::new(why.kind(), rule).with_remedy(why.remedy()).with_cause(why)
     }
 
     /// What happened.
@@ -367,10 +395,41 @@ impl Failure {
         self.0.kind
     }
 
+    /// The stable code of its kind.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.kind.code()
+    }
+
+    /// One sentence for people, without its full stop: of the cause, where there is one and the kind
+    /// says less.
+    #[must_use]
+    pub fn sentence(&self) -> &'static str {
+        self.telling().map_or(self.0.kind.sentence(), Why::sentence)
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         self.0.remedy
+    }
+
+    /// The same in words, as far as the cause tells more than the remedy.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        self.telling().and_then(Why::advice)
+    }
+
+    /// Why there was no answer, if that is what led here.
+    #[must_use]
+    pub fn cause(&self) -> Option<Why> {
+        self.0.cause
+    }
+
+    /// The cause, unless the kind says more than it.
+    fn telling(&self) -> Option<Why> {
+        let Details { kind, cause, .. } = *self.0;
+        cause.filter(|cause| kind == cause.kind() || kind == Kind::Transient)
     }
 
     /// The id of the requirement, decision or hostile case that this failure upholds.
@@ -389,6 +448,12 @@ impl Failure {
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.0.subject.as_deref()
+    }
+
+    /// What to write instead, with the real strings in it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
     }
 
     /// What the server said of it. Untrusted.
@@ -419,6 +484,20 @@ impl Failure {
     #[must_use]
     pub fn with_remedy(mut self, remedy: Remedy) -> Self {
         self.0.remedy = remedy;
+        self
+    }
+
+    /// Says why there was no answer.
+    #[must_use]
+    pub fn with_cause(mut self, why: Why) -> Self {
+        self.0.cause = Some(why);
+        self
+    }
+
+    /// Says what to write instead. The text is escaped and cut here.
+    #[must_use]
+    pub fn with_hint(mut self, hint: &str) -> Self {
+        self.0.hint = Some(escaped(hint));
         self
     }
 
@@ -457,9 +536,13 @@ impl Failure {
         self
     }
 
-    /// Adds what the URLs answered.
+    /// Adds what the URLs answered. Where none could answer, the last reason is the cause.
     #[must_use]
     pub fn with_evidence(mut self, evidence: Vec<Evidence>) -> Self {
+        if self.0.kind == Kind::Transient && self.0.cause.is_none() {
+            let unsure = evidence.iter().rev().find(|seen| seen.outcome.unsure());
+            self.0.cause = unsure.and_then(|seen| seen.outcome.why());
+        }
         self.0.evidence = evidence;
         self
     }
@@ -467,7 +550,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0.kind.code(), self.0.kind.sentence())?;
+        write!(f, "{}: {}", self.code(), self.sentence())?;
         if let Some(subject) = &self.0.subject {
             write!(f, " ({subject})")?;
         }
@@ -478,9 +561,18 @@ impl fmt::Display for Failure {
             }
         }
         for evidence in &self.0.evidence {
-            write!(f, "; {} answered {}", evidence.url, evidence.outcome)?;
+            let answered = if evidence.outcome.why().is_some() { ":" } else { " answered" };
+            write!(f, "; {}{answered} {}", evidence.url, evidence.outcome)?;
         }
-        write!(f, " [{}]; {}", self.0.rule, self.0.remedy)?;
+        match (self.advice(), self.0.remedy) {
+            (Some(advice), Remedy::Retry { after: None } | Remedy::Configure | Remedy::Report) => {
+                write!(f, " [{}]; {advice}", self.0.rule)?;
+            }
+            (_, remedy) => write!(f, " [{}]; {remedy}", self.0.rule)?,
+        }
+        if let Some(hint) = &self.0.hint {
+            write!(f, ": {hint}")?;
+        }
         for switch in &self.0.switches {
             write!(f, "; switch: {}", switch.name())?;
         }
@@ -488,6 +580,13 @@ impl fmt::Display for Failure {
             write!(f, "; setting {mend}")?;
         }
         Ok(())
+    }
+}
+
+/// What people see of an error that nobody handled: the same as where it is shown.
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -574,6 +673,59 @@ mod tests {
         assert!(shown.len() <= LONGEST_SHOWN);
         assert!(shown.bytes().all(|byte| matches!(byte, b' '..=b'~')));
         assert!(shown.starts_with("ok\\n2026"));
+    }
+
+    #[test]
+    fn each_cause_has_a_sentence_and_an_advice_of_its_own() {
+        let causes = [
+            (Why::Resolve, "transient", "retry"),
+            (Why::Connect, "transient", "retry"),
+            (Why::Broken, "transient", "retry"),
+            (Why::Timeout, "timeout", "retry"),
+            (Why::Proxy, "proxy_refused", "configure"),
+            (Why::Tls, "tls", "report"),
+            (Why::PlainHttp, "tls", "configure"),
+        ];
+        let mut said = HashSet::new();
+        for (why, code, remedy) in causes {
+            let failure = Failure::lost(why, "REF-09");
+            assert_eq!((failure.code(), failure.remedy().name()), (code, remedy));
+            let (sentence, advice) = (failure.sentence(), failure.advice().unwrap());
+            assert_eq!(failure.to_string(), format!("{code}: {sentence} [REF-09]; {advice}"));
+            said.extend([sentence, advice, why.name()]);
+        }
+        assert_eq!(said.len(), 3 * causes.len());
+    }
+
+    #[test]
+    fn debug_begins_with_code_and_sentence() {
+        let failure = Failure::new(Kind::GrantRejected, "REF-08");
+        let begin = "grant_rejected: the authorization server refused the grant";
+        assert!(format!("{:?}", Some(&failure)).starts_with(&format!("Some({begin}")));
+    }
+
+    #[test]
+    fn what_the_urls_answered_tells_the_cause() {
+        let seen = |outcomes: &[Outcome]| {
+            let seen = outcomes.iter().map(|&outcome| Evidence {
+                purpose: Purpose::ServerMetadata,
+                url: "https://as.example/".to_owned(),
+                outcome,
+            });
+            Failure::new(Kind::Transient, "ASM-06").with_evidence(seen.collect())
+        };
+        let lost = seen(&[Outcome::Lost(Why::Resolve), Outcome::Status(404)]);
+        assert_eq!(lost.cause(), Some(Why::Resolve));
+        assert_eq!(
+            lost.to_string(),
+            "transient: the name of the server is not known; \
+             https://as.example/: the name of the server is not known; \
+             https://as.example/ answered 404 [ASM-06]; \
+             check the host's name, and that this machine is online"
+        );
+        // It answers, if not now.
+        let busy = seen(&[Outcome::Lost(Why::Resolve), Outcome::Status(503)]);
+        assert_eq!((busy.cause(), busy.sentence()), (None, Kind::Transient.sentence()));
     }
 
     #[test]

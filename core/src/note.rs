@@ -232,7 +232,7 @@ impl fmt::Display for Note {
             }
             Self::Answered { purpose, status } => write!(f, "{status} ({})", purpose.name()),
             Self::Lost { purpose, why } => {
-                write!(f, "no answer: {} ({})", why.kind().code(), purpose.name())
+                write!(f, "no answer: {} ({})", why.sentence(), purpose.name())
             }
             Self::Dropped { kind, rule, subject } => {
                 write!(f, "not used: {subject}, {} [{rule}]", kind.code())

@@ -216,6 +216,11 @@ impl fmt::Display for AuthorizeError {
 
 impl core::error::Error for AuthorizeError {}
 
+crate::diagnosed!(AuthorizeError, this => match this {
+    AuthorizeError::Failed(failure) => Arc::clone(failure),
+    AuthorizeError::Drive(error) => error.diagnosis(),
+});
+
 pub(crate) fn failed(kind: Kind, rule: &'static str) -> AuthorizeError {
     AuthorizeError::Failed(Arc::new(Failure::new(kind, rule)))
 }

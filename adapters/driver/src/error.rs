@@ -1,6 +1,7 @@
 //! What can go wrong in driving itself, as opposed to the failures that a session settles with.
 
 use core::fmt;
+use std::sync::Arc;
 
 use mcp_authz_core::failure::{Failure, Kind, Misuse};
 use mcp_authz_core::session::RestoreError;
@@ -23,19 +24,46 @@ pub enum DriveError {
     Reentered,
 }
 
-impl DriveError {
-    /// The same as a failure, for callers that know only those.
-    #[must_use]
-    pub fn failure(self) -> Failure {
-        match self {
-            Self::EntropyUnavailable => Failure::new(Kind::EntropyUnavailable, "HOST-164"),
-            Self::Misuse(_) | Self::Stalled | Self::Reentered => {
-                Failure::new(Kind::ConfigInvalid, "SEC-17")
+/// Gives an error type the questions that every error of the driver and the adapters answers: its
+/// `code`, its `remedy`, and the `failure` behind it. The expression makes that failure.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! diagnosed {
+    ($type:ty, $this:ident => $failure:expr) => {
+        impl $type {
+            /// The stable code, in `snake_case`.
+            #[must_use]
+            pub fn code(&self) -> &'static str {
+                self.diagnosis().code()
             }
-            Self::Stopped => Failure::new(Kind::Cancelled, "HOST-195"),
+
+            /// What to do about it.
+            #[must_use]
+            pub fn remedy(&self) -> ::mcp_authz_core::failure::Remedy {
+                self.diagnosis().remedy()
+            }
+
+            /// The failure behind it, which says which rule failed and what to do.
+            #[must_use]
+            pub fn failure(&self) -> Option<::std::sync::Arc<::mcp_authz_core::failure::Failure>> {
+                Some(self.diagnosis())
+            }
+
+            pub(crate) fn diagnosis(&self) -> ::std::sync::Arc<::mcp_authz_core::failure::Failure> {
+                let $this = self;
+                $failure
+            }
         }
-    }
+    };
 }
+
+crate::diagnosed!(DriveError, this => Arc::new(match this {
+    DriveError::EntropyUnavailable => Failure::new(Kind::EntropyUnavailable, "HOST-164"),
+    DriveError::Misuse(_) | DriveError::Stalled | DriveError::Reentered => {
+        Failure::new(Kind::ConfigInvalid, "SEC-17").with_hint(&this.to_string())
+    }
+    DriveError::Stopped => Failure::new(Kind::Cancelled, "HOST-195"),
+}));
 
 impl From<Misuse> for DriveError {
     fn from(misuse: Misuse) -> Self {
@@ -56,6 +84,13 @@ impl fmt::Display for DriveError {
 }
 
 impl core::error::Error for DriveError {}
+
+crate::diagnosed!(ResumeError, this => match this {
+    ResumeError::Restore(error) => {
+        Arc::new(Failure::new(Kind::ConfigInvalid, "SEC-17").with_hint(&error.to_string()))
+    }
+    ResumeError::Drive(error) => error.diagnosis(),
+});
 
 /// A snapshot could not be resumed.
 #[derive(Debug)]

@@ -228,9 +228,9 @@ impl fmt::Display for ExchangeError {
                 write!(f, "the server answered {}; {failure}", answer.status())
             }
             Self::Lost { why, sent: true } => {
-                write!(f, "no answer: {}; the server may have acted on it", why.kind().code())
+                write!(f, "no answer: {}; the server may have acted on it", why.sentence())
             }
-            Self::Lost { why, sent: false } => write!(f, "not sent: {}", why.kind().code()),
+            Self::Lost { why, sent: false } => write!(f, "not sent: {}", why.sentence()),
             Self::Unfit { status } => {
                 write!(f, "the server answered {status}, and not with the JSON that was expected")
             }
@@ -240,6 +240,13 @@ impl fmt::Display for ExchangeError {
 }
 
 impl core::error::Error for ExchangeError {}
+
+crate::diagnosed!(ExchangeError, this => match this {
+    ExchangeError::Unsent(failure) | ExchangeError::Refused { failure, .. } => Arc::clone(failure),
+    ExchangeError::Lost { why, .. } => Arc::new(Failure::lost(*why, "HOST-254")),
+    ExchangeError::Unfit { .. } => Arc::new(Failure::new(Kind::JsonMalformed, "TRANS-02")),
+    ExchangeError::Drive(error) => error.diagnosis(),
+});
 
 /// The answer, or that none came.
 pub(crate) fn answered(reply: Reply) -> Result<Answer, ExchangeError> {

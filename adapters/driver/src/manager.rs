@@ -4,7 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use http::{Method, Request, Uri};
-use mcp_authz_core::config::{self, Config};
+use mcp_authz_core::config::{self, Config, scheme_missing};
 use mcp_authz_core::effect::Page;
 use mcp_authz_core::failure::{Failure, Kind};
 use mcp_authz_core::granted::Granted;
@@ -45,6 +45,13 @@ impl fmt::Display for SetupError {
 }
 
 impl core::error::Error for SetupError {}
+
+crate::diagnosed!(SetupError, this => match this {
+    SetupError::Config(failure) => Arc::clone(failure),
+    SetupError::Ports(error) => {
+        Arc::new(Failure::new(Kind::ConfigInvalid, "SEC-12").with_hint(&error.to_string()))
+    }
+});
 
 /// What a manager is made of, beside its ports.
 pub(crate) struct Settings {
@@ -94,7 +101,10 @@ pub(crate) fn request(
     json: Option<Vec<u8>>,
 ) -> Result<Request<Vec<u8>>, ExchangeError> {
     let malformed = || ExchangeError::from(failed(Kind::UrlMalformed, "USE-07"));
-    let uri: Uri = url.parse().map_err(|_| malformed())?;
+    let uri: Uri = url.parse().map_err(|_| match scheme_missing(url) {
+        Some(failure) => ExchangeError::Unsent(Arc::new(failure)),
+        None => malformed(),
+    })?;
     let mut request = Request::builder().method(method).uri(uri);
     request = request.header(http::header::ACCEPT, "application/json, text/event-stream");
     if json.is_some() {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use mcp_authz_core::failure::{Failure, Kind};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -35,6 +36,10 @@ impl core::fmt::Display for RootsUnusable {
 }
 
 impl core::error::Error for RootsUnusable {}
+
+crate::diagnosed!(RootsUnusable, this => Arc::new(
+    Failure::new(Kind::ConfigInvalid, "SEC-12").with_hint(&this.to_string()),
+));
 
 impl Roots {
     /// The certificates of a PEM file and no others.

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Instant;
 
 use mcp_authz_core::effect::Visit;
+use mcp_authz_core::failure::{Failure, Kind};
 
 /// How long a launcher may take before the URL is offered for manual use as well (HOST-169).
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,6 +39,10 @@ impl fmt::Display for BrowserRefused {
 }
 
 impl core::error::Error for BrowserRefused {}
+
+mcp_authz_driver::diagnosed!(BrowserRefused, _this => Arc::new(
+    Failure::new(Kind::BrowserRefused, "HOST-169"),
+));
 
 /// The person's default browser.
 ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use mcp_authz_core::effect::Why;
-use mcp_authz_core::failure::{Failure, Kind};
+use mcp_authz_core::failure::{Failure, Kind, Remedy};
 use mcp_authz_driver::exchange::ExchangeError;
 use rmcp::service::ClientInitializeError;
 use rmcp::transport::streamable_http_client::StreamableHttpError;
@@ -72,15 +72,37 @@ impl Error {
     }
 
     /// The failure behind it, which says what was asked, which rule failed and what to do; `None`
-    /// if the connection or the server failed rather than the authorization.
+    /// if the server failed rather than the authorization or the connection.
     #[must_use]
-    pub fn failure(&self) -> Option<&Failure> {
+    pub fn failure(&self) -> Option<Arc<Failure>> {
         match self {
-            Self::Failed(failure)
-            | Self::Exchange(
-                ExchangeError::Unsent(failure) | ExchangeError::Refused { failure, .. },
-            ) => Some(failure),
-            _ => None,
+            Self::Failed(failure) => Some(Arc::clone(failure)),
+            Self::Exchange(error) => error.failure(),
+            Self::Broken(why) => Some(Arc::new(Failure::lost(*why, "TRANS-17"))),
+            Self::Status(_) | Self::NoEndpoint | Self::Closed | Self::Join(_) => None,
+        }
+    }
+
+    /// The stable code, in `snake_case`: one of the failures' own, or one that begins with `mcp_`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match (self, self.failure()) {
+            (_, Some(failure)) => failure.code(),
+            (Self::Status(_), _) => "mcp_status",
+            (Self::NoEndpoint, _) => "mcp_no_endpoint",
+            (Self::Join(_), _) => Kind::Cancelled.code(),
+            _ => "mcp_closed",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        match (self, self.failure()) {
+            (_, Some(failure)) => failure.remedy(),
+            (Self::Status(status), _) if status.is_server_error() => Remedy::Retry { after: None },
+            (Self::Status(_), _) => Remedy::Report,
+            _ => Remedy::Configure,
         }
     }
 
@@ -94,7 +116,7 @@ impl fmt::Display for Error {
         match self {
             Self::Exchange(error) => error.fmt(f),
             Self::Failed(failure) => failure.fmt(f),
-            Self::Broken(why) => write!(f, "the answer broke off: {}", why.kind().sentence()),
+            Self::Broken(why) => write!(f, "the answer broke off: {}", why.sentence()),
             Self::Status(status) => write!(f, "the server answered {status}"),
             Self::NoEndpoint => f.write_str("the server does not speak HTTP+SSE"),
             Self::Closed => f.write_str("the transport is closed"),

@@ -4,6 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use mcp_authz_core::Config;
+use mcp_authz_core::failure::{Failure, Kind};
 use mcp_authz_core::session::Snapshot;
 use mcp_authz_driver::ResumeError;
 use mcp_authz_driver::dial::{self, Lookup};
@@ -268,3 +269,7 @@ impl fmt::Display for BuildError {
 }
 
 impl core::error::Error for BuildError {}
+
+mcp_authz_driver::diagnosed!(BuildError, this => Arc::new(
+    Failure::new(Kind::ConfigInvalid, "SEC-12").with_hint(&this.to_string()),
+));

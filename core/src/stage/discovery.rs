@@ -186,7 +186,8 @@ impl Discovery {
             Finding::Unrelated(_) => self.unrelated(cx),
             Finding::Refused(failure) => Err(self.about(failure)),
             Finding::Transient { retry_after, .. } => {
-                self.unavailable(Kind::Transient, Remedy::Retry { after: retry_after }, cx)
+                let busy = Failure::new(Kind::Transient, "DISC-09");
+                self.unavailable(busy.with_remedy(Remedy::Retry { after: retry_after }), cx)
             }
         }
     }
@@ -258,20 +259,12 @@ impl Discovery {
     /// This URL could not answer. For the resource that ends the search: what is not known to be
     /// absent must not lead to a weaker discovery (DISC-09). For a server the next candidate is
     /// still asked (ASM-06).
-    fn unavailable(
-        self,
-        kind: Kind,
-        remedy: Remedy,
-        cx: &mut Cx<'_>,
-    ) -> Result<Turn<Self>, Failure> {
+    fn unavailable(self, failure: Failure, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         match self.looking {
-            Looking::Server { issuer, candidate, .. } if retryable(kind) => {
+            Looking::Server { issuer, candidate, .. } if retryable(failure.kind()) => {
                 self.candidate(issuer, candidate.saturating_add(1), true, cx)
             }
-            _ => {
-                let failure = Failure::new(kind, "DISC-09").with_remedy(remedy);
-                Err(self.about(failure))
-            }
+            _ => Err(self.about(failure)),
         }
     }
 
@@ -484,9 +477,10 @@ impl Discovery {
             Looking::Server { url, .. } => (url, Purpose::ServerMetadata),
         };
         cx.note(Note::Lost { purpose, why });
-        cx.evidence(purpose, url.shown(), Outcome::Lost(why.kind()));
+        cx.evidence(purpose, url.shown(), Outcome::Lost(why));
         let kind = if why == Why::Timeout { Kind::Transient } else { why.kind() };
-        self.unavailable(kind, kind.remedy(), cx)
+        let failure = Failure::new(kind, "DISC-09").with_cause(why).with_remedy(why.remedy());
+        self.unavailable(failure, cx)
     }
 }
 

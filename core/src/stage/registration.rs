@@ -233,8 +233,8 @@ impl Registration {
             Reply::Answered(response) => response,
             Reply::NotSent(why) | Reply::MaybeSent(why) => {
                 cx.note(Note::Lost { purpose: Purpose::Registration, why });
-                cx.evidence(Purpose::Registration, endpoint.shown(), Outcome::Lost(why.kind()));
-                return Err(Failure::new(why.kind(), "REG-17").with_purpose(Purpose::Registration));
+                cx.evidence(Purpose::Registration, endpoint.shown(), Outcome::Lost(why));
+                return Err(Failure::lost(why, "REG-17").with_purpose(Purpose::Registration));
             }
         };
         let status = response.status().as_u16();

@@ -135,9 +135,9 @@ impl Revocation {
 
     fn lost(mut self, why: Why, cx: &mut Cx<'_>) -> Turn<Self> {
         cx.note(Note::Lost { purpose: Purpose::Revocation, why });
-        let lost = Outcome::Lost(why.kind());
+        let lost = Outcome::Lost(why);
         cx.evidence(Purpose::Revocation, self.ask.endpoint.shown(), lost);
-        let failure = Failure::new(why.kind(), "REVK-04");
+        let failure = Failure::lost(why, "REVK-04");
         if why == Why::Timeout {
             // Whoever logs out has waited long enough, and the record is still there.
             self.ask.refresh_token = None;

@@ -172,19 +172,15 @@ impl Token {
     fn lost(mut self, why: Why, sent: bool, cx: &mut Cx<'_>) -> Turn<Self> {
         let purpose = self.ask.purpose();
         cx.note(Note::Lost { purpose, why });
-        cx.evidence(purpose, self.ask.endpoint.shown(), Outcome::Lost(why.kind()));
+        cx.evidence(purpose, self.ask.endpoint.shown(), Outcome::Lost(why));
         if sent && purpose == Purpose::CodeExchange {
             return self.unknown();
         }
         self.uncertain |= sent;
         let unknown = sent && why != Why::Timeout;
         let kind = if unknown { Kind::OutcomeUnknown } else { why.kind() };
-        let retry = why.kind().remedy().retryable();
-        let failure = Failure::new(kind, "REF-09").with_remedy(if retry {
-            Remedy::Retry { after: None }
-        } else {
-            why.kind().remedy()
-        });
+        let retry = why.remedy().retryable();
+        let failure = Failure::new(kind, "REF-09").with_cause(why).with_remedy(why.remedy());
         let refusal = TokenRefusal::from(failure);
         if retry && purpose == Purpose::Refresh {
             let most = if sent { MOST_UNCERTAIN } else { MOST_ATTEMPTS };

@@ -26,13 +26,15 @@ impl McpUrl {
     /// caller switched plain http on (D6), ignored if `strict`.
     ///
     /// # Errors
-    /// `config_invalid` if it is no http or https URL, `insecure_transport` for http to a host
+    /// `config_invalid` if it is no http or https URL, with what to write where only the scheme is
+    /// missing; `insecure_transport` for http to a host
     /// that is neither loopback nor switched on. Correct the configuration.
     pub fn parse(text: &str, plain_http_hosts: &[Box<str>], strict: bool) -> Result<Self, Failure> {
         let invalid = || Failure::new(Kind::ConfigInvalid, "RES-06").with_subject("MCP URL");
-        let mut url = Url::parse(text).map_err(|_| invalid())?;
+        let refused = || scheme_missing(text).unwrap_or_else(invalid);
+        let mut url = Url::parse(text).map_err(|_| refused())?;
         if !matches!(url.scheme(), "https" | "http") {
-            return Err(invalid());
+            return Err(refused());
         }
         // Only cannot-be-a-base URLs refuse these, and http URLs never are.
         url.set_username("").map_err(|()| invalid())?;
@@ -125,6 +127,34 @@ impl fmt::Debug for McpUrl {
     }
 }
 
+/// The failure for a text that begins with a host where a URL begins with its scheme, which says
+/// what to write; `None` for every other text. Neither a password nor a query is shown.
+#[must_use]
+pub fn scheme_missing(text: &str) -> Option<Failure> {
+    let text = text.trim();
+    let shown = text.split(['?', '#']).next().unwrap_or_default();
+    let (authority, _) = shown.split_once('/').unwrap_or((shown, ""));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !authority.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    // `mailto:somebody` and `file:` are schemes; what a number follows is a host.
+    let numbered = port.is_none_or(|port| port.parse::<u16>().is_ok());
+    let host_like = host == "localhost" || host.contains('.') || host.starts_with('[');
+    if !numbered || authority.contains('@') || !(host_like || port.is_some()) {
+        return None;
+    }
+    let whole = Url::parse(&format!("https://{shown}")).ok()?;
+    let here = match whole.host()? {
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+        Host::Domain(name) => name == "localhost",
+    };
+    let scheme = if here { "http" } else { "https" };
+    let failure = Failure::new(Kind::ConfigInvalid, "RES-06").with_subject(shown);
+    Some(failure.with_hint(&format!("the scheme is missing, write {scheme}://{shown}")))
+}
+
 /// The canonical form and the length of its origin. The parser has lowered scheme and host and
 /// dropped a default port.
 fn canonical(url: &Url) -> (Box<str>, usize) {
@@ -181,6 +211,34 @@ mod tests {
         {
             let failure = McpUrl::parse(bad, &[], false).unwrap_err();
             assert_eq!(failure.kind(), Kind::ConfigInvalid, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_missing_scheme_is_named_with_what_to_write_res_06() {
+        for (given, write) in [
+            ("localhost:8080/mcp", Some("http://localhost:8080/mcp")),
+            ("localhost", Some("http://localhost")),
+            ("127.0.0.1:8080/mcp", Some("http://127.0.0.1:8080/mcp")),
+            ("[::1]:8080/mcp", Some("http://[::1]:8080/mcp")),
+            ("mcp.example/mcp", Some("https://mcp.example/mcp")),
+            ("mcp.example:8443/mcp", Some("https://mcp.example:8443/mcp")),
+            ("intranet:8443/mcp", Some("https://intranet:8443/mcp")),
+            ("mcp.example/mcp?key=CANARY", Some("https://mcp.example/mcp")),
+            ("somebody:CANARY@mcp.example/mcp", None),
+            ("mailto:CANARY", None),
+            ("ftp://mcp.example/CANARY", None),
+            ("/mcp", None),
+            ("mcp", None),
+            ("", None),
+        ] {
+            let failure = McpUrl::parse(given, &[], false).unwrap_err();
+            assert_eq!(failure.code(), "config_invalid", "{given}");
+            let hint = write.map(|write| format!("the scheme is missing, write {write}"));
+            assert_eq!(failure.hint(), hint.as_deref(), "{given}");
+            let said = format!("{failure}");
+            assert!(write.is_none_or(|write| said.ends_with(write)), "{said}");
+            assert!(!said.contains("CANARY"), "{said}");
         }
     }
 

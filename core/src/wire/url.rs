@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::authorize::is_reserved_in_endpoint;
 use super::form;
-pub use super::mcp_url::McpUrl;
+pub use super::mcp_url::{McpUrl, scheme_missing};
 pub use super::parts::LONGEST_URL;
 use super::parts::{Parts, is_url_text};
 pub use super::reach::{Reach, UrlPolicy};

@@ -132,33 +132,13 @@ impl Fault {
 
     /// The server at this URL did not answer.
     pub(crate) fn unanswered(why: Why, url: &str) -> Self {
-        let kind = why.kind();
-        let fault = Self::new(kind.code(), &unanswered(why, url), "", kind.remedy());
+        let fault = Self::new(why.kind().code(), &unanswered(why, url), "", why.remedy());
         Self { why: Some(why), ..fault }
     }
 
     /// The server does what no MCP server may do.
     pub(crate) fn server(code: &'static str, text: &str, rule: &'static str) -> Self {
         Self::new(code, text, rule, Remedy::Report)
-    }
-}
-
-/// What to call the reason for which there is no answer.
-pub(crate) const fn why_name(why: Why) -> &'static str {
-    match why {
-        Why::Resolve => "resolve",
-        Why::Connect => "connect",
-        Why::AddressBlocked => "address_blocked",
-        Why::Tls => "tls",
-        Why::Timeout => "timeout",
-        Why::Broken => "broken",
-        Why::HeadTooLarge => "head_too_large",
-        Why::HeadMalformed => "head_malformed",
-        Why::BodyTooLarge => "body_too_large",
-        Why::Encoded => "encoded",
-        Why::Redirected => "redirected",
-        Why::Abandoned => "abandoned",
-        _ => "other",
     }
 }
 
@@ -173,6 +153,6 @@ pub(crate) fn unanswered(why: Why, url: &str) -> String {
         Why::Connect => format!("nothing listens at {place}"),
         Why::Broken => format!("{place} broke the connection off, or does not speak HTTP"),
         Why::Timeout => format!("{place} took too long"),
-        why => format!("{} ({place})", why.kind().sentence()),
+        why => format!("{} ({place})", why.sentence()),
     }
 }

@@ -20,7 +20,6 @@ use serde_json::{Value, json};
 use super::machine::Held;
 use super::mcp::Ask;
 use super::options::Repeat;
-use super::outcome::why_name;
 
 /// What the last step is recognised by.
 const ENDING: &str = "outcome";
@@ -181,8 +180,8 @@ impl Step {
     /// A request that did not come back.
     pub(crate) fn unanswered(purpose: &str, why: Why) -> Self {
         Self::lost(purpose, why.kind().code())
-            .with("why", why_name(why))
-            .human(Human::Came(why_name(why).to_owned()))
+            .with("why", why.name())
+            .human(Human::Came(why.name().to_owned()))
     }
 
     pub(crate) fn nothing_held(code: &str) -> Self {

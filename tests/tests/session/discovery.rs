@@ -151,13 +151,18 @@ scripts! {
             (Why::Broken, "transient"),
             (Why::Timeout, "transient"),
             (Why::Tls, "tls"),
+            (Why::PlainHttp, "tls"),
+            (Why::Proxy, "proxy_refused"),
             (Why::HeadMalformed, "header_malformed"),
             (Why::HeadTooLarge, "header_too_large"),
             (Why::AddressBlocked, "address_blocked"),
         ] {
             let waiter = sim.refused(401, "Bearer");
             sim.expect_call(Method::GET, RESOURCE).maybe_sent(why);
-            sim.expect_failed(waiter, code);
+            let failure = sim.expect_failed(waiter, code);
+            assert_eq!((failure.cause(), failure.remedy()), (Some(why), why.remedy()));
+            assert_eq!(failure.sentence(), why.sentence());
+            assert_eq!(failure.evidence().last().map(|seen| seen.outcome), Some(Outcome::Lost(why)));
             sim.expect_no_call();
         }
         let waiter = sim.refused(401, "Bearer");

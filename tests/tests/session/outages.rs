@@ -71,11 +71,16 @@ scripts! {
 
     broken_tls_is_not_retried_ref_09_host_226(sim = by_hand()) {
         logged_in(sim, &tokens(1, 60));
-        let caller = sim.at(60).acquire("");
-        refresh(sim, 1).not_sent(Why::Tls);
-        sim.expect_failed(caller, "tls");
-        sim.expect_no_visit();
-        let next = sim.at(71).acquire("");
+        for (at, why, code) in
+            [(60, Why::Tls, "tls"), (71, Why::PlainHttp, "tls"), (82, Why::Proxy, "proxy_refused")]
+        {
+            let caller = sim.at(at).acquire("");
+            refresh(sim, 1).not_sent(why);
+            let failure = sim.expect_failed(caller, code);
+            assert_eq!((failure.cause(), failure.remedy()), (Some(why), why.remedy()));
+            sim.expect_no_visit();
+        }
+        let next = sim.at(93).acquire("");
         refresh(sim, 1).reply_json(200, &tokens(2, 60));
         sim.expect_granted(next);
     }

@@ -106,7 +106,7 @@ impl TransportError {
             Self::Unsupported(_) => "mcp_unsupported",
             Self::Invalid(_) => Kind::ConfigInvalid.code(),
             Self::Closed => "mcp_closed",
-            Self::Drive(error) => error.failure().kind().code(),
+            Self::Drive(error) => error.code(),
         }
     }
 
@@ -115,8 +115,9 @@ impl TransportError {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Authorization(failure) => failure.remedy(),
-            Self::Drive(error) => error.failure().remedy(),
-            Self::Lost { .. } | Self::SessionLost { .. } => Remedy::Retry { after: None },
+            Self::Drive(error) => error.remedy(),
+            Self::Lost { why, .. } => why.remedy(),
+            Self::SessionLost { .. } => Remedy::Retry { after: None },
             Self::Status(status) if transient(*status) => Remedy::Retry { after: None },
             Self::Status(status) if status.is_redirection() => Remedy::Configure,
             Self::NoEndpoint(_)
@@ -130,6 +131,20 @@ impl TransportError {
             | Self::Malformed(_)
             | Self::TooLarge
             | Self::SessionId => Remedy::Report,
+        }
+    }
+
+    /// The failure behind it, which says which rule failed and what to do; `None` where the MCP server
+    /// said what went wrong, or spoke otherwise than it must.
+    #[must_use]
+    pub fn failure(&self) -> Option<Arc<Failure>> {
+        match self {
+            Self::Authorization(failure) => Some(Arc::clone(failure)),
+            Self::Drive(error) => error.failure(),
+            Self::Lost { why, .. } => Some(Arc::new(Failure::lost(*why, "TRANS-17"))),
+            Self::TooLarge => Some(Arc::new(Failure::new(Kind::LimitExceeded, "HOST-262"))),
+            Self::Endpoint => Some(Arc::new(Failure::new(Kind::OriginMismatch, "TRANS-33"))),
+            _ => None,
         }
     }
 
@@ -193,7 +208,7 @@ impl fmt::Display for TransportError {
             }
             Self::Authorization(failure) => failure.fmt(f),
             Self::Lost { why, maybe_executed } => {
-                write!(f, "no answer: {}{}", why.kind().code(), told(*maybe_executed))
+                write!(f, "no answer: {}{}", why.sentence(), told(*maybe_executed))
             }
             Self::SessionLost { maybe_executed } => {
                 write!(f, "the server forgot the session{}", told(*maybe_executed))
@@ -245,6 +260,12 @@ mod tests {
                 false,
             ),
             (
+                TransportError::Lost { why: Why::PlainHttp, maybe_executed: false },
+                "mcp_lost",
+                "configure",
+                false,
+            ),
+            (
                 TransportError::SessionLost { maybe_executed: false },
                 "mcp_session_lost",
                 "retry",
@@ -274,6 +295,10 @@ mod tests {
             assert_eq!(error.remedy().name(), remedy, "{error}");
             assert_eq!(error.maybe_executed(), executed, "{error}");
             assert!(!error.to_string().is_empty());
+            if let Some(failure) = error.failure() {
+                assert_eq!(failure.remedy(), error.remedy(), "{error}");
+                assert!(failure.code() == code || code == "mcp_lost", "{error}");
+            }
         }
     }
 

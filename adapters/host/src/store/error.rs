@@ -3,8 +3,9 @@
 use core::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use mcp_authz_core::failure::Kind;
+use mcp_authz_core::failure::{Failure, Kind};
 
 /// Why a store cannot be opened or used. Holds the path and the system's reason, never a byte of a
 /// record.
@@ -83,6 +84,12 @@ impl fmt::Display for StoreError {
         write!(f, "; {}", self.advice())
     }
 }
+
+mcp_authz_driver::diagnosed!(StoreError, this => Arc::new(
+    Failure::new(this.kind, "STORE-01")
+        .with_subject(&format!("{:?}", this.path))
+        .with_hint(this.advice()),
+));
 
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

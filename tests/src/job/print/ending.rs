@@ -1,10 +1,10 @@
 //! The last step: what happened, and what to do next.
 
 use mcp_authz_core::effect::{Purpose, Why};
-use mcp_authz_core::failure::{Failure, Kind, Mend, Remedy, Switch, escaped};
+use mcp_authz_core::failure::{Evidence, Failure, Kind, Mend, Remedy, Switch, escaped};
 use serde_json::{Value, json};
 
-use super::super::outcome::{Counts, Fault, Outcome, Summary, Trouble, why_name};
+use super::super::outcome::{Counts, Fault, Outcome, Summary, Trouble};
 use super::{ENDING, Human, Moment, Step, or_nothing};
 
 impl Step {
@@ -79,7 +79,7 @@ fn refused(failure: &Failure, issuer: Option<&str>) -> Step {
     let evidence: Vec<Value> = failure
         .evidence()
         .iter()
-        .map(|seen| json!({"purpose": seen.purpose.name(), "url": seen.url, "outcome": seen.outcome.to_string()}))
+        .map(|seen| json!({"purpose": seen.purpose.name(), "url": seen.url, "outcome": outcome(seen)}))
         .collect();
     let said = failure
         .said()
@@ -94,7 +94,7 @@ fn refused(failure: &Failure, issuer: Option<&str>) -> Step {
         rows.push(("server said", format!("{} {words}", said.error).trim_end().to_owned()));
     }
     rows.extend(
-        failure.evidence().iter().map(|seen| ("answer", format!("{} {}", seen.outcome, seen.url))),
+        failure.evidence().iter().map(|seen| ("answer", format!("{} {}", outcome(seen), seen.url))),
     );
     rows.push(("rule", failure.rule().to_owned()));
     rows.extend(next.iter().map(|next| ("next", next.clone())));
@@ -110,9 +110,10 @@ fn refused(failure: &Failure, issuer: Option<&str>) -> Step {
         .with("switches", json!(switches))
         .with("settings", json!(settings))
         .with("evidence", Value::Array(evidence))
-        .with("message", kind.sentence())
+        .with("why", failure.cause().map(Why::name))
+        .with("message", failure.sentence())
         .with("next", json!(next))
-        .human(Human::Block(format!("failed: {}: {}", kind.code(), kind.sentence()), rows));
+        .human(Human::Block(format!("failed: {}: {}", kind.code(), failure.sentence()), rows));
     match moment(failure) {
         Some(moment) => step.at_moment(moment),
         None => step,
@@ -135,17 +136,7 @@ fn moment(failure: &Failure) -> Option<Moment> {
 }
 
 fn failed(fault: &Fault) -> Step {
-    let next = match fault.why {
-        Some(Why::Resolve) => "correct the URL, or connect to the network, and run it again",
-        Some(Why::Connect) => "start the server, or correct the URL, and run it again",
-        Some(Why::Broken) => {
-            "see that the URL is the MCP server's, http or https, and run it again"
-        }
-        Some(Why::Timeout) => "run it again, with a longer --timeout if the server is slow",
-        Some(Why::Tls) => "see that the URL is right and the server's certificate is valid",
-        _ => "",
-    };
-    let next = if next.is_empty() { advice(fault.remedy) } else { next.to_owned() };
+    let next = of_cause(fault.why).map_or_else(|| advice(fault.remedy), str::to_owned);
     let mut rows = Vec::new();
     if !fault.rule.is_empty() {
         rows.push(("rule", fault.rule.to_owned()));
@@ -153,13 +144,26 @@ fn failed(fault: &Fault) -> Step {
     rows.push(("next", next.clone()));
     Step::new("failed", "")
         .with("code", fault.code)
-        .with("why", fault.why.map(why_name))
+        .with("why", fault.why.map(Why::name))
         .with("remedy", fault.remedy.name())
         .with("retry_after", retry_after(fault.remedy))
         .with("rule", fault.rule)
         .with("message", fault.text.as_str())
         .with("next", json!([next]))
         .human(Human::Block(format!("failed: {}: {}", fault.code, fault.text), rows))
+}
+
+/// One word for how a request ended.
+fn outcome(seen: &Evidence) -> String {
+    seen.outcome.why().map_or_else(|| seen.outcome.to_string(), |why| why.name().to_owned())
+}
+
+/// What to do about a request without an answer, as far as the command line can.
+fn of_cause(why: Option<Why>) -> Option<&'static str> {
+    match why? {
+        Why::Timeout => Some("run it again, with a longer --timeout if the server is slow"),
+        why => why.advice(),
+    }
 }
 
 fn retry_after(remedy: Remedy) -> Option<u64> {
@@ -188,7 +192,11 @@ fn next_of(failure: &Failure, issuer: Option<&str>) -> Vec<String> {
         {
             Vec::new()
         }
-        (_, remedy) => vec![advice(remedy)],
+        (_, Remedy::Retry { after: Some(_) }) => vec![advice(failure.remedy())],
+        (_, remedy) => {
+            let known = failure.advice().and_then(|_| of_cause(failure.cause()));
+            vec![known.map_or_else(|| advice(remedy), str::to_owned)]
+        }
     };
     next.extend(openings(failure));
     next.extend(failure.mends().iter().map(mended));
@@ -213,6 +221,10 @@ pub(crate) fn of_arguments(failure: &Failure) -> String {
     let mut text = failure.kind().sentence().to_owned();
     if let Some(subject) = failure.subject() {
         text.push_str(&format!(" ({subject})"));
+    }
+    if let Some(hint) = failure.hint() {
+        text.push_str(": ");
+        text.push_str(hint);
     }
     for opening in openings(failure) {
         text.push_str("; ");

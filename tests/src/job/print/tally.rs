@@ -25,7 +25,10 @@ const REFRESH_UNANSWERED: Moment = Moment {
 /// Whether a refresh token may have reached the server, whose answer did not come back.
 fn unanswered(note: &Note) -> bool {
     let Note::Lost { purpose: Purpose::Refresh, why } = note else { return false };
-    !matches!(why, Why::Resolve | Why::Connect | Why::AddressBlocked | Why::Tls)
+    !matches!(
+        why,
+        Why::Resolve | Why::Connect | Why::AddressBlocked | Why::Proxy | Why::Tls | Why::PlainHttp
+    )
 }
 
 /// Whether a recovery begins: a refresh token is sent once more.

@@ -1,5 +1,4 @@
 use super::*;
-use crate::job::outcome::why_name;
 
 #[test]
 fn what_the_session_decides_is_final() {
@@ -184,7 +183,7 @@ fn no_answer_at_all_says_so() {
         let _ = job.on(Happened::Settled(nothing().map_err(Arc::new)));
         let turn = job.on(Happened::Unreachable(why));
         for step in &turn.said {
-            assert!(step.json().contains(&format!("\"why\":\"{}\"", why_name(why))), "{step:?}");
+            assert!(step.json().contains(&format!("\"why\":\"{}\"", why.name())), "{step:?}");
         }
         let end = turn.action;
         let Action::Finish(Outcome::Failed(Trouble::Mcp(fault))) = end else { panic!("{end:?}") };
