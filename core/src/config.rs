@@ -79,6 +79,8 @@ pub(crate) struct IssuerSettings {
     pub(crate) parameters: Vec<(Box<str>, Box<str>)>,
     pub(crate) consent_for_offline: bool,
     pub(crate) client_auth: Option<Method>,
+    /// A refresh names the scopes that were asked for.
+    pub(crate) scope_on_refresh: bool,
 }
 
 /// What stands in for the `resource` parameter at one issuer (D8).
@@ -488,6 +490,19 @@ impl Builder {
         self
     }
 
+    /// What Google needs to give a refresh token: `access_type=offline`, and `prompt=consent`, without
+    /// which only the first login ever brings one.
+    #[must_use]
+    pub fn google(mut self, issuer: &str) -> Self {
+        self.at_issuer(issuer, |at| {
+            for (name, value) in [("access_type", "offline"), ("prompt", "consent")] {
+                at.parameters.retain(|(held, _)| **held != *name);
+                at.parameters.push((name.into(), value.into()));
+            }
+        });
+        self
+    }
+
     /// Adds a path of the MCP URL's own origin to which the token may go as well (USE-07).
     #[must_use]
     pub fn token_prefix(mut self, path: &str) -> Self {
@@ -722,10 +737,19 @@ impl Danger {
         self
     }
 
-    /// What Microsoft Entra needs: no `resource`, no PKCE list.
+    /// What Microsoft Entra needs: no `resource`, no PKCE list, and the scopes once more in each
+    /// refresh.
     #[must_use]
-    pub fn entra(self, issuer: &str) -> Self {
+    pub fn entra(mut self, issuer: &str) -> Self {
+        self.0.at_issuer(issuer, |at| at.scope_on_refresh = true);
         self.omit_resource(issuer).allow_unlisted_pkce(issuer)
+    }
+
+    /// What Amazon Cognito needs: its document names the user pool whatever the resource lists, and
+    /// no PKCE methods.
+    #[must_use]
+    pub fn cognito(self, listed: &str, document: &str) -> Self {
+        self.pin_issuer(listed, document).allow_unlisted_pkce(document)
     }
 
     /// Back to the ordinary settings.

@@ -10,6 +10,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Purpose, Why};
+use crate::wire::url::LONGEST_URL;
 
 macro_rules! kinds {
     ($($name:ident $code:literal $remedy:ident $text:literal;)*) => {
@@ -89,7 +90,7 @@ kinds! {
     ResponseTypeUnsupported "response_type_unsupported" Report "the authorization server does not offer the code flow";
     ClientAuthUnsupported "client_auth_unsupported" Configure "no client authentication method is supported by both sides";
     ParRequired "par_required" Configure "the authorization server wants pushed authorization requests";
-    DpopRequired "dpop_required" Configure "the resource wants DPoP-bound tokens";
+    DpopRequired "dpop_required" Report "the resource wants DPoP-bound tokens";
     DiscoveryFailed "discovery_failed" Configure "no metadata was found";
     IssuerChanged "issuer_changed" AskUser "the resource now names another authorization server";
     EndpointsIncoherent "endpoints_incoherent" Configure "the endpoints belong to unrelated hosts";
@@ -217,6 +218,10 @@ pub enum Switch {
     UnlistedMethod,
     /// HOST-288: refreshing although the credential store cannot keep other processes from it.
     UnlockedRefresh,
+    /// Everything that Microsoft Entra needs, by one name.
+    Entra,
+    /// Everything that Amazon Cognito needs, by one name.
+    Cognito,
 }
 
 impl Switch {
@@ -237,6 +242,8 @@ impl Switch {
             Self::UnlistedNone => "unlisted_none",
             Self::UnlistedMethod => "unlisted_method",
             Self::UnlockedRefresh => "unlocked_refresh",
+            Self::Entra => "entra",
+            Self::Cognito => "cognito",
         }
     }
 }
@@ -302,6 +309,8 @@ struct Details {
     said: Option<Said>,
     switches: Vec<Switch>,
     mends: Vec<Mend>,
+    /// What each switch has to be written with: the issuer, the host, the pair.
+    words: Vec<Vec<String>>,
     evidence: Vec<Evidence>,
 }
 
@@ -379,6 +388,7 @@ impl Failure {
             said: None,
             switches: Vec::new(),
             mends: Vec::new(),
+            words: Vec::new(),
             evidence: Vec::new(),
         }))
     }
@@ -474,6 +484,12 @@ impl Failure {
         &self.0.mends
     }
 
+    /// The same switches, each with what it has to be written with: the issuer or the host it is for,
+    /// for a pin the listed issuer and the document's. Empty if it is for none.
+    pub fn openings(&self) -> impl Iterator<Item = (Switch, &[String])> {
+        self.0.switches.iter().copied().zip(self.0.words.iter().map(Vec::as_slice))
+    }
+
     /// What each URL answered on the way.
     #[must_use]
     pub fn evidence(&self) -> &[Evidence] {
@@ -522,10 +538,32 @@ impl Failure {
         self
     }
 
-    /// Names a switch that would have avoided it.
+    /// Names two URLs of which one stood where the other should, both to the last character: what is
+    /// compared so cannot be configured from a part of it. They have passed the rules of URLs.
     #[must_use]
-    pub fn with_switch(mut self, switch: Switch) -> Self {
-        self.0.switches.push(switch);
+    pub(crate) fn with_pair(mut self, found: &str, expected: &str) -> Self {
+        let [found, expected] = [found, expected].map(whole);
+        self.0.subject = Some(format!("{found} instead of {expected}"));
+        self
+    }
+
+    /// Names a switch that would have avoided it, and is for nothing by name.
+    #[must_use]
+    pub fn with_switch(self, switch: Switch) -> Self {
+        self.with_switch_for(switch, &[])
+    }
+
+    /// Names a switch that would have avoided it, with what it has to be written with.
+    #[must_use]
+    pub fn with_switch_for(mut self, switch: Switch, words: &[&str]) -> Self {
+        let words = words.iter().map(|word| whole(word)).collect();
+        let named = self.0.switches.iter().position(|named| *named == switch);
+        if let Some(held) = named.and_then(|at| self.0.words.get_mut(at)) {
+            *held = words;
+        } else {
+            self.0.switches.push(switch);
+            self.0.words.push(words);
+        }
         self
     }
 
@@ -573,8 +611,11 @@ impl fmt::Display for Failure {
         if let Some(hint) = &self.0.hint {
             write!(f, ": {hint}")?;
         }
-        for switch in &self.0.switches {
+        for (switch, words) in self.openings() {
             write!(f, "; switch: {}", switch.name())?;
+            for word in words {
+                write!(f, " {word}")?;
+            }
         }
         for mend in &self.0.mends {
             write!(f, "; setting {mend}")?;
@@ -636,12 +677,21 @@ pub const LONGEST_SHOWN: usize = 512;
 /// [`LONGEST_SHOWN`] characters (HOST-305).
 #[must_use]
 pub fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(LONGEST_SHOWN));
+    escaped_within(text, LONGEST_SHOWN)
+}
+
+/// A URL that passed the rules, which bound it.
+fn whole(text: &str) -> String {
+    escaped_within(text, LONGEST_URL)
+}
+
+fn escaped_within(text: &str, most: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(most));
     let mut length = 0usize;
     for character in text.chars() {
         let plain = matches!(character, ' '..='~') && character != '\\';
         let more = if plain { 1 } else { character.escape_default().count() };
-        if length.saturating_add(more) > LONGEST_SHOWN {
+        if length.saturating_add(more) > most {
             break;
         }
         length = length.saturating_add(more);

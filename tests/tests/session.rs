@@ -77,6 +77,8 @@ mod scopes;
 mod server_metadata;
 #[path = "session/stepup.rs"]
 mod stepup;
+#[path = "session/switches.rs"]
+mod switches;
 #[path = "session/table.rs"]
 mod table;
 #[path = "session/tenants.rs"]

@@ -64,6 +64,7 @@ impl Session {
             now.note(Note::Store { kind: failure.kind() });
         } else if let Err(failure) = result {
             now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
+            let failure = self.hinted(&flow, failure);
             let failure = failure.with_evidence(core::mem::take(&mut flow.evidence));
             self.fail(lane, &flow, failure, now);
         }

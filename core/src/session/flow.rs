@@ -6,7 +6,7 @@ use crate::effect::{Holder, Key, Spend, Told};
 use crate::failure::{Failure, Fault, Kind};
 use crate::machine::{Cx, Signal};
 use crate::note::Note;
-use crate::record::{Class, Document};
+use crate::record::{Class, Document, Grant};
 use crate::session::lanes::{Brought, Cause, Flow, Goal, Lane, Moved, Parking, Stage};
 use crate::session::plan::{Step, next_step};
 use crate::session::{Now, Session};
@@ -208,6 +208,7 @@ impl Session {
                     endpoint: found.server.token_endpoint.clone(),
                     credentials: enrolled.credentials.clone(),
                     resource_parameter: self.resource_parameter(found),
+                    scope: None,
                 }))
             }
             Step::Refresh => {
@@ -216,6 +217,7 @@ impl Session {
                 let refresh_token = grant.refresh_token.clone().ok_or_else(missing)?;
                 flow.ground.spent = true;
                 let ask = token::Ask::refresh(grant, refresh_token, credentials);
+                let ask = self.as_configured(ask, grant);
                 Stage::Token(match flow.ground.intent {
                     Some(Spend::Refresh { attempt: 1.., .. }) => Token::recovering(ask),
                     _ => Token::new(ask),
@@ -291,6 +293,26 @@ impl Session {
             Some(Replaced(other)) => Some(other.clone()),
             None => Some(self.resource(found)),
         }
+    }
+
+    /// The refresh of a grant by today's settings: a switch holds for what was granted before it was
+    /// given, too (D8).
+    fn as_configured(&self, mut ask: token::Ask, grant: &Grant) -> token::Ask {
+        use crate::config::ResourceParameter::{Omitted, Replaced};
+        let binding = self.body.memory.binding.as_ref().map(|held| &held.value);
+        let bound = binding.filter(|binding| binding.issuer == grant.issuer);
+        let listed = bound.map_or(&grant.issuer, |binding| &binding.listed);
+        for settings in self.config.settings(listed, &grant.issuer) {
+            match &settings.resource {
+                Some(Omitted) => ask.resource_parameter = None,
+                Some(Replaced(other)) => ask.resource_parameter = Some(other.clone()),
+                None => {}
+            }
+            if settings.scope_on_refresh {
+                ask.scope = Some(Arc::clone(&grant.requested));
+            }
+        }
+        ask
     }
 
     /// Counts a page that is about to be shown, for the limits.

@@ -20,6 +20,7 @@ mod absorb;
 mod ending;
 mod enrolment;
 mod flow;
+mod hints;
 mod history;
 pub(crate) mod lanes;
 mod late;

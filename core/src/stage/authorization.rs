@@ -154,7 +154,7 @@ impl Authorization {
         let consent =
             settings().any(|at| at.consent_for_offline) && scopes.contains("offline_access");
         let mut extra: Vec<_> = settings().flat_map(|at| at.parameters.iter().cloned()).collect();
-        if consent {
+        if consent && !extra.iter().any(|(name, _)| **name == *"prompt") {
             extra.push(("prompt".into(), "consent".into()));
         }
         let url = AuthorizationRequest {

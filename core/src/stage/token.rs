@@ -17,6 +17,7 @@ use crate::machine::{
 };
 use crate::note::Note;
 use crate::record::Grant;
+use crate::scope::ScopeSet;
 use crate::secret::Secret;
 use crate::stage::authorization::Approved;
 use crate::stage::vault::confused;
@@ -55,6 +56,9 @@ pub(crate) struct Ask {
     pub(crate) endpoint: ServerUrl,
     pub(crate) credentials: Credentials,
     pub(crate) resource_parameter: Option<Arc<str>>,
+    /// The scopes that a refresh names; none for the same as before (REF-13).
+    #[serde(default)]
+    pub(crate) scope: Option<Arc<ScopeSet>>,
 }
 
 impl Ask {
@@ -65,6 +69,7 @@ impl Ask {
             endpoint: grant.token_endpoint.clone(),
             credentials,
             resource_parameter: grant.resource_parameter.clone(),
+            scope: None,
         }
     }
 
@@ -129,7 +134,7 @@ impl Token {
                 redirect_uri: redirect_uri.as_str(),
             },
             Spent::Refresh { refresh_token } => {
-                GrantRequest::Refresh { refresh_token, scope: None }
+                GrantRequest::Refresh { refresh_token, scope: self.ask.scope.as_deref() }
             }
         };
         let resource = self.ask.resource_parameter.as_deref();

@@ -54,7 +54,8 @@ impl McpUrl {
         if url.scheme() == "http" && !loopback && !switched_on {
             let failure = Failure::new(Kind::InsecureTransport, "SEC-01")
                 .with_subject(&format!("MCP URL http://{host}"));
-            return Err(if strict { failure } else { failure.with_switch(Switch::PlainHttp) });
+            let switch = Switch::PlainHttp;
+            return Err(if strict { failure } else { failure.with_switch_for(switch, &[host]) });
         }
         let (canonical, origin) = canonical(&url);
         Ok(Self { canonical, origin, loopback, url })

@@ -55,7 +55,7 @@ impl Blocked {
         let failure = Failure::new(self.kind, self.rule)
             .with_subject(&format!("{field} {scheme}://{}{}", parts.host, parts.path));
         match self.switch {
-            Some(switch) => failure.with_switch(switch),
+            Some(switch) => failure.with_switch_for(switch, &[parts.host]),
             None => failure,
         }
     }

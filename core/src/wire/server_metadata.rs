@@ -288,18 +288,43 @@ fn check_issuer(found: &str, rules: &ServerRules<'_>) -> Result<Option<Switch>, 
     if rules.pin == Some(found) && !rules.strict {
         return Ok(Some(Switch::IssuerPin));
     }
-    // A server's text may hold a password; only what reads as a URL is shown, and in part.
-    let shown = Parts::read(found, "")
-        .map_or_else(|_| "no URL".to_owned(), |parts| format!("{}{}", parts.host, parts.path));
-    let failure = Failure::new(Kind::IssuerMismatch, "ASM-07")
-        .with_subject(&format!("{shown} instead of {expected}"));
+    let failure = Failure::new(Kind::IssuerMismatch, "ASM-07");
+    // A server's text may hold a password; only what reads as a URL is shown, and can be pinned.
+    let Ok(parts) = Parts::read(found, "") else {
+        return Err(failure.with_pair("no URL", expected).with_remedy(Remedy::Report));
+    };
+    let failure = failure.with_pair(found, expected);
     Err(if rules.strict && slash {
         failure.with_switch(Switch::IssuerSlash)
     } else if rules.strict {
         failure
     } else {
-        failure.with_switch(Switch::IssuerPin)
+        let pair = [expected, found];
+        let failure = failure.with_switch_for(Switch::IssuerPin, &pair);
+        match preset(parts.host) {
+            Some(Switch::Cognito) => failure.with_switch_for(Switch::Cognito, &pair),
+            _ => failure,
+        }
     })
+}
+
+/// What servers that are known to deviate need goes by one name.
+fn preset(host: &str) -> Option<Switch> {
+    let ends = |end: &str| {
+        let cut = host.len().checked_sub(end.len()).and_then(|at| host.split_at_checked(at));
+        cut.is_some_and(|(_, tail)| tail.eq_ignore_ascii_case(end))
+    };
+    let begins = |start: &str| {
+        let cut = host.split_at_checked(start.len());
+        cut.is_some_and(|(head, _)| head.eq_ignore_ascii_case(start))
+    };
+    if host.eq_ignore_ascii_case("login.microsoftonline.com") {
+        Some(Switch::Entra)
+    } else if begins("cognito-idp.") && ends(".amazonaws.com") {
+        Some(Switch::Cognito)
+    } else {
+        None
+    }
 }
 
 fn check_flow(metadata: &ServerMetadata) -> Result<(), Failure> {
@@ -324,7 +349,20 @@ fn check_pkce(
         Pkce::Unlisted if rules.pkce_unlisted && !rules.strict => Ok(Some(Switch::PkceUnlisted)),
         Pkce::Unlisted => {
             let failure = about(metadata, Kind::PkceUnsupported, "ASM-11");
-            Err(if rules.strict { failure } else { failure.with_switch(Switch::PkceUnlisted) })
+            if rules.strict {
+                return Err(failure);
+            }
+            let issuer = &*metadata.issuer;
+            let failure = failure.with_switch_for(Switch::PkceUnlisted, &[issuer]);
+            let host = Parts::read(issuer, "").ok().and_then(|parts| preset(parts.host));
+            Err(match host {
+                Some(Switch::Cognito) => {
+                    let pair = [rules.expected_issuer, issuer];
+                    failure.with_switch_for(Switch::Cognito, &pair)
+                }
+                Some(switch) => failure.with_switch_for(switch, &[issuer]),
+                None => failure,
+            })
         }
     }
 }
@@ -361,7 +399,9 @@ fn check_endpoints(
         "issuer on {}, authorization_endpoint on {}, token_endpoint on {}",
         issuer.host, authorization.host, token.host
     ));
-    Err(if rules.strict { failure } else { failure.with_switch(Switch::SplitEndpoints) })
+    let issuer = [&*metadata.issuer];
+    let switch = Switch::SplitEndpoints;
+    Err(if rules.strict { failure } else { failure.with_switch_for(switch, &issuer) })
 }
 
 /// Whether three hosts end in the same two labels. Approximate: a public suffix of two labels
@@ -572,7 +612,9 @@ mod tests {
                         assert!(!fine, "{found} for {expected}");
                         assert_eq!(failure.kind(), Kind::IssuerMismatch);
                         assert!(!failure.to_string().contains("SECRET-CANARY"));
-                        assert!(strict || failure.switches() == [Switch::IssuerPin]);
+                        let pinnable = !strict && !found.contains(['@', '%']);
+                        let named = failure.switches() == [Switch::IssuerPin];
+                        assert!(strict || named == pinnable, "{found}");
                     }
                 }
             }

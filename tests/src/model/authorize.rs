@@ -131,13 +131,19 @@ impl Model {
         asked: Option<&str>,
     ) -> Result<Option<String>, Refused> {
         match (server.resource, asked) {
-            (ResourceRule::Ignored, _) | (ResourceRule::Optional | ResourceRule::Refused, None) => {
-                Ok(None)
-            }
+            (ResourceRule::Ignored, _)
+            | (
+                ResourceRule::Optional | ResourceRule::Refused | ResourceRule::RefusedByEntra,
+                None,
+            ) => Ok(None),
             (ResourceRule::Required, None) => Err(("invalid_target", "resource is missing")),
             (ResourceRule::Refused, Some(_)) => {
                 Err(("invalid_target", "resource is not supported"))
             }
+            (ResourceRule::RefusedByEntra, Some(_)) => Err((
+                "invalid_request",
+                "AADSTS9010010: The resource parameter provided in the request doesn't match with the requested scopes.",
+            )),
             (ResourceRule::Required | ResourceRule::Optional, Some(asked)) => {
                 if asked == self.settings.resource() {
                     Ok(Some(asked.to_owned()))

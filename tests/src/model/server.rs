@@ -280,6 +280,8 @@ pub enum ResourceRule {
     Ignored,
     /// `invalid_target` if there.
     Refused,
+    /// Refused if there, in the words of Microsoft Entra, at the token endpoint too.
+    RefusedByEntra,
 }
 
 /// Client ID metadata documents. Nothing is ever fetched.

@@ -134,7 +134,12 @@ fn resource_rules() {
         (ResourceRule::Optional, true, true),
         (ResourceRule::Ignored, true, true),
         (ResourceRule::Refused, false, true),
+        (ResourceRule::RefusedByEntra, false, true),
     ] {
+        let refusal = match rule {
+            ResourceRule::RefusedByEntra => "invalid_request",
+            _ => "invalid_target",
+        };
         for (change, good) in
             [(Change::Set("resource", MCP), with), (Change::Drop("resource"), without)]
         {
@@ -144,7 +149,7 @@ fn resource_rules() {
             client.discover();
             client.register();
             let answer = client.get(&change.on_url(&client.authorize_url()));
-            let error = (!good).then_some("invalid_target");
+            let error = (!good).then_some(refusal);
             assert_eq!(answer.error.as_deref(), error, "{rule:?}");
         }
     }

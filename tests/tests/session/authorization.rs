@@ -2,7 +2,7 @@
 
 use http::Method;
 use mcp_authz_core::effect::{LoopbackHost, Page, Purpose};
-use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_core::failure::{Kind, Remedy, Switch};
 use mcp_authz_tests::model::{Consent, Endpoint, Settings};
 use mcp_authz_tests::sim::Sim;
 use serde_json::json;
@@ -207,7 +207,8 @@ scripts! {
         sim.expect_visit().approve();
         let failure = sim.expect_failed(waiter, "authorization_denied");
         assert_eq!(failure.said().map(|said| said.error.as_str()), Some("invalid_target"));
-        assert_eq!(failure.remedy(), Remedy::Report);
+        assert_eq!(failure.remedy(), Remedy::Configure);
+        assert_eq!(failure.switches(), [Switch::ResourceParameter]);
         sim.expect_no_visit();
     }
 

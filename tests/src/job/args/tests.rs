@@ -161,7 +161,7 @@ fn errors_say_what_to_do() {
         (&["--strict", "--entra", "https://as"], "leave out one"),
         (&["--pin-issuer", "https://a"], "--pin-issuer wants a value"),
         (&["--client-document", "http://a/b"], "see --help"),
-        (&["http://mcp.example/mcp"], "--allow-plain-http HOST"),
+        (&["http://mcp.example/mcp"], "--allow-plain-http mcp.example"),
         (&["--client-secret", "S3CRET"], SECRET_VARIABLE),
         (&["--client-secret=S3CRET"], SECRET_VARIABLE),
         (&["\u{1b}[31m"], "\\u{1b}[31m is no URL"),

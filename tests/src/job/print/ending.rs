@@ -187,11 +187,7 @@ fn next_of(failure: &Failure, issuer: Option<&str>) -> Vec<String> {
             )]
         }
         // The switches below say how.
-        (_, Remedy::Configure)
-            if failure.switches().iter().any(|switch| option_for(*switch).is_some()) =>
-        {
-            Vec::new()
-        }
+        (_, Remedy::Configure) if openings(failure).next().is_some() => Vec::new(),
         (_, Remedy::Retry { after: Some(_) }) => vec![advice(failure.remedy())],
         (_, remedy) => {
             let known = failure.advice().and_then(|_| of_cause(failure.cause()));
@@ -210,10 +206,36 @@ fn mended(mend: &Mend) -> String {
     format!("or {words}{}: {name} of the configuration", issuer.unwrap_or_default())
 }
 
-/// The options that would have avoided it.
+/// The options that would have avoided it, as they are to be written.
 fn openings(failure: &Failure) -> impl Iterator<Item = String> {
-    let options = failure.switches().iter().filter_map(|switch| option_for(*switch));
-    options.map(|option| format!("if you trust this server all the same: {option}"))
+    failure.openings().filter_map(|(switch, words)| {
+        let mut text = format!("{}: {}", condition(switch), option_for(switch)?);
+        for word in words {
+            text.push(' ');
+            text.push_str(&quoted(word));
+        }
+        Some(text)
+    })
+}
+
+/// When an option is the right one.
+const fn condition(switch: Switch) -> &'static str {
+    match switch {
+        Switch::ResourceParameter => "if this server takes no such resource",
+        Switch::Entra => "if this is Microsoft Entra",
+        _ => "if you trust this server all the same",
+    }
+}
+
+/// A word of a server's for a person's shell, which must not read it as anything but a word.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'/' | b'.' | b'-' | b'_' | b'%')
+    };
+    if word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// What is wrong with the arguments.
@@ -249,15 +271,16 @@ fn advice(remedy: Remedy) -> String {
     }
 }
 
-/// The option that turns a switch on.
-fn option_for(switch: Switch) -> Option<&'static str> {
+/// The option that turns a switch on, before what it is for.
+const fn option_for(switch: Switch) -> Option<&'static str> {
     match switch {
-        Switch::PkceUnlisted => Some("--allow-unlisted-pkce ISSUER"),
-        Switch::SplitEndpoints => Some("--allow-split-endpoints ISSUER"),
-        Switch::ResourceParameter => Some("--omit-resource ISSUER"),
-        Switch::IssuerPin => Some("--pin-issuer LISTED DOCUMENT"),
-        Switch::PlainHttp => Some("--allow-plain-http HOST"),
-        Switch::PrivateAddress => Some("--allow-private-address HOST"),
+        Switch::PkceUnlisted => Some("--allow-unlisted-pkce"),
+        Switch::SplitEndpoints => Some("--allow-split-endpoints"),
+        Switch::ResourceParameter => Some("--omit-resource"),
+        Switch::Entra => Some("--entra"),
+        Switch::IssuerPin => Some("--pin-issuer"),
+        Switch::PlainHttp => Some("--allow-plain-http"),
+        Switch::PrivateAddress => Some("--allow-private-address"),
         Switch::LegacyServers => Some("--legacy on"),
         Switch::IssuerSlash
         | Switch::ParentResource

@@ -136,7 +136,7 @@ fn a_failure_says_what_where_which_rule_and_what_next() {
     let failure = Failure::new(Kind::PkceUnsupported, "ASM-12")
         .with_subject("https://as.example")
         .with_purpose(Purpose::ServerMetadata)
-        .with_switch(Switch::PkceUnlisted)
+        .with_switch_for(Switch::PkceUnlisted, &["https://as.example"])
         .with_said(Said {
             error: "other".to_owned(),
             description: Some("no".to_owned()),
@@ -158,7 +158,7 @@ fn a_failure_says_what_where_which_rule_and_what_next() {
     assert_eq!(seen["evidence"][0]["outcome"], "200");
     assert_eq!(
         seen["next"],
-        json!(["if you trust this server all the same: --allow-unlisted-pkce ISSUER"])
+        json!(["if you trust this server all the same: --allow-unlisted-pkce https://as.example"])
     );
     let lines = shown(Format::Human, &[step]);
     assert!(lines[0].starts_with("  failed: pkce_unsupported: "));
@@ -181,12 +181,50 @@ fn every_kind_and_every_switch_has_something_to_do_next() {
         Switch::ResourceParameter,
         Switch::IssuerPin,
         Switch::ParentResource,
+        Switch::Entra,
     ] {
         let failure = Failure::new(Kind::EndpointsIncoherent, "X-01").with_switch(switch);
         let next = read(&Step::outcome(&failure.into()))["next"][0].as_str().unwrap().to_owned();
         let option =
             next.split_whitespace().find(|word| word.starts_with("--")).unwrap().to_owned();
         assert!(help.contains(&option), "{switch:?}: {next}");
+    }
+}
+
+/// What is shown is to be pasted into a shell, and a server chose the text.
+#[test]
+fn a_hint_holds_the_real_strings_and_a_shell_reads_them_as_words_d8_d13() {
+    const TRUST: &str = "if you trust this server all the same:";
+    for (switch, words, hint) in [
+        (
+            Switch::IssuerPin,
+            &["https://as.example/t", "https://id.example"][..],
+            format!("{TRUST} --pin-issuer https://as.example/t https://id.example"),
+        ),
+        (
+            Switch::SplitEndpoints,
+            &["https://as.example/$(id);'x'"],
+            format!(r"{TRUST} --allow-split-endpoints 'https://as.example/$(id);'\''x'\'''"),
+        ),
+        (
+            Switch::PrivateAddress,
+            &["[fd00::1]"],
+            format!("{TRUST} --allow-private-address '[fd00::1]'"),
+        ),
+        (
+            Switch::ResourceParameter,
+            &["https://as.example"],
+            "if this server takes no such resource: --omit-resource https://as.example".to_owned(),
+        ),
+        (
+            Switch::Entra,
+            &["https://as.example"],
+            "if this is Microsoft Entra: --entra https://as.example".to_owned(),
+        ),
+    ] {
+        let failure =
+            Failure::new(Kind::EndpointsIncoherent, "X-01").with_switch_for(switch, words);
+        assert_eq!(read(&Step::outcome(&failure.into()))["next"], json!([hint]));
     }
 }
 
