@@ -9,7 +9,7 @@ use crate::session::lanes::Cause;
 use crate::session::waiters::Want;
 use crate::session::{Now, Session, scopes};
 use crate::time::Monotonic;
-use crate::wire::challenge::read_challenge;
+use crate::wire::challenge::{read_challenge, wants_dpop_alone};
 use crate::wire::url::ServerUrl;
 
 impl Session {
@@ -48,6 +48,10 @@ impl Session {
             }
         });
         let outdated = refusal.epoch < current;
+        // No page and no refresh brings a token of another type.
+        if refusal.status == 401 && !outdated && wants_dpop_alone(&refusal.headers) {
+            return self.refuse(waiter, Failure::new(Kind::DpopRequired, "DPOP-18"), now);
+        }
         if refusal.status == 401 && refusal.epoch.is_some() && !outdated {
             let memory = &mut self.body.memory;
             let token = memory.published.as_ref().map(|granted| granted.access_token().clone());

@@ -273,6 +273,13 @@ pub fn read_challenge(headers: &HeaderMap, dpop: bool) -> Option<Challenge<'_>> 
     reader.finish()
 }
 
+/// Whether a refusal can be answered with a DPoP-bound token only: no challenge is for Bearer tokens
+/// (DPOP-18).
+#[must_use]
+pub fn wants_dpop_alone(headers: &HeaderMap) -> bool {
+    read_challenge(headers, false).is_none() && read_challenge(headers, true).is_some()
+}
+
 /// The challenge whose parameters are being read.
 enum Open<'a> {
     Nothing,

@@ -66,6 +66,46 @@ scripts! {
         assert_eq!(sim.count("https://as.example/token"), if sim.restarting() { 3 } else { 2 });
     }
 
+    /// Bearer tokens are all there is here: no page, no search and no refresh would help.
+    a_server_that_takes_dpop_tokens_alone_is_named_at_once_dpop_18(sim = by_hand()) {
+        for challenge in [
+            "DPoP",
+            r#"DPoP algs="ES256 PS256", error="invalid_token""#,
+            r#"dpop resource_metadata="https://mcp.example/prm""#,
+            r#"Basic realm="x", DPoP algs="ES256""#,
+        ] {
+            let waiter = sim.refused(401, challenge);
+            let failure = sim.expect_failed(waiter, "dpop_required");
+            assert_eq!(failure.rule(), "DPOP-18", "{challenge}");
+            let quiet = sim.refused_with(None, 401, challenge, "tools/list", false, false);
+            sim.expect_failed(quiet, "dpop_required");
+            sim.expect_no_call();
+            sim.expect_no_visit();
+        }
+    }
+
+    /// The same in the middle: the grant that is held is left as it is.
+    a_server_that_goes_over_to_dpop_is_named_and_costs_no_grant_dpop_18(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        let waiter = sim.refused(401, r#"DPoP algs="ES256""#);
+        sim.expect_failed(waiter, "dpop_required");
+        sim.expect_no_call();
+        // With an older token than the one that is held it is that token's fault.
+        let waiter = sim.refused_with(None, 401, "DPoP", "tools/list", false, true);
+        sim.expect_granted(waiter);
+        let waiter = sim.refused(401, "Bearer");
+        refresh(sim, 1).reply_json(200, &tokens(2, 3600));
+        sim.expect_granted(waiter);
+    }
+
+    a_server_that_takes_bearer_tokens_too_is_asked_dpop_18(sim = by_hand()) {
+        for challenge in [r#"DPoP algs="ES256", Bearer"#, "Bearer, DPoP", "Basic", ""] {
+            let waiter = sim.refused(401, challenge);
+            sim.expect_call(Method::GET, RESOURCE).reply(503);
+            sim.expect_failed(waiter, "transient");
+        }
+    }
+
     /// A repeat that was refused with an old token is the old token's fault.
     a_repeat_with_an_old_token_gets_the_new_one_step_12(sim = by_hand()) {
         logged_in(sim, &tokens(1, 3600));
