@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use mcp_authz_core::effect::{Bound, Reply, Told, Work};
 use mcp_authz_core::entropy::Entropy;
-use mcp_authz_core::input::{ArrivalId, Callback, Challenge, Refusal, WaiterId};
+use mcp_authz_core::input::{ArrivalId, Callback, Challenge, Had, Refusal, WaiterId};
 use mcp_authz_core::session::{Env, Session};
 use mcp_authz_core::time::{Monotonic, Timestamp};
 use mcp_authz_core::{Config, Effects, Granted, Input};
@@ -49,7 +49,8 @@ pub fn prepare_at(config: &Arc<Config>, wall: Timestamp) -> Prepared {
             status: StatusCode::UNAUTHORIZED,
             headers: canned::challenge(),
             operation: "POST tools/list".to_owned(),
-            again: false,
+            accepted: None,
+            had: Had::default(),
             may_ask: true,
         },
     });

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::Addresses;
 use crate::failure::{Failure, Kind, Remedy};
 use crate::granted::Granted;
-use crate::input::{Answer, ArrivalId, Input, Value, WaiterId};
+use crate::input::{Answer, ArrivalId, Had, Input, Value, WaiterId};
 use crate::note::Note;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -66,6 +66,8 @@ pub struct Settlement {
     pub outcome: Result<Arc<Granted>, Arc<Failure>>,
     /// The store refused the record: the grant lives in memory only (HOST-229).
     pub unsaved: bool,
+    /// What the caller's request has had by now; it goes into the next refusal of that request.
+    pub had: Had,
 }
 
 /// How a log-out ended. What was held is dropped in any case, and never comes back.

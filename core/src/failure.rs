@@ -116,6 +116,7 @@ kinds! {
     OutcomeUnknown "outcome_unknown" AskUser "a one-time request was sent and its outcome is unknown";
     ReauthorizationRequired "reauthorization_required" AskUser "a person has to log in";
     UnauthorizedAfterRefresh "unauthorized_after_refresh" AskUser "a fresh token was refused";
+    GrantUnstable "grant_unstable" Retry "tokens are used up or over before a request's turn comes";
     Forbidden "forbidden" Report "the server forbids the request whatever the scope";
     StepUpLimit "step_up_limit" AskUser "more scope was asked for too often";
     StepUpDeclined "step_up_declined" AskUser "more scope was refused a moment ago";

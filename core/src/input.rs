@@ -81,10 +81,33 @@ pub struct Refusal {
     pub headers: HeaderMap,
     /// What was attempted, for the retry limits: method plus tool, prompt or resource (STEP-10).
     pub operation: String,
-    /// Whether this request was already repeated after a settlement of an earlier refusal.
-    pub again: bool,
+    /// The newest epoch that the server is known to have let a request in with, if any.
+    pub accepted: Option<Epoch>,
+    /// What this request has had of earlier settlements; the default for its first refusal.
+    pub had: Had,
     /// Whether a person may be bothered.
     pub may_ask: bool,
+}
+
+/// What one request has had since it was first sent: every settlement gives it anew, and the next
+/// [`Refusal`] of the same request takes it back. It bounds the request's retries, and counts only
+/// tokens that came while the request was under way: one that was found in a store, or adopted from
+/// another process, is none (STEP-90).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Had {
+    /// Tokens that a refresh brought.
+    pub(crate) renewals: u8,
+    /// Tokens that a login brought.
+    pub(crate) logins: u8,
+    /// Grants of any kind that followed a refusal.
+    pub(crate) grants: u8,
+}
+
+impl Had {
+    /// Whether a token came for this request.
+    pub(crate) const fn fresh_token(self) -> bool {
+        self.renewals > 0 || self.logins > 0
+    }
 }
 
 impl fmt::Debug for Refusal {
@@ -93,7 +116,8 @@ impl fmt::Debug for Refusal {
             .field("epoch", &self.epoch)
             .field("status", &self.status)
             .field("operation", &self.operation)
-            .field("again", &self.again)
+            .field("accepted", &self.accepted)
+            .field("had", &self.had)
             .field("may_ask", &self.may_ask)
             .finish_non_exhaustive()
     }

@@ -85,7 +85,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Hands<'_, H, L, R> {
             Errand::Challenge(refusal) => self.session.challenge(refusal).await,
         };
         match settled {
-            Ok(settlement) => Ok(Event::Settled(settlement.outcome)),
+            Ok(settlement) => Ok(Event::Settled(settlement)),
             Err(stopped) => Err(Box::new(Outcome::setup(&stopped.to_string()))),
         }
     }

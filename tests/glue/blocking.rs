@@ -142,7 +142,7 @@ impl<H: Http, L: Listener> Hands<'_, H, L> {
         };
         self.gone()?;
         match settled {
-            Ok(settlement) => Ok(Event::Settled(settlement.outcome)),
+            Ok(settlement) => Ok(Event::Settled(settlement)),
             Err(stopped) => Err(Box::new(Outcome::setup(&stopped.to_string()))),
         }
     }

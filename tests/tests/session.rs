@@ -41,6 +41,8 @@ mod damage;
 mod discovery;
 #[path = "session/enrolment.rs"]
 mod enrolment;
+#[path = "session/expiry.rs"]
+mod expiry;
 #[path = "session/hostile_urls.rs"]
 mod hostile_urls;
 #[path = "session/issuer.rs"]

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, HeaderName, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use mcp_authz_core::config::Config;
+use mcp_authz_core::effect::Settlement;
 use mcp_authz_core::failure::{Failure, Kind};
 use mcp_authz_core::granted::Granted;
-use mcp_authz_core::input::{Epoch, Refusal, is_refusal};
+use mcp_authz_core::input::{Epoch, Had, Refusal, is_refusal};
 use url::Url;
 
 use crate::error::DriveError;
 
-/// Refusals after which one request is given up whatever the session says: one refresh and the
-/// step-ups that are possible for one operation fit below.
-const MOST_ATTEMPTS: u32 = 5;
+/// Refusals after which one request is given up whatever the session says, which says so before.
+const MOST_ATTEMPTS: u32 = 8;
 
 /// What goes on one request to the MCP server. Keep it until the answer is there, and show both to
 /// the session's `seen`: by the epoch it knows which token was refused, however late.
@@ -31,6 +31,8 @@ pub struct Authorized {
     /// The URL was announced on an authorized stream of the server.
     announced: bool,
     attempt: u32,
+    /// What the request has had of the settlements of its refusals.
+    had: Had,
 }
 
 /// What an answer means for its request.
@@ -73,7 +75,8 @@ impl Authorized {
             return Err(failed(Kind::OriginMismatch, "USE-07"));
         }
         let (method, uri) = (method.clone(), uri.clone());
-        Ok(Self { granted, method, uri, operation: None, may_ask: true, announced, attempt: 1 })
+        let (attempt, had) = (1, Had::default());
+        Ok(Self { granted, method, uri, operation: None, may_ask: true, announced, attempt, had })
     }
 
     /// Goes on without a token if there is none to be had without a person: the server's refusal
@@ -133,11 +136,13 @@ impl Authorized {
         is_refusal(status, headers) || self.leads_out(status, headers)
     }
 
-    /// The refusal that an answer is, if it is one that the session can do something about.
+    /// The refusal that an answer is, if it is one that the session can do something about; `accepted`
+    /// is the newest epoch with which a request succeeded.
     pub(crate) fn refusal(
         &self,
         status: StatusCode,
         headers: &HeaderMap,
+        accepted: Option<Epoch>,
     ) -> Result<Option<Refusal>, AuthorizeError> {
         if self.leads_out(status, headers) {
             return Err(failed(Kind::OriginMismatch, "HOST-055"));
@@ -154,7 +159,8 @@ impl Authorized {
             status,
             headers: headers.clone(),
             operation,
-            again: self.again(),
+            accepted,
+            had: self.had,
             may_ask: self.may_ask,
         }))
     }
@@ -163,13 +169,14 @@ impl Authorized {
     pub(crate) fn healed(
         &self,
         config: &Config,
-        outcome: Result<Arc<Granted>, Arc<Failure>>,
+        settlement: Settlement,
     ) -> Result<Seen, AuthorizeError> {
+        let Settlement { outcome, had, .. } = settlement;
         let granted = outcome.map_err(AuthorizeError::Failed)?;
         let Self { operation, may_ask, attempt, .. } = self.clone();
         let anew = Self::new(config, Some(granted), &self.method, &self.uri, self.announced)?;
         let attempt = attempt.saturating_add(1);
-        Ok(Seen::Again(Self { operation, may_ask, attempt, ..anew }))
+        Ok(Seen::Again(Self { operation, may_ask, attempt, had, ..anew }))
     }
 
     /// Whether an answer sends a request with a token to where the token may not go. A redirect

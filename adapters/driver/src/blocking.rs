@@ -138,12 +138,17 @@ pub fn seen<H: Http, L: Listener>(
     headers: &HeaderMap,
     io: &mut Io<H, L>,
 ) -> Result<Seen, AuthorizeError> {
-    match sent.refusal(status, headers)? {
+    match sent.refusal(status, headers, io.published.accepted())? {
         Some(refusal) => {
-            let outcome = challenge(session, Challenge { waiter, refusal }, io)?.outcome;
-            sent.healed(session.config(), outcome)
+            let settlement = challenge(session, Challenge { waiter, refusal }, io)?;
+            sent.healed(session.config(), settlement)
         }
-        None => Ok(Seen::Final),
+        None => {
+            if status.is_success() {
+                io.published.accepted_with(sent.epoch());
+            }
+            Ok(Seen::Final)
+        }
     }
 }
 

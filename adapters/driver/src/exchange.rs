@@ -285,7 +285,7 @@ mod tests {
         let asked = Exchange::new(asked.unwrap());
         let (method, uri) = (asked.asked().method(), asked.asked().uri());
         let authorized = Authorized::new(&config, None, method, uri, false).unwrap();
-        let refusal = authorized.refusal(answer.status(), answer.headers()).unwrap().unwrap();
+        let refusal = authorized.refusal(answer.status(), answer.headers(), None).unwrap().unwrap();
         let failure = Arc::new(Failure::new(Kind::AuthorizationDenied, "SEC-17"));
         let error = ExchangeError::Refused { failure, answer: Box::new(answer) };
         for said in [

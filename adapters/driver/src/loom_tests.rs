@@ -16,7 +16,7 @@ use mcp_authz_core::Config;
 use mcp_authz_core::effect::{Bound, Limits, Reply, Settlement, Told, Work};
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Kind;
-use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Epoch, Input, Refusal, WaiterId};
+use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Epoch, Had, Input, Refusal, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Env, Session, Snapshot};
 use mcp_authz_core::time::{Monotonic, Timestamp};
@@ -246,7 +246,7 @@ fn refused(status: StatusCode, challenge: &'static str, may_ask: bool) -> Refusa
     let mut headers = HeaderMap::new();
     headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     let (epoch, operation) = (Some(Epoch(1)), "tools/list".to_owned());
-    Refusal { epoch, status, headers, operation, again: false, may_ask }
+    Refusal { epoch, status, headers, operation, accepted: None, had: Had::default(), may_ask }
 }
 
 /// The token was refused: a refresh helps.

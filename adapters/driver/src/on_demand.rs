@@ -199,12 +199,18 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Result<Seen, AuthorizeError> {
-        match sent.refusal(status, headers)? {
+        let published = &self.shared().published;
+        match sent.refusal(status, headers, published.accepted())? {
             Some(refusal) => {
-                let outcome = self.challenge(refusal).await?.outcome;
-                sent.healed(&self.shared().config, outcome)
+                let settlement = self.challenge(refusal).await?;
+                sent.healed(&self.shared().config, settlement)
             }
-            None => Ok(Seen::Final),
+            None => {
+                if status.is_success() {
+                    published.accepted_with(sent.epoch());
+                }
+                Ok(Seen::Final)
+            }
         }
     }
 
@@ -273,6 +279,9 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
             let opened = http.open(exchange.request(&sent), exchange.within()).await;
             let answer = opened.map_err(ExchangeError::lost)?.map(Incoming::open);
             if !sent.concerned(answer.status(), answer.headers()) {
+                if answer.status().is_success() {
+                    self.shared().published.accepted_with(sent.epoch());
+                }
                 return Ok((answer, reading));
             }
             // Read at once: what a person makes of it may take minutes.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use mcp_authz_core::effect::Settlement;
 use mcp_authz_core::granted::{Granted, Usable};
-use mcp_authz_core::input::WaiterId;
+use mcp_authz_core::input::{Epoch, Had, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::time::Monotonic;
 
 use crate::clock::Clock;
-use crate::sync::AtomicU64;
+use crate::sync::AtomicU32;
 
 mod cell;
 #[cfg(all(test, loom))]
@@ -24,18 +24,22 @@ use cell::Cell;
 #[derive(Default)]
 pub struct Published {
     granted: Cell<Granted>,
-    nudged: AtomicU64,
+    /// When the session was woken last, in milliseconds, or never.
+    nudged: AtomicU32,
+    /// The newest epoch with which a request succeeded, or none.
+    accepted: AtomicU32,
 }
 
 /// Settles whoever finds the grant published. Who has not waited is not among those whose names
 /// must differ.
 #[inline]
 pub(crate) fn at_once(granted: Arc<Granted>) -> Settlement {
-    Settlement { waiter: WaiterId(u64::MAX), unsaved: granted.unsaved(), outcome: Ok(granted) }
+    let (waiter, had) = (WaiterId(u64::MAX), Had::default());
+    Settlement { waiter, unsaved: granted.unsaved(), outcome: Ok(granted), had }
 }
 
 /// A session that is told more than once a second that its token ages learns nothing new.
-const BETWEEN_NUDGES: u64 = 1_000;
+const BETWEEN_NUDGES: u32 = 1_000;
 
 impl Published {
     /// Replaces what is published.
@@ -77,12 +81,27 @@ impl Published {
         }
     }
 
+    /// Notes that a request with the token of this epoch succeeded.
+    #[inline]
+    pub(crate) fn accepted_with(&self, epoch: Option<Epoch>) {
+        let epoch = epoch.map_or(0, |Epoch(epoch)| u32::try_from(epoch).unwrap_or(u32::MAX));
+        if self.accepted.load(Ordering::Relaxed) < epoch {
+            self.accepted.fetch_max(epoch, Ordering::Relaxed);
+        }
+    }
+
+    /// The newest epoch with which a request succeeded.
+    pub(crate) fn accepted(&self) -> Option<Epoch> {
+        let epoch = self.accepted.load(Ordering::Relaxed);
+        (epoch > 0).then(|| Epoch(u64::from(epoch)))
+    }
+
     /// Whether it is this caller who tells the session.
     fn nudge(&self, now: Monotonic) -> bool {
         let last = self.nudged.load(Ordering::Relaxed);
-        // One more than the clock, so that zero means never.
-        let now = now.millis().saturating_add(1);
-        (last == 0 || now.saturating_sub(last) >= BETWEEN_NUDGES)
+        // The clock's low half, which is enough for a distance; zero means never.
+        let now = u32::try_from(now.millis() & u64::from(u32::MAX)).unwrap_or(1).max(1);
+        (last == 0 || now.wrapping_sub(last) >= BETWEEN_NUDGES)
             && self.nudged.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

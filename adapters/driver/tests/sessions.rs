@@ -73,7 +73,7 @@ over_all_adapters! {
         a_refused_token_is_replaced_once_for_everybody_host_222,
         a_late_refusal_of_an_old_token_gets_the_current_one_host_222,
         a_repetition_that_is_refused_is_the_end_step_12,
-        a_request_is_repeated_so_often_and_no_more,
+        a_request_is_repeated_so_often_and_no_more_step_16,
         a_refusal_is_counted_for_its_operation_step_10,
         an_answer_that_leads_out_of_the_area_is_not_followed_host_055_host_056,
         a_live_token_needs_no_random_bytes,

@@ -9,7 +9,7 @@ use std::thread;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use mcp_authz_core::effect::Told;
 use mcp_authz_core::failure::Kind;
-use mcp_authz_core::input::{Acquire, Challenge, Refusal, WaiterId};
+use mcp_authz_core::input::{Acquire, Challenge, Had, Refusal, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::{Config, Session};
 use mcp_authz_driver::authorize::{AuthorizeError, Seen};
@@ -73,7 +73,8 @@ fn one_thread_logs_in_and_refreshes() {
             status: StatusCode::UNAUTHORIZED,
             headers: HeaderMap::new(),
             operation: "tools/list".to_owned(),
-            again: false,
+            accepted: None,
+            had: Had::default(),
             may_ask: false,
         },
     };

@@ -235,8 +235,9 @@ impl Session {
             flow.ground.previous_issuer = Some(binding.listed.clone());
         }
         let issuer = found.server.issuer.clone();
-        if goal.cause == Cause::Refused {
-            self.body.history.may_open(&issuer, now.mono)?;
+        if matches!(goal.cause, Cause::Refused | Cause::Expired) {
+            let served = goal.cause == Cause::Expired;
+            self.body.history.may_open(&issuer, served, now.mono)?;
         }
         let scopes = self.scopes(goal, &found, now)?;
         if goal.cause == Cause::StepUp {

@@ -46,11 +46,12 @@ impl Session {
         if result.is_ok() && matches!(flow.goal, Goal::Relist) {
             self.still_refused(now);
         }
-        if result.is_ok() && lane == Lane::Person {
-            let joined = |waiting: &&mut Waiting| waiting.lane == Some(Lane::Person);
-            for waiting in self.waiters.iter_mut().filter(joined) {
-                waiting.want.logins = waiting.want.logins.saturating_add(1);
-            }
+        let joined = |waiting: &&mut Waiting| waiting.lane == Some(lane);
+        for waiting in self.waiters.iter_mut().filter(joined) {
+            let want = &mut waiting.want;
+            want.flows = want.flows.saturating_add(1);
+            let login = result.is_ok() && lane == Lane::Person;
+            want.logins = want.logins.saturating_add(u8::from(login));
         }
         let again = matches!(flow.goal, Goal::Recall) && self.body.memory.recalled;
         if matches!(flow.goal, Goal::Recall) {
@@ -117,18 +118,14 @@ impl Session {
                 .is_some_and(|held| held.value.access_token.is_some() && !held.value.rejected);
             let news = self.body.memory.unpublished() && !self.body.memory.brought_back();
             if usable && news && self.body.memory.credentials(&config, now.wall).is_some() {
-                self.publish(now);
-                // What was read did not come for those who waited: if it is over, it is renewed.
-                let current = self.body.memory.current();
-                let wait_on = |waiting: &mut Waiting| waiting.want.since = current;
-                self.waiters.if_there(|all| all.iter_mut().for_each(wait_on));
+                self.publish(true, now);
             }
             return;
         }
         let refreshed = matches!(flow.goal, Goal::Refresh(_));
         let Some(mut minted) = flow.ground.minted.take() else {
             if flow.ground.adopted && self.body.memory.unpublished() {
-                self.publish(now);
+                self.publish(true, now);
             }
             return;
         };
@@ -167,6 +164,7 @@ impl Session {
         }
         let has_token = minted.value.access_token.is_some();
         if here {
+            self.body.memory.found = false;
             return;
         }
         self.body.memory.grant = Some(minted);
@@ -183,12 +181,14 @@ impl Session {
             // Under a new epoch its callers would go round for ever.
             flow.ground.verdict.get_or_insert_with(unhelped);
         } else if has_token {
-            self.publish(now);
+            self.publish(false, now);
         }
     }
 
-    pub(super) fn publish(&mut self, now: &mut Now) {
+    /// Publishes the token that is held; `found` says that it comes out of the store.
+    pub(super) fn publish(&mut self, found: bool, now: &mut Now) {
         let [chance] = now.draw.bytes();
+        self.body.memory.found = found;
         self.body.memory.publish(&self.config, now.wall, now.mono, chance);
         self.body.memory.learnt.if_there(|learnt| learnt.ahead_after = None);
         let published = self.body.memory.published.clone();
@@ -278,8 +278,9 @@ impl Session {
                 }
                 _ => Err(Arc::clone(&failure)),
             };
-            let unsaved = memory.unsaved;
-            now.out.told.push(Told::Settle(Settlement { waiter: waiting.id, outcome, unsaved }));
+            let (waiter, unsaved) = (waiting.id, memory.unsaved);
+            let had = waiting.want.has(memory.current(), memory.found);
+            now.out.told.push(Told::Settle(Settlement { waiter, outcome, unsaved, had }));
         }
         *self.waiters = rest;
     }

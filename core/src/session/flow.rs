@@ -321,7 +321,7 @@ impl Session {
         let history = &mut self.body.history;
         match goal.cause {
             Cause::Asked => {}
-            Cause::Refused => history.opened(&visit.issuer, now.mono),
+            Cause::Refused | Cause::Expired => history.opened(&visit.issuer, now.mono),
             Cause::StepUp => history.step_up_begins(&goal.operation, &visit.scopes, now.mono),
         }
     }

@@ -18,6 +18,8 @@ const MEMORY: Duration = Duration::from_secs(600);
 const MOST_FOR_OPERATION: usize = 2;
 /// Step-ups for the resource.
 const MOST_FOR_RESOURCE: usize = 3;
+/// Pages that refusals open for the resource, whatever the issuers.
+const MOST_PAGES: usize = 3;
 /// Entries kept; the oldest gives way.
 const MOST_ENTRIES: usize = 64;
 
@@ -114,15 +116,27 @@ impl History {
         });
     }
 
-    /// Whether a page of this issuer may be opened because the server refused a request.
+    /// Whether a page of this issuer may be opened because the server refused a request; `served`
+    /// says that it had let requests in with a token whose life is over.
     ///
     /// # Errors
-    /// `reauthorization_required` when one was opened less than ten minutes ago: only a caller who
-    /// asks for a login gets the next one.
-    pub(crate) fn may_open(&mut self, issuer: &str, now: Monotonic) -> Result<(), Failure> {
+    /// `reauthorization_required` when one of this issuer was opened less than ten minutes ago, for a
+    /// token that served, or three of any: a resource may name another issuer each time (HOST-323).
+    /// Only a caller who asks for a login gets the next one.
+    pub(crate) fn may_open(
+        &mut self,
+        issuer: &str,
+        served: bool,
+        now: Monotonic,
+    ) -> Result<(), Failure> {
         self.prune(now);
-        if self.refusals.iter().any(|login| *login.issuer == *issuer) {
-            return Err(Failure::new(Kind::ReauthorizationRequired, "STEP-12").with_subject(issuer));
+        let refuse =
+            |rule| Err(Failure::new(Kind::ReauthorizationRequired, rule).with_subject(issuer));
+        if self.refusals.len() >= MOST_PAGES {
+            return refuse("HOST-323");
+        }
+        if !served && self.refusals.iter().any(|login| *login.issuer == *issuer) {
+            return refuse("STEP-12");
         }
         Ok(())
     }

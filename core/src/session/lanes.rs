@@ -191,6 +191,8 @@ pub(crate) enum Cause {
     Asked,
     /// The server refused a request for want of a good token.
     Refused,
+    /// The same, after it had let requests in with a token whose life is over now.
+    Expired,
     /// The server refused a request for want of scope.
     StepUp,
 }

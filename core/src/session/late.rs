@@ -153,7 +153,7 @@ impl Session {
         } else {
             memory.unsaved = self.config.persistent;
             if has_token {
-                self.publish(now);
+                self.publish(false, now);
             }
         }
         true

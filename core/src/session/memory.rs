@@ -63,7 +63,11 @@ pub(crate) struct Memory {
     /// The store has not said what became of a write, which may get there yet.
     #[serde(default)]
     pub(crate) silent: bool,
-    /// When the last token came.
+    /// The published token was found in the store: the server has not issued it to this session, so
+    /// it counts for nothing that a caller has had (STEP-90).
+    #[serde(default)]
+    pub(crate) found: bool,
+    /// When the server issued the last token.
     pub(crate) minted: Option<Monotonic>,
     /// Counts logins, so that a refresh that one has overtaken is recognised.
     pub(crate) logins: u64,

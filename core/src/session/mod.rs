@@ -44,7 +44,7 @@ use crate::effect::{Effects, Holder, Page, Settlement, StoreRequest, Told, Visit
 use crate::entropy::{Draw, Entropy};
 use crate::failure::{Failure, Kind, Misuse};
 use crate::granted::Granted;
-use crate::input::{Acquire, Answer, ArrivalId, Arrived, Callback, Input};
+use crate::input::{Acquire, Answer, ArrivalId, Arrived, Callback, Had, Input};
 use crate::input::{Value, WaiterId, is_refusal};
 use crate::machine::Signal;
 use crate::note::Note;
@@ -57,9 +57,6 @@ use crate::time::{Awaited, Deadline, Monotonic, Timestamp};
 use crate::wire::authorize::{self, CallbackParams};
 
 pub use snapshot::{RestoreError, Snapshot};
-
-/// Logins one caller may see succeed without being served by them.
-const MOST_LOGINS: u8 = 3;
 
 /// The time and the randomness of one step.
 #[derive(Debug)]
@@ -264,8 +261,11 @@ impl Session {
             wanted: acquire.scopes,
             over,
             since: memory.current(),
-            again: false,
+            had: Had::default(),
+            unrenewable: false,
+            flows: 0,
             logins: 0,
+            again: false,
             reads: memory.reads,
             pointer: None,
             challenged: None,
@@ -283,6 +283,7 @@ impl Session {
             waiter,
             outcome: Err(Arc::new(failure)),
             unsaved: false,
+            had: Had::default(),
         }));
     }
 

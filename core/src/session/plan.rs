@@ -90,8 +90,6 @@ pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool) -> Step 
 pub(crate) struct Wish {
     /// The grant must be newer than this one, which was refused.
     pub(crate) over: Option<Epoch>,
-    /// The newest grant when the caller began to wait.
-    pub(crate) since: Option<Epoch>,
     /// The request failed for want of scope, which a refresh cannot widen (REF-13).
     pub(crate) step_up: bool,
     /// The request was refused with a fresh token: only a change of issuer could explain it.
@@ -111,13 +109,15 @@ pub(crate) struct Standing {
     pub(crate) current: Option<Epoch>,
     /// Its lifetime is not over.
     pub(crate) live: bool,
+    /// It came while this caller waited: from the server, not out of the store (STEP-90).
+    pub(crate) renewed: bool,
     /// It was asked for with every scope the caller needs.
     pub(crate) covers: bool,
     /// There is a refresh token that may be sent, and a client to send it.
     pub(crate) refreshable: bool,
     /// Enough time has passed since the last refresh (HOST-233).
     pub(crate) rested: bool,
-    /// The newest token came a moment ago, whatever its lifetime.
+    /// The newest token came from the server a moment ago, whatever its lifetime.
     pub(crate) minted: bool,
     /// The resource is known to have gone to another issuer (BIND-05).
     pub(crate) moved: bool,
@@ -150,8 +150,8 @@ pub(crate) enum Start {
 /// What one caller gets now. A refresh is tried before a person is bothered, and a caller who may
 /// not bother anyone is never made to wait for one.
 pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
-    let Standing { recalled, unread, current, live, covers, refreshable, rested, minted, moved } =
-        standing;
+    let Standing { recalled, unread, current, live, renewed, covers, .. } = standing;
+    let Standing { refreshable, rested, minted, moved, .. } = standing;
     if !recalled {
         return Verdict::Await(Lane::Machine, Start::Recall);
     }
@@ -159,7 +159,6 @@ pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
     if wish.again && !newer && !moved {
         return Verdict::Await(Lane::Machine, Start::Relist);
     }
-    let renewed = current > wish.since;
     if newer && covers {
         // A token that is over is attached all the same while no refresh may run: the server
         // decides. So is one that came for this very caller with no lifetime at all (HOST-203).
@@ -190,14 +189,14 @@ mod tests {
         unread: false,
         current: Some(Epoch(2)),
         live: true,
+        renewed: false,
         covers: true,
         refreshable: true,
         rested: true,
         minted: false,
         moved: false,
     };
-    const ASKS: Wish =
-        Wish { over: None, since: Some(Epoch(2)), step_up: false, again: false, may_ask: true };
+    const ASKS: Wish = Wish { over: None, step_up: false, again: false, may_ask: true };
     const REFRESH: Verdict = Verdict::Await(Lane::Machine, Start::Refresh);
     const LOGIN: Verdict = Verdict::Await(Lane::Person, Start::Login);
 
@@ -206,6 +205,7 @@ mod tests {
         let gone = Standing { current: None, live: false, ..LIVE };
         let over = Standing { live: false, ..LIVE };
         let refused = Wish { over: Some(Epoch(2)), ..ASKS };
+        let refused_before = Wish { over: Some(Epoch(1)), ..ASKS };
         let fail = Verdict::Fail(Kind::ReauthorizationRequired, "STEP-12");
         for (case, wish, standing, expected) in [
             (
@@ -222,12 +222,7 @@ mod tests {
                 Standing { rested: false, ..over },
                 Verdict::Use,
             ),
-            (
-                "over, came for this caller",
-                Wish { since: Some(Epoch(1)), ..ASKS },
-                over,
-                Verdict::Use,
-            ),
+            ("over, came for this caller", ASKS, Standing { renewed: true, ..over }, Verdict::Use),
             (
                 "over a moment after it came, no refresh token",
                 ASKS,
@@ -235,6 +230,13 @@ mod tests {
                 Verdict::Use,
             ),
             ("over, no refresh token", ASKS, Standing { refreshable: false, ..over }, LOGIN),
+            (
+                "over, no refresh token, nobody may be asked",
+                Wish { may_ask: false, ..ASKS },
+                Standing { refreshable: false, ..over },
+                fail,
+            ),
+            ("adopted, and over on arrival", refused_before, over, REFRESH),
             ("refused", refused, LIVE, REFRESH),
             (
                 "refused, rate limit does not count",
@@ -248,7 +250,7 @@ mod tests {
                 LIVE,
                 Verdict::Await(Lane::Machine, Start::Relist),
             ),
-            ("refused an old epoch", Wish { over: Some(Epoch(1)), ..ASKS }, LIVE, Verdict::Use),
+            ("refused an old epoch", refused_before, LIVE, Verdict::Use),
             ("refused, no refresh token", refused, Standing { refreshable: false, ..LIVE }, LOGIN),
             (
                 "nothing, but perhaps in the store",

@@ -2,7 +2,7 @@
 
 use crate::effect::Told;
 use crate::failure::{Failure, Kind};
-use crate::input::Challenge;
+use crate::input::{Challenge, Epoch};
 use crate::note::Note;
 use crate::scope::ScopeSet;
 use crate::session::lanes::Cause;
@@ -11,6 +11,20 @@ use crate::session::{Now, Session, scopes};
 use crate::time::Monotonic;
 use crate::wire::challenge::{read_challenge, wants_dpop_alone};
 use crate::wire::url::ServerUrl;
+
+/// Refreshes that one request is given (STEP-90).
+const MOST_RENEWALS: u8 = 2;
+/// Grants of any kind that one request is given after refusals (STEP-16).
+const MOST_GRANTS: u8 = 6;
+
+/// Why a token may be refused that was good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Worn {
+    /// It was accepted while it lived, and its life is over.
+    Served,
+    /// Its life is over, or it was accepted before.
+    Perhaps,
+}
 
 impl Session {
     /// A refusal by the MCP server: what kind of want it makes, or that nothing helps.
@@ -57,7 +71,9 @@ impl Session {
             let token = memory.published.as_ref().map(|granted| granted.access_token().clone());
             memory.learnt.refused = token;
         }
+        let worn = self.worn(refusal.accepted, now);
         let cause = match refusal.status.as_u16() {
+            401 if worn == Some(Worn::Served) => Cause::Expired,
             401 => Cause::Refused,
             403 if insufficient => Cause::StepUp,
             _ => {
@@ -65,8 +81,15 @@ impl Session {
                 return self.refuse(waiter, Failure::new(Kind::Forbidden, rule), now);
             }
         };
-        // The caller has had a fresh token for this very request, and it did not help (STEP-12).
-        let again = cause == Cause::Refused && refusal.again && !outdated;
+        // The caller has had a fresh token for this very request, and it did not help (STEP-12), unless
+        // its life was over or others had used it up before this request's turn came (STEP-90).
+        let had = refusal.had;
+        let refused = refusal.status == 401 && !outdated;
+        if (refused && worn.is_some() && had.renewals >= MOST_RENEWALS) || had.grants >= MOST_GRANTS
+        {
+            return self.refuse(waiter, Failure::new(Kind::GrantUnstable, "STEP-90"), now);
+        }
+        let again = refused && had.fresh_token() && worn.is_none();
         if again {
             self.retire(now);
             if pointer.is_some() || !self.body.memory.may_have_moved() {
@@ -79,9 +102,12 @@ impl Session {
             scopes: ScopeSet::empty(),
             wanted: ScopeSet::empty(),
             over: refusal.epoch,
-            since: refusal.epoch,
-            again,
+            since: current,
+            had,
+            unrenewable: false,
+            flows: 0,
             logins: 0,
+            again,
             reads: self.body.memory.reads,
             pointer,
             challenged,
@@ -96,6 +122,18 @@ impl Session {
             }
         }
         self.park(waiter, want);
+    }
+
+    /// Whether the newest token may be refused for no fault of the server's (STEP-90).
+    fn worn(&self, accepted: Option<Epoch>, now: &Now) -> Option<Worn> {
+        let granted = self.body.memory.published.as_ref()?;
+        let served = accepted >= Some(granted.epoch());
+        let over = granted.life().over(now.wall, now.mono);
+        match (over, served) {
+            (true, true) => Some(Worn::Served),
+            (false, false) => None,
+            _ => Some(Worn::Perhaps),
+        }
     }
 
     /// A fresh token was refused: from now on only those get it who ask the session.

@@ -215,7 +215,7 @@ impl Session {
         memory.grant = Some(minted);
         memory.set_unsaved(unsaved, now.mono);
         if memory.unpublished() {
-            self.publish(now);
+            self.publish(false, now);
         }
     }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::effect::{Settlement, Told};
 use crate::failure::{Failure, Kind};
-use crate::input::WaiterId;
 use crate::session::lanes::{self, Cause, Goal, Lane};
 use crate::session::plan::{Standing, Start, Verdict, verdict};
+use crate::session::waiters::Waiting;
 use crate::session::waiters::Want;
-use crate::session::{MOST_LOGINS, Now, Session};
+use crate::session::{Now, Session};
 use crate::time::Monotonic;
 
 impl Session {
@@ -20,9 +20,9 @@ impl Session {
         while let Some(waiting) = self.waiters.get(at) {
             match verdict(waiting.want.wish(), self.standing(&waiting.want, now)) {
                 Verdict::Use => {
-                    let (id, lane) = (waiting.id, waiting.lane);
-                    self.waiters.remove(at);
-                    self.grant(id, now);
+                    let waiting = self.waiters.remove(at);
+                    let lane = waiting.lane;
+                    self.grant(&waiting, now);
                     if lane == Some(Lane::Person) {
                         self.orphan();
                     }
@@ -33,11 +33,10 @@ impl Session {
                     self.refuse(id, Failure::new(kind, rule), now);
                 }
                 Verdict::Await(lane, start) => {
-                    // Logins that succeed and never cover the want would follow each other for ever.
-                    if lane == Lane::Person && waiting.want.logins >= MOST_LOGINS {
+                    if let Some(failure) = waiting.want.enough(lane) {
                         let id = waiting.id;
                         self.waiters.remove(at);
-                        self.refuse(id, Failure::new(Kind::StepUpLimit, "STEP-09"), now);
+                        self.refuse(id, failure, now);
                         continue;
                     }
                     if self.free(lane) {
@@ -121,14 +120,16 @@ impl Session {
         }
     }
 
-    pub(super) fn grant(&mut self, waiter: WaiterId, now: &mut Now) {
+    fn grant(&mut self, waiting: &Waiting, now: &mut Now) {
         let memory = &self.body.memory;
+        let had = waiting.want.has(memory.current(), memory.found);
+        let waiter = waiting.id;
         let outcome = match &memory.published {
             Some(granted) => Ok(Arc::clone(granted)),
             None => Err(Arc::new(Failure::new(Kind::ReauthorizationRequired, "STEP-12"))),
         };
         let unsaved = memory.unsaved;
-        now.out.told.push(Told::Settle(Settlement { waiter, outcome, unsaved }));
+        now.out.told.push(Told::Settle(Settlement { waiter, outcome, unsaved, had }));
     }
 
     pub(super) fn standing(&self, want: &Want, now: &Now) -> Standing {
@@ -144,12 +145,16 @@ impl Session {
             unread: self.unread(want),
             current: memory.current(),
             live: granted.is_some_and(|granted| !granted.life().over(now.wall, now.mono)),
+            renewed: memory.current() > want.since && !memory.found,
             covers: memory.requested().is_some_and(|asked| asked.covers(&want.scopes))
                 || want.scopes.is_empty(),
-            refreshable: !moved && !useless && memory.refreshable(&self.config, now.wall, now.mono),
+            refreshable: !moved
+                && !useless
+                && !want.unrenewable
+                && memory.refreshable(&self.config, now.wall, now.mono),
             rested: memory.rested(now.mono),
             moved: moved || memory.moved_lately(now.mono),
-            minted: memory.newly_minted(now.mono),
+            minted: memory.newly_minted(now.mono) && !memory.found && !want.unrenewable,
         }
     }
 

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::input::{Epoch, WaiterId};
+use crate::failure::{Failure, Kind};
+use crate::input::{Epoch, Had, WaiterId};
 use crate::scope::ScopeSet;
 use crate::session::lanes::{Cause, Lane, LoginGoal, RefreshGoal};
 use crate::session::plan::Wish;
 use crate::wire::url::ServerUrl;
+
+/// Logins one caller may see succeed without being served by them.
+const MOST_LOGINS: u8 = 3;
+/// Flows of any kind one caller waits for.
+const MOST_FLOWS: u8 = 12;
 
 /// One caller that waits.
 #[derive(Clone, Debug)]
@@ -30,7 +36,13 @@ pub(crate) struct Want {
     pub(crate) over: Option<Epoch>,
     /// The newest epoch when it began to wait.
     pub(crate) since: Option<Epoch>,
-    /// Logins that succeeded while it waited, and did not serve it.
+    /// What its request had had when it was refused.
+    pub(crate) had: Had,
+    /// The server has refused to renew the grant while it waited: it needs another (REF-90).
+    pub(crate) unrenewable: bool,
+    /// Flows that ended while it waited for them, and did not serve it.
+    pub(crate) flows: u8,
+    /// Logins among them that succeeded.
     pub(crate) logins: u8,
     /// It was refused with a fresh token (BIND-05).
     pub(crate) again: bool,
@@ -45,10 +57,37 @@ impl Want {
     pub(crate) const fn wish(&self) -> Wish {
         Wish {
             over: self.over,
-            since: self.since,
             step_up: matches!(self.cause, Cause::StepUp),
             again: self.again,
             may_ask: self.may_ask,
+        }
+    }
+
+    /// Why it is not made to wait for another flow; `None` if it may wait. Flows that succeed and never
+    /// serve it would follow each other for ever (STEP-09, STEP-16, STEP-90).
+    pub(crate) fn enough(&self, lane: Lane) -> Option<Failure> {
+        let login = lane == Lane::Person;
+        let refused = matches!(self.cause, Cause::Refused | Cause::Expired);
+        match () {
+            () if login && self.logins >= MOST_LOGINS => {
+                Some(Failure::new(Kind::StepUpLimit, "STEP-09"))
+            }
+            () if (login && refused && self.had.logins > 0) || self.flows >= MOST_FLOWS => {
+                Some(Failure::new(Kind::GrantUnstable, "STEP-90"))
+            }
+            () => None,
+        }
+    }
+
+    /// What its request has had once it gets the grant of this epoch, which the server may have
+    /// issued since the request was sent, or the store have held.
+    pub(crate) fn has(&self, current: Option<Epoch>, from_store: bool) -> Had {
+        let came = current > self.over.or(self.since) && !from_store;
+        let login = came && self.logins > 0;
+        Had {
+            renewals: self.had.renewals.saturating_add(u8::from(came && !login)),
+            logins: self.had.logins.saturating_add(u8::from(login)),
+            grants: self.had.grants.saturating_add(1),
         }
     }
 

@@ -11,7 +11,7 @@ use mcp_authz_core::effect::{
 };
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Kind;
-use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Challenge, Refusal, WaiterId};
+use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Challenge, Had, Refusal, WaiterId};
 use mcp_authz_core::note::Note;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Env, RestoreError, Session, Snapshot};
@@ -66,6 +66,7 @@ struct World {
     wall_shift: i64,
     drawn: u64,
     next: u64,
+    had: Had,
     causes: usize,
     requests: usize,
 }
@@ -91,6 +92,7 @@ impl World {
             wall_shift: 0,
             drawn: 0,
             next: 1,
+            had: Had::default(),
             causes: 1,
             requests: 0,
         }
@@ -167,6 +169,7 @@ impl World {
         match told {
             Told::Publish(granted) => self.published = granted,
             Told::Settle(settlement) => {
+                self.had = settlement.had;
                 let waited = self.waiting.remove(&settlement.waiter).is_some();
                 assert!(waited, "settled twice or never asked: {:?}", settlement.waiter);
             }
@@ -269,7 +272,8 @@ impl World {
                 status: status.try_into().unwrap_or_default(),
                 headers,
                 operation: "tools/call echo".to_owned(),
-                again,
+                accepted: epoch.filter(|_| old),
+                had: if again { self.had } else { Had::default() },
                 may_ask: true,
             },
         }));

@@ -3,10 +3,13 @@
 //! A [`Call`] is a pure machine like the job itself: it asks the session for a grant, sends, and takes a refusal to
 //! the session. Who makes several at a time needs a thread or a future for each, and nothing more.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use http::Response;
 use http::header::AUTHORIZATION;
 use mcp_authz_core::failure::{Failure, Kind, Remedy};
-use mcp_authz_core::input::Refusal;
+use mcp_authz_core::input::{Epoch, Had, Refusal};
 use mcp_authz_core::scope::ScopeSet;
 
 use super::framing::Enough;
@@ -30,6 +33,8 @@ pub struct Calls {
     may_ask: bool,
     /// Whether a token goes with them: a server that asks for no authorization gets none.
     authorized: bool,
+    /// The newest epoch with which a call succeeded; zero for none.
+    accepted: Arc<AtomicU64>,
     counts: Counts,
     failed: Option<Box<Outcome>>,
 }
@@ -53,6 +58,7 @@ impl Calls {
             scopes: ScopeSet::empty(),
             may_ask: false,
             authorized: false,
+            accepted: Arc::default(),
             counts: Counts::default(),
             failed: None,
         }
@@ -85,6 +91,7 @@ impl Calls {
             authorized: self.authorized,
             out,
             held: None,
+            accepted: Arc::clone(&self.accepted),
             refusals: 0,
             awaits: Awaits::Start,
         })
@@ -123,6 +130,7 @@ pub struct Call {
     /// Repeated as it is, under the same JSON-RPC id (TRANS-35).
     out: Outgoing,
     held: Option<Held>,
+    accepted: Arc<AtomicU64>,
     refusals: usize,
     awaits: Awaits,
 }
@@ -180,7 +188,12 @@ impl Call {
         let ask = Ask::Tools { cursor: None };
         match self.mcp.read(&ask, self.out.id, &response) {
             Heard::Refused => self.refused(response),
-            Heard::Tools { .. } => Next::End(Ok(())),
+            Heard::Tools { .. } => {
+                if let Some(held) = &self.held {
+                    self.accepted.fetch_max(held.epoch.0, Ordering::Relaxed);
+                }
+                Next::End(Ok(()))
+            }
             Heard::Fault(mut fault) => {
                 let token = self.held.as_ref().map(|held| &held.token);
                 if echoes(token, response.body()) {
@@ -205,7 +218,9 @@ impl Call {
             return Next::End(failed(Failure::new(Kind::StepUpLimit, "STEP-09")));
         }
         let (head, _) = response.into_parts();
-        let again = self.refusals > 0;
+        let again = self.held.as_ref().filter(|_| self.refusals > 0);
+        let had = again.map_or_else(Had::default, |held| held.had);
+        let accepted = self.accepted.load(Ordering::Relaxed);
         self.refusals = self.refusals.saturating_add(1);
         self.awaits = Awaits::Relief;
         errand(Errand::Challenge(Refusal {
@@ -213,7 +228,8 @@ impl Call {
             status: head.status,
             headers: head.headers,
             operation: Ask::Tools { cursor: None }.operation(),
-            again,
+            accepted: (accepted > 0).then_some(Epoch(accepted)),
+            had,
             may_ask: self.may_ask,
         }))
     }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use mcp_authz_core::effect::Why;
+use mcp_authz_core::effect::{Settlement, Why};
 use mcp_authz_core::failure::{Failure, Kind, escaped};
 use mcp_authz_core::granted::Granted;
-use mcp_authz_core::input::{Epoch, Refusal};
+use mcp_authz_core::input::{Epoch, Had, Refusal};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::secret::AccessToken;
 
@@ -43,11 +43,14 @@ pub(crate) struct Held {
     pub(crate) issuer: String,
     pub(crate) resource: Option<String>,
     pub(crate) scopes: Option<String>,
+    /// What the request that it was given for has had by then.
+    pub(crate) had: Had,
 }
 
 impl Held {
-    pub(crate) fn of(granted: &Granted, url: &str) -> Self {
+    pub(crate) fn of(granted: &Granted, had: Had, url: &str) -> Self {
         Self {
+            had,
             epoch: granted.epoch(),
             header: granted.authorization().clone(),
             token: granted.access_token().clone(),
@@ -75,8 +78,8 @@ impl Happened {
             Event::Start => Self::Start,
             Event::Answered(response) => Self::Answered(response),
             Event::Unreachable(why) => Self::Unreachable(why),
-            Event::Settled(settled) => {
-                Self::Settled(settled.map(|granted| Held::of(&granted, url)))
+            Event::Settled(Settlement { outcome, had, .. }) => {
+                Self::Settled(outcome.map(|granted| Held::of(&granted, had, url)))
             }
             Event::Called(_) => return None,
         })
@@ -167,6 +170,8 @@ pub struct Job {
     goals: VecDeque<Goal>,
     planned: bool,
     held: Option<Held>,
+    /// The newest epoch with which a request succeeded.
+    accepted: Option<Epoch>,
     tokens: Vec<AccessToken>,
     tools: Vec<Tool>,
     cursors: Vec<String>,
@@ -193,6 +198,7 @@ impl Job {
             goals: VecDeque::from([Goal::List]),
             planned: false,
             held: None,
+            accepted: None,
             tokens: Vec::new(),
             tools: Vec::new(),
             cursors: Vec::new(),
@@ -343,7 +349,8 @@ impl Job {
             status: StatusCode::UNAUTHORIZED,
             headers: HeaderMap::new(),
             operation: "refresh".to_owned(),
-            again: false,
+            accepted: None,
+            had: Had::default(),
             may_ask: false,
         }))
     }

@@ -44,12 +44,8 @@ pub mod print;
 pub mod report;
 mod transport;
 
-use std::sync::Arc;
-
 use http::{Request, Response};
-use mcp_authz_core::effect::Why;
-use mcp_authz_core::failure::Failure;
-use mcp_authz_core::granted::Granted;
+use mcp_authz_core::effect::{Settlement, Why};
 use mcp_authz_core::input::Refusal;
 use mcp_authz_core::scope::ScopeSet;
 
@@ -116,7 +112,7 @@ pub enum Event {
     /// None came.
     Unreachable(Why),
     /// The session has settled [`Errand::Acquire`] or [`Errand::Challenge`].
-    Settled(Result<Arc<Granted>, Arc<Failure>>),
+    Settled(Settlement),
     /// All calls of [`Action::Call`] have ended.
     Called(Box<Calls>),
 }

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use mcp_authz_core::effect::Why;
 use mcp_authz_core::failure::{Failure, Kind, escaped};
 use mcp_authz_core::granted::Granted;
-use mcp_authz_core::input::{Epoch, Refusal};
+use mcp_authz_core::input::{Epoch, Had, Refusal};
 use mcp_authz_core::secret::AccessToken;
 
 use super::machine::{ECHOED, Held, Wish, echoes};
@@ -65,7 +65,7 @@ impl Report {
 
     /// What the session held before anything was asked.
     pub fn found(&mut self, settled: Result<Arc<Granted>, Arc<Failure>>) -> Step {
-        match settled.map(|granted| Held::of(&granted, &self.url)) {
+        match settled.map(|granted| Held::of(&granted, Had::default(), &self.url)) {
             Ok(held) if held.covers => self.hold(held, "held"),
             Ok(_) => Step::nothing_held(Kind::OriginMismatch.code()),
             Err(failure) => Step::nothing_held(failure.kind().code()),
@@ -74,7 +74,7 @@ impl Report {
 
     /// The grant that the session has now; nothing is said of one that is known.
     pub fn holds(&mut self, granted: Option<&Granted>) -> Option<Step> {
-        let held = Held::of(granted?, &self.url);
+        let held = Held::of(granted?, Had::default(), &self.url);
         let before = self.held.as_ref();
         if before.is_some_and(|before| before.epoch == held.epoch) {
             return None;
@@ -148,7 +148,8 @@ impl Report {
             status: StatusCode::UNAUTHORIZED,
             headers: HeaderMap::new(),
             operation: "refresh".to_owned(),
-            again: false,
+            accepted: None,
+            had: Had::default(),
             may_ask: false,
         };
         Some((Step::refresh(), refusal))

@@ -1,11 +1,12 @@
 //! The whole of an example without its runtime: job, session, model and person in one loop.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use mcp_authz_core::effect::{Bound, Reply, Told, Work};
 use mcp_authz_core::entropy::Entropy;
-use mcp_authz_core::input::{self, ArrivalId, Callback, Challenge, Input, WaiterId};
+use mcp_authz_core::failure::Failure;
+use mcp_authz_core::input::{self, ArrivalId, Callback, Challenge, Had, Input, WaiterId};
 use mcp_authz_core::session::{Env, Session};
 use mcp_authz_core::time::{Monotonic, Timestamp};
 use sha2::{Digest as _, Sha512};
@@ -94,7 +95,7 @@ impl Example {
             for told in effects.told {
                 self.show.told(&told);
                 match told {
-                    Told::Settle(settlement) => settled = Some(settlement.outcome),
+                    Told::Settle(settlement) => settled = Some(settlement),
                     Told::Open(visit) => {
                         let callback = self.log_in(visit.url(), &visit.redirect_uri);
                         inbox.extend(
@@ -122,8 +123,11 @@ impl Example {
                 }
             }
         }
-        Event::Settled(settled.unwrap_or_else(|| {
-            Err(Arc::new(Failure::new(mcp_authz_core::Kind::CallbackTimeout, "AUTHZ-11")))
+        Event::Settled(settled.unwrap_or_else(|| Settlement {
+            waiter: WaiterId(0),
+            outcome: Err(Arc::new(Failure::new(mcp_authz_core::Kind::CallbackTimeout, "AUTHZ-11"))),
+            unsaved: false,
+            had: Had::default(),
         }))
     }
 

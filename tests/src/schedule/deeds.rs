@@ -272,11 +272,11 @@ impl World {
         }
         let (own, repeats) = {
             let caller = self.caller(caller);
-            (caller.held.take(), core::mem::take(&mut caller.repeats))
+            (caller.held.take(), caller.repeats.take())
         };
         let Some(running) = self.running(process) else { return Ok(false) };
         let mono = Monotonic::from_millis(running.clock + now);
-        let own = own.filter(|_| held || repeats);
+        let own = own.filter(|_| held || repeats.is_some());
         let usable =
             |granted: &&Arc<Granted>| granted.usable(&ScopeSet::empty(), wall, mono) != Usable::No;
         let granted = own.or_else(|| running.published.as_ref().filter(usable).cloned());
@@ -285,12 +285,16 @@ impl World {
         };
         let response = self.ask_tool(&granted);
         if response.status() != StatusCode::UNAUTHORIZED {
+            if let Some(running) = self.running(process) {
+                running.accepted = running.accepted.max(Some(granted.epoch()));
+            }
             return Ok(true);
         }
         self.say(|| format!("caller {caller} is refused with {:?}", granted.epoch()));
         let Some(running) = self.running(process) else { return Ok(false) };
         running.watch.refused(&granted);
-        running.unhelped |= repeats;
+        let accepted = running.accepted;
+        running.unhelped |= repeats.is_some();
         let waiter = self.waits(caller, may_ask, true);
         let challenge = Challenge {
             waiter,
@@ -300,7 +304,8 @@ impl World {
                 status: response.status(),
                 headers: response.headers().clone(),
                 operation: "tools/call echo".to_owned(),
-                again: repeats,
+                accepted,
+                had: repeats.unwrap_or_default(),
                 may_ask,
             },
         };

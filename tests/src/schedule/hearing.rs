@@ -109,7 +109,7 @@ impl World {
         });
         let caller = self.caller(caller);
         caller.waiting = None;
-        caller.repeats = refused && settlement.outcome.is_ok();
+        caller.repeats = Some(settlement.had).filter(|_| refused && settlement.outcome.is_ok());
         caller.failed = settlement.outcome.as_ref().err().map(|failure| failure.kind());
         caller.held = settlement.outcome.ok();
         Ok(())

@@ -157,6 +157,8 @@ pub(super) struct Running {
     pub(super) code_recorded: bool,
     /// A fresh token was refused, so a person may be asked for another one (HOST-234).
     pub(super) unhelped: bool,
+    /// The newest epoch with which a request succeeded.
+    pub(super) accepted: Option<Epoch>,
     /// The store would not say what it has.
     pub(super) blind: bool,
     /// A restored flow has no callers that could tell since when it runs.
@@ -187,6 +189,7 @@ impl Running {
             holders: BTreeSet::new(),
             code_recorded: false,
             unhelped: false,
+            accepted: None,
             blind: false,
             restored,
             requests: 0,

@@ -9,7 +9,7 @@ use mcp_authz_core::effect::{
 };
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Kind;
-use mcp_authz_core::input::{Acquire, ArrivalId, Callback, WaiterId};
+use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Had, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Env, Session};
 use mcp_authz_core::time::{Monotonic, Timestamp};
@@ -35,8 +35,8 @@ pub(super) struct Caller {
     pub(super) held: Option<Arc<Granted>>,
     /// Why it was settled without one.
     pub(super) failed: Option<Kind>,
-    /// Its next request repeats one that was refused.
-    pub(super) repeats: bool,
+    /// Its next request repeats one that was refused, and has had this.
+    pub(super) repeats: Option<Had>,
 }
 
 /// A process, running or not.

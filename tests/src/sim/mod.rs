@@ -18,7 +18,9 @@ use mcp_authz_core::effect::{
 };
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Misuse;
-use mcp_authz_core::input::{Acquire, ArrivalId, Callback, Challenge, Epoch, Refusal, WaiterId};
+use mcp_authz_core::input::{
+    Acquire, ArrivalId, Callback, Challenge, Epoch, Had, Refusal, WaiterId,
+};
 use mcp_authz_core::note::{Edge, Note};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Env, Session, Snapshot};
@@ -55,6 +57,9 @@ pub struct Sim {
     unsettled: BTreeMap<WaiterId, Asking>,
     settled: BTreeMap<WaiterId, Settlement>,
     settled_twice: BTreeSet<WaiterId>,
+    /// What the caller that was settled last has had.
+    had: Had,
+    accepted: Option<Epoch>,
     published: Option<Arc<Granted>>,
     next_waiter: u64,
     next_arrival: u64,
@@ -122,6 +127,8 @@ impl Sim {
             unsettled: BTreeMap::new(),
             settled: BTreeMap::new(),
             settled_twice: BTreeSet::new(),
+            had: Had::default(),
+            accepted: None,
             published: None,
             next_waiter: 1,
             next_arrival: 1,
@@ -155,6 +162,7 @@ impl Sim {
         self.listening.clear();
         self.unsettled.clear();
         self.published = None;
+        self.accepted = None;
     }
 
     /// Draws its random bytes from another place on, so that two simulators do not draw the same.
@@ -322,6 +330,7 @@ impl Sim {
             Told::Publish(granted) => self.published = granted,
             Told::Settle(settlement) => {
                 self.unsettled.remove(&settlement.waiter);
+                self.had = settlement.had;
                 let waiter = settlement.waiter;
                 if self.settled.insert(waiter, settlement).is_some() {
                     self.settled_twice.insert(waiter);
@@ -419,6 +428,11 @@ impl Sim {
         }
     }
 
+    /// The server lets a request in that carries the published token.
+    pub fn accept(&mut self) {
+        self.accepted = self.published.as_ref().map(|granted| granted.epoch());
+    }
+
     /// The next pending request. After a restart a refresh waits a moment before it asks again;
     /// that wait is skipped here.
     fn next_call(&mut self) -> Option<Call> {
@@ -470,7 +484,8 @@ impl Sim {
         self.refused_with(epoch, status, challenge, "tools/list", false, true)
     }
 
-    /// A caller's request was refused, in every detail.
+    /// A caller's request was refused, in every detail; `again` says that it was so before, and has had
+    /// what the caller that was settled last was given.
     pub fn refused_with(
         &mut self,
         epoch: Option<Epoch>,
@@ -487,12 +502,10 @@ impl Sim {
         }
         let status = StatusCode::from_u16(status).expect("the script's status is one");
         let operation = operation.to_owned();
-        self.waiter(|waiter| {
-            Asking::Challenge(Challenge {
-                waiter,
-                refusal: Refusal { epoch, status, headers, operation, again, may_ask },
-            })
-        })
+        let had = if again { self.had } else { Had::default() };
+        let accepted = self.accepted;
+        let refusal = Refusal { epoch, status, headers, operation, accepted, had, may_ask };
+        self.waiter(|waiter| Asking::Challenge(Challenge { waiter, refusal }))
     }
 
     /// Something reaches the redirect URI.

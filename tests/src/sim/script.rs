@@ -236,6 +236,7 @@ impl Sim {
         let response = self.use_tool("tools/call", name);
         // An older server answers this modern request with a protocol error: it was let in.
         if !matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            self.accept();
             return Ok(());
         }
         Err(self.refused_by(&response, epoch, name, again))

@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode};
 use mcp_authz_core::effect::{Reply, Told, Why, Work};
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Misuse;
-use mcp_authz_core::input::{Acquire, Challenge, Refusal, WaiterId};
+use mcp_authz_core::input::{Acquire, Challenge, Had, Refusal, WaiterId};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Env, Session};
 use mcp_authz_core::time::{Awaited, Monotonic, Timestamp};
@@ -32,7 +32,8 @@ fn refused(waiter: WaiterId, status: u16) -> Input {
         status: StatusCode::from_u16(status).unwrap(),
         headers: HeaderMap::new(),
         operation: String::new(),
-        again: false,
+        accepted: None,
+        had: Had::default(),
         may_ask: true,
     };
     Input::Challenge(Challenge { waiter, refusal })

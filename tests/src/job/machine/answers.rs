@@ -5,7 +5,7 @@ use std::mem;
 use http::{Response, StatusCode};
 use mcp_authz_core::effect::Why;
 use mcp_authz_core::failure::{Failure, Kind, Remedy, escaped};
-use mcp_authz_core::input::Refusal;
+use mcp_authz_core::input::{Had, Refusal};
 use mcp_authz_core::secret::AccessToken;
 
 use super::super::mcp::{Ask, Heard, Tool};
@@ -15,7 +15,7 @@ use super::super::{Action, Errand};
 use super::{Awaits, Goal, Held, InHand, Job};
 
 /// Most refusals of one request that are taken to the session (STEP-09).
-pub(crate) const MOST_REFUSALS: usize = 4;
+pub(crate) const MOST_REFUSALS: usize = 7;
 /// Most pages of one tool list.
 const MOST_PAGES: usize = 16;
 /// What stands for words of a server that hold a token.
@@ -29,6 +29,9 @@ impl Job {
         said: &mut Vec<Step>,
     ) -> Action {
         said.push(Step::answer(hand.ask.method(), response.status().as_u16()));
+        if response.status().is_success() {
+            self.accepted = self.accepted.max(hand.sent_with);
+        }
         let echoes = self.echoes(response.body());
         match self.mcp.read(&hand.ask, hand.out.id, &response) {
             Heard::Refused => self.refused(hand, response, said),
@@ -86,13 +89,18 @@ impl Job {
             status: head.status,
             headers: head.headers,
             operation: hand.ask.operation(),
-            again: hand.refusals > 0,
+            accepted: self.accepted,
+            had: self
+                .held
+                .as_ref()
+                .filter(|_| hand.refusals > 0)
+                .map_or_else(Had::default, |it| it.had),
             may_ask: self.may_ask,
         };
         said.push(Step::challenge(
             refusal.status.as_u16(),
             &self.shown(&refusal.operation),
-            refusal.again,
+            hand.refusals > 0,
         ));
         hand.refusals = hand.refusals.saturating_add(1);
         self.awaits = Awaits::Relief(hand, refusal.status);
