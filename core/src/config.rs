@@ -2,11 +2,15 @@
 //!
 //! Dangerous openings are gathered behind [`Builder::danger`], each bound to one issuer or host.
 
+mod endpoints;
+
 use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
 use http::{HeaderValue, Uri};
+
+use self::endpoints::Endpoints;
 
 use crate::effect::LoopbackHost;
 use crate::failure::{Failure, Kind};
@@ -16,6 +20,7 @@ use crate::secret::Secret;
 use crate::wire::authorize::is_reserved_parameter;
 use crate::wire::client_auth::Method;
 use crate::wire::client_document::ClientDocumentUrl;
+use crate::wire::metadata::ServerMetadata;
 use crate::wire::redirect::RedirectUri;
 use crate::wire::registration::ClientMetadata;
 pub use crate::wire::url::scheme_missing;
@@ -120,6 +125,10 @@ pub struct Config {
     pub(crate) profile: Profile,
     pub(crate) reach: Reach,
     pub(crate) legacy: bool,
+    /// Somebody has said no to them, and is not to be told to say yes.
+    pub(crate) legacy_refused: bool,
+    /// The authorization server that the person has described (DISC-11, ASM-21).
+    pub(crate) server: Option<Box<ServerMetadata>>,
     pub(crate) redirect: Redirect,
     /// Its redirect set, to be shared, unless the port is a part of it that is not known yet.
     pub(crate) redirect_set: Arc<str>,
@@ -276,6 +285,7 @@ pub struct Builder {
     private_hosts: Vec<Box<str>>,
     prefixes: Vec<String>,
     policy: Option<Arc<dyn UrlPolicy>>,
+    endpoints: Endpoints,
 }
 
 /// Everything as it is unless said.
@@ -330,6 +340,7 @@ impl Builder {
             private_hosts: Vec::new(),
             prefixes: Vec::new(),
             policy: None,
+            endpoints: Endpoints::default(),
         }
     }
 
@@ -518,6 +529,50 @@ impl Builder {
         self
     }
 
+    /// The authorization endpoint of the MCP server's authorization server, for one that no document
+    /// describes; goes together with [`Builder::token_endpoint`]. No metadata of an authorization
+    /// server is asked for then, and that of the resource says only what the tokens are for (DISC-11,
+    /// ASM-21).
+    ///
+    /// The person vouches for the server, so that its endpoints may be on different hosts; each URL
+    /// passes the rules that a document's URLs pass.
+    #[must_use]
+    pub fn authorization_endpoint(mut self, url: &str) -> Self {
+        self.endpoints.authorization = Some(url.to_owned());
+        self
+    }
+
+    /// The token endpoint; goes together with [`Builder::authorization_endpoint`].
+    #[must_use]
+    pub fn token_endpoint(mut self, url: &str) -> Self {
+        self.endpoints.token = Some(url.to_owned());
+        self
+    }
+
+    /// The registration endpoint of the server that [`Builder::authorization_endpoint`] describes;
+    /// without one its client is known beforehand.
+    #[must_use]
+    pub fn registration_endpoint(mut self, url: &str) -> Self {
+        self.endpoints.registration = Some(url.to_owned());
+        self
+    }
+
+    /// The revocation endpoint of the server that [`Builder::authorization_endpoint`] describes.
+    #[must_use]
+    pub fn revocation_endpoint(mut self, url: &str) -> Self {
+        self.endpoints.revocation = Some(url.to_owned());
+        self
+    }
+
+    /// The issuer of the server that [`Builder::authorization_endpoint`] describes; that endpoint's
+    /// origin unless said. An `iss` that comes with a callback is compared with it, and settings that
+    /// are made for an issuer name it.
+    #[must_use]
+    pub fn endpoints_issuer(mut self, issuer: &str) -> Self {
+        self.endpoints.issuer = Some(issuer.to_owned());
+        self
+    }
+
     /// Time limits.
     #[must_use]
     pub const fn times(mut self, times: Times) -> Self {
@@ -594,12 +649,15 @@ impl Builder {
         };
         let reach =
             Reach::new(&mcp, self.plain_http, self.private_hosts, strict).with_policy(self.policy);
+        let server = self.endpoints.read(&reach, strict)?.map(Box::new);
         Ok(Arc::new(Config {
             name: mcp.canonical().into(),
             account: self.account.as_deref().unwrap_or(DEFAULT_ACCOUNT).into(),
             profile: self.profile,
             reach,
             legacy: legacy && !strict,
+            legacy_refused: strict || self.legacy == Some(false),
+            server,
             redirect,
             redirect_set: redirect_uri.set_key().into(),
             metadata: self.metadata,

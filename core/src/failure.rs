@@ -255,6 +255,8 @@ impl Switch {
 pub enum Setting {
     /// Another client authentication method at one issuer.
     ClientAuthMethod,
+    /// The authorization server's endpoints, where no document names them (DISC-11).
+    Endpoints,
 }
 
 impl Setting {
@@ -263,6 +265,7 @@ impl Setting {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ClientAuthMethod => "client_auth_method",
+            Self::Endpoints => "authorization_endpoint and token_endpoint",
         }
     }
 
@@ -271,6 +274,7 @@ impl Setting {
     pub const fn words(self) -> &'static str {
         match self {
             Self::ClientAuthMethod => "choose another client authentication method",
+            Self::Endpoints => "name the endpoints of its authorization server",
         }
     }
 }

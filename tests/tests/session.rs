@@ -39,6 +39,8 @@ mod configuration;
 mod damage;
 #[path = "session/discovery.rs"]
 mod discovery;
+#[path = "session/endpoints.rs"]
+mod endpoints;
 #[path = "session/enrolment.rs"]
 mod enrolment;
 #[path = "session/expiry.rs"]

@@ -9,7 +9,7 @@ use http::Response;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Purpose, Reply, Why};
-use crate::failure::{Failure, Kind, Outcome, Remedy, Switch};
+use crate::failure::{Failure, Kind, Outcome, Remedy, Setting, Switch};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
 };
@@ -119,6 +119,11 @@ impl Discovery {
     }
 
     fn begin(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let given = cx.config.server.as_ref().map(|server| &*server.issuer);
+        // Nobody else lists what the person has named.
+        if self.ask.listing_only && given.is_some() && given == self.ask.bound.as_deref() {
+            return Ok(Turn::Done(Looked::StillListed));
+        }
         match self.ask.pointer.clone() {
             Some(url) => {
                 self.looking = Looking::Resource { url, guess: None, hops: 0 };
@@ -143,15 +148,24 @@ impl Discovery {
 
     /// Every place has definitely nothing.
     fn no_listing(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        if let Some(server) = cx.config.server.as_ref().filter(|_| !self.ask.listing_only) {
+            return Ok(given(server, None, None, cx));
+        }
         if self.ask.pinned {
             return Err(Failure::new(Kind::DiscoveryFailed, "LEG-05")
                 .with_purpose(Purpose::ResourceMetadata)
-                .with_remedy(Remedy::Report));
+                .with_remedy(Remedy::Report)
+                .with_setting(Setting::Endpoints, None));
         }
         if !cx.config.legacy {
-            return Err(Failure::new(Kind::DiscoveryFailed, "DISC-11")
+            let failure = Failure::new(Kind::DiscoveryFailed, "DISC-11")
                 .with_purpose(Purpose::ResourceMetadata)
-                .with_switch(Switch::LegacyServers));
+                .with_setting(Setting::Endpoints, None);
+            return Err(if cx.config.legacy_refused {
+                failure
+            } else {
+                failure.with_switch(Switch::LegacyServers)
+            });
         }
         // The record is of a legacy server, and still nothing speaks against that.
         if self.ask.listing_only {
@@ -370,19 +384,24 @@ impl Discovery {
             let odd = Failure::new(Kind::PrmInvalid, "PRM-13");
             cx.dropped(&odd.with_subject("bearer_methods_supported"));
         }
+        if let Some(server) = config.server.as_ref().filter(|_| !self.ask.listing_only) {
+            return Ok(given(server, Some(read.resource), read.scopes_supported, cx));
+        }
         let mut skipped = Vec::new();
         let usable = read.usable_servers(&config.reach, &mut skipped);
         for failure in &skipped {
             cx.dropped(failure);
         }
-        let issuers = self.ranked(usable?, cx);
+        let named = |failure: Failure| match failure.rule() {
+            "PRM-08" => failure.with_setting(Setting::Endpoints, None),
+            _ => failure,
+        };
+        let issuers = self.ranked(usable.map_err(named)?, cx);
         let Some(first) = issuers.first() else {
             return Err(Failure::new(Kind::NoAuthorizationServer, "PRM-08"));
         };
         let resource = read.resource;
-        let shown = resource.split('?').next().unwrap_or_default();
-        let shown = if shown.len() == resource.len() { resource.clone() } else { shown.into() };
-        cx.note(Note::Chose(Choice::Resource { resource: shown }));
+        chose_resource(&resource, cx);
         if self.ask.listing_only {
             let bound = self.ask.bound.as_deref();
             let listed = issuers.iter().any(|issuer| Some(issuer.as_str()) == bound);
@@ -482,6 +501,31 @@ impl Discovery {
         let failure = Failure::new(kind, "DISC-09").with_cause(why).with_remedy(why.remedy());
         self.unavailable(failure, cx)
     }
+}
+
+/// The server that the person has described.
+fn given(
+    server: &ServerMetadata,
+    resource: Option<Arc<str>>,
+    scopes_supported: Option<ScopeSet>,
+    cx: &mut Cx<'_>,
+) -> Turn<Discovery> {
+    if let Some(resource) = &resource {
+        chose_resource(resource, cx);
+    }
+    let listed = Arc::clone(&server.issuer);
+    cx.note(Note::Chose(Choice::Server { issuer: Arc::clone(&listed), document: None }));
+    let class = if resource.is_some() { Class::Resource } else { Class::Legacy };
+    let server = server.clone();
+    let found = Found { class, resource, scopes_supported, listed, server };
+    Turn::Done(Looked::Found(Box::new(found)))
+}
+
+/// Notes what the tokens are to be for, without its query.
+fn chose_resource(resource: &Arc<str>, cx: &mut Cx<'_>) {
+    let shown = resource.split('?').next().unwrap_or_default();
+    let shown = if shown.len() == resource.len() { Arc::clone(resource) } else { Arc::from(shown) };
+    cx.note(Note::Chose(Choice::Resource { resource: shown }));
 }
 
 /// Whether the URL might answer later, so that nothing is known about its document now.

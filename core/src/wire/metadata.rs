@@ -15,6 +15,7 @@ pub use super::resource_metadata::{
     Match, ResourceMetadata, check_resource, read_resource_metadata,
 };
 use super::retry_after::read_retry_after;
+pub(crate) use super::server_metadata::check_given_endpoints;
 pub use super::server_metadata::{
     GrantTypes, Pkce, ServerMetadata, ServerRules, check_server_metadata, read_server_metadata,
 };

@@ -367,6 +367,19 @@ fn check_pkce(
     }
 }
 
+/// Holds endpoints that a person has named against what is left of the rules where there is no
+/// document: they may be on different hosts, but in Strict.
+///
+/// # Errors
+/// `endpoints_incoherent`. Correct the configuration.
+pub(crate) fn check_given_endpoints(
+    metadata: &ServerMetadata,
+    strict: bool,
+) -> Result<(), Failure> {
+    let rules = ServerRules { strict, split_endpoints: true, ..ServerRules::default() };
+    check_endpoints(metadata, &rules).map(|_| ())
+}
+
 /// A document may be valid in itself and send the person to one server and the code to another
 /// (HOST-146).
 fn check_endpoints(

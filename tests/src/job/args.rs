@@ -38,7 +38,7 @@ const FLAGS: [&str; 9] = [
     "--help",
     "--version",
 ];
-const VALUED: [&str; 23] = [
+const VALUED: [&str; 27] = [
     "--scope",
     "--call",
     "--calls",
@@ -49,6 +49,10 @@ const VALUED: [&str; 23] = [
     "--client-id",
     "--client-document",
     "--issuer",
+    "--authorization-endpoint",
+    "--token-endpoint",
+    "--registration-endpoint",
+    "--revocation-endpoint",
     "--revision",
     "--registration",
     "--era",
@@ -221,6 +225,10 @@ impl Reader {
             "--client-id" => options.client_id = Some(value),
             "--client-document" => options.client_document = Some(value),
             "--issuer" => options.issuer = Some(value),
+            "--authorization-endpoint" => options.endpoints.authorization = Some(value),
+            "--token-endpoint" => options.endpoints.token = Some(value),
+            "--registration-endpoint" => options.endpoints.registration = Some(value),
+            "--revocation-endpoint" => options.endpoints.revocation = Some(value),
             "--revision" if REVISIONS.contains(&value.as_str()) => self.revision = Some(value),
             "--revision" => return Err(no_such("revision", &value, &REVISIONS.join(", "))),
             "--registration" => self.registration = Some(switch(option, &value)?),

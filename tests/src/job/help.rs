@@ -53,6 +53,13 @@ WHO THE CLIENT IS
     --client-document URL    the https URL of a client ID metadata document
     --issuer ISSUER          the authorization server to prefer, and the only one to see the --client-id
 
+WHERE TO AUTHORIZE, if no document says so
+    --authorization-endpoint URL        where the person agrees; needs --token-endpoint, too. They are --issuer's, or
+                                        else those of this URL's origin
+    --token-endpoint URL                where tokens come from
+    --registration-endpoint URL         where the client registers; without it give --client-id
+    --revocation-endpoint URL           where tokens are given back
+
 THE SERVER OF ITS OWN
     --revision R             play 2025-03-26, 2025-06-18, 2025-11-25 or 2026-07-28
                              (default: the newest, with the older wire as well)

@@ -88,10 +88,20 @@ pub struct Options {
     pub(crate) client_secret: Option<Secret>,
     pub(crate) client_document: Option<String>,
     pub(crate) issuer: Option<String>,
+    pub(crate) endpoints: Endpoints,
     pub(crate) redirect: Option<String>,
     pub(crate) strict: bool,
     pub(crate) legacy: Option<bool>,
     pub(crate) leniencies: Vec<Leniency>,
+}
+
+/// An authorization server that no document describes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Endpoints {
+    pub(crate) authorization: Option<String>,
+    pub(crate) token: Option<String>,
+    pub(crate) registration: Option<String>,
+    pub(crate) revocation: Option<String>,
 }
 
 /// A switch that weakens a check, for one issuer or host.
@@ -127,6 +137,7 @@ impl Default for Options {
             client_secret: None,
             client_document: None,
             issuer: None,
+            endpoints: Endpoints::default(),
             redirect: None,
             strict: false,
             legacy: None,
@@ -173,6 +184,7 @@ impl Options {
         if let Some(issuer) = &self.issuer {
             builder = builder.prefer_issuer(issuer);
         }
+        builder = described(builder, &self.endpoints, self.issuer.as_deref());
         if self.strict {
             builder = builder.profile(Profile::Strict);
         }
@@ -194,6 +206,29 @@ impl Options {
         let closed = matches!(&self.target, Target::Embedded(Embedded { registration: false, .. }));
         let document = self.client_document.is_some();
         self.client_id.as_deref().or((closed && !document).then_some("example-client"))
+    }
+}
+
+/// The authorization server as the person describes it, if they do.
+fn described(mut builder: Builder, endpoints: &Endpoints, issuer: Option<&str>) -> Builder {
+    if *endpoints == Endpoints::default() {
+        return builder;
+    }
+    if let Some(url) = &endpoints.authorization {
+        builder = builder.authorization_endpoint(url);
+    }
+    if let Some(url) = &endpoints.token {
+        builder = builder.token_endpoint(url);
+    }
+    if let Some(url) = &endpoints.registration {
+        builder = builder.registration_endpoint(url);
+    }
+    if let Some(url) = &endpoints.revocation {
+        builder = builder.revocation_endpoint(url);
+    }
+    match issuer {
+        Some(issuer) => builder.endpoints_issuer(issuer),
+        None => builder,
     }
 }
 

@@ -246,13 +246,14 @@ scripts! {
     }
 
     without_metadata_an_unknowing_program_stops_disc_11_host_119(
-        sim = Sim::by_hand(|config| config.legacy_servers(false))
+        sim = Sim::by_hand(|config| config.redirect_uri("https://app.example/callback"))
     ) {
         let waiter = sim.refused(401, "");
         sim.expect_call(Method::GET, RESOURCE).reply(404);
         sim.expect_call(Method::GET, RESOURCE_ROOT).reply(410);
         let failure = sim.expect_failed(waiter, "discovery_failed");
         assert_eq!(failure.switches(), [Switch::LegacyServers]);
+        assert_eq!(failure.mends().len(), 1);
         assert_eq!(failure.remedy(), Remedy::Configure);
         // What happened before a restart is not in memory any more.
         if !sim.restarting() {

@@ -125,6 +125,13 @@ fn every_option_is_read_and_explained() {
         };
         let mut line = vec![option, value];
         line.extend((option == "--pin-issuer").then_some("https://other.example"));
+        if option.ends_with("-endpoint") {
+            let rest = [
+                "--authorization-endpoint=https://as.example/a",
+                "--token-endpoint=https://b.example/t",
+            ];
+            line.extend(rest.into_iter().filter(|other| !other.starts_with(option)));
+        }
         line.extend((option == "--store").then_some("https://mcp.example/mcp"));
         line.extend((option == "--parallel").then_some("--calls=9"));
         assert!(parse(&line).is_ok(), "{option}: {:?}", parse(&line));
@@ -162,6 +169,17 @@ fn errors_say_what_to_do() {
         (&["--pin-issuer", "https://a"], "--pin-issuer wants a value"),
         (&["--client-document", "http://a/b"], "see --help"),
         (&["http://mcp.example/mcp"], "--allow-plain-http mcp.example"),
+        (
+            &["--token-endpoint", "https://as.example/token"],
+            "authorization_endpoint and token_endpoint go together",
+        ),
+        (
+            &[
+                "--token-endpoint=http://as.example/t",
+                "--authorization-endpoint=https://as.example/a",
+            ],
+            "--allow-plain-http as.example",
+        ),
         (&["--client-secret", "S3CRET"], SECRET_VARIABLE),
         (&["--client-secret=S3CRET"], SECRET_VARIABLE),
         (&["\u{1b}[31m"], "\\u{1b}[31m is no URL"),

@@ -1,7 +1,7 @@
 //! The last step: what happened, and what to do next.
 
 use mcp_authz_core::effect::{Purpose, Why};
-use mcp_authz_core::failure::{Evidence, Failure, Kind, Mend, Remedy, Switch, escaped};
+use mcp_authz_core::failure::{Evidence, Failure, Kind, Mend, Remedy, Setting, Switch, escaped};
 use serde_json::{Value, json};
 
 use super::super::outcome::{Counts, Fault, Outcome, Summary, Trouble};
@@ -199,8 +199,13 @@ fn next_of(failure: &Failure, issuer: Option<&str>) -> Vec<String> {
     next
 }
 
-/// A setting of the library that no option of these programs makes.
+/// A setting, with its option if these programs have one.
 fn mended(mend: &Mend) -> String {
+    if mend.setting == Setting::Endpoints {
+        return "if you know its authorization server: name it with --authorization-endpoint and \
+                --token-endpoint"
+            .to_owned();
+    }
     let issuer = mend.issuer.as_ref().map(|issuer| format!(" for {issuer}"));
     let (words, name) = (mend.setting.words(), mend.setting.name());
     format!("or {words}{}: {name} of the configuration", issuer.unwrap_or_default())
