@@ -7,7 +7,7 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Bound, Reply, Signature, Stored, TicketId};
+use crate::effect::{Bound, Reply, Signature, Stored, TicketId, Visit};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
@@ -39,6 +39,9 @@ pub enum Input {
         /// What arrived.
         callback: Callback,
     },
+    /// This page could be shown to nobody: there is no browser and nobody to open it by hand. The
+    /// login that waits at it ends with `browser_refused`; any other is left alone.
+    Unshown(Visit),
     /// Work was done; only its [`Ticket`](crate::effect::Ticket) makes one.
     Answer(Answer),
     /// A caller no longer waits. Work it shares with others, and a refresh, go on.

@@ -81,6 +81,14 @@ pub enum Note {
         /// The rule.
         rule: &'static str,
     },
+    /// A callback of this login is not of the issuer that the login is at. The login goes on waiting
+    /// for a better one, and may be cancelled (ISS-90).
+    Untrusted {
+        /// The code of the rule it broke.
+        kind: Kind,
+        /// The rule.
+        rule: &'static str,
+    },
     /// An answer came after its work had been given up.
     Late {
         /// Whether tokens were in it, which are saved all the same (HOST-241).
@@ -257,6 +265,12 @@ impl fmt::Display for Note {
             Self::Stray { kind, rule } => {
                 write!(f, "callback refused: {} [{rule}]; still waiting", kind.code())
             }
+            Self::Untrusted { kind, rule } => write!(
+                f,
+                "callback refused: {} [{rule}]; the server's answer cannot be trusted; still \
+                 waiting for a better one, and may be cancelled",
+                kind.code()
+            ),
             Self::Late { kept: true } => f.write_str("a late answer brought tokens; saved"),
             Self::Late { kept: false } => f.write_str("a late answer was dropped"),
             Self::Failed { kind, rule } => write!(f, "failed: {} [{rule}]", kind.code()),

@@ -225,6 +225,7 @@ fn meet<H: Http, L: Listener>(
             // waits for a better one, which this person cannot give.
             Ok(url) => match session.deliver(Callback::url(url)) {
                 Ok(Page::Refused(kind)) => Failure::new(kind, "ISS-05").into(),
+                Ok(Page::Untrusted { failure, .. }) => failure.into(),
                 _ => continue,
             },
             Err(why) => Outcome::stuck(&why),
@@ -243,8 +244,10 @@ fn read_pasted<H: Http, L: Listener>(session: &AuthSession<H, L>, visit: &Visit,
     let waits = move || session.visit().is_some_and(|at| at.url() == page);
     let _without_it_the_browser_is_left = terminal::read_lines(waits, move |line| {
         // How the login ended is shown by the job.
-        if let Ok(Page::Refused(kind)) = there.deliver(Callback::url(line)) {
-            show.step(&Step::paste_refused(kind));
+        match there.deliver(Callback::url(line)) {
+            Ok(Page::Refused(kind)) => show.step(&Step::paste_refused(kind)),
+            Ok(Page::Untrusted { failure, .. }) => show.step(&Step::paste_refused(failure.kind())),
+            _ => {}
         }
     });
 }

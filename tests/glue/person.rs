@@ -90,14 +90,19 @@ async fn meet<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     let paste = options.pastes(io::stdin().is_terminal());
     // The sender stays here, or the end of standard input would be the end of the person.
     let (typed, pasted) = unbounded();
-    let mut met = stream::select(visits.map(Met::Page), pasted.map(Met::Pasted));
+    let mut met =
+        stream::select(visits.map(|visit| Met::Page(Box::new(visit))), pasted.map(Met::Pasted));
     while let Some(next) = met.next().await {
         let visit = match next {
             Met::Page(visit) => visit,
             Met::Pasted(url) => {
                 // How the login ended is shown by the job.
-                if let Ok(Page::Refused(kind)) = session.deliver(Callback::url(url)).await {
-                    show.step(&Step::paste_refused(kind));
+                match session.deliver(Callback::url(url)).await {
+                    Ok(Page::Refused(kind)) => show.step(&Step::paste_refused(kind)),
+                    Ok(Page::Untrusted { failure, .. }) => {
+                        show.step(&Step::paste_refused(failure.kind()));
+                    }
+                    _ => {}
                 }
                 continue;
             }
@@ -112,8 +117,10 @@ async fn meet<H: AsyncHttp, L: AsyncListener, R: Runtime>(
             Ok(url) => {
                 // What a browser would be shown: the login is over, or it has refused this answer
                 // and waits for a better one, which this person cannot give.
-                if let Ok(Page::Refused(kind)) = session.deliver(Callback::url(url)).await {
-                    return Failure::new(kind, "ISS-05").into();
+                match session.deliver(Callback::url(url)).await {
+                    Ok(Page::Refused(kind)) => return Failure::new(kind, "ISS-05").into(),
+                    Ok(Page::Untrusted { failure, .. }) => return failure.into(),
+                    _ => {}
                 }
             }
             Err(why) => return Outcome::stuck(&why),
@@ -124,7 +131,7 @@ async fn meet<H: AsyncHttp, L: AsyncListener, R: Runtime>(
 
 /// Something for the person's part to see to.
 enum Met {
-    Page(Visit),
+    Page(Box<Visit>),
     /// An address that the person has pasted.
     Pasted(String),
 }

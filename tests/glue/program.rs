@@ -3,12 +3,12 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::{self, ExitCode};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mcp_authz_core::Config;
-use mcp_authz_core::effect::Told;
+use mcp_authz_core::effect::{Told, Visit};
 use mcp_authz_driver::ports::Observer;
 use mcp_authz_host::browser::Opener;
 use mcp_authz_tests::job::args::{self, Command};
@@ -20,6 +20,9 @@ mod kept;
 
 use kept::Kept;
 
+/// Who is told of a page that can be shown to nobody.
+type Unshown = Arc<OnceLock<Box<dyn Fn(&Visit) + Send + Sync>>>;
+
 /// What the command line asks for, ready to be done.
 pub(crate) struct Program {
     pub(crate) options: Options,
@@ -28,6 +31,7 @@ pub(crate) struct Program {
     pub(crate) url: String,
     pub(crate) config: Arc<Config>,
     pub(crate) store: Kept,
+    unshown: Unshown,
     /// Stops when the program ends.
     _served: Option<Served>,
 }
@@ -75,13 +79,25 @@ impl Program {
             show.step(&Step::server(&url));
         }
         let config = options.config(&url).map_err(|failure| failed(failure.into()))?;
-        Ok(Self { options, show, url, config, store, _served: served })
+        let unshown = Unshown::default();
+        Ok(Self { options, show, url, config, store, unshown, _served: served })
     }
 
     /// The observer for the client: with `--browser` it opens pages before the face hears of them.
     pub(crate) fn observer<O: Observer>(&self, face: O) -> Seen<O> {
         let opener = (self.options.person == Who::Browser).then(Opener::default);
-        Seen { opener, show: self.show.clone(), face }
+        // Somebody at a terminal can open a page by hand.
+        let terminal =
+            io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
+        let unheard = !terminal && !self.options.paste;
+        let unshown = unheard.then(|| Arc::clone(&self.unshown));
+        Seen { opener, unshown, show: self.show.clone(), face }
+    }
+
+    /// Where it is said that a page can be shown to nobody: no browser opens, and nobody is at a
+    /// terminal.
+    pub(crate) fn unshown_goes_to(&self, tell: impl Fn(&Visit) + Send + Sync + 'static) {
+        let _once = self.unshown.set(Box::new(tell));
     }
 
     /// The end, if not even a client could be built.
@@ -93,6 +109,7 @@ impl Program {
 /// Told by the session: the face, and a browser before it if one is to open pages.
 pub(crate) struct Seen<O> {
     opener: Option<Opener>,
+    unshown: Option<Unshown>,
     show: Show,
     face: O,
 }
@@ -103,8 +120,13 @@ impl<O: Observer> Observer for Seen<O> {
         if let (Some(opener), Told::Open(visit)) = (&self.opener, told)
             && !visit.reissued
         {
-            let show = self.show.clone();
-            opener.open(visit, move |_| show.step(&Step::browser_refused()));
+            let (show, unshown) = (self.show.clone(), self.unshown.clone());
+            opener.open_or(visit, move |visit, refused| {
+                show.step(&Step::browser_refused());
+                if let (Some(_), Some(tell)) = (refused, unshown.as_ref().and_then(|at| at.get())) {
+                    tell(visit);
+                }
+            });
         }
         self.face.told(told);
     }

@@ -20,6 +20,8 @@ mod kept;
 mod bad_input;
 #[path = "contract/canary.rs"]
 mod canary;
+#[path = "contract/pages.rs"]
+mod pages;
 #[path = "contract/runtimes.rs"]
 mod runtimes;
 #[path = "contract/same.rs"]

@@ -33,6 +33,10 @@ pub(crate) async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCo
         Err(error) => return program.failed(&error),
     };
     let session = client.session(program.config.clone());
+    let asked = session.clone();
+    program.unshown_goes_to(move |visit| {
+        let _without_it_the_login_times_out = asked.unshown(visit);
+    });
     let outcome = glue::run(options, &program.url, &session, client.http(), visits, show).await;
     ExitCode::from(outcome.exit_status())
 }

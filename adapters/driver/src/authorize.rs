@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, HeaderName, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use mcp_authz_core::config::Config;
-use mcp_authz_core::effect::Settlement;
+use mcp_authz_core::effect::{Settlement, Visit};
 use mcp_authz_core::failure::{Failure, Kind};
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::{Epoch, Had, Refusal, is_refusal};
@@ -50,6 +50,10 @@ pub enum Seen {
 pub enum AuthorizeError {
     /// The failure says what to do.
     Failed(Arc<Failure>),
+    /// The login goes on with another page: the server had forgotten the registration that the one
+    /// before was for, and there is a new one (REG-21). Show the person this page, and hand in its
+    /// callback as that of the first. Only step-by-step logins end a call so.
+    OneMoreStep(Box<Visit>),
     /// The driver could not go on.
     Drive(DriveError),
 }
@@ -216,6 +220,11 @@ impl fmt::Display for AuthorizeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(failure) => failure.fmt(f),
+            Self::OneMoreStep(visit) => write!(
+                f,
+                "the login goes on with another page at {}: show it, and hand in what comes of it",
+                visit.authorization_host
+            ),
             Self::Drive(error) => error.fmt(f),
         }
     }
@@ -225,8 +234,24 @@ impl core::error::Error for AuthorizeError {}
 
 crate::diagnosed!(AuthorizeError, this => match this {
     AuthorizeError::Failed(failure) => Arc::clone(failure),
+    AuthorizeError::OneMoreStep(_) => one_more_step(),
     AuthorizeError::Drive(error) => error.diagnosis(),
 });
+
+impl AuthorizeError {
+    /// The failure, for those who show no pages.
+    pub(crate) fn failure_or(self) -> Result<Arc<Failure>, DriveError> {
+        match self {
+            Self::Failed(failure) => Ok(failure),
+            Self::OneMoreStep(_) => Ok(one_more_step()),
+            Self::Drive(error) => Err(error),
+        }
+    }
+}
+
+fn one_more_step() -> Arc<Failure> {
+    Arc::new(Failure::new(Kind::ReauthorizationRequired, "REG-21"))
+}
 
 pub(crate) fn failed(kind: Kind, rule: &'static str) -> AuthorizeError {
     AuthorizeError::Failed(Arc::new(Failure::new(kind, rule)))

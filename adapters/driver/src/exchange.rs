@@ -180,10 +180,7 @@ impl From<DriveError> for ExchangeError {
 /// Nothing was sent.
 impl From<AuthorizeError> for ExchangeError {
     fn from(error: AuthorizeError) -> Self {
-        match error {
-            AuthorizeError::Failed(failure) => Self::Unsent(failure),
-            AuthorizeError::Drive(error) => Self::Drive(error),
-        }
+        error.failure_or().map_or_else(Self::Drive, Self::Unsent)
     }
 }
 
@@ -194,9 +191,9 @@ impl ExchangeError {
 
     /// Something was sent, and this came back.
     pub(crate) fn after(answer: Answer, error: AuthorizeError) -> Self {
-        match error {
-            AuthorizeError::Failed(failure) => Self::Refused { failure, answer: Box::new(answer) },
-            AuthorizeError::Drive(error) => Self::Drive(error),
+        match error.failure_or() {
+            Ok(failure) => Self::Refused { failure, answer: Box::new(answer) },
+            Err(error) => Self::Drive(error),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{Method, Request, Uri};
 use mcp_authz_core::config::{self, Config, scheme_missing};
-use mcp_authz_core::effect::Page;
+use mcp_authz_core::effect::{Page, Visit};
 use mcp_authz_core::failure::{Failure, Kind};
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::scope::ScopeSet;
@@ -133,15 +133,24 @@ pub(crate) fn json<T: DeserializeOwned>(answer: &Answer) -> Result<T, ExchangeEr
     serde_json::from_slice(answer.body()).map_err(|_| unfit())
 }
 
-/// How a later login than a session's own ended, whose callback reached the same program.
-pub(crate) fn later(
-    page: &Page,
+/// What the page of a callback says of its login; `None` if the end of the login is yet to be waited
+/// for. A later login than a session's own is `over` for it, and its page is all that tells of it.
+pub(crate) fn told(
+    page: Page,
+    over: bool,
     granted: Option<Arc<Granted>>,
-) -> Result<Arc<Granted>, AuthorizeError> {
+    next: Option<Visit>,
+) -> Option<Result<Arc<Granted>, AuthorizeError>> {
     match page {
-        Page::Authorized(_) => granted.ok_or_else(|| refused(Kind::ReauthorizationRequired)),
-        Page::Denied(_) => Err(refused(Kind::AuthorizationDenied)),
-        Page::Failed { kind, .. } | Page::Refused(kind) => Err(refused(*kind)),
+        Page::Refused(kind) => Some(Err(refused(kind))),
+        Page::Untrusted { failure, .. } => Some(Err(AuthorizeError::Failed(failure))),
+        Page::OneMoreStep(_) => next.map(|visit| Err(AuthorizeError::OneMoreStep(Box::new(visit)))),
+        Page::Authorized(_) if over => {
+            Some(granted.ok_or_else(|| refused(Kind::ReauthorizationRequired)))
+        }
+        Page::Denied(_) if over => Some(Err(refused(Kind::AuthorizationDenied))),
+        Page::Failed { kind, .. } if over => Some(Err(refused(kind))),
+        Page::Authorized(_) | Page::Denied(_) | Page::Failed { .. } => None,
     }
 }
 

@@ -150,6 +150,24 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         self.wait(waiter, Input::Challenge(Challenge { waiter, refusal })).await
     }
 
+    /// Asks for a grant in the name of somebody who takes the answer later.
+    fn queue_up(
+        &self,
+        scopes: &ScopeSet,
+    ) -> (WaiterId, impl Future<Output = Result<Settlement, DriveError>> + Send + use<H, L, R>)
+    {
+        let waiter = self.shared().waiter();
+        let acquire = Acquire { waiter, scopes: scopes.clone(), may_ask: true };
+        let session = self.clone();
+        (waiter, async move { session.wait(waiter, Input::Acquire(acquire)).await })
+    }
+
+    /// Whether this one is still to be settled, without keeping the session alive.
+    fn waits_for(&self, waiter: WaiterId) -> impl Fn() -> bool + Send + 'static {
+        let weak = Arc::downgrade(self.shared());
+        move || weak.upgrade().is_some_and(|shared| shared.waits_for(waiter))
+    }
+
     async fn wait(&self, waiter: WaiterId, first: Input) -> Result<Settlement, DriveError> {
         self.shared().may_wait()?;
         let (settle, settled) = oneshot::channel();
@@ -337,6 +355,15 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         self.shared().visit()
     }
 
+    /// Says that this page can be shown to nobody: there is no browser, and nobody to open it by hand.
+    /// The login that waits at it ends with `browser_refused` at once.
+    ///
+    /// # Errors
+    /// As [`AuthSession::acquire`].
+    pub fn unshown(&self, visit: &Visit) -> Result<(), DriveError> {
+        self.shared().step(|_| Input::Unshown(visit.clone()))
+    }
+
     /// Where the answer to a page goes.
     pub(crate) fn answers(&self, visit: &Visit) -> Answers {
         self.make_answers()(visit)
@@ -347,9 +374,17 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         let weak = Arc::downgrade(self.shared());
         let arrivals = self.arrivals();
         move |visit| {
-            let (weak, url) = (Weak::clone(&weak), visit.url().to_owned());
-            let waits = move || weak.upgrade()?.visit();
-            Answers::new(arrivals.clone(), move || waits().is_some_and(|at| at.url() == url))
+            let (asked, url) = (Weak::clone(&weak), visit.url().to_owned());
+            let waits = move || asked.upgrade()?.visit();
+            let (told, page) = (Weak::clone(&weak), visit.clone());
+            let unshown = move || {
+                if let Some(shared) = told.upgrade() {
+                    let _without_random_bytes_it_times_out =
+                        shared.step(|_| Input::Unshown(page.clone()));
+                }
+            };
+            let awaited = move || waits().is_some_and(|at| at.url() == url);
+            Answers::new(arrivals.clone(), awaited, unshown)
         }
     }
 

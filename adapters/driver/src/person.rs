@@ -5,6 +5,8 @@
 //! person, if it has one.
 
 use core::fmt;
+use core::iter;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mcp_authz_core::effect::{Page, Told, Visit};
@@ -33,21 +35,30 @@ impl<F: Fn(&Visit, Answers) + Send + Sync> Person for F {
 pub struct Answers {
     arrivals: Arrivals,
     awaited: Arc<dyn Fn() -> bool + Send + Sync>,
+    unshown: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Answers {
     pub(crate) fn new(
         arrivals: Arrivals,
         awaited: impl Fn() -> bool + Send + Sync + 'static,
+        unshown: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self { arrivals, awaited: Arc::new(awaited) }
+        Self { arrivals, awaited: Arc::new(awaited), unshown: Arc::new(unshown) }
     }
 
     /// Hands in what the person brought back: the redirected URL, its query, or a code alone. `hear`
-    /// is called with what became of it, at most once and on any thread; after [`Page::Refused`] the
-    /// login waits on. Returns at once.
+    /// is called with what became of it, at most once and on any thread; after [`Page::Refused`] and
+    /// [`Page::Untrusted`] the login waits on. Returns at once.
     pub fn give(&self, callback: impl Into<Callback>, hear: impl FnOnce(Page) + Send + 'static) {
         self.arrivals.report(callback.into(), PageSink::new(hear));
+    }
+
+    /// Says that this page can be shown to nobody: there is no browser, and nobody to open it by hand.
+    /// The login ends with `browser_refused` at once, for all who wait for it, rather than when nobody
+    /// has come in time.
+    pub fn cannot_ask(&self) {
+        (self.unshown)();
     }
 
     /// Whether the login still waits for an answer. Who reads a terminal stops when it does not.
@@ -76,12 +87,13 @@ pub(crate) struct Hub {
 struct Audience {
     watchers: Vec<(u64, Watcher)>,
     count: u64,
-    /// The page that was shown last.
-    shown: Shown,
+    /// The page that was shown last, by its URL.
+    shown: Option<String>,
 }
 
 type MakeAnswers = Box<dyn Fn(&Visit) -> Answers + Send + Sync>;
-type Watcher = Box<dyn Fn(Visit) + Send>;
+/// Says whether it shows the page to somebody.
+type Watcher = Box<dyn Fn(Visit) -> bool + Send>;
 
 impl Hub {
     pub(crate) fn new(then: Arc<dyn Observer>, person: Option<Arc<dyn Person>>) -> Self {
@@ -93,8 +105,12 @@ impl Hub {
         let _once = self.answers.set(Box::new(make));
     }
 
-    /// Has every page shown to this watcher, which must not wait, until the guard is dropped.
-    pub(crate) fn watch(self: &Arc<Self>, watcher: impl Fn(Visit) + Send + 'static) -> Watching {
+    /// Has every page shown to this watcher, which must not wait, until the guard is dropped. It says
+    /// whether the page is for it.
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        watcher: impl Fn(Visit) -> bool + Send + 'static,
+    ) -> Watching {
         let mut audience = lock(&self.audience);
         audience.count = audience.count.wrapping_add(1);
         let id = audience.count;
@@ -105,20 +121,21 @@ impl Hub {
 
     /// Whether this page was shown to whoever watched then. One that was not yet is about to be.
     pub(crate) fn has_shown(&self, visit: &Visit) -> bool {
-        lock(&self.audience).shown.is(visit)
+        lock(&self.audience).shown.as_deref() == Some(visit.url())
     }
 
-    /// Shows a page to everybody who watches, and says whether anybody did. One of them opens it: in
-    /// the browsers of all it would be one login in many windows (HOST-172).
+    /// Shows a page to everybody who watches, and says whether it was for anybody. One of them opens
+    /// it: in the browsers of all it would be one login in many windows (HOST-172).
     fn show(&self, visit: &Visit) -> bool {
         let mut audience = lock(&self.audience);
-        audience.shown.is_new(visit);
+        audience.shown = Some(visit.url().to_owned());
         let mut visit = visit.clone();
+        let mut taken = false;
         for (_, watcher) in &audience.watchers {
-            watcher(visit.clone());
-            visit.reissued = true;
+            taken |= watcher(visit.clone());
+            visit.reissued |= taken;
         }
-        !audience.watchers.is_empty()
+        taken
     }
 }
 
@@ -147,19 +164,55 @@ impl Drop for Watching {
     }
 }
 
-/// Shows each page once, whichever way it became known.
+/// The pages of one login, oldest first: it has another one if the server has forgotten the
+/// registration of the first. They are only added to, so each can be lent out.
 #[derive(Default)]
-pub(crate) struct Shown(Option<String>);
+pub(crate) struct Pages {
+    first: Leaf,
+    /// How many of them somebody was given.
+    seen: AtomicUsize,
+}
 
-impl Shown {
-    fn is(&self, visit: &Visit) -> bool {
-        self.0.as_deref() == Some(visit.url())
+#[derive(Default)]
+struct Leaf(OnceLock<Box<(Visit, Leaf)>>);
+
+impl Pages {
+    /// Adds a page, whichever way it became known, unless it is there already.
+    pub(crate) fn add(&self, visit: Visit) {
+        let mut leaf = &self.first;
+        loop {
+            match leaf.0.get() {
+                Some(page) if page.0.url() == visit.url() => return,
+                Some(page) => leaf = &page.1,
+                None if leaf.0.set(Box::new((visit.clone(), Leaf::default()))).is_ok() => return,
+                None => {}
+            }
+        }
     }
 
-    pub(crate) fn is_new(&mut self, visit: &Visit) -> bool {
-        let new = !self.is(visit);
-        self.0 = Some(visit.url().to_owned());
-        new
+    /// The newest page, if nobody was given it yet.
+    pub(crate) fn unseen(&self) -> Option<&Visit> {
+        let (count, visit) = self.newest()?;
+        (self.seen.fetch_max(count, Ordering::SeqCst) < count).then_some(visit)
+    }
+
+    /// The newest page.
+    pub(crate) fn last(&self) -> Option<&Visit> {
+        let (count, visit) = self.newest()?;
+        self.seen.fetch_max(count, Ordering::SeqCst);
+        Some(visit)
+    }
+
+    fn newest(&self) -> Option<(usize, &Visit)> {
+        let pages = iter::successors(self.first.0.get(), |page| page.1.0.get());
+        pages.enumerate().last().map(|(index, page)| (index.saturating_add(1), &page.0))
+    }
+}
+
+/// Shows the newest page.
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.newest().map(|(_, visit)| visit).fmt(f)
     }
 }
 

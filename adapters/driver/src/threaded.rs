@@ -295,6 +295,15 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
         self.shared().visit()
     }
 
+    /// Says that this page can be shown to nobody: there is no browser, and nobody to open it by hand.
+    /// The login that waits at it ends with `browser_refused` at once.
+    ///
+    /// # Errors
+    /// As [`AuthSession::acquire`].
+    pub fn unshown(&self, visit: &Visit) -> Result<(), DriveError> {
+        self.shared().offer(|_| Input::Unshown(visit.clone()))
+    }
+
     /// Where the answer to a page goes.
     pub(crate) fn answers(&self, visit: &Visit) -> Answers {
         self.make_answers()(visit)
@@ -305,17 +314,30 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
         let weak = Arc::downgrade(self.shared());
         let arrivals = self.arrivals();
         move |visit| {
-            let (weak, url) = (Weak::clone(&weak), visit.url().to_owned());
-            let waits = move || weak.upgrade()?.visit();
-            Answers::new(arrivals.clone(), move || waits().is_some_and(|at| at.url() == url))
+            let (asked, url) = (Weak::clone(&weak), visit.url().to_owned());
+            let waits = move || asked.upgrade()?.visit();
+            let (told, page) = (Weak::clone(&weak), visit.clone());
+            let unshown = move || {
+                if let Some(shared) = told.upgrade() {
+                    let _without_random_bytes_it_times_out =
+                        shared.offer(|_| Input::Unshown(page.clone()));
+                }
+            };
+            let awaited = move || waits().is_some_and(|at| at.url() == url);
+            Answers::new(arrivals.clone(), awaited, unshown)
         }
     }
 
     /// Asks for a grant in the name of somebody whose place another thread will take.
-    fn queue_up(&self, scopes: ScopeSet) -> Result<(WaiterId, Place<H, L>), DriveError> {
-        let waiter = self.shared().waiter();
+    fn queue_up(&self, waiter: WaiterId, scopes: ScopeSet) -> Result<Place<H, L>, DriveError> {
         let acquire = Acquire { waiter, scopes, may_ask: true };
-        Ok((waiter, self.shared().queue_up(waiter, Input::Acquire(acquire))?))
+        self.shared().queue_up(waiter, Input::Acquire(acquire))
+    }
+
+    /// Whether this one is still to be settled, without keeping the session alive.
+    fn waits_for(&self, waiter: WaiterId) -> impl Fn() -> bool + Send + 'static {
+        let weak = Arc::downgrade(self.shared());
+        move || weak.upgrade().is_some_and(|shared| shared.waits_for(waiter))
     }
 
     /// Settles this one with `cancelled`, unless it is settled already.

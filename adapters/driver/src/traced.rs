@@ -42,7 +42,7 @@ impl<O: Observer> Observer for Traced<O> {
             Told::Open(visit) => {
                 info!(
                     target: "mcp_authz",
-                    issuer = &*visit.issuer, resource = &*visit.resource, scopes = visit.scopes.as_str(),
+                    issuer = &*visit.issuer, resource = visit.shown_resource(), scopes = visit.scopes.as_str(),
                     "a person is asked to log in"
                 );
             }
@@ -64,7 +64,11 @@ fn write(note: &Note, text: impl fmt::Display) {
         Note::Renewed { .. } | Note::Adopted | Note::Rejected => {
             info!(target: "mcp_authz", "{text}");
         }
-        Note::Lenient { .. } | Note::Store { .. } | Note::Stray { .. } | Note::Fault(_) => {
+        Note::Lenient { .. }
+        | Note::Store { .. }
+        | Note::Stray { .. }
+        | Note::Untrusted { .. }
+        | Note::Fault(_) => {
             warn!(target: "mcp_authz", "{text}");
         }
         _ => debug!(target: "mcp_authz", "{text}"),

@@ -6,10 +6,11 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 use std::{env, fs};
 
 use mcp_authz_core::effect::{Page, Parties};
-use mcp_authz_core::failure::Kind;
+use mcp_authz_core::failure::{Failure, Kind};
 use mcp_authz_host::page::{nobody, page, refusal};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -23,9 +24,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let failed =
         |kind: Kind| page(&Page::Failed { parties: parties(), kind, remedy: kind.remedy() });
+    let untrusted = Arc::new(Failure::new(Kind::IssMismatch, "ISS-07"));
     for (name, answer) in [
         ("authorized", page(&Page::Authorized(parties()))),
         ("authorized-long", page(&Page::Authorized(long()))),
+        ("one-more-step", page(&Page::OneMoreStep(parties()))),
+        ("untrusted", page(&Page::Untrusted { parties: parties(), failure: untrusted })),
         ("denied", page(&Page::Denied(parties()))),
         ("failed", failed(Kind::GrantRejected)),
         ("failed-report", failed(Kind::TokenResponseInvalid)),

@@ -7,7 +7,8 @@ use core::fmt;
 use core::time::Duration;
 use std::ffi::OsString;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Instant;
 
@@ -129,6 +130,16 @@ impl Opener {
 
     /// Opens this page. `offer` is called at most once, on another thread, if it could not be opened.
     pub fn open(&self, visit: &Visit, offer: impl Fn(&Visit) + Send + Sync + 'static) {
+        self.open_or(visit, move |visit, _| offer(visit));
+    }
+
+    /// As [`Opener::open`]; `offer` is told as well whether the browser was refused. If not, it only
+    /// takes its time, and may open the page yet.
+    pub fn open_or(
+        &self,
+        visit: &Visit,
+        offer: impl Fn(&Visit, Option<BrowserRefused>) + Send + Sync + 'static,
+    ) {
         let offer = Arc::new(offer);
         let (opened, result) = mpsc::channel();
         let (browser, page) = (Arc::clone(&self.browser), visit.clone());
@@ -136,12 +147,16 @@ impl Opener {
         let (offers, page, patience) = (Arc::clone(&offer), visit.clone(), self.patience);
         let watching = thread::Builder::new().spawn(move || {
             // The opener's thread is left behind if it hangs; the wait for the callback goes on.
-            if !matches!(result.recv_timeout(patience), Ok(Ok(()))) {
-                offers(&page);
+            match result.recv_timeout(patience) {
+                Ok(Ok(())) => {}
+                Err(RecvTimeoutError::Timeout) => offers(&page, None),
+                Ok(Err(BrowserRefused)) | Err(RecvTimeoutError::Disconnected) => {
+                    offers(&page, Some(BrowserRefused));
+                }
             }
         });
         if opening.is_err() && watching.is_err() {
-            offer(visit);
+            offer(visit, Some(BrowserRefused));
         }
     }
 }

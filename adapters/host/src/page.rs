@@ -56,6 +56,30 @@ pub fn page(page: &Page) -> Vec<u8> {
             next: "You may close this window and go back to the program.",
             small: String::new(),
         },
+        Page::OneMoreStep(parties) => Sheet {
+            mark: Mark::Mild,
+            title: "One more step",
+            lead: "The login server had forgotten this program, which has registered there anew. \
+                   The login goes on with another page.",
+            parties: Some(parties),
+            next: "You may close this window. Go on in the one that opens now, or where the program \
+                   shows it.",
+            small: String::new(),
+        },
+        Page::Untrusted { parties, failure } => {
+            return Sheet {
+                mark: Mark::Bad,
+                title: "This answer cannot be trusted",
+                lead: "It does not come from the login server that the program sent you to, or does \
+                       not say so as that server has promised. It has changed nothing, and nothing of \
+                       it is used.",
+                parties: Some(parties),
+                next: "You may close this window. The login still waits for a better answer; if you \
+                       expect none, cancel it in the program.",
+                small: format!("{} {}", sentence(failure.kind()), code(failure.kind())),
+            }
+            .answer(status);
+        }
         Page::Denied(parties) => Sheet {
             mark: Mark::Mild,
             title: "The login was declined",

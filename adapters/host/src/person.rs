@@ -9,9 +9,10 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use mcp_authz_core::effect::{Page, Visit};
+use mcp_authz_core::failure::escaped;
 use mcp_authz_driver::person::{Answers, Person};
 
-use crate::browser::{Browser, Opener};
+use crate::browser::{Browser, BrowserRefused, Opener};
 use crate::terminal;
 
 /// For those who open the page themselves.
@@ -19,6 +20,10 @@ const BY_HAND: &str = "Open this page in a browser:";
 
 /// Somebody in front of a screen: their default browser opens the page, and what they paste into the
 /// terminal, if there is one, is taken as well.
+///
+/// With neither a browser nor a terminal there is nobody: the login ends with `browser_refused` at once.
+/// Lines that go to a function of the program's own ([`Desktop::say`]) are taken to be read by somebody,
+/// who can open the page by hand.
 #[derive(Clone, Debug, Default)]
 pub struct Desktop {
     opener: Opener,
@@ -43,6 +48,7 @@ impl Desktop {
     #[must_use]
     pub fn say(mut self, say: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.voice.say = Arc::new(say);
+        self.voice.own = true;
         self
     }
 
@@ -64,15 +70,20 @@ impl Person for Desktop {
             // It is said in any case: a launcher that ended well may have opened it where nobody looks.
             self.voice.offer("Your browser opens this page for it:", visit);
             let say = Arc::clone(&self.voice.say);
-            self.opener.open(visit, move |_| {
+            let unheard = self.voice.unheard().then(|| answers.clone());
+            self.opener.open_or(visit, move |_, refused| {
                 say("The browser could not be opened. Open the page above in one yourself.");
+                if let (Some(answers), Some(BrowserRefused)) = (&unheard, refused) {
+                    answers.cannot_ask();
+                }
             });
         }
         self.voice.listen(answers);
     }
 }
 
-/// Somebody with a terminal only: the page is printed, and what they paste is taken.
+/// Somebody with a terminal only: the page is printed, and what they paste is taken. Without a terminal
+/// there is nobody, as for [`Desktop`].
 #[derive(Clone, Debug, Default)]
 pub struct Terminal {
     voice: Voice,
@@ -89,6 +100,7 @@ impl Terminal {
     #[must_use]
     pub fn say(mut self, say: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.voice.say = Arc::new(say);
+        self.voice.own = true;
         self
     }
 }
@@ -97,6 +109,10 @@ impl Person for Terminal {
     fn show(&self, visit: &Visit, answers: Answers) {
         self.voice.announce(visit);
         self.voice.offer(BY_HAND, visit);
+        // One that is reissued was shown to somebody before.
+        if self.voice.unheard() && !visit.reissued {
+            answers.cannot_ask();
+        }
         self.voice.listen(answers);
     }
 }
@@ -105,6 +121,8 @@ impl Person for Terminal {
 #[derive(Clone)]
 struct Voice {
     say: Arc<dyn Fn(&str) + Send + Sync>,
+    /// The program has taken over what is said.
+    own: bool,
     pastes: bool,
 }
 
@@ -113,21 +131,41 @@ impl Default for Voice {
         let say = |line: &str| {
             let _nobody_reads = writeln!(io::stderr(), "{line}");
         };
-        Self { say: Arc::new(say), pastes: true }
+        Self { say: Arc::new(say), own: false, pastes: true }
     }
 }
 
 impl Voice {
-    /// Who is to be trusted with what, before the page is open (AUTHZ-14).
+    /// Who is to be trusted with what, before the page is open (AUTHZ-14): every host that gets
+    /// something, and who asks there.
     fn announce(&self, visit: &Visit) {
-        let say = &self.say;
-        say(&format!("{} wants a login at {}.", visit.resource, visit.authorization_host));
+        let resource = escaped(visit.shown_resource());
+        (self.say)(&format!("{resource} wants a login at {}.", visit.authorization_host));
         if let Some(previous) = &visit.previous_issuer {
-            say(&format!("Careful: so far it was {previous} that let you in."));
+            (self.say)(&format!("Careful: so far it was {} that let you in.", escaped(previous)));
         }
+        let row = |name: &str, value: &str| {
+            (self.say)(&format!("  {name:<18} {}", escaped(value)));
+        };
+        row("login server", &visit.issuer);
+        for (name, host) in visit.hosts() {
+            row(name, host);
+        }
+        row("client", &visit.client_id);
+        row("comes back to", &visit.redirect_uri);
         if !visit.scopes.is_empty() {
-            say(&format!("It is asked for: {}", visit.scopes.as_str()));
+            row("it is asked for", visit.scopes.as_str());
         }
+    }
+
+    /// Whether nobody can be there: what is said goes to no terminal, and nothing is typed into one.
+    fn unheard(&self) -> bool {
+        !self.own && !self.reads() && !io::stderr().is_terminal()
+    }
+
+    /// Whether something may be pasted.
+    fn reads(&self) -> bool {
+        self.pastes && io::stdin().is_terminal()
     }
 
     fn offer(&self, how: &str, visit: &Visit) {
@@ -137,7 +175,7 @@ impl Voice {
 
     /// Takes in what is pasted for as long as the login waits for it.
     fn listen(&self, answers: Answers) {
-        if !self.pastes || !io::stdin().is_terminal() {
+        if !self.reads() {
             return;
         }
         let say = Arc::clone(&self.say);
@@ -145,10 +183,15 @@ impl Voice {
         let waits = answers.clone();
         let take = move |line: &str| {
             let say = Arc::clone(&say);
-            answers.give(line, move |page| {
-                if let Page::Refused(kind) = page {
+            answers.give(line, move |page| match page {
+                Page::Refused(kind) => {
                     say(&format!("That was not it: {}. Paste the whole address.", kind.sentence()));
                 }
+                Page::Untrusted { failure, .. } => say(&format!(
+                    "This answer cannot be trusted: {failure}. The login waits for a better one; \
+                     if you expect none, cancel it."
+                )),
+                _ => {}
             });
         };
         if !terminal::read_lines(move || waits.awaited(), take) {

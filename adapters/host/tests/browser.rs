@@ -2,15 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use core::time::Duration;
-use std::io::{Read, Write};
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
 use mcp_authz_core::effect::Visit;
+use mcp_authz_core::failure::{Failure, Kind, Remedy};
+use mcp_authz_driver::authorize::AuthorizeError;
+use mcp_authz_driver::person::Person;
 use mcp_authz_host::browser::{Browser, BrowserRefused, Opener};
-use mcp_authz_host::person::Desktop;
-use mcp_authz_tests::serve::embedded;
+use mcp_authz_host::person::{Desktop, Terminal};
+use mcp_authz_tests::serve::{Served, embedded};
 use mcp_authz_ureq::AuthorizationManager;
 
 fn browse(url: &str) -> String {
@@ -95,4 +99,64 @@ fn what_the_person_is_told_names_who_asks_for_what_authz_14() {
     assert!(said.contains("Your browser opens this page"), "{said}");
     // A launcher that says it worked may have done so on a screen that nobody sees.
     assert!(said.contains("/authorize?"), "{said}");
+}
+
+/// What somebody is told who logs in at this server.
+fn said(served: &Served, person: impl Fn(Desktop) -> Desktop) -> String {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&said);
+    let desktop = person(Desktop::new().browser(Launcher::Works));
+    let desktop = desktop.say(move |line| lines.lock().unwrap().push(line.to_owned()));
+    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&desktop).unwrap();
+    said.lock().unwrap().join("\n")
+}
+
+#[test]
+fn every_host_and_the_client_stand_there_before_the_page_opens_host_147_host_327() {
+    let served = embedded(|settings| settings.mcp_url.push_str("?key=QUERY-CANARY")).unwrap();
+    let said = said(&served, |desktop| desktop);
+    let (before, _) = said.split_once("Your browser opens this page").unwrap();
+    let issuer = served.origins().nth(1).unwrap();
+    for row in ["login server", "log-in host", "token host", "registration", "log-out host"] {
+        assert!(before.contains(row), "{row}: {said}");
+    }
+    assert!(before.contains(issuer) && before.contains("  client  "), "{said}");
+    assert!(before.contains("comes back to"), "{said}");
+}
+
+/// The page's own URL says for which resource it is: nobody could open it otherwise.
+#[test]
+fn a_key_in_the_query_of_the_mcp_url_is_not_said_host_326() {
+    let served = embedded(|settings| settings.mcp_url.push_str("?key=QUERY-CANARY")).unwrap();
+    let said = said(&served, |desktop| desktop);
+    let lines = said.lines().filter(|line| !line.contains("/authorize?"));
+    assert!(
+        lines.clone().count() > 5 && lines.clone().all(|line| !line.contains("CANARY")),
+        "{said}"
+    );
+}
+
+fn refused(person: &dyn Person) -> Failure {
+    let served = embedded(|_| {}).unwrap();
+    let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+    let begun = Instant::now();
+    let refused = manager.authorize(person).unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(30), "{refused}");
+    match refused {
+        AuthorizeError::Failed(failure) => failure.as_ref().clone(),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_person_who_cannot_be_asked_says_so_at_once_host_169() {
+    if io::stdin().is_terminal() || io::stderr().is_terminal() {
+        // Somebody is there.
+        return;
+    }
+    for failure in [refused(&Desktop::new().browser(Launcher::Refuses)), refused(&Terminal::new())]
+    {
+        assert_eq!(failure.kind(), Kind::BrowserRefused);
+        assert_eq!(failure.remedy(), Remedy::AskUser);
+    }
 }

@@ -70,7 +70,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) shown_metadata: &'a mut bool,
     /// As whom this session takes leases in this process; drawn when it takes the first.
     pub(crate) holder: &'a mut Option<Holder>,
-    /// What the arrival that caused this step is answered; `None` to answer it when the flow ends.
+    /// What the arrival that caused this step is answered, or, if none did, all that were not answered
+    /// yet; `None` to answer them when the flow ends.
     pub(crate) page: Option<Page>,
 }
 

@@ -49,6 +49,8 @@ pub(crate) enum Signal {
     Bound(Bound),
     /// A callback with this stage's `state` arrived.
     Callback(crate::wire::authorize::CallbackParams),
+    /// The page could be shown to nobody.
+    Unshown,
     /// The store answered.
     Stored(Stored),
     /// A signature was made, or not.
@@ -67,6 +69,7 @@ impl Signal {
             Self::Reply(_) => SignalName::Reply,
             Self::Bound(_) => SignalName::Bound,
             Self::Callback(_) => SignalName::Callback,
+            Self::Unshown => SignalName::Unshown,
             Self::Stored(_) => SignalName::Stored,
             Self::Signed(_) => SignalName::Signed,
             Self::Expired => SignalName::Expired,

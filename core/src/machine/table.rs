@@ -63,7 +63,9 @@ impl SignalName {
             // The answer to an attempt that was given up may still come during the pause.
             Awaited::Backoff => &[Self::Reply, Self::Expired, Self::Resumed],
             // After a restart the listener is bound anew while the person is still away.
-            Awaited::Person => &[Self::Callback, Self::Bound, Self::Expired, Self::Resumed],
+            Awaited::Person => {
+                &[Self::Callback, Self::Unshown, Self::Bound, Self::Expired, Self::Resumed]
+            }
         }
     }
 }
@@ -163,6 +165,8 @@ names! {
         Bound,
         /// A callback arrived.
         Callback,
+        /// The page could be shown to nobody.
+        Unshown,
         /// The store answered.
         Stored,
         /// A signature was made, or not.

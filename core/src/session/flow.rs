@@ -6,7 +6,7 @@ use crate::effect::{Holder, Key, Spend, Told};
 use crate::failure::{Failure, Fault, Kind};
 use crate::machine::{Cx, Signal};
 use crate::note::Note;
-use crate::record::{Class, Document, Grant};
+use crate::record::{Class, Document, Grant, Way};
 use crate::session::lanes::{Brought, Cause, Flow, Goal, Lane, Moved, Parking, Stage};
 use crate::session::plan::{Step, next_step};
 use crate::session::{Now, Session};
@@ -118,11 +118,12 @@ impl Session {
             page: None,
         };
         let moved = stage.step(signal, &mut cx);
-        if callback
-            && let Some(page) = cx.page
-            && let Some((arrival, _)) = flow.arrivals.pop()
-        {
-            now.out.told.push(Told::Page { arrival, page });
+        if let Some(page) = cx.page {
+            // A callback's own page is that of the last arrival; any other is for all that still wait.
+            let first = if callback { flow.arrivals.len().saturating_sub(1) } else { 0 };
+            for (arrival, _) in flow.arrivals.drain(first..) {
+                now.out.told.push(Told::Page { arrival, page: page.clone() });
+            }
         }
         moved
     }
@@ -261,9 +262,13 @@ impl Session {
         let found = ground.found.as_ref().ok_or_else(missing)?;
         let enrolled = ground.enrolled.as_ref().ok_or_else(missing)?;
         let server = &found.server;
+        let dynamic = enrolled.way == Way::Dynamic;
+        let registered = server.registration_endpoint.as_ref().filter(|_| dynamic);
         Ok(authorization::Ask {
             endpoint: server.authorization_endpoint.clone(),
             token_host: server.token_endpoint.host_str().into(),
+            registration_host: registered.map(|at| at.host_str().into()),
+            revocation_host: server.revocation_endpoint.as_ref().map(|at| at.host_str().into()),
             issuer: server.issuer.clone(),
             listed: found.listed.clone(),
             previous_issuer: ground.previous_issuer.clone(),

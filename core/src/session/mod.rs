@@ -139,6 +139,7 @@ impl Session {
             Input::Acquire(acquire) => self.acquire(acquire, &now),
             Input::Challenge(challenge) => self.challenge(challenge, &mut now),
             Input::Callback { arrival, callback } => self.callback(arrival, callback, &mut now),
+            Input::Unshown(visit) => self.unshown(&visit, &mut now),
             Input::Answer(answer) => self.answer(answer, &mut now),
             Input::Cancel(waiter) => self.cancel(waiter, &mut now),
             Input::Forget => self.forget(&mut now),
@@ -323,6 +324,15 @@ impl Session {
         let waits = |flow: &Flow| matches!(flow.stage, Some(Stage::Authorization(_)));
         if !self.body.person.as_ref().is_some_and(|flow| waits(flow)) {
             self.body.spend(state.as_ref());
+        }
+    }
+
+    /// Nobody has seen this page, and nobody will. Another page than the one that is waited at is an
+    /// earlier login's.
+    fn unshown(&mut self, visit: &Visit, now: &mut Now) {
+        let waits = self.visit().is_some_and(|at| at.url == visit.url);
+        if waits && let Some(flow) = self.body.person.take() {
+            self.run(Lane::Person, flow, Signal::Unshown, now);
         }
     }
 

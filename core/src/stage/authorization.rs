@@ -21,7 +21,7 @@ use crate::scope::ScopeSet;
 use crate::secret::{Secret, same};
 use crate::stage::vault::confused;
 use crate::time::{Awaited, Monotonic};
-use crate::wire::authorize::{self, AuthorizationRequest, CallbackParams};
+use crate::wire::authorize::{self, AuthorizationRequest, CallbackParams, Params};
 use crate::wire::pkce;
 use crate::wire::redirect::RedirectUri;
 use crate::wire::url::ServerUrl;
@@ -31,6 +31,10 @@ use crate::wire::url::ServerUrl;
 pub(crate) struct Ask {
     pub(crate) endpoint: ServerUrl,
     pub(crate) token_host: Arc<str>,
+    #[serde(default)]
+    pub(crate) registration_host: Option<Arc<str>>,
+    #[serde(default)]
+    pub(crate) revocation_host: Option<Arc<str>>,
     pub(crate) issuer: Arc<str>,
     pub(crate) listed: Arc<str>,
     pub(crate) previous_issuer: Option<Arc<str>>,
@@ -75,6 +79,16 @@ impl Approved {
 pub(crate) struct Authorization {
     ask: Ask,
     sent: Option<Sent>,
+    /// What the last callback said that had this `state` and was not believed (ISS-90).
+    #[serde(default)]
+    untrusted: Option<Untrusted>,
+}
+
+/// An answer that was not of the issuer that was asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Untrusted {
+    /// The issuer that it named.
+    received: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,9 +100,17 @@ struct Sent {
     until: Monotonic,
 }
 
+impl Untrusted {
+    /// What the login ends as if nothing better comes.
+    fn failure(&self, ask: &Ask) -> Failure {
+        authorize::untrusted(&ask.issuer, self.received.as_deref())
+            .with_purpose(Purpose::Authorization)
+    }
+}
+
 impl Authorization {
     pub(crate) const fn new(ask: Ask) -> Self {
-        Self { ask, sent: None }
+        Self { ask, sent: None, untrusted: None }
     }
 
     /// Whether a callback with this `state` is this visit's (ISS-03, ISS-04).
@@ -134,6 +156,8 @@ impl Authorization {
         };
         let visit = self.visit(&sent, false, cx.config)?;
         self.sent = Some(sent);
+        // Whoever came with an answer to an earlier page of this login waits no longer (REG-21).
+        cx.page = Some(Page::OneMoreStep(self.parties(cx.config)));
         let listen = self.ask.listen.clone().filter(|_| !self.ask.bound);
         let parked = cx.person(visit, cx.config.times.callback, listen);
         Ok(Turn::Wait(self, parked))
@@ -178,30 +202,54 @@ impl Authorization {
             scopes: scopes.clone(),
             client_id: client_id.clone(),
             redirect_uri: redirect_uri.as_str().to_owned(),
+            registration_host: self.ask.registration_host.clone(),
+            revocation_host: self.ask.revocation_host.clone(),
             reissued,
         })
     }
 
     /// The issuer is checked before anything else of the answer is looked at (ISS-03, ISS-13).
-    fn callback(self, callback: CallbackParams, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+    fn callback(
+        mut self,
+        callback: CallbackParams,
+        cx: &mut Cx<'_>,
+    ) -> Result<Turn<Self>, Failure> {
         let Some(sent) = &self.sent else {
             return Err(confused(cx));
         };
         let until = sent.until;
+        let received = callback.rest.as_ref().ok().and_then(Params::named_issuer);
+        let received = received.map(|named| named.replace(sent.state.expose(), "[redacted]"));
         let Ask { issuer, iss_promised, legacy, .. } = &self.ask;
-        match callback.rest.and_then(|params| params.checked(issuer, *iss_promised, *legacy)) {
-            Ok(authorize::Outcome::Code(code)) => {
-                Ok(Turn::Done(Approved { code, verifier: sent.verifier.clone() }))
-            }
-            Ok(authorize::Outcome::Error(said)) => {
-                Err(authorize::refusal(said).with_purpose(Purpose::Authorization))
-            }
-            Err(failure) => {
-                cx.note(Note::Stray { kind: failure.kind(), rule: failure.rule() });
-                cx.page = Some(Page::Refused(failure.kind()));
-                Ok(Turn::Wait(self, cx.still(Awaited::Person, until)))
-            }
+        let failure =
+            match callback.rest.and_then(|params| params.checked(issuer, *iss_promised, *legacy)) {
+                Ok(authorize::Outcome::Code(code)) => {
+                    let verifier = sent.verifier.clone();
+                    return Ok(Turn::Done(Approved { code, verifier }));
+                }
+                Ok(authorize::Outcome::Error(said)) => {
+                    return Err(authorize::refusal(said).with_purpose(Purpose::Authorization));
+                }
+                Err(failure) => failure,
+            };
+        let (kind, rule) = (failure.kind(), failure.rule());
+        if matches!(kind, Kind::IssMissing | Kind::IssMismatch) {
+            cx.note(Note::Untrusted { kind, rule });
+            let failure = self.untrusted.insert(Untrusted { received }).failure(&self.ask);
+            let parties = self.parties(cx.config);
+            cx.page = Some(Page::Untrusted { parties, failure: Arc::new(failure) });
+        } else {
+            cx.note(Note::Stray { kind, rule });
+            cx.page = Some(Page::Refused(kind));
         }
+        Ok(Turn::Wait(self, cx.still(Awaited::Person, until)))
+    }
+
+    /// Nobody came in time, or somebody who was not believed.
+    fn expired(&self) -> Failure {
+        let late =
+            || Failure::new(Kind::CallbackTimeout, "AUTHZ-11").with_purpose(Purpose::Authorization);
+        self.untrusted.as_ref().map_or_else(late, |untrusted| untrusted.failure(&self.ask))
     }
 
     fn bound(self, bound: Bound, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
@@ -233,6 +281,7 @@ impl Machine for Authorization {
                 on: On::Callback,
                 targets: &[At::Callback, At::Done, At::Failed],
             },
+            Row { from: At::Callback, on: On::Unshown, targets: &[At::Failed] },
             Row { from: At::Callback, on: On::Bound, targets: &[At::Callback, At::Failed] },
             Row { from: At::Callback, on: On::Expired, targets: &[At::Failed] },
             Row { from: At::Callback, on: On::Resumed, targets: &[At::Callback] },
@@ -249,8 +298,11 @@ impl Machine for Authorization {
             Signal::Resumed => self.resume(cx),
             Signal::Callback(callback) => self.callback(callback, cx),
             Signal::Bound(bound) => self.bound(bound, cx),
-            Signal::Expired => Err(Failure::new(Kind::CallbackTimeout, "AUTHZ-11")
-                .with_purpose(Purpose::Authorization)),
+            Signal::Unshown => {
+                Err(Failure::new(Kind::BrowserRefused, "HOST-169")
+                    .with_purpose(Purpose::Authorization))
+            }
+            Signal::Expired => Err(self.expired()),
             _ => Err(confused(cx)),
         }
     }

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use super::form;
 use super::pkce;
 use super::url::ServerUrl;
-use crate::failure::{Failure, Kind, Remedy, Said, escaped};
+use crate::failure::{Failure, Kind, LONGEST_SHOWN, Remedy, Said, escaped};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
@@ -208,17 +208,40 @@ impl Params {
         promised: bool,
         legacy_slash_ok: bool,
     ) -> Result<Outcome, Failure> {
-        let refused = |kind, rule| Err(Failure::new(kind, rule).with_subject("iss"));
         match self.iss.as_deref() {
             Some(iss) if iss == expected_issuer => Ok(self.outcome),
             Some(iss) if legacy_slash_ok && differ_by_slash(iss, expected_issuer) => {
                 Ok(self.outcome)
             }
-            Some(_) => refused(Kind::IssMismatch, "ISS-07"),
-            None if promised => refused(Kind::IssMissing, "ISS-08"),
-            None => Ok(self.outcome),
+            None if !promised => Ok(self.outcome),
+            _ => Err(untrusted(expected_issuer, self.named_issuer().as_deref())),
         }
     }
+
+    /// The issuer that the answer names, for a failure alone: without the code, and cut.
+    #[must_use]
+    pub fn named_issuer(&self) -> Option<String> {
+        let named = self.iss.as_deref()?;
+        let named = match &self.outcome {
+            Outcome::Code(code) => named.replace(code.expose(), "[redacted]"),
+            Outcome::Error(_) => named.to_owned(),
+        };
+        Some(named.chars().take(LONGEST_SHOWN).collect())
+    }
+}
+
+/// The failure of an answer that is not of the issuer that was asked, or does not say so as promised
+/// (ISS-90).
+#[must_use]
+pub fn untrusted(expected: &str, received: Option<&str>) -> Failure {
+    let (kind, rule) = match received {
+        Some(_) => (Kind::IssMismatch, "ISS-07"),
+        None => (Kind::IssMissing, "ISS-08"),
+    };
+    let received = received.unwrap_or("none");
+    Failure::new(kind, rule)
+        .with_subject(&format!("expected {expected}, received {received}"))
+        .with_remedy(Remedy::Report)
 }
 
 /// Whether one text is the other with one slash more.

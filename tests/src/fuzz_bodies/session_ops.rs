@@ -406,6 +406,11 @@ impl World {
                 1 => self.model.revoke_all(),
                 2 => self.model.forget_clients(),
                 3 => self.model.migrate(),
+                4 if detail >= 128 => {
+                    if let Some(visit) = self.session.visit() {
+                        self.give(Input::Unshown(visit));
+                    }
+                }
                 _ => self.give(Input::Wake),
             },
         }

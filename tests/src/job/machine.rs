@@ -22,7 +22,7 @@ use super::framing::Enough;
 use super::mcp::{Ask, Mcp, Outgoing, Tool};
 use super::options::{Options, Repeat, Target, Who};
 use super::outcome::{Counts, Outcome, Summary};
-use super::print::Step;
+use super::print::{Step, bare};
 use super::report::Goal;
 use super::{Action, Errand, Event, Turn};
 pub(crate) use answers::{ECHOED, MOST_REFUSALS, echoes};
@@ -56,7 +56,7 @@ impl Held {
             token: granted.access_token().clone(),
             covers: granted.area().covers(url),
             issuer: escaped(granted.issuer()),
-            resource: granted.resource().map(escaped),
+            resource: granted.resource().map(bare),
             scopes: granted.scopes().map(ToString::to_string),
         }
     }

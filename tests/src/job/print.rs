@@ -89,23 +89,24 @@ impl Step {
     pub fn visit(visit: &Visit) -> Self {
         let previous = visit.previous_issuer.as_deref().map(escaped);
         let mut rows = vec![
-            ("for", escaped(&visit.resource)),
+            ("for", bare(&visit.resource)),
             ("scope", or_nothing(visit.scopes.as_str())),
             ("client", escaped(&visit.client_id)),
-            ("log-in host", escaped(&visit.authorization_host)),
-            ("token host", escaped(&visit.token_host)),
-            ("returns to", bare(&visit.redirect_uri)),
         ];
+        rows.extend(visit.hosts().into_iter().map(|(name, host)| (name, escaped(host))));
+        rows.push(("returns to", bare(&visit.redirect_uri)));
         rows.extend(previous.clone().map(|previous| ("was at", previous)));
         let seen = if visit.reissued { ", shown before" } else { "" };
         Self::new("visit", "")
             .with("issuer", escaped(&visit.issuer))
             .with("previous_issuer", previous)
-            .with("resource", escaped(&visit.resource))
+            .with("resource", bare(&visit.resource))
             .with("scope", visit.scopes.as_str())
             .with("client_id", escaped(&visit.client_id))
             .with("authorization_host", escaped(&visit.authorization_host))
             .with("token_host", escaped(&visit.token_host))
+            .with("registration_host", visit.registration_host.as_deref().map(escaped))
+            .with("revocation_host", visit.revocation_host.as_deref().map(escaped))
             .with("redirect_uri", bare(&visit.redirect_uri))
             .with("reissued", visit.reissued)
             .human(Human::Block(format!("log in at {}{seen}", escaped(&visit.issuer)), rows))
@@ -287,7 +288,7 @@ impl Step {
 }
 
 /// A URL without user, query and fragment, escaped.
-fn bare(url: &str) -> String {
+pub(crate) fn bare(url: &str) -> String {
     let Ok(mut url) = url::Url::parse(url) else {
         return escaped(url.split(['?', '#']).next().unwrap_or_default());
     };

@@ -67,6 +67,8 @@ pub struct Model {
     /// The number of the authorization server the resource trusts now.
     current: usize,
     clients: client::Clients,
+    /// Code exchanges that have found their client forgotten.
+    forgotten: usize,
     pending: BTreeMap<String, authorize::Pending>,
     grants: grant::Grants,
     transport: mcp::Transport,
@@ -141,6 +143,7 @@ impl Model {
             counter: 0,
             current: 0,
             clients: client::Clients::default(),
+            forgotten: 0,
             pending: BTreeMap::new(),
             grants: grant::Grants::default(),
             transport: mcp::Transport::default(),

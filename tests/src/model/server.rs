@@ -327,6 +327,8 @@ pub struct Tokens {
     pub refresh_life_ms: Option<u64>,
     /// A refresh makes the older access tokens of the grant invalid.
     pub refresh_ends_access: bool,
+    /// So many code exchanges find that the server has forgotten the registration of their client.
+    pub forgets_clients: usize,
     /// The status of every token error, instead of the right one.
     pub error_status: Option<u16>,
     /// Characters in an access token.
@@ -346,6 +348,7 @@ impl Default for Tokens {
             rotation: Rotation::On { revoke_family: true, grace_ms: 0 },
             refresh_life_ms: None,
             refresh_ends_access: false,
+            forgets_clients: 0,
             error_status: None,
             length: 46,
             members: Vec::new(),

@@ -34,6 +34,11 @@ impl Model {
 
     fn grant(&mut self, call: &Call<'_>, index: usize, server: &Server) -> Result<Answer, Answer> {
         whole_form(call)?;
+        let exchange = call.form.get("grant_type") == Some("authorization_code");
+        if exchange && self.forgotten < server.tokens.forgets_clients {
+            self.forgotten = self.forgotten.saturating_add(1);
+            self.forget_clients();
+        }
         let client = self.authenticate(call, index, server)?;
         let grant_type = call
             .form

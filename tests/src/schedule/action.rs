@@ -20,6 +20,8 @@ pub struct Scene {
     pub logged_in: bool,
     /// Seconds an access token lives.
     pub life: u64,
+    /// The server has forgotten the registration of the first code that it is sent.
+    pub forgets: bool,
 }
 
 impl Scene {
@@ -31,16 +33,19 @@ impl Scene {
             grace: first & 4 != 0,
             logged_in: !(first >> 3).is_multiple_of(4),
             life: [40, 60, 120, 600].get((first >> 5) % 4).copied().unwrap_or(60),
+            forgets: second / 15 == 3,
         }
     }
 }
 
 impl fmt::Display for Scene {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { processes, callers, grace, logged_in, life } = self;
+        let Self { processes, callers, grace, logged_in, life, forgets } = self;
         write!(f, "{processes} process(es), {callers} callers, access tokens of {life} s, ")?;
         let rotation = if *grace { "rotation with 30 s of grace" } else { "strict rotation" };
-        write!(f, "{rotation}, {}", if *logged_in { "logged in" } else { "nobody logged in" })
+        let forgets = if *forgets { ", a forgetful server" } else { "" };
+        let logged_in = if *logged_in { "logged in" } else { "nobody logged in" };
+        write!(f, "{rotation}, {logged_in}{forgets}")
     }
 }
 

@@ -81,6 +81,7 @@ impl World {
     pub(super) fn new(scene: Scene, broken: Option<Broken>, tell: bool) -> Self {
         let mut settings = Settings::revision("2025-11-25");
         settings.server.tokens.access_life_s = scene.life;
+        settings.server.tokens.forgets_clients = usize::from(scene.forgets);
         let grace_ms = if scene.grace { 30_000 } else { 0 };
         settings.server.tokens.rotation = Rotation::On { revoke_family: true, grace_ms };
         let config = Config::builder(&settings.mcp_url).persistent(true).build();

@@ -155,7 +155,7 @@ fn documents_that_are_too_large_or_broken_disc_17_disc_19() {
 }
 
 #[test]
-fn callbacks_that_do_not_belong_iss_04_iss_07_iss_08() {
+fn callbacks_that_do_not_belong_iss_04_iss_07_iss_08_iss_90() {
     check(&[
         case(
             "wrong state",
@@ -173,13 +173,13 @@ fn callbacks_that_do_not_belong_iss_04_iss_07_iss_08() {
             "wrong issuer",
             |at| at.server.callback.iss = IssMode::Wrong("https://evil.example".to_owned()),
             "iss_mismatch",
-            "ask_user",
+            "report",
         ),
         case(
             "promised issuer missing",
             |at| at.server.callback.iss = IssMode::Missing,
             "iss_missing",
-            "ask_user",
+            "report",
         ),
         case(
             "access denied",

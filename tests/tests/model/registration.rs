@@ -108,3 +108,16 @@ fn client_documents_are_taken_by_their_url() {
     client.keep(&tokens);
     assert_eq!(client.mcp_status("tools/list", json!({})), 200);
 }
+
+#[test]
+fn a_client_may_be_forgotten_between_the_page_and_the_exchange() {
+    let mut settings = Settings::default();
+    settings.server.tokens.forgets_clients = 1;
+    let mut client = Client::new(settings);
+    client.discover();
+    client.register();
+    let answer = client.exchange();
+    assert_eq!((answer.status, answer.error.as_deref()), (401, Some("invalid_client")));
+    client.register();
+    assert_eq!(client.exchange().error, None);
+}

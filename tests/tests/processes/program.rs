@@ -65,6 +65,23 @@ fn what_is_wrong_with_the_arguments_or_the_store_is_said_with_what_to_do() {
     }
 }
 
+/// Without a terminal, and without any program that would open a browser.
+#[test]
+fn a_program_that_can_ask_nobody_says_so_at_once_host_169() {
+    for example in EXAMPLES {
+        let begun = Instant::now();
+        let mut command = command(example, &["--json", "--browser"]);
+        command.env("PATH", "").env_remove("BROWSER");
+        let ended = Program::run(command).end();
+        assert_eq!(
+            (ended.status, &ended.last["code"]),
+            (1, &"browser_refused".into()),
+            "{example}"
+        );
+        assert!(begun.elapsed() < Duration::from_secs(60), "{example}");
+    }
+}
+
 /// An example, as a process that is still to be started.
 fn command(example: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
@@ -119,7 +136,10 @@ pub(crate) struct Ended {
 
 impl Program {
     pub(crate) fn start(example: &str, arguments: &[&str]) -> Self {
-        let mut command = command(example, arguments);
+        Self::run(command(example, arguments))
+    }
+
+    fn run(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let said = Arc::new(Said::default());
         let (out, to) = (child.stdout.take().unwrap(), Arc::clone(&said));

@@ -1,6 +1,7 @@
 //! The page that the person is sent to, and how a visit ends.
 
 use http::Method;
+use mcp_authz_core::Input;
 use mcp_authz_core::effect::{LoopbackHost, Page, Purpose};
 use mcp_authz_core::failure::{Kind, Remedy, Switch};
 use mcp_authz_tests::model::{Consent, Endpoint, Settings};
@@ -159,6 +160,72 @@ scripts! {
         let arrival = sim.arrive(&format!("{redirect}?code=CODE-CANARY&state={state}"));
         sim.expect_page(arrival, Page::Refused(Kind::StateMismatch));
         sim.expect_no_call();
+    }
+
+    a_page_that_can_be_shown_to_nobody_ends_the_login_at_once_host_169(sim = plain()) {
+        let waiter = asked(sim);
+        let visit = sim.expect_visit().visit().clone();
+        assert!(sim.listens());
+        sim.give(Input::Unshown(visit.clone()));
+        let failure = sim.expect_failed(waiter, "browser_refused");
+        assert_eq!(failure.purpose(), Some(Purpose::Authorization));
+        assert_eq!(failure.remedy(), Remedy::AskUser);
+        assert!(!sim.listens());
+        // It was that page only.
+        let waiter = sim.acquire("");
+        discovered(sim);
+        sim.expect_visit();
+        sim.give(Input::Unshown(visit));
+        sim.expect_waiting(waiter);
+    }
+
+    nobody_is_shown_no_page_that_was_answered_meanwhile_host_169(sim = plain()) {
+        let waiter = asked(sim);
+        let visit = sim.expect_visit();
+        let page = visit.visit().clone();
+        visit.arrive_with_code("");
+        sim.give(Input::Unshown(page));
+        sim.expect_waiting(waiter);
+        sim.expect_call(Method::POST, TOKEN).reply_json(200, &tokens());
+        sim.expect_granted(waiter);
+    }
+
+    a_key_in_the_query_of_the_mcp_url_is_not_shown_host_304_host_326(
+        sim = {
+            let mut settings = Settings::revision("2026-07-28");
+            let (mcp, issuer) = ("https://mcp.example/mcp?key=QUERY-CANARY", "https://as.example");
+            settings = settings.at(mcp, issuer, "https://as2.example");
+            Sim::against(settings, |config| config)
+        }
+    ) {
+        let waiter = sim.acquire("");
+        sim.serve();
+        let visit = sim.expect_visit();
+        assert_eq!(visit.param("resource").as_deref(), Some("https://mcp.example/mcp?key=QUERY-CANARY"));
+        let shown = format!("{:?} {:?}", visit.visit(), visit.visit().hosts());
+        assert!(shown.contains("https://mcp.example/mcp") && !shown.contains("CANARY"), "{shown}");
+        let arrival = visit.approve();
+        sim.serve();
+        sim.expect_granted(waiter);
+        let shown = format!("{:?} {:?}", sim.page(arrival), sim.notes());
+        assert!(!shown.contains("CANARY"), "{shown}");
+    }
+
+    every_host_that_gets_something_stands_beside_the_page_host_147_host_327(sim = plain()) {
+        sim.acquire("");
+        listed(sim);
+        let elsewhere = json!({
+            "authorization_endpoint": "https://as.example/authorize",
+            "token_endpoint": "https://tokens.example/token",
+            "registration_endpoint": "https://clients.example/register",
+            "revocation_endpoint": "https://ends.example/revoke",
+        });
+        sim.expect_call(Method::GET, SERVER).reply_json(200, &with(server(), elsewhere));
+        sim.expect_call(Method::POST, "https://clients.example/register")
+            .reply_json(201, &json!({ "client_id": "c1" }));
+        let shown = sim.expect_visit().visit().clone();
+        let hosts: Vec<&str> = shown.hosts().into_iter().map(|(_, host)| host).collect();
+        assert_eq!(hosts, ["as.example", "tokens.example", "clients.example", "ends.example"]);
     }
 
     a_person_who_closes_the_window_is_waited_for_and_no_longer_authz_11(

@@ -2,8 +2,8 @@
 
 use http::Method;
 use mcp_authz_core::effect::Page;
-use mcp_authz_core::failure::Kind;
-use mcp_authz_core::input::Callback;
+use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_core::input::{ArrivalId, Callback};
 use mcp_authz_tests::model::{Endpoint, IssMode, Settings};
 use mcp_authz_tests::sim::Sim;
 use serde_json::{Value, json};
@@ -22,16 +22,40 @@ fn promising() -> Value {
     with(server(), json!({ "authorization_response_iss_parameter_supported": true }))
 }
 
-/// The person agrees, and the answer is refused; the login goes on waiting.
-fn is_refused(sim: &mut Sim, kind: Kind) {
+/// The person agrees, and the answer is refused; the login goes on waiting, and if nothing better
+/// comes, ends with what came.
+fn is_refused(sim: &mut Sim, kind: Kind, received: &str) {
     let waiter = sim.acquire("");
     sim.serve();
-    let arrival = sim.expect_visit().approve();
-    sim.expect_page(arrival, Page::Refused(kind));
-    sim.expect_note(kind.code());
+    let visit = sim.expect_visit();
+    let (_, state) = visit.ours();
+    let arrival = visit.approve();
+    is_untrusted(sim, arrival, kind);
+    let note = format!("callback refused: {}", kind.code());
+    sim.expect_note(&note);
+    sim.expect_note("may be cancelled");
     sim.expect_waiting(waiter);
     sim.serve();
     assert_eq!(sim.model().count(Endpoint::Token), 0);
+    sim.at(301);
+    let failure = sim.expect_failed(waiter, kind.code());
+    let named = format!("expected https://as.example, received {received}");
+    assert_eq!(failure.subject(), Some(named.as_str()));
+    assert_eq!(failure.remedy(), Remedy::Report);
+    assert!(!failure.to_string().contains(&state));
+    assert!(!sim.listens());
+}
+
+/// The browser is told that what it brought is not believed, and no more than that.
+#[track_caller]
+fn is_untrusted(sim: &Sim, arrival: ArrivalId, kind: Kind) {
+    match sim.page(arrival) {
+        None => {}
+        Some(Page::Untrusted { parties, failure }) => {
+            assert_eq!((parties, failure.kind()), (sim.parties(), kind));
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 scripts! {
@@ -53,22 +77,22 @@ scripts! {
         sim.expect_granted(waiter);
     }
 
-    promised_and_not_sent_iss_08_host_141(sim = answers(IssMode::Missing)) {
-        is_refused(sim, Kind::IssMissing);
+    promised_and_not_sent_iss_08_iss_90_host_141(sim = answers(IssMode::Missing)) {
+        is_refused(sim, Kind::IssMissing, "none");
     }
 
-    promised_and_wrong_iss_07_iss_13(sim = answers(IssMode::Wrong("https://evil.example".into()))) {
-        is_refused(sim, Kind::IssMismatch);
+    promised_and_wrong_iss_07_iss_13_iss_90(sim = answers(IssMode::Wrong("https://evil.example".into()))) {
+        is_refused(sim, Kind::IssMismatch, "https://evil.example");
     }
 
-    wrong_without_a_promise_iss_09_host_142(
+    wrong_without_a_promise_iss_09_iss_90_host_142(
         sim = answers(IssMode::Unexpected("https://evil.example".into()))
     ) {
-        is_refused(sim, Kind::IssMismatch);
+        is_refused(sim, Kind::IssMismatch, "https://evil.example");
     }
 
-    a_slash_more_is_another_issuer_iss_11_host_143(sim = answers(IssMode::Slashed)) {
-        is_refused(sim, Kind::IssMismatch);
+    a_slash_more_is_another_issuer_iss_11_iss_90_host_143(sim = answers(IssMode::Slashed)) {
+        is_refused(sim, Kind::IssMismatch, "https://as.example/");
     }
 
     nothing_is_normalized_before_the_comparison_iss_11_iss_14_host_143(sim = plain()) {
@@ -99,11 +123,46 @@ scripts! {
         let visit = sim.expect_visit();
         let (redirect, state) = visit.ours();
         let arrival = visit.arrive_with_code("&iss=https%3A%2F%2Fevil.example");
-        sim.expect_page(arrival, Page::Refused(Kind::IssMismatch));
+        is_untrusted(sim, arrival, Kind::IssMismatch);
         sim.expect_no_call();
         sim.arrive(&format!("{redirect}?code=c&state={state}&iss=https%3A%2F%2Fas.example"));
         sim.expect_call(Method::POST, TOKEN).reply_json(200, &tokens());
         sim.expect_granted(waiter);
+    }
+
+    /// What comes last is what is told of, escaped, and without what only this login knows.
+    an_untrusted_answer_is_forgotten_over_a_better_one_iss_90(sim = plain()) {
+        let waiter = sim.acquire("");
+        discovered_as(sim, &promising());
+        registered(sim);
+        let visit = sim.expect_visit();
+        let (redirect, state) = visit.ours();
+        let query = format!("{redirect}?code=CODE-CANARY&state={state}");
+        sim.arrive(&query);
+        sim.arrive(&format!("{query}&iss=%1b%5b31m%0a{state}/CODE-CANARY"));
+        sim.at(200);
+        sim.arrive(&format!("{query}x&iss=https%3A%2F%2Fas.example"));
+        sim.expect_waiting(waiter);
+        sim.at(301);
+        let failure = sim.expect_failed(waiter, "iss_mismatch");
+        let shown = failure.to_string();
+        let named = r"received \u{1b}[31m\n[redacted]/[redacted]";
+        assert!(shown.contains(named), "{shown}");
+        let again = sim.acquire("");
+        discovered_as(sim, &promising());
+        sim.expect_visit();
+        sim.at(602);
+        sim.expect_failed(again, "callback_timeout");
+    }
+
+    a_login_is_cancelled_after_an_untrusted_answer_like_any_other_iss_90(sim = plain()) {
+        let waiter = sim.acquire("");
+        discovered_as(sim, &promising());
+        registered(sim);
+        sim.expect_visit().arrive_with_code("");
+        sim.cancel(waiter);
+        sim.expect_failed(waiter, "cancelled");
+        assert!(!sim.listens());
     }
 
     the_error_of_another_issuer_is_neither_acted_on_nor_shown_iss_03_iss_12_host_144(sim = plain()) {
@@ -113,7 +172,7 @@ scripts! {
         let arrival = sim.expect_visit().arrive_with(
             "error=access_denied&error_description=go%20to%20evil.example&iss=https://evil.example",
         );
-        sim.expect_page(arrival, Page::Refused(Kind::IssMismatch));
+        is_untrusted(sim, arrival, Kind::IssMismatch);
         sim.expect_waiting(waiter);
         let told = sim.notes().iter().any(|note| note.to_string().contains("evil.example"));
         assert!(!told, "a note shows what a mixed-up server wrote");

@@ -2,8 +2,8 @@
 
 use http::Method;
 use mcp_authz_core::config::PreRegistered;
-use mcp_authz_core::effect::{LoopbackHost, Purpose, RecordKind, Why};
-use mcp_authz_core::failure::Remedy;
+use mcp_authz_core::effect::{LoopbackHost, Page, Purpose, RecordKind, Why};
+use mcp_authz_core::failure::{Kind, Remedy};
 use mcp_authz_core::input::WaiterId;
 use mcp_authz_core::secret::Secret;
 use mcp_authz_tests::model::{AuthMethod, Endpoint, RefreshIssue, RegistrationMode, Settings};
@@ -328,6 +328,58 @@ scripts! {
         let failure = sim.expect_failed(waiter, "client_rejected");
         assert_eq!(failure.remedy(), Remedy::Register);
         sim.expect_no_call();
+        sim.expect_no_visit();
+    }
+
+    the_browser_of_a_forgotten_registration_is_sent_on_at_once_reg_21(
+        sim = changed(|settings| settings.server.tokens.forgets_clients = 1)
+    ) {
+        let waiter = sim.acquire("");
+        sim.serve();
+        let first = sim.expect_visit();
+        let (redirect, state) = first.ours();
+        let first = first.approve();
+        sim.serve();
+        sim.expect_page(first, Page::OneMoreStep(sim.parties()));
+        sim.expect_waiting(waiter);
+        let stale = sim.arrive(&format!("{redirect}?code=x&state={state}"));
+        sim.expect_page(stale, Page::Refused(Kind::CallbackUsed));
+        let second = sim.expect_visit().approve();
+        sim.serve();
+        sim.expect_granted(waiter);
+        sim.expect_page(second, Page::Authorized(sim.parties()));
+        assert_eq!(sim.model().count(Endpoint::Register), 2);
+        assert_eq!(sim.store().documents(RecordKind::Client).len(), 1);
+    }
+
+    each_page_of_a_login_is_answered_with_its_own_end_reg_21(sim = plain()) {
+        for error in ["invalid_client", "unauthorized_client"] {
+            let waiter = sim.acquire("");
+            crate::given::discover(sim);
+            sim.expect_call(Method::POST, REGISTER).reply_json(201, &json!({ "client_id": "c1" }));
+            let first = sim.expect_visit().arrive_with_code("");
+            let refusal = json!({ "error": error });
+            sim.expect_call(Method::POST, TOKEN).reply_json(400, &refusal);
+            assert_eq!(sim.page(first), None, "there is no other page yet");
+            sim.expect_call(Method::POST, REGISTER).reply_json(201, &json!({ "client_id": "c2" }));
+            sim.expect_page(first, Page::OneMoreStep(sim.parties()));
+            let second = sim.expect_visit().arrive_with("error=access_denied");
+            sim.expect_failed(waiter, "authorization_denied");
+            sim.expect_page(second, Page::Denied(sim.parties()));
+            sim.forget();
+            sim.new_process(|config| config);
+        }
+    }
+
+    a_second_registration_that_is_refused_ends_the_first_page_reg_21(sim = plain()) {
+        let waiter = asked(sim);
+        let arrival = sim.expect_visit().arrive_with_code("");
+        sim.expect_call(Method::POST, TOKEN).reply_json(401, &json!({ "error": "invalid_client" }));
+        sim.expect_call(Method::POST, REGISTER)
+            .reply_json(400, &json!({ "error": "invalid_client_metadata" }));
+        let failure = sim.expect_failed(waiter, "registration_failed");
+        let (parties, kind) = (sim.parties(), failure.kind());
+        sim.expect_page(arrival, Page::Failed { parties, kind, remedy: failure.remedy() });
         sim.expect_no_visit();
     }
 

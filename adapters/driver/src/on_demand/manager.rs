@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use futures_channel::mpsc;
 use futures_util::future::{BoxFuture, Either, FutureExt, Shared, select};
-use futures_util::stream::StreamExt;
+use futures_util::stream::StreamExt as _;
 use mcp_authz_core::config;
-use mcp_authz_core::effect::{Forgotten, Page, Settlement, Visit};
+use mcp_authz_core::effect::{Forgotten, Settlement, Visit};
 use mcp_authz_core::failure::Failure;
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::Callback;
@@ -19,7 +19,7 @@ use super::{AuthSession, Ports, Transport};
 use crate::authorize::AuthorizeError;
 use crate::error::DriveError;
 use crate::manager::{self, PortsError, Settings, SetupError};
-use crate::person::{Hub, Person, Shown, Watching};
+use crate::person::{Hub, Pages, Person, Watching};
 use crate::ports::{AsyncHttp, AsyncListener, Observer, Runtime, Store};
 use crate::transport::{self, TransportError};
 
@@ -104,11 +104,11 @@ impl<R: Platform> AuthorizationManager<R> {
     ) -> Result<Arc<Granted>, AuthorizeError> {
         let current = self.inner.current.load_full();
         let session = &current.session;
-        let mut login = Login::begin(&current, &ScopeSet::empty());
+        let login = Login::begin(&current, &ScopeSet::empty());
         loop {
             match login.next().await {
                 Either::Left(settlement) => return granted(settlement),
-                Either::Right(visit) => person.show(&visit, session.answers(&visit)),
+                Either::Right(visit) => person.show(visit, session.answers(visit)),
             }
         }
     }
@@ -252,28 +252,33 @@ type Settled = Shared<BoxFuture<'static, Result<Settlement, DriveError>>>;
 /// A login that is under way, and the pages that it shows. Dropping it gives the wait up.
 struct Login {
     settled: Settled,
-    visits: mpsc::UnboundedReceiver<Visit>,
-    shown: Shown,
-    watching: Option<Watching>,
+    pages: Arc<Pages>,
+    hub: Arc<Hub>,
+    _watching: Watching,
 }
 
 impl Login {
     fn begin<R: Platform>(current: &Current<R>, scopes: &ScopeSet) -> Self {
         let Current { session, hub, .. } = current;
-        let (sender, visits) = mpsc::unbounded();
-        let again = sender.clone();
+        let pages = Arc::new(Pages::default());
+        let (waiter, settled) = session.queue_up(scopes);
+        let (adds, waits) = (Arc::clone(&pages), session.waits_for(waiter));
+        // What pages come once it is settled are for others to be shown.
         let watching = hub.watch(move |visit| {
-            let _nobody_left = sender.unbounded_send(visit);
+            let waits = waits();
+            if waits {
+                adds.add(visit);
+            }
+            waits
         });
-        let (asked, scopes) = (session.clone(), scopes.clone());
-        let settled = async move { asked.acquire(&scopes, true).await }.boxed().shared();
+        let settled = settled.boxed().shared();
         // Begun here, or a login that is under way already could end unseen.
         let _not_yet = settled.clone().now_or_never();
         // A page that nobody was shown yet comes by itself, and is not one to be opened twice.
         if let Some(visit) = session.visit().filter(|visit| hub.has_shown(visit)) {
-            let _nobody_left = again.unbounded_send(visit);
+            pages.add(visit);
         }
-        Self { settled, visits, shown: Shown::default(), watching: Some(watching) }
+        Self { settled, pages, hub: Arc::clone(hub), _watching: watching }
     }
 
     /// Whether the outcome is known here.
@@ -281,21 +286,22 @@ impl Login {
         self.settled.peek().is_some()
     }
 
-    /// Leaves what pages come to others: nobody is shown them here any more.
-    fn look_away(&mut self) {
-        self.watching = None;
-    }
-
     /// The outcome, or the next page that was not shown yet.
-    async fn next(&mut self) -> Either<Result<Settlement, DriveError>, Visit> {
+    async fn next(&self) -> Either<Result<Settlement, DriveError>, &Visit> {
+        let (sender, mut news) = mpsc::unbounded();
+        // The login's own watcher, which has begun earlier, has added the page by then.
+        let _watching = self.hub.watch(move |_| {
+            let _nobody_left = sender.unbounded_send(());
+            false
+        });
         loop {
-            let visit = self.visits.next();
-            match select(self.settled.clone(), pin!(visit)).await {
-                Either::Right((Some(visit), _)) if self.shown.is_new(&visit) => {
-                    return Either::Right(visit);
-                }
-                Either::Right((Some(_), _)) => {}
-                // The hub holds a sender only for as long as this is watched.
+            if let Some(visit) = self.pages.unseen().filter(|_| !self.is_over()) {
+                return Either::Right(visit);
+            }
+            let page = news.next();
+            match select(self.settled.clone(), pin!(page)).await {
+                Either::Right((Some(()), _)) => {}
+                // The hub holds a sender for as long as this is watched.
                 Either::Right((None, settled)) => return Either::Left(settled.await),
                 Either::Left((settlement, _)) => return Either::Left(settlement),
             }
@@ -313,7 +319,6 @@ pub struct AuthorizationSession<R: Platform> {
     manager: AuthorizationManager<R>,
     session: PlatformSession<R>,
     login: Login,
-    visit: Option<Visit>,
 }
 
 impl<R: Platform> AuthorizationSession<R> {
@@ -335,19 +340,15 @@ impl<R: Platform> AuthorizationSession<R> {
         let current = manager
             .session_for(redirect_uri)
             .map_err(|failure| AuthorizeError::Failed(Arc::new(failure)))?;
-        let mut login = Login::begin(&current, &scopes);
-        let visit = match login.next().await {
-            Either::Right(visit) => Some(visit),
-            Either::Left(settlement) => {
-                granted(settlement)?;
-                None
-            }
-        };
-        login.look_away();
-        Ok(Self { manager, session: current.session.clone(), login, visit })
+        let login = Login::begin(&current, &scopes);
+        if let Either::Left(settlement) = login.next().await {
+            granted(settlement)?;
+        }
+        Ok(Self { manager, session: current.session.clone(), login })
     }
 
-    /// The page that the person has to visit; `None` if there is a usable grant already.
+    /// The page that the person has to visit now; `None` if there is a usable grant already. It is
+    /// another one after [`AuthorizeError::OneMoreStep`].
     #[must_use]
     pub fn get_authorization_url(&self) -> Option<&str> {
         self.visit().map(Visit::url)
@@ -355,38 +356,50 @@ impl<R: Platform> AuthorizationSession<R> {
 
     /// The page with what to tell the person beside it: who asks, for what, and whom.
     #[must_use]
-    pub const fn visit(&self) -> Option<&Visit> {
-        self.visit.as_ref()
+    pub fn visit(&self) -> Option<&Visit> {
+        self.login.pages.last()
     }
 
     /// Takes what reached the redirect URI, or what the person pasted: the redirected URL, its query,
     /// or, weaker, a code alone (D11). Exchanges the code, and waits until the tokens are saved.
     ///
     /// # Errors
-    /// [`AuthorizeError`]: this callback was refused and the login waits for another (`state_mismatch`
-    /// and the like), or the login has failed; the failure says what to do. After the end of this login
-    /// it is that of a later one of the manager, which uses the same redirect URI.
+    /// [`AuthorizeError`]: this callback was refused and the login waits for another (`state_mismatch`,
+    /// `iss_mismatch` and the like), or the login has failed; the failure says what to do. With
+    /// [`AuthorizeError::OneMoreStep`] the login goes on with the page in it. After the end of this
+    /// login it is that of a later one of the manager, which uses the same redirect URI.
     pub async fn handle_callback(
         &self,
         callback: impl Into<Callback>,
     ) -> Result<Arc<Granted>, AuthorizeError> {
         let over = self.login.is_over();
-        match self.session.deliver(callback.into()).await {
-            Ok(page) if over => manager::later(&page, self.credentials()),
-            Ok(Page::Refused(kind)) => Err(manager::refused(kind)),
-            Err(error) if error != DriveError::Stalled => Err(error.into()),
+        let told = match self.session.deliver(callback.into()).await {
+            Ok(page) => {
+                let next = if over { self.session.visit() } else { self.visit().cloned() };
+                manager::told(page, over, self.credentials(), next)
+            }
             // No page is shown once the login is over; how it ended is known.
-            _ => self.wait().await,
+            Err(DriveError::Stalled) => None,
+            Err(error) => return Err(error.into()),
+        };
+        match told {
+            Some(told) => told,
+            None => self.wait().await,
         }
     }
 
     /// Waits for the outcome of a login whose callback is handed in elsewhere.
     ///
     /// # Errors
-    /// [`AuthorizeError`]: the failure says why there is no grant and what to do.
+    /// [`AuthorizeError`]: the failure says why there is no grant and what to do. With
+    /// [`AuthorizeError::OneMoreStep`] the login goes on with a page that nobody was given yet: show
+    /// it, and wait once more.
     pub async fn wait(&self) -> Result<Arc<Granted>, AuthorizeError> {
         self.session.shared().may_wait()?;
-        granted(self.login.settled.clone().await)
+        match self.login.next().await {
+            Either::Left(settlement) => granted(settlement),
+            Either::Right(visit) => Err(AuthorizeError::OneMoreStep(Box::new(visit.clone()))),
+        }
     }
 
     /// The grant, once there is one.
@@ -404,6 +417,7 @@ impl<R: Platform> AuthorizationSession<R> {
 
 impl<R: Platform> fmt::Debug for AuthorizationSession<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthorizationSession").field("visit", &self.visit).finish_non_exhaustive()
+        let pages = &self.login.pages;
+        f.debug_struct("AuthorizationSession").field("visit", pages).finish_non_exhaustive()
     }
 }

@@ -144,6 +144,11 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Shared<H, L, R> {
         self.lock().session.snapshot()
     }
 
+    /// Whether this one is still to be settled.
+    pub(super) fn waits_for(&self, waiter: WaiterId) -> bool {
+        self.lock().under_way.as_ref().is_some_and(|at| at.mail.contains_key(&waiter))
+    }
+
     pub(super) fn visit(&self) -> Option<Visit> {
         self.lock().session.visit()
     }

@@ -7,7 +7,7 @@ use std::thread;
 
 use arc_swap::ArcSwap;
 use mcp_authz_core::config;
-use mcp_authz_core::effect::{Forgotten, Page, Settlement, Visit};
+use mcp_authz_core::effect::{Forgotten, Settlement, Visit};
 use mcp_authz_core::failure::Failure;
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::{Callback, WaiterId};
@@ -19,7 +19,7 @@ use super::Transport;
 use crate::authorize::AuthorizeError;
 use crate::error::DriveError;
 use crate::manager::{self, PortsError, Settings, SetupError};
-use crate::person::{Hub, Person, Shown, Watching};
+use crate::person::{Hub, Pages, Person, Watching};
 use crate::ports::{Common, Http, Listener, Observer, Store};
 #[cfg(feature = "transport")]
 use crate::transport::{self, TransportError};
@@ -112,7 +112,10 @@ impl<H: Platform> AuthorizationManager<H> {
         let current = self.inner.current.load_full();
         let session = &current.session;
         let login = Login::begin(&current, ScopeSet::empty())?;
-        login.outcome(|visit| person.show(&visit, session.answers(&visit)))
+        while let Some(visit) = login.next() {
+            person.show(visit, session.answers(visit));
+        }
+        login.outcome()
     }
 
     /// Opens an MCP connection; see [`Transport::connect`]. If it needs a login, the manager's own person
@@ -248,13 +251,15 @@ impl<H: Platform> fmt::Debug for Builder<H> {
 struct Login<H: Platform> {
     session: PlatformSession<H>,
     waiter: WaiterId,
-    events: Mutex<(Receiver<Event>, Shown)>,
+    pages: Arc<Pages>,
+    events: Mutex<Receiver<Event>>,
     settled: OnceLock<Result<Settlement, DriveError>>,
-    watching: Option<Watching>,
+    _watching: Watching,
 }
 
 enum Event {
-    Page(Visit),
+    /// There is another page.
+    Page,
     Settled(Result<Settlement, DriveError>),
 }
 
@@ -262,14 +267,21 @@ impl<H: Platform> Login<H> {
     fn begin(current: &Current<H>, scopes: ScopeSet) -> Result<Self, DriveError> {
         let Current { session, hub, .. } = current;
         let (sender, events) = mpsc::channel();
-        let (pages, again) = (sender.clone(), sender.clone());
+        let (pages, waiter) = (Arc::new(Pages::default()), session.shared().waiter());
+        let (adds, waits, news) = (Arc::clone(&pages), session.waits_for(waiter), sender.clone());
+        // What pages come once it is settled are for others to be shown.
         let watching = hub.watch(move |visit| {
-            let _nobody_left = pages.send(Event::Page(visit));
+            let waits = waits();
+            if waits {
+                adds.add(visit);
+                let _nobody_left = news.send(Event::Page);
+            }
+            waits
         });
-        let (waiter, place) = session.queue_up(scopes)?;
+        let place = session.queue_up(waiter, scopes)?;
         // A page that nobody was shown yet comes by itself, and is not one to be opened twice.
         if let Some(visit) = session.visit().filter(|visit| hub.has_shown(visit)) {
-            let _nobody_left = again.send(Event::Page(visit));
+            pages.add(visit);
         }
         let wait = move || {
             let _nobody_left = sender.send(Event::Settled(place.settled()));
@@ -277,9 +289,10 @@ impl<H: Platform> Login<H> {
         let login = Self {
             session: session.clone(),
             waiter,
-            events: Mutex::new((events, Shown::default())),
+            pages,
+            events: Mutex::new(events),
             settled: OnceLock::new(),
-            watching: Some(watching),
+            _watching: watching,
         };
         // Without a thread the login is dropped, and so given up.
         let waiting = thread::Builder::new().name("mcp-authz-login".to_owned()).spawn(wait);
@@ -292,19 +305,15 @@ impl<H: Platform> Login<H> {
         self.settled.get().is_some()
     }
 
-    /// Leaves what pages come to others: nobody is shown them here any more.
-    fn look_away(&mut self) {
-        self.watching = None;
-    }
-
     /// The next page that was not shown yet; `None` once the login is settled.
-    fn next(&self) -> Option<Visit> {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let (events, shown) = &mut *events;
+    fn next(&self) -> Option<&Visit> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         while self.settled.get().is_none() {
+            if let Some(visit) = self.pages.unseen() {
+                return Some(visit);
+            }
             match events.recv().unwrap_or(Event::Settled(Err(DriveError::Stopped))) {
-                Event::Page(visit) if shown.is_new(&visit) => return Some(visit),
-                Event::Page(_) => {}
+                Event::Page => {}
                 Event::Settled(settlement) => {
                     let _once = self.settled.set(settlement);
                 }
@@ -313,11 +322,8 @@ impl<H: Platform> Login<H> {
         None
     }
 
-    /// Shows what pages there are, and waits for the outcome.
-    fn outcome(&self, mut show: impl FnMut(Visit)) -> Result<Arc<Granted>, AuthorizeError> {
-        while let Some(visit) = self.next() {
-            show(visit);
-        }
+    /// How it ended, once it has.
+    fn outcome(&self) -> Result<Arc<Granted>, AuthorizeError> {
         let settled = self.settled.get().cloned().unwrap_or(Err(DriveError::Stopped));
         settled?.outcome.map_err(AuthorizeError::Failed)
     }
@@ -336,7 +342,6 @@ impl<H: Platform> Drop for Login<H> {
 pub struct AuthorizationSession<H: Platform> {
     manager: AuthorizationManager<H>,
     login: Login<H>,
-    visit: Option<Visit>,
 }
 
 impl<H: Platform> AuthorizationSession<H> {
@@ -358,16 +363,15 @@ impl<H: Platform> AuthorizationSession<H> {
         let current = manager
             .session_for(redirect_uri)
             .map_err(|failure| AuthorizeError::Failed(Arc::new(failure)))?;
-        let mut login = Login::begin(&current, scopes)?;
-        let visit = login.next();
-        if visit.is_none() {
-            login.outcome(drop)?;
+        let login = Login::begin(&current, scopes)?;
+        if login.next().is_none() {
+            login.outcome()?;
         }
-        login.look_away();
-        Ok(Self { manager, login, visit })
+        Ok(Self { manager, login })
     }
 
-    /// The page that the person has to visit; `None` if there is a usable grant already.
+    /// The page that the person has to visit now; `None` if there is a usable grant already. It is
+    /// another one after [`AuthorizeError::OneMoreStep`].
     #[must_use]
     pub fn get_authorization_url(&self) -> Option<&str> {
         self.visit().map(Visit::url)
@@ -375,38 +379,48 @@ impl<H: Platform> AuthorizationSession<H> {
 
     /// The page with what to tell the person beside it: who asks, for what, and whom.
     #[must_use]
-    pub const fn visit(&self) -> Option<&Visit> {
-        self.visit.as_ref()
+    pub fn visit(&self) -> Option<&Visit> {
+        self.login.pages.last()
     }
 
     /// Takes what reached the redirect URI, or what the person pasted: the redirected URL, its query,
     /// or, weaker, a code alone (D11). Exchanges the code, and waits until the tokens are saved.
     ///
     /// # Errors
-    /// [`AuthorizeError`]: this callback was refused and the login waits for another (`state_mismatch`
-    /// and the like), or the login has failed; the failure says what to do. After the end of this login
-    /// it is that of a later one of the manager, which uses the same redirect URI.
+    /// [`AuthorizeError`]: this callback was refused and the login waits for another (`state_mismatch`,
+    /// `iss_mismatch` and the like), or the login has failed; the failure says what to do. With
+    /// [`AuthorizeError::OneMoreStep`] the login goes on with the page in it. After the end of this
+    /// login it is that of a later one of the manager, which uses the same redirect URI.
     pub fn handle_callback(
         &self,
         callback: impl Into<Callback>,
     ) -> Result<Arc<Granted>, AuthorizeError> {
         let over = self.login.is_over();
-        match self.login.session.deliver(callback.into()) {
-            Ok(page) if over => manager::later(&page, self.credentials()),
-            Ok(Page::Refused(kind)) => Err(manager::refused(kind)),
-            Err(error) if error != DriveError::Stalled => Err(error.into()),
+        let session = &self.login.session;
+        let told = match session.deliver(callback.into()) {
+            Ok(page) => {
+                let next = if over { session.visit() } else { self.visit().cloned() };
+                manager::told(page, over, self.credentials(), next)
+            }
             // No page is shown once the login is over; how it ended is known.
-            _ => self.wait(),
-        }
+            Err(DriveError::Stalled) => None,
+            Err(error) => return Err(error.into()),
+        };
+        told.unwrap_or_else(|| self.wait())
     }
 
     /// Waits for the outcome of a login whose callback is handed in elsewhere.
     ///
     /// # Errors
-    /// [`AuthorizeError`]: the failure says why there is no grant and what to do.
+    /// [`AuthorizeError`]: the failure says why there is no grant and what to do. With
+    /// [`AuthorizeError::OneMoreStep`] the login goes on with a page that nobody was given yet: show
+    /// it, and wait once more.
     pub fn wait(&self) -> Result<Arc<Granted>, AuthorizeError> {
         self.login.session.shared().may_wait()?;
-        self.login.outcome(drop)
+        match self.login.next() {
+            Some(visit) => Err(AuthorizeError::OneMoreStep(Box::new(visit.clone()))),
+            None => self.login.outcome(),
+        }
     }
 
     /// The grant, once there is one.
@@ -424,6 +438,7 @@ impl<H: Platform> AuthorizationSession<H> {
 
 impl<H: Platform> fmt::Debug for AuthorizationSession<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthorizationSession").field("visit", &self.visit).finish_non_exhaustive()
+        let pages = &self.login.pages;
+        f.debug_struct("AuthorizationSession").field("visit", pages).finish_non_exhaustive()
     }
 }

@@ -201,6 +201,13 @@ impl<H: Http, L: Listener> Shared<H, L> {
         self.turn(self.lock(), effects, true);
     }
 
+    /// Whether this one is still to be settled.
+    pub(super) fn waits_for(&self, waiter: WaiterId) -> bool {
+        let state = self.lock();
+        let mail = state.under_way.as_ref().and_then(|at| at.mail.get(&waiter));
+        mail.is_some_and(Option::is_none)
+    }
+
     /// Whether this thread may wait for the session; not from inside an observer.
     pub(super) fn may_wait(&self) -> Result<(), DriveError> {
         self.lock().under_way.as_ref().map_or(Ok(()), |at| at.desk.not_here())

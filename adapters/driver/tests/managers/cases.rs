@@ -25,15 +25,17 @@ macro_rules! managers {
             use core::time::Duration;
             use std::sync::{Arc, Mutex};
             use std::thread;
+            use std::time::Instant;
             use std::sync::atomic::{AtomicUsize, Ordering};
 
             use $adapter::{AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Client};
             use http::Request;
             use mcp_authz_core::Config;
             use mcp_authz_core::config::Profile;
-            use mcp_authz_core::effect::Visit;
+            use mcp_authz_core::effect::{Page, Visit};
             use mcp_authz_core::failure::Kind;
             use mcp_authz_core::input::Callback;
+            use mcp_authz_driver::arrivals::PageSink;
             use mcp_authz_driver::authorize::AuthorizeError;
             use mcp_authz_driver::DriveError;
             use mcp_authz_driver::exchange::{Exchange, ExchangeError};
@@ -55,7 +57,7 @@ macro_rules! managers {
             fn kind(error: &AuthorizeError) -> Kind {
                 match error {
                     AuthorizeError::Failed(failure) => failure.kind(),
-                    AuthorizeError::Drive(error) => panic!("{error}"),
+                    other => panic!("{other}"),
                 }
             }
 
@@ -89,6 +91,186 @@ macro_rules! managers {
                     assert_eq!(kind(&again.unwrap_err()), Kind::CallbackUsed);
                 });
                 assert_eq!(served.lock().count(Endpoint::Token), 1);
+            }
+
+            /// A server whose token endpoint has forgotten the client of the first exchanges.
+            fn forgetful(times: usize) -> Served {
+                let served = served();
+                served.lock().set(|settings| {
+                    settings.servers_mut().for_each(|server| server.tokens.forgets_clients = times);
+                });
+                served
+            }
+
+            /// The page that a login goes on with.
+            fn next_page(error: AuthorizeError) -> Visit {
+                match error {
+                    AuthorizeError::OneMoreStep(visit) => *visit,
+                    other => panic!("{other}"),
+                }
+            }
+
+            fn client_of(url: &str) -> &str {
+                url.split_once("client_id=").unwrap().1.split('&').next().unwrap()
+            }
+
+            #[test]
+            fn a_login_that_goes_on_with_another_page_says_so_reg_21() {
+                let served = forgetful(1);
+                let begun = Instant::now();
+                enter!($run; $($await)?; {
+                    // The manager's own person has nothing to do with this login.
+                    let nobody = |_: &Visit, _: Answers| panic!("not to be asked");
+                    let manager = AuthorizationManager::builder(served.mcp_url()).person(nobody);
+                    let manager = manager.build().unwrap();
+                    let session = AuthorizationSession::new(manager, &[], REDIRECT)$(.$await)?;
+                    let session = session.unwrap();
+                    let first = session.get_authorization_url().unwrap();
+                    let there = agree(first);
+                    let again = session.handle_callback(there.as_str())$(.$await)?.unwrap_err();
+                    let visit = next_page(again);
+                    assert_ne!(client_of(visit.url()), client_of(first));
+                    assert_eq!(session.get_authorization_url(), Some(visit.url()));
+                    assert_eq!(session.visit(), Some(&visit));
+                    let stale = session.handle_callback(there.as_str())$(.$await)?;
+                    assert_eq!(kind(&stale.unwrap_err()), Kind::CallbackUsed);
+                    let granted = session.handle_callback(agree(visit.url()))$(.$await)?.unwrap();
+                    assert!(!granted.access_token().expose().is_empty());
+                    assert!(!format!("{session:?}").contains(client_of(visit.url())));
+                });
+                assert!(begun.elapsed() < Duration::from_secs(60));
+                assert_eq!(served.lock().count(Endpoint::Register), 2);
+            }
+
+            #[test]
+            fn who_only_waits_is_given_the_other_page_too_reg_21() {
+                let served = forgetful(1);
+                let session = enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                    AuthorizationSession::new(manager, &[], REDIRECT)$(.$await)?.unwrap()
+                });
+                let first = session.get_authorization_url().unwrap().to_owned();
+                thread::scope(|scope| {
+                    let waits = scope.spawn(|| {
+                        enter!($run; $($await)?; {
+                            let next = next_page(session.wait()$(.$await)?.unwrap_err());
+                            let there = agree(next.url());
+                            session.manager().session().arrivals().report(
+                                Callback::url(there), PageSink::new(|_| {}),
+                            );
+                            session.wait()$(.$await)?.unwrap()
+                        })
+                    });
+                    let (sender, page) = std::sync::mpsc::channel();
+                    session.manager().session().arrivals().report(
+                        Callback::url(agree(&first)),
+                        PageSink::new(move |page| sender.send(page).unwrap()),
+                    );
+                    let page = page.recv_timeout(Duration::from_secs(60)).unwrap();
+                    assert!(matches!(page, Page::OneMoreStep(_)), "{page:?}");
+                    waits.join().unwrap();
+                });
+                // Nobody is told of the same page twice.
+                enter!($run; $($await)?; { session.wait()$(.$await)?.unwrap() });
+                assert_eq!(served.lock().count(Endpoint::Token), 2);
+            }
+
+            #[test]
+            fn a_second_client_that_is_forgotten_ends_the_login_reg_21() {
+                let served = forgetful(2);
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                    let session = AuthorizationSession::new(manager, &[], REDIRECT)$(.$await)?;
+                    let session = session.unwrap();
+                    let first = agree(session.get_authorization_url().unwrap());
+                    let next = next_page(session.handle_callback(first)$(.$await)?.unwrap_err());
+                    let ended = session.handle_callback(agree(next.url()))$(.$await)?;
+                    assert_eq!(kind(&ended.unwrap_err()), Kind::ClientRejected);
+                });
+                assert_eq!(served.lock().count(Endpoint::Register), 2);
+            }
+
+            #[test]
+            fn one_call_shows_each_page_of_its_login_reg_21() {
+                for person in [parts::browses, parts::pastes] {
+                    let served = forgetful(1);
+                    let shown = Arc::new(AtomicUsize::new(0));
+                    let count = Arc::clone(&shown);
+                    let person = move |visit: &Visit, answers: Answers| {
+                        count.fetch_add(1, Ordering::SeqCst);
+                        assert!(!visit.reissued);
+                        person(visit, answers);
+                    };
+                    enter!($run; $($await)?; {
+                        let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                        manager.authorize(&person)$(.$await)?.unwrap();
+                    });
+                    assert_eq!(shown.load(Ordering::SeqCst), 2);
+                }
+            }
+
+            #[test]
+            fn a_client_has_its_person_shown_each_page_reg_21() {
+                let served = forgetful(1);
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::builder(served.mcp_url());
+                    let manager = manager.person(parts::browses).build().unwrap();
+                    let client = AuthorizedHttpClient::new(manager, None);
+                    client.post_json::<Value>(served.mcp_url(), &initialize(1))$(.$await)?.unwrap();
+                });
+                assert_eq!(served.lock().count(Endpoint::Authorize), 2);
+            }
+
+            #[test]
+            fn an_untrusted_callback_names_the_issuers_iss_90() {
+                for (mode, expected, named) in [
+                    (IssMode::Missing, Kind::IssMissing, "none"),
+                    (IssMode::Wrong("https://evil.example".into()), Kind::IssMismatch, "https://evil.example"),
+                ] {
+                    let served = served();
+                    served.lock().set(|settings| {
+                        settings.servers_mut().for_each(|server| server.callback.iss = mode.clone());
+                    });
+                    enter!($run; $($await)?; {
+                        let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                        let session = AuthorizationSession::new(manager, &[], REDIRECT)$(.$await)?;
+                        let session = session.unwrap();
+                        let there = agree(session.get_authorization_url().unwrap());
+                        let refused = session.handle_callback(there)$(.$await)?.unwrap_err();
+                        assert_eq!(kind(&refused), expected);
+                        let issuer = session.visit().unwrap().issuer.clone();
+                        let text = refused.to_string();
+                        assert!(text.contains(&format!("expected {issuer}, received {named}")), "{text}");
+                        // The login waits for a better one.
+                        served.lock().set(|settings| {
+                            settings.servers_mut().for_each(|server| server.callback.iss = IssMode::Sent);
+                        });
+                        let there = agree(session.get_authorization_url().unwrap());
+                        session.handle_callback(there)$(.$await)?.unwrap();
+                    });
+                }
+            }
+
+            #[test]
+            fn a_person_who_cannot_ask_ends_the_login_at_once_host_169() {
+                let served = served();
+                let begun = Instant::now();
+                enter!($run; $($await)?; {
+                    let cannot = |_: &Visit, answers: Answers| answers.cannot_ask();
+                    let manager = AuthorizationManager::builder(served.mcp_url()).person(cannot);
+                    let manager = manager.build().unwrap();
+                    let refused = manager.authorize(&cannot)$(.$await)?.unwrap_err();
+                    assert_eq!(kind(&refused), Kind::BrowserRefused);
+                    let client = AuthorizedHttpClient::new(manager.clone(), None);
+                    match client.post_json::<Value>(served.mcp_url(), &initialize(1))$(.$await)? {
+                        Err(ExchangeError::Refused { failure, .. }) => {
+                            assert_eq!(failure.kind(), Kind::BrowserRefused);
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                    manager.authorize(&parts::browses)$(.$await)?.unwrap();
+                });
+                assert!(begun.elapsed() < Duration::from_secs(60));
             }
 
             #[test]

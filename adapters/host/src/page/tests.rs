@@ -1,4 +1,6 @@
-use mcp_authz_core::failure::Remedy;
+use std::sync::Arc;
+
+use mcp_authz_core::failure::{Failure, Remedy};
 
 use super::*;
 
@@ -10,10 +12,18 @@ fn failed(kind: Kind) -> Page {
     Page::Failed { parties: parties(), kind, remedy: kind.remedy() }
 }
 
+/// Its failure names what a stranger wrote.
+fn untrusted(kind: Kind) -> Page {
+    let failure =
+        Failure::new(kind, "ISS-07").with_subject("received STRANGE https://evil.example");
+    Page::Untrusted { parties: parties(), failure: Arc::new(failure) }
+}
+
 fn callbacks() -> Vec<Page> {
-    let mut pages = vec![Page::Authorized(parties()), Page::Denied(parties())];
+    let mut pages =
+        vec![Page::Authorized(parties()), Page::OneMoreStep(parties()), Page::Denied(parties())];
     for kind in Kind::ALL {
-        pages.extend([failed(*kind), Page::Refused(*kind)]);
+        pages.extend([failed(*kind), untrusted(*kind), Page::Refused(*kind)]);
     }
     pages
 }
@@ -107,12 +117,35 @@ fn pages_are_complete_documents_nat_10() {
 
 #[test]
 fn pages_say_who_was_authorized_by_whom_nat_10() {
-    for shown in [Page::Authorized(parties()), Page::Denied(parties()), failed(Kind::Timeout)] {
+    for shown in [
+        Page::Authorized(parties()),
+        Page::OneMoreStep(parties()),
+        Page::Denied(parties()),
+        failed(Kind::Timeout),
+    ] {
         let answer = text(page(&shown));
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"));
         assert!(answer.contains("<dd>mcp.example</dd>"), "{answer}");
         assert!(answer.contains("<dd>xn--bcher-kva.example</dd>"), "{answer}");
     }
+}
+
+#[test]
+fn an_answer_of_another_issuer_is_said_to_be_untrusted_and_not_repeated_iss_90_host_198() {
+    let answer = text(page(&untrusted(Kind::IssMismatch)));
+    assert!(answer.starts_with("HTTP/1.1 400 "));
+    assert!(answer.contains("<h1>This answer cannot be trusted</h1>"), "{answer}");
+    assert!(answer.contains("cancel it in the program"), "{answer}");
+    assert!(answer.contains("<dd>xn--bcher-kva.example</dd>"), "{answer}");
+    assert!(answer.contains("<code>iss_mismatch</code>"), "{answer}");
+    assert!(!answer.contains("STRANGE") && !answer.contains("evil.example"), "{answer}");
+}
+
+#[test]
+fn a_login_that_goes_on_elsewhere_says_so_reg_21() {
+    let answer = text(page(&Page::OneMoreStep(parties())));
+    assert!(answer.starts_with("HTTP/1.1 200 "));
+    assert!(answer.contains("<h1>One more step</h1>"), "{answer}");
 }
 
 /// Any web page can send a browser here, and learns nothing by it.

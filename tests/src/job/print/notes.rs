@@ -37,6 +37,9 @@ impl Step {
             Note::Stray { kind, rule } => {
                 Self::new("stray", line).with("code", kind.code()).with("rule", *rule)
             }
+            Note::Untrusted { kind, rule } => {
+                Self::new("untrusted", line).with("code", kind.code()).with("rule", *rule)
+            }
             Note::Failed { kind, rule } => {
                 Self::new("gave_up", line).with("code", kind.code()).with("rule", *rule)
             }
