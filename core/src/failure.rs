@@ -447,6 +447,13 @@ impl Failure {
         cause.filter(|cause| kind == cause.kind() || kind == Kind::Transient)
     }
 
+    /// Whether a login would bring what is missing: a request that may ask a person goes without a
+    /// token then, and the server's refusal leads to it (REF-90, HOST-236).
+    #[must_use]
+    pub fn mended_by_login(&self) -> bool {
+        matches!(self.kind(), Kind::ReauthorizationRequired | Kind::ClientRejected)
+    }
+
     /// The id of the requirement, decision or hostile case that this failure upholds.
     #[must_use]
     pub fn rule(&self) -> &'static str {

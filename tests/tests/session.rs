@@ -89,5 +89,7 @@ mod table;
 mod tenants;
 #[path = "session/tokens.rs"]
 mod tokens;
+#[path = "session/unrenewed.rs"]
+mod unrenewed;
 #[path = "session/vault.rs"]
 mod vault;

@@ -90,7 +90,7 @@ impl Authorized {
     ) -> Result<Option<Arc<Granted>>, AuthorizeError> {
         match outcome {
             Ok(granted) => Ok(Some(granted)),
-            Err(failure) if failure.kind() == Kind::ReauthorizationRequired => Ok(None),
+            Err(failure) if failure.mended_by_login() => Ok(None),
             Err(failure) => Err(AuthorizeError::Failed(failure)),
         }
     }

@@ -55,6 +55,7 @@ impl Session {
             Brought::Intended(intended) => return self.intended(flow, intended, now),
             Brought::Released(Released(given)) => {
                 flow.ground.kept = true;
+                flow.ground.unsaved = !given;
                 if let (false, Goal::Release(lease)) = (given, &flow.goal) {
                     self.owe(lease.clone(), Some(now.mono));
                 }
@@ -143,9 +144,13 @@ impl Session {
             another || (theirs.generation > ours.generation && (!unwritten || helps || goes_on))
         });
         let Some(theirs) = newer else {
-            if flow.ground.refused {
+            let refused = ours.value.refresh_token.as_ref() == memory.learnt.refused_late.as_ref();
+            if flow.ground.refused && refused {
                 ours.value.rejected = true;
                 now.note(Note::Rejected);
+            } else if flow.ground.refused {
+                // It was refused in other words: there is nothing to write (REF-90).
+                flow.ground.kept = true;
             }
             return;
         };
@@ -166,6 +171,7 @@ impl Session {
             flow.ground.refused = false;
             flow.ground.verdict = None;
         }
+        memory.renewed();
         flow.ground.intent = None;
         memory.grant = Some(theirs);
     }
@@ -409,6 +415,7 @@ impl Session {
         refusal: TokenRefusal,
         now: &mut Now,
     ) -> Result<(), Failure> {
+        let definite = refusal.definite();
         let TokenRefusal { failure, rescued, granted, error, .. } = refusal;
         if let Some(tokens) = granted {
             // Strict will not use it, and nobody can ask for it again (D7).
@@ -430,39 +437,78 @@ impl Session {
             flow.ground.verdict = Some(failure);
             return Ok(());
         }
+        self.not_renewed(flow, failure, error, definite, now)
+    }
+
+    /// The server would not renew the grant: whether its client is unknown, the grant dead, or whether
+    /// it refuses in words of its own (REG-21, REF-08, REF-90).
+    fn not_renewed(
+        &mut self,
+        flow: &mut Flow,
+        failure: Failure,
+        error: Option<ErrorCode>,
+        definite: bool,
+        now: &mut Now,
+    ) -> Result<(), Failure> {
         let client =
             matches!(error, Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient));
-        if client {
-            let (issuer, id) = (held.value.issuer.clone(), held.value.client_id.clone());
-            flow.ground.stale = self.body.memory.stale_client(&issuer, &id);
-            if flow.ground.stale.is_none() || !self.config.persistent {
-                self.body.memory.forget_client(&issuer, &id);
-                return Err(failure);
-            }
-            // The next process is not to send it either (REG-21). Those who wait hear of it when
-            // that is written.
-            flow.ground.refused = true;
-            flow.ground.verdict = Some(failure);
-            return Ok(());
-        }
         let rejected =
             matches!(failure.kind(), Kind::GrantRejected | Kind::ReauthorizationRequired);
-        if !rejected {
-            return Err(failure);
+        if !(client || rejected || definite) {
+            return Err(self.unclear(failure));
         }
-        flow.ground.verdict = Some(failure);
         flow.ground.refused = true;
-        // Whatever the store says now or does not say, this one is not sent again.
-        self.body.memory.learnt.refused_late = held.value.refresh_token.clone();
+        let memory = &mut self.body.memory;
+        let held = memory.grant.as_mut().ok_or_else(missing)?;
+        if rejected {
+            // Whatever the store says now or does not say, this one is not sent again.
+            memory.learnt.refused_late = held.value.refresh_token.clone();
+        }
+        if client {
+            return self.client_refused(flow, failure);
+        }
+        flow.ground.verdict =
+            Some(if rejected { failure } else { failure.with_remedy(Remedy::AskUser) });
         if self.config.persistent && !flow.ground.looked_again {
             // Another process may have spent it, and saved what it got (HOST-224).
             flow.ground.looked_again = true;
             flow.ground.looked = false;
-        } else {
+        } else if rejected {
             held.value.rejected = true;
             now.note(Note::Rejected);
+        } else {
+            flow.ground.kept = true;
         }
         Ok(())
+    }
+
+    /// The server does not know the client of the grant any more, or would not hear it (REG-21).
+    fn client_refused(&mut self, flow: &mut Flow, failure: Failure) -> Result<(), Failure> {
+        let memory = &mut self.body.memory;
+        let grant = &memory.grant.as_ref().ok_or_else(missing)?.value;
+        let (issuer, id) = (grant.issuer.clone(), grant.client_id.clone());
+        flow.ground.stale = memory.stale_client(&issuer, &id);
+        if flow.ground.stale.is_none() || !self.config.persistent {
+            memory.forget_client(&issuer, &id);
+            return Err(failure);
+        }
+        // The next process is not to send it either. Those who wait hear of it when that is written.
+        flow.ground.verdict = Some(failure.with_remedy(Remedy::AskUser));
+        Ok(())
+    }
+
+    /// A refusal that may pass. The third in a row may be meant (REF-90).
+    fn unclear(&mut self, failure: Failure) -> Failure {
+        let status = failure.said().and_then(|said| said.status);
+        let refused = status
+            .is_some_and(|status| (400..500).contains(&status) && !matches!(status, 408 | 429));
+        match refused {
+            true if self.body.memory.refused_unclearly() => failure.with_remedy(Remedy::AskUser),
+            true if !failure.remedy().retryable() => {
+                failure.with_remedy(Remedy::Retry { after: None })
+            }
+            _ => failure,
+        }
     }
 
     pub(super) fn exchange_refused(

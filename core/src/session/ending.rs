@@ -67,10 +67,44 @@ impl Session {
             now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
             let failure = self.hinted(&flow, failure);
             let failure = failure.with_evidence(core::mem::take(&mut flow.evidence));
-            self.fail(lane, &flow, failure, now);
+            return self.failed(lane, flow, failure, lease, now);
         }
+        if let Some((failed, failure)) = flow.untold.take().map(|untold| *untold) {
+            self.fail(lane, &failed, failure, flow.ground.unsaved, now);
+        }
+        self.release(lane, lease, now);
+    }
+
+    fn release(&mut self, lane: Lane, lease: Option<Lease>, now: &mut Now) {
         if let Some(lease) = lease {
             self.launch(lane, Flow::new(Goal::Release(lease)), now);
+        }
+    }
+
+    /// A flow has failed. What it has recorded in the store is taken back first: the program may end
+    /// as soon as it is told, and the next one would find that the token may have been sent (REF-91).
+    fn failed(
+        &mut self,
+        lane: Lane,
+        flow: Box<Flow>,
+        failure: Failure,
+        lease: Option<Lease>,
+        now: &mut Now,
+    ) {
+        let refresh = matches!(flow.goal, Goal::Refresh(_));
+        if refresh && flow.ground.refused && !self.body.memory.dead() {
+            self.body.memory.learnt.unrenewable = Some(now.mono);
+        }
+        match lease {
+            Some(lease) if lease.withdraw.is_some() => {
+                let mut release = Flow::new(Goal::Release(lease));
+                release.untold = Some(Box::new((flow, failure)));
+                self.launch(lane, release, now);
+            }
+            lease => {
+                self.fail(lane, &flow, failure, false, now);
+                self.release(lane, lease, now);
+            }
         }
     }
 
@@ -170,6 +204,7 @@ impl Session {
         self.body.memory.grant = Some(minted);
         self.body.memory.may_go_over(core::mem::take(&mut flow.ground.over));
         self.body.memory.minted = Some(now.mono);
+        self.body.memory.renewed();
         self.body.memory.set_unsaved(flow.ground.unsaved, now.mono);
         if overwritten && config.persistent {
             self.body.memory.save_soon();
@@ -225,8 +260,9 @@ impl Session {
         }
     }
 
-    /// Settles those who waited for a flow that failed.
-    pub(super) fn fail(&mut self, lane: Lane, flow: &Flow, failure: Failure, now: &mut Now) {
+    /// Settles those who waited for a flow that failed; `unreleased` says that the store has not taken
+    /// back what the flow had recorded there.
+    fn fail(&mut self, lane: Lane, flow: &Flow, failure: Failure, unreleased: bool, now: &mut Now) {
         let refresh = matches!(flow.goal, Goal::Refresh(_));
         if refresh {
             // Where the store did not let it come to a request, the next caller may try at once.
@@ -239,15 +275,15 @@ impl Session {
         // network that is down (REF-09).
         let relist = matches!(flow.goal, Goal::Relist);
         let mendable = (refresh || relist)
-            && matches!(
-                failure.kind(),
-                Kind::GrantRejected
-                    | Kind::ReauthorizationRequired
-                    | Kind::ClientRejected
-                    | Kind::IssuerChanged
-            )
-            // Where the same refresh could be sent again, they would wait for it for ever: a
-            // client of the configuration that is refused cannot be made anew.
+            && (flow.ground.refused
+                || matches!(
+                    failure.kind(),
+                    Kind::GrantRejected
+                        | Kind::ReauthorizationRequired
+                        | Kind::ClientRejected
+                        | Kind::IssuerChanged
+                ))
+            // Where the same refresh could be sent again, they would wait for it for ever.
             && !self.body.memory.refreshable(&self.config, now.wall, now.mono);
         let failure = step_up_declined(flow, failure);
         let failure = Arc::new(failure);
@@ -278,7 +314,7 @@ impl Session {
                 }
                 _ => Err(Arc::clone(&failure)),
             };
-            let (waiter, unsaved) = (waiting.id, memory.unsaved);
+            let (waiter, unsaved) = (waiting.id, memory.unsaved || unreleased);
             let had = waiting.want.has(memory.current(), memory.found);
             now.out.told.push(Told::Settle(Settlement { waiter, outcome, unsaved, had }));
         }
@@ -295,12 +331,15 @@ fn page(result: &Result<(), Failure>, parties: Parties) -> Page {
     }
 }
 
-/// A refused refresh, as a caller hears it who may not ask a person.
+/// A refused refresh, as a caller hears it who may not ask a person: in the server's own words.
 pub(super) fn reauthorize(failure: &Failure) -> Failure {
     if failure.kind() == Kind::ClientRejected {
         return failure.clone();
     }
-    Failure::new(Kind::ReauthorizationRequired, "REF-08").with_evidence(failure.evidence().to_vec())
+    let rule = if failure.kind() == Kind::GrantRejected { "REF-08" } else { "REF-90" };
+    let told = Failure::new(Kind::ReauthorizationRequired, rule);
+    let told = told.with_evidence(failure.evidence().to_vec());
+    failure.said().cloned().into_iter().fold(told, Failure::with_said)
 }
 
 /// Whether a login was for this caller too. Whoever joined a page that was for other scopes is not

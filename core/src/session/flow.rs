@@ -48,7 +48,8 @@ impl Session {
     pub(super) fn run(&mut self, lane: Lane, mut flow: Box<Flow>, signal: Signal, now: &mut Now) {
         let mut signal = signal;
         loop {
-            let Some(stage) = flow.stage.take() else {
+            let stage = flow.stage.take().filter(|_| now.may_step());
+            let Some(stage) = stage else {
                 return self.end(lane, flow, Err(fault(now)), now);
             };
             let moved = self.step(stage, signal, &mut flow, now);
@@ -224,7 +225,14 @@ impl Session {
                     _ => Token::new(ask),
                 })
             }
-            Step::Keep => Stage::Save(Save::new(self.writes(flow))),
+            Step::Keep => {
+                let writes = self.writes(flow);
+                // What was to be written was dropped: restored under other switches (SEC-05).
+                if writes.is_empty() {
+                    return Ok(None);
+                }
+                Stage::Save(Save::new(writes))
+            }
         }))
     }
 

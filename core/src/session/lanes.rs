@@ -45,6 +45,10 @@ pub(crate) struct Flow {
     pub(crate) restored: bool,
     /// Its last caller has gone; it ends before it would show a page (HOST-195).
     pub(crate) orphaned: bool,
+    /// The refresh that failed before this release of its marks, and why: its callers hear of it
+    /// once they are taken back.
+    #[serde(skip)]
+    pub(crate) untold: Option<Box<(Box<Flow>, Failure)>>,
     #[serde(skip)]
     pub(crate) evidence: Vec<Evidence>,
     /// Browsers that wait for the page that tells how it ended.
@@ -66,6 +70,7 @@ impl Flow {
             budget: Budget::new(),
             restored: false,
             orphaned: false,
+            untold: None,
             evidence: Vec::new(),
             arrivals: Vec::new(),
             listener: None,

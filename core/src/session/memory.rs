@@ -28,6 +28,11 @@ const REST: Duration = Duration::from_secs(10);
 const MOVED: Duration = Duration::from_secs(60);
 /// After a refresh ahead of time has failed, the next one waits this long.
 const AHEAD_PAUSE: Duration = Duration::from_secs(30);
+/// After the server has refused to renew a grant in words of its own, it is asked no more for this
+/// long: whoever needs a token meanwhile needs a login.
+const UNRENEWABLE: Duration = Duration::from_secs(60);
+/// Refusals of a refresh in a row that nobody understands, after which a login is recommended.
+const MOST_UNCLEAR: u8 = 3;
 /// Logins that are remembered as logged out of.
 const MOST_LEFT: usize = 8;
 /// Refresh tokens that are remembered as spent while none of what they brought could be saved.
@@ -103,6 +108,12 @@ pub(crate) struct Learnt {
     pub(crate) refused_late: Option<Secret>,
     /// The resource no longer names the issuer of the grant: nothing of it is sent (BIND-03).
     pub(crate) moved: Option<Monotonic>,
+    /// When the server refused to renew the grant, without saying that it is dead (REF-90).
+    #[serde(default)]
+    pub(crate) unrenewable: Option<Monotonic>,
+    /// Refusals to renew it in a row that said nothing understandable.
+    #[serde(default)]
+    pub(crate) unclear: u8,
     /// A registration that led to no answer of the person: the next login makes a new one.
     pub(crate) doubtful: Option<Arc<str>>,
 }
@@ -115,12 +126,15 @@ impl Absent for Learnt {
         refused: None,
         refused_late: None,
         moved: None,
+        unrenewable: None,
+        unclear: 0,
         doubtful: None,
     };
 
     fn is_absent(&self) -> bool {
-        let Self { ahead_after, useless, met, refused, refused_late, moved, doubtful } = self;
-        let times = ahead_after.is_none() && moved.is_none();
+        let Self { ahead_after, useless, met, refused, refused_late, moved, doubtful, .. } = self;
+        let renewable = self.unrenewable.is_none() && self.unclear == 0;
+        let times = ahead_after.is_none() && moved.is_none() && renewable;
         let tokens = useless.is_none() && refused.is_none() && refused_late.is_none();
         times && tokens && met.is_none() && doubtful.is_none()
     }
@@ -196,7 +210,9 @@ impl Memory {
             all.iter_mut().filter_map(|at| at.as_mut()).for_each(&shift);
         };
         shift_all(&mut [&mut self.ends, &mut self.refreshed, &mut self.minted]);
-        self.learnt.if_there(|it| shift_all(&mut [&mut it.ahead_after, &mut it.moved]));
+        self.learnt.if_there(|it| {
+            shift_all(&mut [&mut it.ahead_after, &mut it.moved, &mut it.unrenewable])
+        });
         self.rewrite.if_there(|it| shift_all(&mut [&mut it.after]));
         self.parting.if_there(|it| shift_all(&mut [&mut it.forget_after]));
     }
@@ -221,8 +237,31 @@ impl Memory {
     /// Whether a refresh token may be sent, and a client is there to send it.
     pub(crate) fn refreshable(&self, config: &Config, now: Timestamp, mono: Monotonic) -> bool {
         self.grant.as_ref().is_some_and(|held| {
-            held.value.refresh_token.is_some() && !held.value.rejected && !self.moved_lately(mono)
+            held.value.refresh_token.is_some()
+                && !held.value.rejected
+                && !self.moved_lately(mono)
+                && !self.unrenewable(mono)
         }) && self.credentials(config, now).is_some()
+    }
+
+    /// Whether the server has refused a moment ago to renew what is held, whatever it meant by that.
+    pub(crate) fn unrenewable(&self, now: Monotonic) -> bool {
+        self.learnt.unrenewable.is_some_and(|at| at.until(now) < UNRENEWABLE)
+    }
+
+    /// The server has renewed what is held, or granted something else.
+    pub(crate) fn renewed(&mut self) {
+        self.learnt.if_there(|learnt| {
+            learnt.unrenewable = None;
+            learnt.unclear = 0;
+        });
+    }
+
+    /// One more refusal to renew it that nobody understands. Answers whether there have been so many
+    /// in a row that it may be meant.
+    pub(crate) fn refused_unclearly(&mut self) -> bool {
+        self.learnt.unclear = self.learnt.unclear.saturating_add(1);
+        self.learnt.unclear >= MOST_UNCLEAR
     }
 
     /// Whether the refresh token that is held is certainly in the store, where other processes find

@@ -103,13 +103,25 @@ pub(crate) fn push_within<T>(most: usize, list: &mut Vec<T>, item: T) {
 
 /// The step under way: its time, its randomness, and what it has brought about so far.
 pub(crate) struct Now {
+    /// Stages that it has moved.
+    steps: u32,
     pub(crate) wall: Timestamp,
     pub(crate) mono: Monotonic,
     pub(crate) draw: Draw,
     pub(crate) out: Effects,
 }
 
+/// Stages that one input may move. A few dozen are the most that any is known to; a state in which
+/// they would follow each other for ever is a bug of ours, and must not take the program with it.
+const MOST_STEPS: u32 = 1_000;
+
 impl Now {
+    /// Whether another stage may be moved in this step (STEP-16).
+    const fn may_step(&mut self) -> bool {
+        self.steps = self.steps.saturating_add(1);
+        self.steps <= MOST_STEPS
+    }
+
     fn note(&mut self, note: Note) {
         self.out.told.push(Told::Note(note));
     }
@@ -232,6 +244,7 @@ impl Session {
     fn enter(&mut self, env: Env) -> Now {
         self.body.enter(&env);
         Now {
+            steps: 0,
             wall: env.wall,
             mono: self.body.mono,
             draw: Draw::new(env.entropy),
@@ -263,7 +276,6 @@ impl Session {
             over,
             since: memory.current(),
             had: Had::default(),
-            unrenewable: false,
             flows: 0,
             logins: 0,
             again: false,

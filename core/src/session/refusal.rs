@@ -104,7 +104,6 @@ impl Session {
             over: refusal.epoch,
             since: current,
             had,
-            unrenewable: false,
             flows: 0,
             logins: 0,
             again,

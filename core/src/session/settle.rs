@@ -18,6 +18,10 @@ impl Session {
         self.give_back_owed(now);
         let mut at = 0;
         while let Some(waiting) = self.waiters.get(at) {
+            if waiting.lane == Some(Lane::Machine) && self.untold() {
+                at = at.saturating_add(1);
+                continue;
+            }
             match verdict(waiting.want.wish(), self.standing(&waiting.want, now)) {
                 Verdict::Use => {
                     let waiting = self.waiters.remove(at);
@@ -71,6 +75,11 @@ impl Session {
         self.tell_forgotten(now);
         self.tell_saved(now);
         self.give_back_owed(now);
+    }
+
+    /// Whether those who wait for machines are told of a failure as soon as it is durable (REF-91).
+    fn untold(&self) -> bool {
+        self.body.machine.as_ref().is_some_and(|flow| flow.untold.is_some())
     }
 
     /// Who uses what is published without asking the session is to know whether it is saved.
@@ -148,13 +157,10 @@ impl Session {
             renewed: memory.current() > want.since && !memory.found,
             covers: memory.requested().is_some_and(|asked| asked.covers(&want.scopes))
                 || want.scopes.is_empty(),
-            refreshable: !moved
-                && !useless
-                && !want.unrenewable
-                && memory.refreshable(&self.config, now.wall, now.mono),
+            refreshable: !moved && !useless && memory.refreshable(&self.config, now.wall, now.mono),
             rested: memory.rested(now.mono),
             moved: moved || memory.moved_lately(now.mono),
-            minted: memory.newly_minted(now.mono) && !memory.found && !want.unrenewable,
+            minted: memory.newly_minted(now.mono) && !memory.found && !memory.unrenewable(now.mono),
         }
     }
 

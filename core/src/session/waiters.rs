@@ -38,8 +38,6 @@ pub(crate) struct Want {
     pub(crate) since: Option<Epoch>,
     /// What its request had had when it was refused.
     pub(crate) had: Had,
-    /// The server has refused to renew the grant while it waited: it needs another (REF-90).
-    pub(crate) unrenewable: bool,
     /// Flows that ended while it waited for them, and did not serve it.
     pub(crate) flows: u8,
     /// Logins among them that succeeded.

@@ -153,7 +153,7 @@ impl Call {
             (Awaits::Start, Happened::Start) => self.send(),
             // Without a token the server's refusal names what it wants.
             (Awaits::Grant, Happened::Settled(Err(failure)))
-                if failure.kind() == Kind::ReauthorizationRequired && self.may_ask =>
+                if failure.mended_by_login() && self.may_ask =>
             {
                 self.send()
             }

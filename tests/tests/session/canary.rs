@@ -72,7 +72,7 @@ scripts! {
             "error_description": "bad token RT-CANARY-1, token=RT-CANARY-1&x",
         });
         refresh(sim, 1).reply_json(400, &said);
-        let failure = sim.expect_failed(caller, "server_error");
+        let failure = sim.expect_failed(caller, "reauthorization_required");
         let text = shown(&failure);
         assert!(!text.contains("RT-CANARY"), "{text}");
         assert!(text.contains("[redacted]"), "{text}");

@@ -346,19 +346,19 @@ scripts! {
         sim.expect_no_call();
     }
 
-    a_known_client_refused_in_a_refresh_asks_nobody_cauth_13_host_236(
+    a_known_client_refused_in_a_refresh_names_the_choice_cauth_13_host_236(
         sim = known(Some("SECRET-CANARY"))
     ) {
         sim.acquire("");
         methods(sim, &["client_secret_post"]);
         approve(sim).reply_json(200, &tokens(1, 60));
-        let caller = sim.at(60).acquire("");
+        let caller = sim.at(60).acquire_quietly("");
         refresh(sim, 1).reply_json(401, &error("invalid_client"));
         names(&sim.expect_failed(caller, "client_rejected"), "client_secret_post");
         sim.expect_no_call();
         sim.expect_no_visit();
         // The refresh token is kept for the day the client is mended.
-        let next = sim.at(80).acquire("");
+        let next = sim.at(121).acquire("");
         refresh(sim, 1).reply_json(200, &tokens(2, 60));
         sim.expect_granted(next);
     }
