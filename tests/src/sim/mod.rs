@@ -286,6 +286,16 @@ impl Sim {
         }
     }
 
+    /// As [`Sim::restart`], under another configuration.
+    ///
+    /// # Panics
+    /// If the configuration is refused.
+    pub fn restart_with(&mut self, configure: impl FnOnce(Builder) -> Builder) {
+        let builder = configure(Config::builder(self.config.mcp_url()));
+        self.config = builder.build().expect("the script's configuration is valid");
+        self.restart();
+    }
+
     /// Writes the session out and takes it up again in another process.
     pub fn restart(&mut self) {
         let written = serde_json::to_vec(&self.session.snapshot()).expect("snapshots serialise");

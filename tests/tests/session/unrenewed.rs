@@ -1,6 +1,7 @@
 //! Refreshes that the server refuses, in whatever words, and what of it is durable before anybody hears
 //! of it (REF-90, REF-91).
 
+use http::Method;
 use mcp_authz_core::effect::RecordKind;
 use mcp_authz_core::failure::Remedy;
 use mcp_authz_core::time::Awaited;
@@ -8,7 +9,8 @@ use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 
 use crate::given::{
-    approve, at, discover, error, kept, known_client, logged_in, pause_until, refresh, tokens,
+    METADATA, REGISTER, RESOURCE, TOKEN, approve, at, discover, error, kept, known_client,
+    logged_in, pause_until, refresh, resource, server, tokens,
 };
 
 /// Another process: it knows the MCP URL and the store.
@@ -174,6 +176,39 @@ scripts! {
         discover(sim);
         approve(sim).reply_json(200, &tokens(2, 3600));
         assert_eq!(sim.expect_granted(caller).access_token().expose(), at(2));
+    }
+
+    /// A flow that is restored where its grant may not be used any more has nothing to write, and ends.
+    a_restored_refusal_without_its_grant_ends_step_16_sec_05(
+        sim = Sim::by_hand(|config| {
+            config.persistent(true).danger().allow_plain_http("as.example").done()
+        })
+    ) {
+        let plain = |text: &str| text.replace("https://as.example", "http://as.example");
+        let told = |document: &serde_json::Value| {
+            serde_json::from_str::<serde_json::Value>(&plain(&document.to_string())).unwrap()
+        };
+        let first = sim.acquire("");
+        sim.expect_call(Method::GET, RESOURCE).reply_json(200, &told(&resource(&[])));
+        sim.expect_call(Method::GET, &plain(METADATA)).reply_json(200, &told(&server()));
+        let call = sim.expect_call(Method::POST, &plain(REGISTER));
+        call.reply_json(201, &json!({ "client_id": "c1" }));
+        sim.expect_visit().arrive_with_code("");
+        sim.expect_call(Method::POST, &plain(TOKEN)).reply_json(200, &tokens(1, 60));
+        sim.expect_granted(first);
+        if sim.restarting() {
+            return;
+        }
+        let caller = sim.at(60).acquire("");
+        let (_, ticket) = sim.expect_call(Method::POST, &plain(TOKEN)).hold();
+        sim.store().mute(Some(RecordKind::Grant));
+        sim.reply_late(ticket, 400, &error("invalid_grant"));
+        sim.expect_waiting(caller);
+        sim.store().heal();
+        sim.restart_with(|config| config.persistent(true));
+        // The store has the grant still; where its endpoint is refused it is no grant.
+        sim.expect_waiting(caller);
+        assert_ne!(sim.waits_for(), None);
     }
 
     /// The intent of the refresh is taken back before its callers are told that it failed: a program
