@@ -147,8 +147,10 @@ impl Session {
         // While a login at another issuer is under way, what is held is for the old one (BIND-06).
         let moved =
             self.body.person.as_ref().is_some_and(|flow| flow.ground.previous_issuer.is_some());
-        // A refresh has just been tried for this token, and what it brought was refused.
-        let useless = want.cause == Cause::Asked && want.over.is_some();
+        // A refresh has just been tried for this token, and what it brought was refused. What another
+        // process has logged in for is none of that.
+        let useless = want.cause == Cause::Asked
+            && want.over.is_some_and(|over| memory.current() <= Some(over));
         Standing {
             recalled: memory.recalled || !self.config.persistent,
             unread: self.unread(want),

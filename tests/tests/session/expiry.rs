@@ -182,6 +182,28 @@ scripts! {
         sim.expect_no_visit();
     }
 
+    /// A token that did not help is worth no refresh; one that another process has logged in for is.
+    what_another_process_logged_in_for_is_renewed_ref_06_step_90(sim = kept()) {
+        logged_in(sim, &tokens(1, 3600));
+        let first = sim.refused(401, "Bearer");
+        refresh(sim, 1).reply_json(200, &tokens(2, 3600));
+        sim.expect_granted(first);
+        let second = again(sim);
+        sim.expect_call(Method::GET, crate::given::RESOURCE).reply_json(200, &resource(&[]));
+        sim.expect_failed(second, "unauthorized_after_refresh");
+        // Somebody logs in, and that token's life is over by now.
+        sim.store().change(RecordKind::Grant, |grant| {
+            grant["access_token"] = json!(at(3));
+            grant["refresh_token"] = json!("RT-CANARY-3");
+            grant["login"] = json!("another");
+            grant["expires"] = json!(BEGINNING + 1);
+        });
+        let asks = sim.at(30).acquire("");
+        refresh(sim, 3).reply_json(200, &tokens(4, 3600));
+        assert_eq!(sim.expect_granted(asks).access_token().expose(), at(4));
+        sim.expect_no_visit();
+    }
+
     /// A resource that names another issuer at every refusal opens three pages, whatever the issuers.
     pages_are_limited_for_the_mcp_url_host_323(sim = by_hand()) {
         for number in 0..4 {
