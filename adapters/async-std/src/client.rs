@@ -8,16 +8,18 @@ use mcp_authz_core::Config;
 use mcp_authz_core::session::Snapshot;
 use mcp_authz_driver::ResumeError;
 use mcp_authz_driver::dial::{self, Lookup};
+use mcp_authz_driver::hyper_http::{self, Proxy, Settings};
 use mcp_authz_driver::manager::PortsError;
 use mcp_authz_driver::on_demand::{self, Platform, Ports};
 use mcp_authz_driver::ports::{Common, Observer, Signer, Store};
 use mcp_authz_driver::tls::{self, Roots, RootsUnusable};
 use mcp_authz_host::store::Memory;
 
-use crate::dial::Dialler;
-use crate::http::HyperHttp;
 use crate::listener::Loopback;
 use crate::runtime::AsyncStd;
+
+/// Sends; see [`hyper_http::HyperHttp`].
+pub type HyperHttp = hyper_http::HyperHttp<AsyncStd>;
 
 /// A session on async-std; see [`on_demand::AuthSession`].
 pub type AuthSession = on_demand::AuthSession<HyperHttp, Loopback, AsyncStd>;
@@ -53,14 +55,14 @@ pub type Transport = on_demand::Transport<HyperHttp, Loopback, AsyncStd>;
 /// A bare HTTP+SSE stream on async-std; see [`on_demand::HttpSse`].
 pub type HttpSse = on_demand::HttpSse<HyperHttp, Loopback, AsyncStd>;
 
-/// What all sessions of a program share: TLS sessions, the store, who is told what happens.
+/// What all sessions of a program share: connections, the store, who is told what happens.
 #[derive(Clone, Debug)]
 pub struct Client {
     ports: Arc<Ports<HyperHttp, Loopback, AsyncStd>>,
 }
 
 impl Client {
-    /// Starts with sound defaults: Mozilla's roots, credentials in memory. There is no proxy.
+    /// Starts with sound defaults: no proxy, Mozilla's roots, credentials in memory.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
@@ -93,6 +95,7 @@ pub struct Builder {
     lookup: Arc<dyn Lookup>,
     roots: Roots,
     user_agent: HeaderValue,
+    proxy: Option<Proxy>,
 }
 
 impl Default for Builder {
@@ -103,6 +106,7 @@ impl Default for Builder {
             lookup: Arc::new(dial::System),
             roots: Roots::default(),
             user_agent: HeaderValue::from_static(user_agent),
+            proxy: None,
         }
     }
 }
@@ -150,6 +154,14 @@ impl Builder {
         self
     }
 
+    /// Sends everything through an HTTP proxy, which then looks names up itself: the address rule
+    /// is asked about IP literals only.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
     /// The `User-Agent` of every request that names none.
     #[must_use]
     pub fn user_agent(mut self, user_agent: HeaderValue) -> Self {
@@ -162,8 +174,10 @@ impl Builder {
     /// # Errors
     /// [`RootsUnusable`] if no given root can be used: name others.
     pub fn build(self) -> Result<Client, RootsUnusable> {
-        let tls = Arc::new(tls::client_config(&self.roots)?);
-        let http = HyperHttp::new(Dialler { lookup: self.lookup, tls }, self.user_agent);
+        let tls = tls::client_config(&self.roots)?;
+        let (lookup, user_agent, proxy) = (self.lookup, self.user_agent, self.proxy);
+        let settings = Settings { lookup, tls, user_agent, proxy };
+        let http = HyperHttp::new(AsyncStd, settings);
         let (listener, runtime, common) = (Loopback, AsyncStd, self.common);
         Ok(Client { ports: Arc::new(Ports { http, listener, runtime, common }) })
     }

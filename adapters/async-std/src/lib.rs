@@ -25,16 +25,14 @@
 //! Underneath, a [`Client`] makes sessions of a [`Config`], for programs that want each step.
 
 mod client;
-mod dial;
-mod http;
 mod listener;
+mod net;
 mod runtime;
 
 pub use client::{
     AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Builder, Client,
-    HttpSse, Transport,
+    HttpSse, HyperHttp, Transport,
 };
-pub use http::HyperHttp;
 pub use listener::Loopback;
 pub use mcp_authz_core::effect::Visit;
 pub use mcp_authz_core::{Config, config, failure, granted, scope};

@@ -66,6 +66,42 @@ pub fn permitted(lookup: &dyn Lookup, host: &str, rule: Addresses) -> Result<Vec
     if allowed.is_empty() { Err(Why::AddressBlocked) } else { Ok(allowed) }
 }
 
+/// Why no connection came about, by what the system says of an address.
+#[must_use]
+pub fn unconnected(error: &io::Error) -> Why {
+    match error.kind() {
+        io::ErrorKind::TimedOut => Why::Timeout,
+        _ => Why::Connect,
+    }
+}
+
+/// How an answer in plain http begins.
+const PLAIN_HTTP: &[u8] = b"HTTP/";
+
+/// How a peer begins that was greeted in TLS: what it said so far, compared with plain http.
+#[derive(Debug, Default)]
+pub struct Greeted {
+    /// How many bytes were as they would be then; beyond the last once one was not.
+    alike: usize,
+}
+
+impl Greeted {
+    /// Sees the next bytes of the peer.
+    pub fn see(&mut self, bytes: &[u8]) {
+        let wanted = PLAIN_HTTP.get(self.alike..).unwrap_or_default();
+        let length = wanted.len().min(bytes.len());
+        let alike = wanted.get(..length) == bytes.get(..length);
+        self.alike = if alike { self.alike.saturating_add(length) } else { usize::MAX };
+    }
+
+    /// Why there is no TLS with it. No record of TLS begins like that, so a handshake may have ended
+    /// before all of it came.
+    #[must_use]
+    pub const fn why(&self) -> Why {
+        if self.alike >= 2 && self.alike <= PLAIN_HTTP.len() { Why::PlainHttp } else { Why::Tls }
+    }
+}
+
 /// The port of a URL: as written, or its scheme's.
 #[must_use]
 pub fn port(uri: &Uri) -> u16 {
@@ -95,6 +131,25 @@ mod tests {
         );
         assert_eq!(of(&["127.0.0.1"], Addresses::Any), Ok(vec!["127.0.0.1".parse().unwrap()]));
         assert_eq!(of(&[], Addresses::Any), Err(Why::Resolve));
+    }
+
+    #[test]
+    fn plain_http_is_told_from_other_noise_host_332() {
+        for (pieces, why) in [
+            (&["HTTP/1.1 400 Bad Request"][..], Why::PlainHttp),
+            (&["HT", "TP", "/1.0 400", "HTTP/"], Why::PlainHttp),
+            (&["HT"], Why::PlainHttp),
+            (&["HT", "ML"], Why::Tls),
+            (&["HT", "ML", "HTTP/1.1"], Why::Tls),
+            (&["220 mail.example"], Why::Tls),
+            (&["\x15\x03\x01"], Why::Tls),
+            (&["H"], Why::Tls),
+            (&[], Why::Tls),
+        ] {
+            let mut greeted = Greeted::default();
+            pieces.iter().for_each(|piece| greeted.see(piece.as_bytes()));
+            assert_eq!(greeted.why(), why, "{pieces:?}");
+        }
     }
 
     #[test]

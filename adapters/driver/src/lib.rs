@@ -13,8 +13,9 @@
 //! listen, spawn and sleep. What they share beside that is here too: the hot path's [`publish`]
 //! cell, the callers' own requests ([`exchange`], and [`authorize`] for those who send by
 //! themselves), the [`vault`] of several servers and accounts, look-ups that respect the address
-//! rule ([`dial`]), the checks on an answer's head ([`head`]), reading its body ([`reading`]) and
-//! the event stream decoder ([`sse`]). On top of a session stand the MCP [`transport`]s.
+//! rule ([`dial`]), the checks on an answer's head ([`head`]), reading its body ([`reading`]), the
+//! event stream decoder ([`sse`]), and one HTTP port for every async runtime (`hyper_http`, feature
+//! `hyper`). On top of a session stand the MCP [`transport`]s.
 //!
 //! [`Session::handle`]: mcp_authz_core::Session::handle
 
@@ -28,6 +29,8 @@ pub mod entropy;
 mod error;
 pub mod exchange;
 pub mod head;
+#[cfg(feature = "hyper")]
+pub mod hyper_http;
 #[cfg(all(test, loom))]
 mod loom_tests;
 pub mod manager;

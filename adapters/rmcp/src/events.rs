@@ -9,13 +9,13 @@ use mcp_authz_core::failure::Kind;
 use mcp_authz_driver::ports::AsyncBody;
 use mcp_authz_driver::reading::Incoming;
 use mcp_authz_driver::sse::Decoder;
-use mcp_authz_tokio::ReqwestBody;
+use mcp_authz_tokio::TokioBody;
 use sse_stream::{Error as SseError, Sse};
 
 use crate::Error;
 
 /// The body of an answer on this adapter.
-pub(crate) type Body = Incoming<ReqwestBody>;
+pub(crate) type Body = Incoming<TokioBody>;
 
 /// An event stream that is read as it comes, however long nothing comes: dropping it closes its
 /// connection.

@@ -3,25 +3,26 @@
 use core::fmt;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use mcp_authz_core::Config;
 use mcp_authz_core::failure::{Failure, Kind};
 use mcp_authz_core::session::Snapshot;
 use mcp_authz_driver::ResumeError;
 use mcp_authz_driver::dial::{self, Lookup};
+use mcp_authz_driver::hyper_http::{HyperHttp, Proxy, Settings};
 use mcp_authz_driver::manager::PortsError;
 use mcp_authz_driver::on_demand::{self, Platform, Ports};
 use mcp_authz_driver::ports::{Common, Observer, Signer, Store};
 use mcp_authz_driver::tls::{self, Roots};
 use mcp_authz_host::store::Memory;
-use reqwest::ClientBuilder;
 use tokio::runtime::Handle;
 
-use crate::http::{Configure, ReqwestHttp, Settings};
+use crate::http::TokioHttp;
 use crate::listener::Loopback;
 use crate::runtime::Tokio;
 
 /// A session on tokio; see [`on_demand::AuthSession`].
-pub type AuthSession = on_demand::AuthSession<ReqwestHttp, Loopback, Tokio>;
+pub type AuthSession = on_demand::AuthSession<TokioHttp, Loopback, Tokio>;
 
 /// One MCP server and one account of it; see [`on_demand::AuthorizationManager`].
 pub type AuthorizationManager = on_demand::AuthorizationManager<Tokio>;
@@ -33,31 +34,31 @@ pub type AuthorizationSession = on_demand::AuthorizationSession<Tokio>;
 pub type AuthorizedHttpClient = on_demand::AuthorizedHttpClient<Tokio>;
 
 impl Platform for Tokio {
-    type Http = ReqwestHttp;
+    type Http = TokioHttp;
     type Listener = Loopback;
 
-    fn ports() -> Result<Arc<Ports<ReqwestHttp, Loopback, Self>>, PortsError> {
+    fn ports() -> Result<Arc<Ports<TokioHttp, Loopback, Self>>, PortsError> {
         Ok(Client::builder().build()?.ports)
     }
 }
 
 /// For a manager: `AuthorizationManager::builder(url).ports(client)`.
-impl From<Client> for Arc<Ports<ReqwestHttp, Loopback, Tokio>> {
+impl From<Client> for Arc<Ports<TokioHttp, Loopback, Tokio>> {
     fn from(client: Client) -> Self {
         client.ports
     }
 }
 
 /// An MCP connection on tokio; see [`on_demand::Transport`].
-pub type Transport = on_demand::Transport<ReqwestHttp, Loopback, Tokio>;
+pub type Transport = on_demand::Transport<TokioHttp, Loopback, Tokio>;
 
 /// A bare HTTP+SSE stream on tokio; see [`on_demand::HttpSse`].
-pub type HttpSse = on_demand::HttpSse<ReqwestHttp, Loopback, Tokio>;
+pub type HttpSse = on_demand::HttpSse<TokioHttp, Loopback, Tokio>;
 
 /// What all sessions of a program share: connections, the store, who is told what happens.
 #[derive(Clone, Debug)]
 pub struct Client {
-    ports: Arc<Ports<ReqwestHttp, Loopback, Tokio>>,
+    ports: Arc<Ports<TokioHttp, Loopback, Tokio>>,
 }
 
 impl Client {
@@ -84,7 +85,7 @@ impl Client {
 
     /// The HTTP port alone, for a driver of one's own.
     #[must_use]
-    pub fn http(&self) -> &ReqwestHttp {
+    pub fn http(&self) -> &TokioHttp {
         &self.ports.http
     }
 }
@@ -94,8 +95,9 @@ pub struct Builder {
     common: Common,
     lookup: Arc<dyn Lookup>,
     roots: Roots,
-    configure: Configure,
+    user_agent: HeaderValue,
     proxy: Option<String>,
+    #[cfg(feature = "reqwest")]
     ready_made: Option<reqwest::Client>,
     runtime: Option<Handle>,
 }
@@ -107,8 +109,9 @@ impl Default for Builder {
             common: Common { store: Arc::new(Memory::new()), ..Common::default() },
             lookup: Arc::new(dial::System),
             roots: Roots::default(),
-            configure: Arc::new(move |builder| builder.user_agent(user_agent)),
+            user_agent: HeaderValue::from_static(user_agent),
             proxy: None,
+            #[cfg(feature = "reqwest")]
             ready_made: None,
             runtime: None,
         }
@@ -166,15 +169,10 @@ impl Builder {
         self
     }
 
-    /// Adds to every reqwest client that is made. What this crate promises (no redirects, no
-    /// retries, no decompression, its own TLS, resolver and limits) is set afterwards.
+    /// The `User-Agent` of every request that names none.
     #[must_use]
-    pub fn configure(
-        mut self,
-        configure: impl Fn(ClientBuilder) -> ClientBuilder + Send + Sync + 'static,
-    ) -> Self {
-        let before = self.configure;
-        self.configure = Arc::new(move |builder| configure(before(builder)));
+    pub fn user_agent(mut self, user_agent: HeaderValue) -> Self {
+        self.user_agent = user_agent;
         self
     }
 
@@ -199,26 +197,16 @@ impl Builder {
         let runtime = self.runtime.map_or_else(Handle::try_current, Ok);
         let runtime = Tokio::new(runtime.map_err(|_| BuildError::NoRuntime)?);
         let tls = tls::client_config(&self.roots).map_err(|_| BuildError::Roots)?;
-        let proxy = self.proxy.as_deref().map(proxy).transpose()?;
-        let http = match self.ready_made {
-            Some(client) => ReqwestHttp::from(client),
-            None => {
-                let (lookup, configure) = (self.lookup, self.configure);
-                let settings = Settings { lookup, tls, configure, proxy };
-                ReqwestHttp::new(settings).map_err(BuildError::Reqwest)?
-            }
-        };
+        let proxy = self.proxy.as_deref();
+        let proxy = proxy.map(|url| Proxy::parse(url).ok_or(BuildError::Proxy)).transpose()?;
+        let (lookup, user_agent) = (self.lookup, self.user_agent);
+        let http = HyperHttp::new(runtime.clone(), Settings { lookup, tls, user_agent, proxy });
+        let http = TokioHttp::from(http);
+        #[cfg(feature = "reqwest")]
+        let http = self.ready_made.map_or(http, TokioHttp::from);
         let listener = Loopback::new(runtime.clone());
         Ok(Client { ports: Arc::new(Ports { http, listener, runtime, common: self.common }) })
     }
-}
-
-fn proxy(url: &str) -> Result<(reqwest::Proxy, String), BuildError> {
-    let host = reqwest::Url::parse(url)
-        .ok()
-        .and_then(|url| url.host_str().map(str::to_owned))
-        .ok_or(BuildError::Proxy)?;
-    Ok((reqwest::Proxy::all(url).map_err(BuildError::Reqwest)?, host))
 }
 
 impl fmt::Debug for Builder {
@@ -227,9 +215,9 @@ impl fmt::Debug for Builder {
     }
 }
 
-/// The openings that weaken a check.
+/// The openings that weaken a check. There is one, of feature `reqwest`.
 #[derive(Debug)]
-pub struct Danger(Builder);
+pub struct Danger(#[cfg_attr(not(feature = "reqwest"), expect(dead_code))] Builder);
 
 impl Danger {
     /// Sends everything through this client as it is. Its resolver, redirects, proxies, cookies and
@@ -237,6 +225,7 @@ impl Danger {
     /// an answer whose URL is another than was asked for is refused only after the client went
     /// there.
     #[must_use]
+    #[cfg(feature = "reqwest")]
     pub fn ready_made_client(mut self, client: reqwest::Client) -> Builder {
         self.0.ready_made = Some(client);
         self.0
@@ -251,10 +240,8 @@ pub enum BuildError {
     NoRuntime,
     /// No given root certificate can be used: name others.
     Roots,
-    /// The proxy is no URL.
+    /// The proxy is no http or https URL.
     Proxy,
-    /// reqwest cannot make a client of what was configured.
-    Reqwest(reqwest::Error),
 }
 
 impl fmt::Display for BuildError {
@@ -262,8 +249,7 @@ impl fmt::Display for BuildError {
         match self {
             Self::NoRuntime => f.write_str("there is no tokio runtime here"),
             Self::Roots => f.write_str("no usable root certificate"),
-            Self::Proxy => f.write_str("the proxy is no URL"),
-            Self::Reqwest(error) => error.fmt(f),
+            Self::Proxy => f.write_str("the proxy is no http or https URL"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `mcp-authz` on tokio and reqwest.
+//! `mcp-authz` on tokio and hyper.
 //!
 //! ```no_run
 //! use mcp_authz_tokio::driver::transport::Settings;
@@ -22,19 +22,22 @@
 //! Underneath, a [`Client`] makes sessions of a [`Config`], for programs that want each step.
 
 mod client;
-mod dial;
 mod http;
 mod listener;
+mod net;
+#[cfg(feature = "reqwest")]
+mod ready_made;
 mod runtime;
 
 pub use client::{
     AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, BuildError,
     Builder, Client, Danger, HttpSse, Transport,
 };
-pub use http::{ReqwestBody, ReqwestHttp};
+pub use http::{TokioBody, TokioHttp};
 pub use listener::Loopback;
 pub use mcp_authz_core::effect::Visit;
 pub use mcp_authz_core::{Config, config, failure, granted, scope};
 pub use mcp_authz_driver as driver;
 pub use mcp_authz_host as host;
+pub use net::Socket;
 pub use runtime::Tokio;

@@ -235,11 +235,8 @@ fn a_ready_made_client_that_followed_a_redirect_is_caught_host_055() {
             "HTTP/1.1 307 Moved\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n",
             elsewhere.here()
         ));
-        let tls = mcp_authz_driver::tls::client_config(&mcp_authz_driver::tls::Roots::Compiled);
         // Each answer is the last of its connection: one that is kept would race with its end.
-        let theirs = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls.unwrap())
-            .pool_max_idle_per_host(0);
+        let theirs = reqwest::Client::builder().pool_max_idle_per_host(0);
         let client = Client::builder().danger().ready_made_client(theirs.build().unwrap());
         let client = client.build().unwrap();
         let reply = client.http().send(get(&server.here()), &limits()).await;

@@ -18,3 +18,9 @@ mcp_authz_driver::http_contract!(|lookup, roots| {
     let client = builder.lookup(lookup).roots(roots).build().unwrap();
     Box::new(Blocking(client.http().clone(), OnTokio))
 });
+
+mcp_authz_driver::proxy_contract!(|proxy, lookup, roots| {
+    let builder = Client::builder().runtime(RUNTIME.handle().clone()).proxy(proxy);
+    let client = builder.lookup(lookup).roots(roots).build().unwrap();
+    Box::new(Blocking(client.http().clone(), OnTokio))
+});

@@ -5,16 +5,19 @@ use core::cell::Cell;
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Instant;
 
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::Why;
-use mcp_authz_driver::dial::{self, Lookup};
+use mcp_authz_driver::dial::{self, Greeted, Lookup};
+use ureq::http::Uri;
+use ureq::http::uri::Scheme;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
+    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, RustlsConnector,
+    Transport,
 };
 
 thread_local! {
@@ -102,9 +105,13 @@ impl Resolver for Guarded {
     }
 }
 
-/// ureq's own connector; what it fails with is certainly unsent.
+/// ureq's own connectors, first to where the connection stands and then for TLS; what they fail with
+/// is certainly unsent.
 #[derive(Debug, Default)]
-pub(crate) struct Dialer(DefaultConnector);
+pub(crate) struct Dialer {
+    stream: DefaultConnector,
+    tls: RustlsConnector,
+}
 
 impl Connector<()> for Dialer {
     type Out = Box<dyn Transport>;
@@ -118,8 +125,10 @@ impl Connector<()> for Dialer {
         if left.is_zero() {
             return Err(Unsent(Why::Timeout).into());
         }
-        let details = ConnectionDetails {
-            uri: details.uri,
+        let (uri, tls) = (details.uri, details.needs_tls());
+        let target = plain(details.uri).ok_or(Unsent(Why::Resolve))?;
+        let mut details = ConnectionDetails {
+            uri: &target,
             addrs: details.addrs.clone(),
             config: details.config,
             request_level: details.request_level,
@@ -130,9 +139,65 @@ impl Connector<()> for Dialer {
             run_connector: Arc::clone(&details.run_connector),
             register_shutdown: Arc::clone(&details.register_shutdown),
         };
-        let connected = self.0.connect(&details, chained);
-        let connected = connected.map_err(|error| ureq::Error::from(Unsent(why(&error))))?;
-        Ok(connected.map(|transport| -> Self::Out { Box::new(Timed(transport)) }))
+        let by_proxy = details.config.proxy().is_some();
+        let connected = self.stream.connect(&details, chained);
+        let connected =
+            connected.map_err(|error| ureq::Error::from(Unsent(why(&error, by_proxy))))?;
+        let Some(stream) = connected else { return Ok(None) };
+        if !tls {
+            return Ok(Some(Box::new(Timed(stream))));
+        }
+        let greeted = Arc::new(Mutex::new(Greeted::default()));
+        let watched = Watched { stream, greeted: Arc::clone(&greeted) };
+        let watched: Box<dyn Transport> = Box::new(watched);
+        details.uri = uri;
+        let connected = self.tls.connect(&details, Some(watched)).map_err(|error| {
+            let greeted = greeted.lock().unwrap_or_else(PoisonError::into_inner);
+            ureq::Error::from(Unsent(unshaken(&error, &greeted)))
+        })?;
+        Ok(connected.map(|transport| -> Self::Out { Box::new(Timed(Box::new(transport))) }))
+    }
+}
+
+/// The same place without TLS, with its port written out.
+fn plain(uri: &Uri) -> Option<Uri> {
+    let authority = format!("{}:{}", uri.host()?, dial::port(uri));
+    let uri = Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query("/");
+    uri.build().ok()
+}
+
+/// Sees whether the peer begins with plain http.
+#[derive(Debug)]
+struct Watched {
+    stream: Box<dyn Transport>,
+    greeted: Arc<Mutex<Greeted>>,
+}
+
+impl Transport for Watched {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.stream.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.stream.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let before = self.stream.buffers().input().len();
+        let came = self.stream.await_input(timeout)?;
+        let input = self.stream.buffers().input();
+        let mut greeted = self.greeted.lock().unwrap_or_else(PoisonError::into_inner);
+        greeted.see(input.get(before..).unwrap_or_default());
+        drop(greeted);
+        Ok(came)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        false
     }
 }
 
@@ -178,18 +243,25 @@ impl Transport for Timed {
 }
 
 /// Why there is no connection.
-fn why(error: &ureq::Error) -> Why {
+fn why(error: &ureq::Error, by_proxy: bool) -> Why {
     match error {
+        ureq::Error::Timeout(_) => Why::Timeout,
+        _ if by_proxy => Why::Proxy,
         ureq::Error::Other(other) => {
             other.downcast_ref::<Unsent>().map_or(Why::Connect, |unsent| unsent.0)
         }
-        ureq::Error::Timeout(_) => Why::Timeout,
         ureq::Error::HostNotFound => Why::Resolve,
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::TlsRequired => Why::Tls,
-        ureq::Error::Io(error) => match error.get_ref() {
-            Some(inner) if inner.is::<rustls::Error>() => Why::Tls,
-            _ => Why::Connect,
-        },
+        ureq::Error::Io(error) => dial::unconnected(error),
         _ => Why::Connect,
+    }
+}
+
+/// Why the connection that stands has no TLS: after it, nothing that goes wrong is taken for a dead
+/// port (HOST-332).
+fn unshaken(error: &ureq::Error, greeted: &Greeted) -> Why {
+    match error {
+        ureq::Error::Timeout(_) => Why::Timeout,
+        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Why::Timeout,
+        _ => greeted.why(),
     }
 }

@@ -47,3 +47,9 @@ mcp_authz_driver::http_contract!(|lookup, roots| {
     let client = Client::builder().lookup(lookup).roots(roots).build().unwrap();
     Box::new(client.http().clone())
 });
+
+mcp_authz_driver::proxy_contract!(|proxy, lookup, roots| {
+    let builder = Client::builder().proxy(ureq::Proxy::new(proxy).unwrap());
+    let client = builder.lookup(lookup).roots(roots).build().unwrap();
+    Box::new(client.http().clone())
+});

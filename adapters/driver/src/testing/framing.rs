@@ -8,6 +8,34 @@ use mcp_authz_core::effect::{Limits, Reply, Why};
 use super::server::{Server, closed, ok, say};
 use super::{Make, answered, get, limits, maybe_sent, port, post};
 
+/// One connection after the other serves as many requests as it can: their handshakes are most of
+/// what a request costs.
+pub fn connections_are_kept_for_the_next_request(make: Make) {
+    let server = Server::raw(|_, mut stream, server| {
+        while server.hear(&mut stream) {
+            say(&mut stream, &ok("hi"));
+        }
+    });
+    let http = port(make);
+    for _ in 0..20 {
+        let reply = http.exchange(post(&server.here(), "x"), &limits(), &mut |_, _| false);
+        assert_eq!(answered(reply).body(), b"hi");
+    }
+    assert_eq!((server.connections(), server.requests().len()), (1, 20));
+}
+
+/// A connection that the server has closed meanwhile carries nothing, and another is made.
+pub fn a_kept_connection_that_has_died_is_replaced_host_254(make: Make) {
+    let server = Server::saying(ok("hi"));
+    let http = port(make);
+    for _ in 0..3 {
+        let reply = http.exchange(post(&server.here(), "x"), &limits(), &mut |_, _| false);
+        assert_eq!(answered(reply).body(), b"hi");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!((server.connections(), server.requests().len()), (3, 3));
+}
+
 /// Too many fields, a field too long, and a head too long in all.
 pub fn heads_over_the_limit_host_069(make: Make) {
     let http = port(make);

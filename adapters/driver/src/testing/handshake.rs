@@ -47,7 +47,7 @@ pub(super) fn identity(host: &str, expired: bool) -> Identity {
 }
 
 /// Serves over TLS.
-fn serve(config: Arc<ServerConfig>) -> Server {
+pub(super) fn serve(config: Arc<ServerConfig>) -> Server {
     Server::raw(move |_, stream: TcpStream, server| {
         let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = rustls::StreamOwned::new(connection, stream);
@@ -111,9 +111,10 @@ pub fn protocols_that_are_too_old_or_none_host_075_sec_12(make: Make) {
     // A fatal alert: protocol version.
     let alert = b"\x15\x03\x01\x00\x02\x02\x46".to_vec();
     for (bytes, expected) in [
-        (alert, &[Why::Tls][..]),
-        (ok("plain"), &[Why::Tls]),
-        (Vec::new(), &[Why::Tls, Why::Connect]),
+        (alert, Why::Tls),
+        (ok("plain"), Why::PlainHttp),
+        (b"220 mail.example ESMTP\r\n".to_vec(), Why::Tls),
+        (Vec::new(), Why::Tls),
     ] {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let of_server = Arc::clone(&heard);
@@ -124,7 +125,7 @@ pub fn protocols_that_are_too_old_or_none_host_075_sec_12(make: Make) {
             say(&mut stream, &bytes);
         });
         let url = server.url("https", "as.example");
-        not_sent(&http.send(post(&url, "CODE-CANARY"), &limits()), expected);
+        not_sent(&http.send(post(&url, "CODE-CANARY"), &limits()), &[expected]);
         let heard = String::from_utf8_lossy(&heard.lock().unwrap()).into_owned();
         assert!(!heard.contains("CANARY"));
         assert_eq!(server.connections(), 1);
@@ -136,6 +137,38 @@ pub fn protocols_that_are_too_old_or_none_host_075_sec_12(make: Make) {
     let limits = Limits { connect, ..limits() };
     let url = silent.url("https", "as.example");
     not_sent(&http.send(post(&url, "code=x"), &limits), &[Why::Timeout]);
+}
+
+/// A port that speaks plain http: it reads a greeting that it does not understand, and hangs up with
+/// or without a word. That something listens there is known by then.
+pub fn a_port_that_speaks_plain_http_is_no_dead_one_host_332(make: Make) {
+    const BAD: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
+    let authority = identity("as.example", false).authority;
+    let http = trusting(make, &authority);
+    for (pieces, read, expected) in [
+        (vec![BAD], true, Why::PlainHttp),
+        (vec![&BAD[..2], &BAD[2..]], true, Why::PlainHttp),
+        (Vec::new(), true, Why::Tls),
+        // What is not read when the socket closes resets the connection.
+        (Vec::new(), false, Why::Tls),
+    ] {
+        let server = Server::raw(move |_, mut stream, _| {
+            if read {
+                let _hello = stream.read(&mut [0; 4096]);
+            } else {
+                thread::sleep(Duration::from_millis(50));
+            }
+            for piece in &pieces {
+                say(&mut stream, piece);
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let url = server.url("https", "as.example");
+        not_sent(&http.send(post(&url, "code=x"), &limits()), &[expected]);
+        let reply = http.exchange(post(&url, "code=x"), &limits(), &mut |_, _| false);
+        not_sent(&reply, &[expected]);
+        assert_eq!(server.connections(), 2);
+    }
 }
 
 /// A connection on which each byte takes its time.

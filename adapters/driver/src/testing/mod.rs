@@ -32,6 +32,7 @@ pub mod framing;
 pub mod front;
 pub mod handshake;
 pub mod listening;
+pub mod proxies;
 pub mod server;
 
 /// Makes the port under test.
@@ -168,6 +169,8 @@ macro_rules! http_contract {
                 bodiless_answers_are_answers_host_057,
             }
             framing {
+                connections_are_kept_for_the_next_request,
+                a_kept_connection_that_has_died_is_replaced_host_254,
                 heads_over_the_limit_host_069,
                 status_lines_that_are_none_host_058,
                 lengths_that_are_none_host_063,
@@ -192,6 +195,7 @@ macro_rules! http_contract {
                 a_trusted_server_is_answered,
                 certificates_that_prove_nothing_host_075_prm_19_sec_12,
                 protocols_that_are_too_old_or_none_host_075_sec_12,
+                a_port_that_speaks_plain_http_is_no_dead_one_host_332,
                 a_record_that_trickles_times_out_host_068,
             }
         }
@@ -212,5 +216,26 @@ macro_rules! http_contract {
                 $crate::testing::$topic::$case($make);
             }
         )*)*
+    };
+}
+
+/// The cases about a proxy, for an adapter whose program can name one.
+#[macro_export]
+macro_rules! proxy_contract {
+    ($make:expr) => {
+        #[test]
+        fn https_goes_through_a_tunnel() {
+            $crate::testing::proxies::https_goes_through_a_tunnel($make);
+        }
+
+        #[test]
+        fn a_proxy_that_refuses_is_named() {
+            $crate::testing::proxies::a_proxy_that_refuses_is_named($make);
+        }
+
+        #[test]
+        fn literals_are_judged_before_a_proxy_is_asked_host_033() {
+            $crate::testing::proxies::literals_are_judged_before_a_proxy_is_asked_host_033($make);
+        }
     };
 }

@@ -73,12 +73,8 @@ pub(crate) mod own {
         Some(ureq::Agent::new_with_config(config.build()).into())
     }
 
-    pub(crate) fn tokio() -> Option<mcp_authz_tokio::ReqwestHttp> {
+    pub(crate) fn tokio() -> Option<mcp_authz_tokio::TokioHttp> {
         let client = reqwest::Client::builder().user_agent("mine").no_proxy();
-        // The provider that reqwest would otherwise look for is named by the program.
-        let client = client.tls_backend_preconfigured(
-            mcp_authz_driver::tls::client_config(&mcp_authz_driver::tls::Roots::Compiled).unwrap(),
-        );
         Some(client.build().unwrap().into())
     }
 
