@@ -56,7 +56,8 @@ fn registration(bencher: divan::Bencher<'_, '_>) {
     let uri = "http://127.0.0.1:51000/callback";
     let redirect_uri = RedirectUri::read(uri, false).expect("a fixed URI");
     let answer = canned::answer(201, canned::REGISTRATION);
-    let asked = Asked { method: Method::None, redirect_uri: &redirect_uri, legacy: false };
+    let asked =
+        Asked { method: Method::None, listed: None, redirect_uri: &redirect_uri, legacy: false };
     bencher.bench_local(|| read_registration(black_box(&answer), &asked, NOW));
 }
 

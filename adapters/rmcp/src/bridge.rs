@@ -4,7 +4,7 @@
 //! the locked and atomic files, or the keychain. Any number of programs may share it, also with
 //! sessions of mcp-authz, which neither see these records nor are seen.
 //!
-//! ```no_run
+//! ```
 //! use std::sync::Arc;
 //!
 //! use mcp_authz_rmcp::bridge::{Credentials, States};
@@ -20,7 +20,14 @@
 //! }
 //! # Ok(())
 //! # }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(manager(Arc::new(mcp_authz_host::store::Memory::new())))
+//! # }
 //! ```
+//!
+//! What rmcp sends goes through its own HTTP client, whose TLS is a feature of rmcp (`reqwest`, or one
+//! of its relatives). Nothing here turns one on.
 //!
 //! A record is replaced only if it is still what was read, otherwise the change is made anew to what
 //! is there by then. One that cannot be read, or that a newer version wrote, is an error and is not

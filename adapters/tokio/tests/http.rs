@@ -11,6 +11,7 @@ mod common;
 
 use common::{OnTokio, RUNTIME};
 use mcp_authz_driver::testing::Blocking;
+use mcp_authz_driver::testing::server::{Server, ok};
 use mcp_authz_tokio::Client;
 
 mcp_authz_driver::http_contract!(|lookup, roots| {
@@ -24,3 +25,18 @@ mcp_authz_driver::proxy_contract!(|proxy, lookup, roots| {
     let client = builder.lookup(lookup).roots(roots).build().unwrap();
     Box::new(Blocking(client.http().clone(), OnTokio))
 });
+
+/// Whatever is turned on in reqwest here is on in the whole program: its clients would look for a
+/// provider of cryptography that nobody has installed.
+#[test]
+fn a_program_that_uses_reqwest_without_tls_is_left_alone() {
+    let _ours = Client::builder().runtime(RUNTIME.handle().clone()).build().unwrap();
+    let server = Server::saying(ok("hi"));
+    let body = RUNTIME
+        .block_on(async { reqwest::get(server.here()).await.unwrap().text().await.unwrap() });
+    assert_eq!(body, "hi");
+    let manifest = include_str!("../Cargo.toml");
+    let dependency = manifest.lines().find(|line| line.starts_with("reqwest = {"));
+    let wanted = r#"reqwest = { version = "0.13", default-features = false, optional = true }"#;
+    assert_eq!(dependency, Some(wanted));
+}

@@ -4,43 +4,22 @@ use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
 
-use mcp_authz_core::effect::Reply;
-use mcp_authz_driver::exchange;
-use mcp_authz_driver::ports::{AsyncHttp as _, Store};
+use mcp_authz_driver::ports::Store;
 use mcp_authz_host::store::FileStore;
 use mcp_authz_rmcp::bridge::{Credentials, States};
 use mcp_authz_rmcp::rmcp::transport::AuthorizationManager;
-use mcp_authz_rmcp::rmcp::transport::auth::{
-    AuthorizationCallback, OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest,
-};
+use mcp_authz_rmcp::rmcp::transport::auth::AuthorizationCallback;
 use mcp_authz_tests::model::Endpoint;
 use mcp_authz_tests::serve::{Served, embedded};
-use mcp_authz_tokio::Client;
 
 use crate::common::browse;
 
 const REDIRECT: &str = "http://127.0.0.1:7/callback";
 
-/// What rmcp sends goes through the port of the adapter.
-struct Port(Client);
-
-impl OAuthHttpClient for Port {
-    fn execute(&self, asked: OAuthHttpRequest) -> OAuthHttpClientFuture<'_> {
-        Box::pin(async move {
-            match self.0.http().send(asked.request, &exchange::limits()).await {
-                Reply::Answered(answer) => Ok(answer),
-                Reply::NotSent(why) | Reply::MaybeSent(why) => Err(why.kind().code().into()),
-            }
-        })
-    }
-}
-
-/// A manager of a program that has just been started.
+/// A manager of a program that has just been started, made as the documentation has it: rmcp sends
+/// through a client of its own.
 async fn started(served: &Served, folder: &Path) -> AuthorizationManager {
-    let port = Port(Client::builder().build().unwrap());
-    let manager =
-        AuthorizationManager::new_with_oauth_http_client(served.mcp_url(), Arc::new(port)).await;
-    let mut manager = manager.unwrap();
+    let mut manager = AuthorizationManager::new(served.mcp_url()).await.unwrap();
     let store: Arc<dyn Store> = Arc::new(FileStore::open(folder).unwrap());
     manager.set_credential_store(Credentials::new(Arc::clone(&store), served.mcp_url(), ""));
     manager.set_state_store(States::new(store, served.mcp_url(), ""));
