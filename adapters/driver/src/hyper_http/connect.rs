@@ -143,14 +143,12 @@ fn looks_up(
 }
 
 /// Moves the bytes of a connection until it ends or nobody holds it.
-fn moves(
+async fn moves(
     connection: Connection<FuturesIo<Stream>, Full<Bytes>>,
     dropped: oneshot::Receiver<Infallible>,
-) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        // How it ended is seen by whoever reads what it moved.
-        let _seen_there = select(Box::pin(connection), dropped).await;
-    }
+) {
+    // How it ended is seen by whoever reads what it moved.
+    let _seen_there = select(Box::pin(connection), dropped).await;
 }
 
 /// Sees whether the peer begins with plain http.
