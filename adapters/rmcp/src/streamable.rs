@@ -14,6 +14,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use mcp_authz_core::effect::{Limits, Why};
 use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_driver::exchange::ExchangeError;
 use mcp_authz_driver::reading::whole_async;
 use mcp_authz_tokio::AuthSession;
 use rmcp::model::{
@@ -292,7 +293,8 @@ fn unexpected_type(headers: &HeaderMap) -> Failed {
 
 /// A stream that no grant opens is not tried again: rmcp stops at this error alone.
 fn hopeless(error: Error) -> Failed {
-    match error.failure() {
+    let lost = matches!(error, Error::Broken(_) | Error::Exchange(ExchangeError::Lost { .. }));
+    match error.failure().filter(|_| !lost) {
         Some(failure) if !matches!(failure.remedy(), Remedy::Retry { .. }) => {
             Failed::AuthRequired(AuthRequiredError::new(failure.to_string()))
         }

@@ -204,7 +204,8 @@ async fn a_lost_answer_is_no_second_request_host_254() {
     let error = crate::common::echo(&service, "once").await.unwrap_err();
     let error = Error::within(&error).unwrap();
     assert!(matches!(error, Error::Exchange(_)), "{error:?}");
-    assert!(error.failure().is_none());
+    assert_eq!(error.failure().unwrap().cause(), Some(mcp_authz_core::effect::Why::Broken));
+    assert_eq!((error.code(), error.remedy().name()), ("transient", "retry"));
     assert_eq!(count(&served, Endpoint::Mcp), 1);
 }
 
