@@ -50,9 +50,9 @@ pub enum Seen {
 pub enum AuthorizeError {
     /// The failure says what to do.
     Failed(Arc<Failure>),
-    /// The login goes on with another page: the server had forgotten the registration that the one
-    /// before was for, and there is a new one (REG-21). Show the person this page, and hand in its
-    /// callback as that of the first. Only step-by-step logins end a call so.
+    /// The login goes on with another page, as where the server had forgotten the registration that the
+    /// one before was for (REG-21). Show the person this page, and hand in its callback as that of the
+    /// first. Only step-by-step logins end a call so.
     OneMoreStep(Box<Visit>),
     /// The driver could not go on.
     Drive(DriveError),

@@ -3,6 +3,9 @@
 
 use std::process::ExitCode;
 
+use mcp_authz_tests::model::{Endpoint, Era};
+use mcp_authz_tests::serve::embedded;
+
 #[path = "../examples/rmcp_client.rs"]
 #[allow(dead_code, reason = "its main is for the example alone")]
 mod rmcp_client;
@@ -26,6 +29,24 @@ async fn it_speaks_every_revision() {
             let line = ["--json", "--revision", revision, "--era", era];
             assert_eq!(status(&line).await, format!("{:?}", ExitCode::SUCCESS), "{line:?}");
         }
+    }
+}
+
+/// Of a login whose first page was for a registration that the server has forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_goes_on_with_the_second_page_of_a_login_reg_21() {
+    for transport in ["http", "sse", "auto"] {
+        let served = embedded(|settings| {
+            settings.servers_mut().for_each(|server| server.tokens.forgets_clients = 1);
+            if transport == "sse" {
+                settings.mcp.era = Era::HttpSse;
+            }
+        });
+        let served = served.unwrap();
+        let done =
+            status(&["--json", "--headless", "--transport", transport, served.mcp_url()]).await;
+        assert_eq!(done, format!("{:?}", ExitCode::SUCCESS), "{transport}");
+        assert_eq!(served.lock().count(Endpoint::Register), 2, "{transport}");
     }
 }
 

@@ -367,7 +367,7 @@ impl Discovery {
         let matched =
             metadata::check_resource(&read.resource, &config.mcp, place, config.strict())?;
         if matched == Match::Parent {
-            cx.lenient(Switch::ParentResource, &read.resource);
+            cx.lenient(Switch::ParentResource, without_query(&read.resource));
         }
         *cx.shown_metadata = true;
         for failure in &read.dropped {
@@ -521,9 +521,14 @@ fn given(
     Turn::Done(Looked::Found(Box::new(found)))
 }
 
+/// A resource as a note may show it: its query may be a key (HOST-326).
+fn without_query(resource: &str) -> &str {
+    resource.split('?').next().unwrap_or_default()
+}
+
 /// Notes what the tokens are to be for, without its query.
 fn chose_resource(resource: &Arc<str>, cx: &mut Cx<'_>) {
-    let shown = resource.split('?').next().unwrap_or_default();
+    let shown = without_query(resource);
     let shown = if shown.len() == resource.len() { Arc::clone(resource) } else { Arc::from(shown) };
     cx.note(Note::Chose(Choice::Resource { resource: shown }));
 }

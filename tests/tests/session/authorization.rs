@@ -211,6 +211,23 @@ scripts! {
         assert!(!shown.contains("CANARY"), "{shown}");
     }
 
+    a_key_in_the_query_of_a_parent_resource_is_not_shown_host_326(
+        sim = {
+            let mut settings = Settings::revision("2026-07-28");
+            let (mcp, issuer) = ("https://mcp.example/a/mcp?key=QUERY-CANARY", "https://as.example");
+            settings = settings.at(mcp, issuer, "https://as2.example");
+            settings.prm.resource = Some("https://mcp.example/a?key=QUERY-CANARY".to_owned());
+            Sim::against(settings, |config| config)
+        }
+    ) {
+        let waiter = sim.acquire("");
+        sim.log_in();
+        sim.expect_granted(waiter);
+        sim.expect_note("lenient: parent_resource for https://mcp.example/a");
+        let shown = format!("{:?}", sim.notes());
+        assert!(!shown.contains("CANARY"), "{shown}");
+    }
+
     every_host_that_gets_something_stands_beside_the_page_host_147_host_327(sim = plain()) {
         sim.acquire("");
         listed(sim);

@@ -43,3 +43,16 @@ async fn a_manager_without_a_person_asks_nobody() {
     let service = serve(create_authorized_transport(url, manager, None)).await.unwrap();
     assert_eq!(tools(&service).await, TOOLS);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_page_of_a_login_is_shown_as_well_reg_21() {
+    let served = embedded(|settings| {
+        settings.servers_mut().for_each(|server| server.tokens.forgets_clients = 1);
+    });
+    let served = served.unwrap();
+    let url = served.mcp_url();
+    let manager = AuthorizationManager::builder(url).person(agrees).build().unwrap();
+    let service = serve(create_authorized_transport(url, manager, None)).await.unwrap();
+    assert_eq!(tools(&service).await, TOOLS);
+    assert_eq!((count(&served, Endpoint::Authorize), count(&served, Endpoint::Register)), (2, 2));
+}
