@@ -291,6 +291,8 @@ answered! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Purpose {
+    /// The first request of an MCP session, which shows whether a login is wanted at all.
+    FirstRequest,
     /// RFC 9728 protected resource metadata.
     ResourceMetadata,
     /// RFC 8414 or OpenID Connect metadata of an authorization server.
@@ -312,6 +314,7 @@ impl Purpose {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::FirstRequest => "first_request",
             Self::ResourceMetadata => "resource_metadata",
             Self::ServerMetadata => "server_metadata",
             Self::Registration => "registration",

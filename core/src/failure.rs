@@ -92,6 +92,7 @@ kinds! {
     ParRequired "par_required" Configure "the authorization server wants pushed authorization requests";
     DpopRequired "dpop_required" Report "the resource wants DPoP-bound tokens";
     DiscoveryFailed "discovery_failed" Configure "no metadata was found";
+    NotRequired "authorization_not_required" Proceed "the server asks for no authorization";
     IssuerChanged "issuer_changed" AskUser "the resource now names another authorization server";
     EndpointsIncoherent "endpoints_incoherent" Configure "the endpoints belong to unrelated hosts";
     RegistrationFailed "registration_failed" Register "the authorization server refused the registration";
@@ -153,6 +154,8 @@ pub enum Remedy {
     Configure,
     /// Nothing on this side helps; report it to whoever runs the server.
     Report,
+    /// Go on without a login: none is wanted.
+    Proceed,
 }
 
 impl Remedy {
@@ -165,6 +168,7 @@ impl Remedy {
             Self::Register => "register",
             Self::Configure => "configure",
             Self::Report => "report",
+            Self::Proceed => "proceed",
         }
     }
 
@@ -184,6 +188,7 @@ impl fmt::Display for Remedy {
             Self::Register => f.write_str("configure client credentials for this issuer"),
             Self::Configure => f.write_str("change the configuration"),
             Self::Report => f.write_str("report it to the people who run the server"),
+            Self::Proceed => f.write_str("go on without logging in"),
         }
     }
 }

@@ -29,6 +29,11 @@ pub struct Epoch(pub u64);
 pub enum Input {
     /// A caller wants a usable grant.
     Acquire(Acquire),
+    /// A login that somebody asked for by name, before any request was refused. As
+    /// [`Input::Acquire`], and where a login is due it begins with the first request of an MCP
+    /// session: a server that refuses it says what it wants, and one that does not and has no metadata
+    /// either ends it with `authorization_not_required` (D18).
+    LogIn(Acquire),
     /// A caller's request was refused by the MCP server.
     Challenge(Challenge),
     /// Something reached the redirect URI, or a person pasted it. May come any number of times;

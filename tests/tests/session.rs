@@ -45,6 +45,8 @@ mod endpoints;
 mod enrolment;
 #[path = "session/expiry.rs"]
 mod expiry;
+#[path = "session/first_request.rs"]
+mod first_request;
 #[path = "session/hostile_urls.rs"]
 mod hostile_urls;
 #[path = "session/issuer.rs"]

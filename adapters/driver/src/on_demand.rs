@@ -140,6 +140,21 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         self.wait(waiter, Input::Acquire(Acquire { waiter, scopes, may_ask })).await
     }
 
+    /// A login that somebody asks for by name, before any request was refused. With a usable grant
+    /// this is [`AuthSession::acquire`]; else the server is asked whether it wants a login at all, and
+    /// one that does not is `authorization_not_required`.
+    ///
+    /// # Errors
+    /// As [`AuthSession::acquire`].
+    pub async fn log_in(&self, scopes: &ScopeSet) -> Result<Settlement, DriveError> {
+        if self.shared().published.live(scopes, self.shared().clock()).is_some() {
+            return self.acquire(scopes, true).await;
+        }
+        let waiter = self.shared().waiter();
+        let acquire = Acquire { waiter, scopes: scopes.clone(), may_ask: true };
+        self.wait(waiter, Input::LogIn(acquire)).await
+    }
+
     /// Reports a refused request and waits for a grant that may be accepted. Then repeat the
     /// request, with `again` set should it be refused once more.
     ///
@@ -150,7 +165,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         self.wait(waiter, Input::Challenge(Challenge { waiter, refusal })).await
     }
 
-    /// Asks for a grant in the name of somebody who takes the answer later.
+    /// Asks for a login in the name of somebody who takes the answer later.
     fn queue_up(
         &self,
         scopes: &ScopeSet,
@@ -159,7 +174,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
         let waiter = self.shared().waiter();
         let acquire = Acquire { waiter, scopes: scopes.clone(), may_ask: true };
         let session = self.clone();
-        (waiter, async move { session.wait(waiter, Input::Acquire(acquire)).await })
+        (waiter, async move { session.wait(waiter, Input::LogIn(acquire)).await })
     }
 
     /// Whether this one is still to be settled, without keeping the session alive.

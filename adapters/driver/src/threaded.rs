@@ -119,6 +119,21 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
         shared.wait(waiter, Input::Acquire(Acquire { waiter, scopes, may_ask }))
     }
 
+    /// A login that somebody asks for by name, before any request was refused. With a usable grant
+    /// this is [`AuthSession::acquire`]; else the server is asked whether it wants a login at all, and
+    /// one that does not is `authorization_not_required`.
+    ///
+    /// # Errors
+    /// As [`AuthSession::acquire`].
+    pub fn log_in(&self, scopes: &ScopeSet) -> Result<Settlement, DriveError> {
+        if self.shared().published.live(scopes, &*self.shared().common.clock).is_some() {
+            return self.acquire(scopes, true);
+        }
+        let waiter = self.shared().waiter();
+        let acquire = Acquire { waiter, scopes: scopes.clone(), may_ask: true };
+        self.shared().wait(waiter, Input::LogIn(acquire))
+    }
+
     /// Reports a refused request and waits for a grant that may be accepted. Then repeat the
     /// request, with `again` set should it be refused once more.
     ///
@@ -328,10 +343,10 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
         }
     }
 
-    /// Asks for a grant in the name of somebody whose place another thread will take.
+    /// Asks for a login in the name of somebody whose place another thread will take.
     fn queue_up(&self, waiter: WaiterId, scopes: ScopeSet) -> Result<Place<H, L>, DriveError> {
         let acquire = Acquire { waiter, scopes, may_ask: true };
-        self.shared().queue_up(waiter, Input::Acquire(acquire))
+        self.shared().queue_up(waiter, Input::LogIn(acquire))
     }
 
     /// Whether this one is still to be settled, without keeping the session alive.

@@ -121,6 +121,8 @@ names! {
         Client,
         /// The grant's record.
         Grant,
+        /// The answer to the first request of an MCP session.
+        FirstRequest,
         /// Protected resource metadata.
         Resource,
         /// Authorization server metadata.

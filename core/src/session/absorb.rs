@@ -293,10 +293,15 @@ impl Session {
         let config = &self.config;
         let grant = self.body.memory.grant.as_ref().map(|held| &held.value);
         let same = grant.filter(|grant| grant.issuer == found.server.issuer);
+        // What the first request was told, if no caller's own request was refused before (SCOPE-10).
+        let told = found.challenged.as_ref().map(|scopes| match config.refresh_tokens {
+            true => scopes.clone(),
+            false => scopes::without_offline(scopes),
+        });
         let named = Named {
             wanted: &goal.wanted,
             configured: config.scopes.as_ref(),
-            challenged: goal.challenged.as_ref(),
+            challenged: goal.challenged.as_ref().or(told.as_ref()),
             resource: found.scopes_supported.as_ref(),
             default: config.default_scopes.as_ref(),
             before: [

@@ -177,12 +177,12 @@ impl Session {
                     Goal::Refresh(goal) => goal.pointer.clone(),
                     _ => None,
                 };
-                Stage::Discovery(Discovery::new(self.discovery(pointer, true)))
+                Stage::Discovery(Discovery::new(self.discovery(pointer, None)))
             }
             Step::Discover => {
                 let Goal::Login(goal) = &flow.goal else { return Err(fault(now)) };
                 let pointer = goal.pointer.clone();
-                Stage::Discovery(Discovery::new(self.discovery(pointer, false)))
+                Stage::Discovery(Discovery::new(self.discovery(pointer, Some(goal.cause))))
             }
             Step::Enroll => Stage::Registration(Registration::new(self.enrolment(flow)?)),
             Step::KeepClient => {
@@ -250,18 +250,22 @@ impl Session {
         Ok((held.value.key(), Spend::Refresh { generation, attempt: 0 }))
     }
 
+    /// The search of a login with this cause, or only whether the issuer is still listed.
     fn discovery(
         &self,
         pointer: Option<crate::wire::url::ServerUrl>,
-        listing_only: bool,
+        login: Option<Cause>,
     ) -> discovery::Ask {
         let binding = self.body.memory.binding.as_ref().map(|held| &held.value);
+        let shown = self.body.memory.shown_metadata;
         discovery::Ask {
             pointer,
             bound: binding.map(|binding| binding.listed.clone()),
-            pinned: self.body.memory.shown_metadata
-                || binding.is_some_and(|binding| binding.class == Class::Resource),
-            listing_only,
+            pinned: shown || binding.is_some_and(|binding| binding.class == Class::Resource),
+            listing_only: login.is_none(),
+            // It has wanted a login before, or wants one now.
+            refused: binding.is_some() || !matches!(login, Some(Cause::Asked | Cause::Named)),
+            knocks: login == Some(Cause::Named) && binding.is_none() && !shown,
         }
     }
 
@@ -337,7 +341,7 @@ impl Session {
         let Goal::Login(goal) = &flow.goal else { return };
         let history = &mut self.body.history;
         match goal.cause {
-            Cause::Asked => {}
+            Cause::Asked | Cause::Named => {}
             Cause::Refused | Cause::Expired => history.opened(&visit.issuer, now.mono),
             Cause::StepUp => history.step_up_begins(&goal.operation, &visit.scopes, now.mono),
         }

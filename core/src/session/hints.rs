@@ -1,8 +1,10 @@
-//! Which setting would have avoided a failure, where only what the server said can tell (D8).
+//! What a failure means, and which setting would have avoided it, where that takes the whole flow to
+//! tell (D8, LEG-09).
 //!
 //! Decides what an error names; acts on nothing that a server says (WWW-15).
 
-use crate::failure::{Failure, Remedy, Said, Switch};
+use crate::effect::Purpose;
+use crate::failure::{Failure, Kind, Remedy, Said, Setting, Switch};
 use crate::session::Session;
 use crate::session::lanes::Flow;
 
@@ -12,6 +14,11 @@ const ENTRA_REFUSES_RESOURCE: &str = "AADSTS9010010";
 impl Session {
     /// The failure of a flow, with the switches that what the server said points at.
     pub(super) fn hinted(&self, flow: &Flow, failure: Failure) -> Failure {
+        if nothing_there(flow, &failure) {
+            return Failure::new(Kind::DiscoveryFailed, "LEG-09")
+                .with_purpose(Purpose::Registration)
+                .with_setting(Setting::Endpoints, None);
+        }
         let Some(said) = failure.said() else { return failure };
         let switches = resource_switches(said);
         if self.config.strict() || switches.is_empty() {
@@ -23,6 +30,16 @@ impl Session {
         let name = |failure: Failure, switch: &Switch| failure.with_switch_for(*switch, &[issuer]);
         switches.iter().fold(failure.with_remedy(Remedy::Configure), name)
     }
+}
+
+/// Whether a registration endpoint that was guessed has answered as no registration endpoint does: the
+/// last guess at a server that has shown nothing of OAuth, so that no client of it could be named
+/// either (LEG-03, LEG-09).
+fn nothing_there(flow: &Flow, failure: &Failure) -> bool {
+    let guessed = flow.ground.found.as_ref().is_some_and(|found| found.guessed);
+    let answered = failure.cause().is_none() && !failure.remedy().retryable();
+    let speaks = failure.said().is_some_and(|said| !matches!(&*said.error, "" | "other"));
+    guessed && failure.purpose() == Some(Purpose::Registration) && answered && !speaks
 }
 
 /// What helps where a server does not take `resource`.

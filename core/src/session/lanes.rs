@@ -192,8 +192,10 @@ pub(crate) struct LoginGoal {
 /// Why a person is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Cause {
-    /// A caller asked for it.
+    /// A caller asked for a grant.
     Asked,
+    /// A caller asked for a login by name, and no request has gone before it (D18).
+    Named,
     /// The server refused a request for want of a good token.
     Refused,
     /// The same, after it had let requests in with a token whose life is over now.

@@ -148,7 +148,8 @@ impl Session {
         self.check(&input, &env)?;
         let mut now = self.enter(env);
         match input {
-            Input::Acquire(acquire) => self.acquire(acquire, &now),
+            Input::Acquire(acquire) => self.acquire(acquire, Cause::Asked, &now),
+            Input::LogIn(acquire) => self.acquire(acquire, Cause::Named, &now),
             Input::Challenge(challenge) => self.challenge(challenge, &mut now),
             Input::Callback { arrival, callback } => self.callback(arrival, callback, &mut now),
             Input::Unshown(visit) => self.unshown(&visit, &mut now),
@@ -226,7 +227,7 @@ impl Session {
             return Err(Misuse::ClockWentBack);
         }
         let waiter = match input {
-            Input::Acquire(acquire) => Some(acquire.waiter),
+            Input::Acquire(acquire) | Input::LogIn(acquire) => Some(acquire.waiter),
             Input::Challenge(challenge) => {
                 if !is_refusal(challenge.refusal.status, &challenge.refusal.headers) {
                     return Err(Misuse::NotARefusal);
@@ -260,7 +261,7 @@ impl Session {
         self.owed.tidy();
     }
 
-    fn acquire(&mut self, acquire: Acquire, now: &Now) {
+    fn acquire(&mut self, acquire: Acquire, cause: Cause, now: &Now) {
         let memory = &self.body.memory;
         // A refresh did not help, or there is none to be had.
         let useless = (memory.learnt.useless.is_some()
@@ -269,7 +270,7 @@ impl Session {
         // Who may ask a person wants a login; anybody else tries it, and the server decides.
         let over = memory.current().filter(|_| acquire.may_ask && useless);
         let want = Want {
-            cause: Cause::Asked,
+            cause,
             may_ask: acquire.may_ask,
             scopes: acquire.scopes.clone(),
             wanted: acquire.scopes,

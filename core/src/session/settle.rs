@@ -149,7 +149,7 @@ impl Session {
             self.body.person.as_ref().is_some_and(|flow| flow.ground.previous_issuer.is_some());
         // A refresh has just been tried for this token, and what it brought was refused. What another
         // process has logged in for is none of that.
-        let useless = want.cause == Cause::Asked
+        let useless = matches!(want.cause, Cause::Asked | Cause::Named)
             && want.over.is_some_and(|over| memory.current() <= Some(over));
         Standing {
             recalled: memory.recalled || !self.config.persistent,

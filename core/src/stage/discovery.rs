@@ -3,9 +3,10 @@
 //! Decides which URL is asked next and when a search has definitely found nothing; refuses to
 //! decide what a change of issuer means. A broken or unreachable document never counts as absent.
 
+use core::time::Duration;
 use std::sync::Arc;
 
-use http::Response;
+use http::{HeaderMap, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Purpose, Reply, Why};
@@ -18,6 +19,8 @@ use crate::record::Class;
 use crate::scope::ScopeSet;
 use crate::stage::vault::confused;
 use crate::time::Awaited;
+use crate::wire::challenge::{read_challenge, wants_dpop_alone};
+use crate::wire::first_request::{Answered, first_request, read_first_answer};
 use crate::wire::metadata::{self, Finding, Match, ServerMetadata, ServerRules};
 use crate::wire::url::{self, ServerUrl};
 use crate::wire::well_known::{self, Place};
@@ -38,6 +41,13 @@ pub(crate) struct Ask {
     pub(crate) pinned: bool,
     /// Only look whether the bound issuer is still listed (BIND-05).
     pub(crate) listing_only: bool,
+    /// The MCP URL has answered 401: without metadata nothing is registered on a guess unless it has
+    /// (D18).
+    #[serde(default)]
+    pub(crate) refused: bool,
+    /// Nobody has asked the MCP URL for anything yet, so that comes first.
+    #[serde(default)]
+    pub(crate) knocks: bool,
 }
 
 /// What the search found.
@@ -61,6 +71,12 @@ pub(crate) struct Found {
     /// The issuer as it was listed, byte for byte.
     pub(crate) listed: Arc<str>,
     pub(crate) server: ServerMetadata,
+    /// No document says so: these are the default endpoints of 2025-03-26 (LEG-03).
+    #[serde(default)]
+    pub(crate) guessed: bool,
+    /// The scopes that the refusal of the first request named.
+    #[serde(default)]
+    pub(crate) challenged: Option<ScopeSet>,
 }
 
 /// The search itself.
@@ -69,6 +85,39 @@ pub(crate) struct Discovery {
     ask: Ask,
     looking: Looking,
     resource: Option<Listing>,
+    #[serde(default)]
+    door: Door,
+    #[serde(default)]
+    challenged: Option<ScopeSet>,
+}
+
+/// Who answered the first request, unless it was refused.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+enum Door {
+    #[default]
+    Unasked,
+    Served,
+    Page,
+    Other,
+    Busy(Option<Duration>),
+    Lost(Why),
+}
+
+impl Door {
+    /// What that means where there is no metadata.
+    fn failure(self) -> Option<Failure> {
+        let none = || Failure::new(Kind::DiscoveryFailed, "DISC-01");
+        Some(match self {
+            Self::Unasked => return None,
+            Self::Served => Failure::new(Kind::NotRequired, "DISC-01"),
+            Self::Page => none().with_hint("a web page, not an MCP endpoint: is the path right?"),
+            Self::Other => none().with_hint("no MCP endpoint answers there: is the URL right?"),
+            Self::Busy(after) => {
+                Failure::new(Kind::Transient, "DISC-09").with_remedy(Remedy::Retry { after })
+            }
+            Self::Lost(why) => unanswered(why),
+        })
+    }
 }
 
 /// What protected resource metadata said.
@@ -83,6 +132,11 @@ struct Listing {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Looking {
     Nowhere,
+    FirstRequest {
+        url: ServerUrl,
+        /// There is no metadata, as far as anybody could guess.
+        last: bool,
+    },
     Resource {
         url: ServerUrl,
         /// Which guess this is; `None` for the challenge's pointer.
@@ -102,17 +156,27 @@ enum Looking {
 
 impl Discovery {
     pub(crate) const fn new(ask: Ask) -> Self {
-        Self { ask, looking: Looking::Nowhere, resource: None }
+        let (looking, door) = (Looking::Nowhere, Door::Unasked);
+        Self { ask, looking, resource: None, door, challenged: None }
     }
 
-    /// Asks for the document that `looking` names.
+    /// The URL that is being asked, and why.
+    const fn asked(&self) -> Option<(&ServerUrl, Purpose)> {
+        match &self.looking {
+            Looking::Nowhere => None,
+            Looking::FirstRequest { url, .. } => Some((url, Purpose::FirstRequest)),
+            Looking::Resource { url, .. } => Some((url, Purpose::ResourceMetadata)),
+            Looking::Server { url, .. } => Some((url, Purpose::ServerMetadata)),
+        }
+    }
+
+    /// Asks for what `looking` names.
     fn fetch(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
-        let (url, purpose) = match &self.looking {
-            Looking::Nowhere => return Err(confused(cx)),
-            Looking::Resource { url, .. } => (url, Purpose::ResourceMetadata),
-            Looking::Server { url, .. } => (url, Purpose::ServerMetadata),
+        let Some((url, purpose)) = self.asked() else { return Err(confused(cx)) };
+        let request = match purpose {
+            Purpose::FirstRequest => first_request(url)?,
+            _ => metadata::metadata_request(url, &cx.config.protocol_version)?,
         };
-        let request = metadata::metadata_request(url, &cx.config.protocol_version)?;
         let addresses = cx.config.reach.addresses(url);
         let parked = cx.call(request, purpose, addresses)?;
         Ok(Turn::Wait(self, parked))
@@ -124,6 +188,9 @@ impl Discovery {
         if self.ask.listing_only && given.is_some() && given == self.ask.bound.as_deref() {
             return Ok(Turn::Done(Looked::StillListed));
         }
+        if self.ask.knocks {
+            return self.knock(false, cx);
+        }
         match self.ask.pointer.clone() {
             Some(url) => {
                 self.looking = Looking::Resource { url, guess: None, hops: 0 };
@@ -131,6 +198,66 @@ impl Discovery {
             }
             None => self.guess(0, cx),
         }
+    }
+
+    /// Sends the first request of an MCP session.
+    fn knock(mut self, last: bool, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let url = ServerUrl::read(cx.config.mcp.canonical(), "MCP URL", &cx.config.reach)
+            .map_err(|failure| failure.with_remedy(Remedy::Configure))?;
+        self.looking = Looking::FirstRequest { url, last };
+        self.fetch(cx)
+    }
+
+    /// The first request was answered. A refusal says what the server wants; what else it says counts
+    /// where there is no metadata.
+    fn knocked(
+        mut self,
+        response: &Response<Vec<u8>>,
+        last: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<Turn<Self>, Failure> {
+        self.door = match read_first_answer(response, cx.wall) {
+            Answered::Refused if wants_dpop_alone(response.headers()) => {
+                return Err(self.about(Failure::new(Kind::DpopRequired, "DPOP-18")));
+            }
+            Answered::Refused => return self.told(response.headers(), last, cx),
+            Answered::Served => Door::Served,
+            Answered::Page => Door::Page,
+            Answered::Busy(after) => Door::Busy(after),
+            Answered::Other => Door::Other,
+        };
+        self.go_on(last, cx)
+    }
+
+    /// The server wants a token.
+    fn told(
+        mut self,
+        headers: &HeaderMap,
+        last: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<Turn<Self>, Failure> {
+        self.ask.refused = true;
+        let Some(read) = read_challenge(headers, false) else { return self.go_on(last, cx) };
+        for (kind, rule) in read.faults() {
+            cx.note(Note::Dropped { kind, rule, subject: "WWW-Authenticate".to_owned() });
+        }
+        self.challenged = read.scopes().and_then(Result::ok);
+        let pointer = read
+            .resource_metadata
+            .map(|text| ServerUrl::read(&text.to_string(), "resource_metadata", &cx.config.reach));
+        match pointer {
+            Some(Ok(url)) => {
+                self.looking = Looking::Resource { url, guess: None, hops: 0 };
+                return self.fetch(cx);
+            }
+            Some(Err(failure)) => cx.dropped(&failure),
+            None => {}
+        }
+        self.go_on(last, cx)
+    }
+
+    fn go_on(self, last: bool, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        if last { self.no_listing(cx) } else { self.guess(0, cx) }
     }
 
     /// Asks at the well-known places, in order (DISC-04).
@@ -149,7 +276,11 @@ impl Discovery {
     /// Every place has definitely nothing.
     fn no_listing(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         if let Some(server) = cx.config.server.as_ref().filter(|_| !self.ask.listing_only) {
-            return Ok(given(server, None, None, cx));
+            return Ok(self.given(server, None, None, cx));
+        }
+        if let Some(failure) = self.door.failure().filter(|_| !self.ask.refused) {
+            let url = cx.config.mcp.shown();
+            return Err(failure.with_purpose(Purpose::FirstRequest).with_subject(url));
         }
         if self.ask.pinned {
             return Err(Failure::new(Kind::DiscoveryFailed, "LEG-05")
@@ -171,6 +302,9 @@ impl Discovery {
         if self.ask.listing_only {
             return Ok(Turn::Done(Looked::StillListed));
         }
+        if !self.ask.refused {
+            return self.knock(true, cx);
+        }
         let text = well_known::legacy_metadata(&cx.config.mcp);
         let url = ServerUrl::read(&text, "issuer", &cx.config.reach)?;
         self.looking = Looking::Server { url, issuer: None, candidate: 0, hops: 0, unsure: false };
@@ -182,13 +316,13 @@ impl Discovery {
         response: &Response<Vec<u8>>,
         cx: &mut Cx<'_>,
     ) -> Result<Turn<Self>, Failure> {
-        let (url, purpose) = match &self.looking {
-            Looking::Nowhere => return Err(confused(cx)),
-            Looking::Resource { url, .. } => (url, Purpose::ResourceMetadata),
-            Looking::Server { url, .. } => (url, Purpose::ServerMetadata),
-        };
+        let Some((url, purpose)) = self.asked() else { return Err(confused(cx)) };
         let status = response.status().as_u16();
         cx.note(Note::Answered { purpose, status });
+        if let Looking::FirstRequest { last, .. } = self.looking {
+            cx.evidence(purpose, url.shown(), Outcome::Status(status));
+            return self.knocked(response, last, cx);
+        }
         let finding = metadata::classify(response, cx.wall);
         if !matches!(finding, Finding::Document(_)) {
             cx.evidence(purpose, url.shown(), Outcome::Status(status));
@@ -208,14 +342,9 @@ impl Discovery {
 
     /// A failure about the URL that is being asked.
     fn about(&self, failure: Failure) -> Failure {
-        match &self.looking {
-            Looking::Server { url, .. } => {
-                failure.with_purpose(Purpose::ServerMetadata).with_subject(url.shown())
-            }
-            Looking::Resource { url, .. } => {
-                failure.with_purpose(Purpose::ResourceMetadata).with_subject(url.shown())
-            }
-            Looking::Nowhere => failure,
+        match self.asked() {
+            Some((url, purpose)) => failure.with_purpose(purpose).with_subject(url.shown()),
+            None => failure,
         }
     }
 
@@ -234,7 +363,7 @@ impl Discovery {
         cx: &mut Cx<'_>,
     ) -> Result<Turn<Self>, Failure> {
         let target = match &self.looking {
-            Looking::Nowhere => return Err(confused(cx)),
+            Looking::Nowhere | Looking::FirstRequest { .. } => return Err(confused(cx)),
             Looking::Resource { hops, .. } | Looking::Server { hops, .. } if *hops >= MOST_HOPS => {
                 Err(Failure::new(Kind::TooManyRedirects, "SEC-09"))
             }
@@ -266,7 +395,7 @@ impl Discovery {
             Looking::Server { issuer, candidate, unsure, .. } => {
                 self.candidate(issuer, candidate.saturating_add(1), unsure, cx)
             }
-            Looking::Nowhere => Err(confused(cx)),
+            Looking::Nowhere | Looking::FirstRequest { .. } => Err(confused(cx)),
         }
     }
 
@@ -326,6 +455,8 @@ impl Discovery {
             scopes_supported: None,
             listed: issuer,
             server,
+            guessed: true,
+            challenged: self.challenged,
         }))))
     }
 
@@ -346,7 +477,7 @@ impl Discovery {
                     failure.with_purpose(Purpose::ServerMetadata)
                 })
             }
-            Looking::Nowhere => Err(confused(cx)),
+            Looking::Nowhere | Looking::FirstRequest { .. } => Err(confused(cx)),
         }
     }
 
@@ -385,7 +516,7 @@ impl Discovery {
             cx.dropped(&odd.with_subject("bearer_methods_supported"));
         }
         if let Some(server) = config.server.as_ref().filter(|_| !self.ask.listing_only) {
-            return Ok(given(server, Some(read.resource), read.scopes_supported, cx));
+            return Ok(self.given(server, Some(read.resource), read.scopes_supported, cx));
         }
         let mut skipped = Vec::new();
         let usable = read.usable_servers(&config.reach, &mut skipped);
@@ -485,40 +616,54 @@ impl Discovery {
             Some(listing) => (Some(listing.resource), listing.scopes_supported),
             None => (None, None),
         };
-        let found = Found { class, resource, scopes_supported, listed, server };
+        let (guessed, challenged) = (false, self.challenged);
+        let found =
+            Found { class, resource, scopes_supported, listed, server, guessed, challenged };
         Ok(Turn::Done(Looked::Found(Box::new(found))))
     }
 
-    fn lost(self, why: Why, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
-        let (url, purpose) = match &self.looking {
-            Looking::Nowhere => return Err(confused(cx)),
-            Looking::Resource { url, .. } => (url, Purpose::ResourceMetadata),
-            Looking::Server { url, .. } => (url, Purpose::ServerMetadata),
-        };
+    /// The server that the person has described.
+    fn given(
+        self,
+        server: &ServerMetadata,
+        resource: Option<Arc<str>>,
+        scopes_supported: Option<ScopeSet>,
+        cx: &mut Cx<'_>,
+    ) -> Turn<Self> {
+        if let Some(resource) = &resource {
+            chose_resource(resource, cx);
+        }
+        let listed = Arc::clone(&server.issuer);
+        cx.note(Note::Chose(Choice::Server { issuer: Arc::clone(&listed), document: None }));
+        let class = if resource.is_some() { Class::Resource } else { Class::Legacy };
+        let (server, guessed, challenged) = (server.clone(), false, self.challenged);
+        let found =
+            Found { class, resource, scopes_supported, listed, server, guessed, challenged };
+        Turn::Done(Looked::Found(Box::new(found)))
+    }
+
+    fn lost(mut self, why: Why, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+        let Some((url, purpose)) = self.asked() else { return Err(confused(cx)) };
         cx.note(Note::Lost { purpose, why });
         cx.evidence(purpose, url.shown(), Outcome::Lost(why));
-        let kind = if why == Why::Timeout { Kind::Transient } else { why.kind() };
-        let failure = Failure::new(kind, "DISC-09").with_cause(why).with_remedy(why.remedy());
-        self.unavailable(failure, cx)
+        let failure = unanswered(why);
+        match self.looking {
+            // It was heard of, if nothing that could be read was said.
+            Looking::FirstRequest { last, .. }
+                if !matches!(why, Why::Resolve | Why::Connect | Why::AddressBlocked | Why::Tls) =>
+            {
+                self.door = Door::Lost(why);
+                self.go_on(last, cx)
+            }
+            _ => self.unavailable(failure, cx),
+        }
     }
 }
 
-/// The server that the person has described.
-fn given(
-    server: &ServerMetadata,
-    resource: Option<Arc<str>>,
-    scopes_supported: Option<ScopeSet>,
-    cx: &mut Cx<'_>,
-) -> Turn<Discovery> {
-    if let Some(resource) = &resource {
-        chose_resource(resource, cx);
-    }
-    let listed = Arc::clone(&server.issuer);
-    cx.note(Note::Chose(Choice::Server { issuer: Arc::clone(&listed), document: None }));
-    let class = if resource.is_some() { Class::Resource } else { Class::Legacy };
-    let server = server.clone();
-    let found = Found { class, resource, scopes_supported, listed, server };
-    Turn::Done(Looked::Found(Box::new(found)))
+/// A URL that did not answer.
+fn unanswered(why: Why) -> Failure {
+    let kind = if why == Why::Timeout { Kind::Transient } else { why.kind() };
+    Failure::new(kind, "DISC-09").with_cause(why).with_remedy(why.remedy())
 }
 
 /// A resource as a note may show it: its query may be a key (HOST-326).
@@ -549,15 +694,27 @@ impl Machine for Discovery {
         machine: MachineName::Discovery,
         purpose: "finds the authorization server of a resource",
         states: &[
+            State { name: At::FirstRequest, awaits: Awaited::Call },
             State { name: At::Resource, awaits: Awaited::Call },
             State { name: At::Server, awaits: Awaited::Call },
         ],
         rows: &[
-            Row { from: At::Start, on: On::Begin, targets: &[At::Resource, At::Failed] },
+            Row {
+                from: At::Start,
+                on: On::Begin,
+                targets: &[At::FirstRequest, At::Resource, At::Done, At::Failed],
+            },
+            Row {
+                from: At::FirstRequest,
+                on: On::Reply,
+                targets: &[At::Resource, At::Server, At::Failed],
+            },
+            Row { from: At::FirstRequest, on: On::Expired, targets: &[At::Resource, At::Failed] },
+            Row { from: At::FirstRequest, on: On::Resumed, targets: &[At::FirstRequest] },
             Row {
                 from: At::Resource,
                 on: On::Reply,
-                targets: &[At::Resource, At::Server, At::Done, At::Failed],
+                targets: &[At::FirstRequest, At::Resource, At::Server, At::Done, At::Failed],
             },
             Row { from: At::Resource, on: On::Expired, targets: &[At::Failed] },
             Row { from: At::Resource, on: On::Resumed, targets: &[At::Resource, At::Failed] },
@@ -570,6 +727,7 @@ impl Machine for Discovery {
     fn state(&self) -> At {
         match self.looking {
             Looking::Nowhere => At::Start,
+            Looking::FirstRequest { .. } => At::FirstRequest,
             Looking::Resource { .. } => At::Resource,
             Looking::Server { .. } => At::Server,
         }

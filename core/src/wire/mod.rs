@@ -7,6 +7,7 @@
 //!
 //! | module | request | reader |
 //! | --- | --- | --- |
+//! | [`first_request`] | the first request of a session | who answers |
 //! | [`challenge`] | | `WWW-Authenticate` |
 //! | [`well_known`] | addresses of metadata | |
 //! | [`metadata`] | metadata | RFC 9728 and RFC 8414 documents |
@@ -21,6 +22,7 @@ pub mod authorize;
 pub mod challenge;
 pub mod client_auth;
 pub mod client_document;
+pub mod first_request;
 mod form;
 mod json;
 mod mcp_url;

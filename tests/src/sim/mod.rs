@@ -74,6 +74,7 @@ pub struct Sim {
 #[derive(Clone, Debug)]
 enum Asking {
     Acquire(Acquire),
+    LogIn(Acquire),
     Challenge(Challenge),
 }
 
@@ -81,6 +82,7 @@ impl Asking {
     fn input(&self) -> Input {
         match self {
             Self::Acquire(acquire) => Input::Acquire(acquire.clone()),
+            Self::LogIn(acquire) => Input::LogIn(acquire.clone()),
             Self::Challenge(challenge) => Input::Challenge(challenge.clone()),
         }
     }
@@ -486,6 +488,12 @@ impl Sim {
     fn acquire_if(&mut self, scopes: &str, may_ask: bool) -> WaiterId {
         let scopes = ScopeSet::read(scopes).expect("the script's scopes are scopes");
         self.waiter(|waiter| Asking::Acquire(Acquire { waiter, scopes, may_ask }))
+    }
+
+    /// A caller asks for a login by name.
+    pub fn log_in_by_name(&mut self, scopes: &str) -> WaiterId {
+        let scopes = ScopeSet::read(scopes).expect("the script's scopes are scopes");
+        self.waiter(|waiter| Asking::LogIn(Acquire { waiter, scopes, may_ask: true }))
     }
 
     /// A caller's request was refused, with this status and `WWW-Authenticate`.

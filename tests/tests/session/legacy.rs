@@ -135,6 +135,15 @@ scripts! {
             let waiter = sim.refused(401, "");
             no_document(sim);
             sim.expect_call(Method::POST, "/register").reply(status);
+            let failure = sim.expect_failed(waiter, "discovery_failed");
+            assert_eq!((failure.rule(), failure.remedy().name()), ("LEG-09", "configure"));
+        }
+        // Where a document names the endpoint there is a server to be a client of.
+        for status in [404, 405] {
+            let waiter = sim.refused(401, "");
+            no_resource(sim);
+            sim.expect_call(Method::GET, BASE_DOCUMENT).reply_json(200, &server_at(BASE));
+            sim.expect_call(Method::POST, "/register").reply(status);
             let failure = sim.expect_failed(waiter, "no_registration_method");
             assert_eq!(failure.remedy().name(), "register");
         }

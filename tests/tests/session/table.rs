@@ -10,6 +10,9 @@ use crate::suite::Script;
 pub fn scripts() -> impl Iterator<Item = Script> {
     [
         crate::discovery::ALL,
+        crate::first_request::ALL,
+        crate::endpoints::ALL,
+        crate::switches::ALL,
         crate::issuer_choice::ALL,
         crate::enrolment::ALL,
         crate::hostile_urls::ALL,

@@ -273,6 +273,7 @@ fn advice(remedy: Remedy) -> String {
         }
         Remedy::Configure => "change the arguments; --help explains them".to_owned(),
         Remedy::Report => "report it to the people who run the server".to_owned(),
+        Remedy::Proceed => "go on without logging in".to_owned(),
     }
 }
 
