@@ -104,7 +104,8 @@ impl<H: Platform> AuthorizationManager<H> {
     /// grant, also one of another process in a shared store, nobody is asked.
     ///
     /// # Errors
-    /// [`AuthorizeError`]: the failure says why there is no grant and what to do.
+    /// [`AuthorizeError`]: the failure says why there is no grant and what to do. A server that wants no
+    /// login is `authorization_not_required`: go on without one.
     pub fn authorize(
         &self,
         person: &(impl Person + ?Sized),

@@ -44,7 +44,7 @@ macro_rules! managers {
             use mcp_authz_driver::ports::{AsyncBody, Body};
             use mcp_authz_driver::transport::Settings;
             use mcp_authz_host::store::Memory;
-            use mcp_authz_tests::model::{AnswerForm, Consent, Endpoint, IssMode};
+            use mcp_authz_tests::model::{AnswerForm, Consent, Endpoint, IssMode, PrmPlace};
             use mcp_authz_tests::serve::{Served, embedded};
             use serde_json::{Value, json};
 
@@ -271,6 +271,50 @@ macro_rules! managers {
                     manager.authorize(&parts::browses)$(.$await)?.unwrap();
                 });
                 assert!(begun.elapsed() < Duration::from_secs(60));
+            }
+
+            /// Nobody is shown a page, and nothing is registered on a guess.
+            #[test]
+            fn an_open_server_is_said_to_be_open_disc_01() {
+                for (metadata, expected) in [(false, Some(Kind::NotRequired)), (true, None)] {
+                    let served = embedded(|settings| {
+                        settings.gate.open = true;
+                        if !metadata {
+                            settings.prm.places.clear();
+                        }
+                    });
+                    let served = served.unwrap();
+                    enter!($run; $($await)?; {
+                        let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                        let session = AuthorizationSession::new(manager.clone(), &[], REDIRECT)$(.$await)?;
+                        assert_eq!(session.as_ref().err().map(kind), expected);
+                        drop(session);
+                        let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                        let granted = manager.authorize(&parts::browses)$(.$await)?;
+                        assert_eq!(granted.as_ref().err().map(kind), expected);
+                    });
+                    let model = served.lock();
+                    assert_eq!(model.count(Endpoint::Register) > 0, metadata);
+                    assert_eq!(model.count(Endpoint::Mcp), 2);
+                }
+            }
+
+            /// The first request says where its metadata is, which nobody could guess.
+            #[test]
+            fn a_login_by_name_follows_the_challenge_disc_06() {
+                let served = embedded(|settings| {
+                    settings.prm.places = vec![PrmPlace::Custom("/elsewhere/prm".to_owned())];
+                });
+                let served = served.unwrap();
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
+                    manager.authorize(&parts::browses)$(.$await)?.unwrap();
+                    // With a usable grant nothing is asked.
+                    manager.authorize(&parts::browses)$(.$await)?.unwrap();
+                });
+                let model = served.lock();
+                assert_eq!((model.count(Endpoint::Mcp), model.count(Endpoint::PrmCustom)), (1, 1));
+                assert_eq!(model.count(Endpoint::PrmPath) + model.count(Endpoint::PrmRoot), 0);
             }
 
             #[test]

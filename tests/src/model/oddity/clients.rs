@@ -67,6 +67,16 @@ pub(super) const ALL: &[Oddity] = &[
             }
         },
     ),
+    Oddity::fails(
+        "entra-resource",
+        "refuses the resource parameter in the words of Microsoft Entra",
+        Kind::AuthorizationDenied,
+        |settings| {
+            for server in settings.servers_mut() {
+                server.resource = ResourceRule::RefusedByEntra;
+            }
+        },
+    ),
     Oddity::lets_in("iss-unannounced", "sends iss without having said so", |settings| {
         settings.server.callback.iss = IssMode::SentUnadvertised;
     }),

@@ -1,7 +1,11 @@
 //! MCP endpoints that challenge or answer oddly.
 
+use mcp_authz_core::failure::Kind;
+
 use super::{End, Oddity};
-use crate::model::{AnswerForm, ChallengeForm, Era, ResourceRule};
+use crate::model::{
+    Absent, AnswerForm, ChallengeForm, Era, RegistrationMode, ResourceRule, Settings,
+};
 
 pub(super) const ALL: &[Oddity] = &[
     Oddity {
@@ -17,6 +21,29 @@ pub(super) const ALL: &[Oddity] = &[
     Oddity::lets_in("basic-challenge", "offers Basic before Bearer", |settings| {
         settings.challenge.form =
             ChallengeForm::Literal(vec!["Basic realm=\"staff\", Bearer".to_owned()]);
+    }),
+    Oddity::fails(
+        "basic-only",
+        "wants Basic authentication and has nothing of OAuth",
+        Kind::DiscoveryFailed,
+        |settings| {
+            without_oauth(settings);
+            settings.challenge.form =
+                ChallengeForm::Literal(vec!["Basic realm=\"staff\"".to_owned()]);
+        },
+    ),
+    Oddity::fails(
+        "closed",
+        "lets nobody in and says nothing, with a page for everything else",
+        Kind::DiscoveryFailed,
+        |settings| {
+            without_oauth(settings);
+            settings.challenge.form = ChallengeForm::Bare;
+            settings.absent = Absent::Everything;
+        },
+    ),
+    Oddity::fails("dpop-only", "takes DPoP-bound tokens alone", Kind::DpopRequired, |settings| {
+        settings.challenge.form = ChallengeForm::Literal(vec!["DPoP algs=\"ES256\"".to_owned()]);
     }),
     Oddity::lets_in("handshake-open", "lets the handshake in without a token", |settings| {
         settings.gate.exempt =
@@ -44,3 +71,12 @@ pub(super) const ALL: &[Oddity] = &[
         }
     }),
 ];
+
+/// No document, and nobody to register at.
+fn without_oauth(settings: &mut Settings) {
+    settings.prm.places.clear();
+    for server in settings.servers_mut() {
+        server.metadata.at.clear();
+        server.registration.mode = RegistrationMode::Closed;
+    }
+}
