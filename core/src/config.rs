@@ -135,6 +135,8 @@ pub struct Config {
     pub(crate) metadata: ClientMetadata,
     pub(crate) initial_access_token: Option<Secret>,
     pub(crate) registration: bool,
+    pub(crate) register_scopes: bool,
+    pub(crate) login_anew: bool,
     pub(crate) document: Option<Document>,
     pub(crate) clients: Vec<PreRegistered>,
     pub(crate) issuers: Vec<IssuerSettings>,
@@ -268,7 +270,10 @@ pub struct Builder {
     redirect: RedirectSetting,
     metadata: ClientMetadata,
     initial_access_token: Option<Secret>,
+    program: Option<String>,
     registration: bool,
+    register_scopes: bool,
+    login_anew: bool,
     document: Option<(String, Vec<String>, bool)>,
     clients: Vec<PreRegistered>,
     issuers: Vec<IssuerSettings>,
@@ -321,9 +326,12 @@ impl Builder {
             profile: Profile::Standard,
             legacy: None,
             redirect: RedirectSetting::Ready(Redirect::default()),
-            metadata: ClientMetadata { client_name: "mcp-authz".to_owned(), ..Default::default() },
+            metadata: ClientMetadata::default(),
             initial_access_token: None,
+            program: None,
             registration: true,
+            register_scopes: false,
+            login_anew: false,
             document: None,
             clients: Vec::new(),
             issuers: Vec::new(),
@@ -382,10 +390,18 @@ impl Builder {
         self
     }
 
-    /// The name that a person sees when the server asks for consent; `mcp-authz` unless said.
+    /// The name that a person sees when the server asks for consent; the program's unless said.
     #[must_use]
     pub fn client_name(mut self, name: &str) -> Self {
         name.clone_into(&mut self.metadata.client_name);
+        self
+    }
+
+    /// The name of the program that runs, which is the client's name unless another one is said. The
+    /// managers give that of the executable file.
+    #[must_use]
+    pub fn program(mut self, name: &str) -> Self {
+        self.program = Some(name.to_owned());
         self
     }
 
@@ -407,6 +423,24 @@ impl Builder {
     #[must_use]
     pub const fn dynamic_registration(mut self, allowed: bool) -> Self {
         self.registration = allowed;
+        self
+    }
+
+    /// Whether a registration names the scopes that will be asked for, `offline_access` among them
+    /// where that is asked for; off by default, which leaves the choice to the server (REG-91). A
+    /// stored registration that lacks one is replaced at the next login.
+    #[must_use]
+    pub const fn register_scopes(mut self, wanted: bool) -> Self {
+        self.register_scopes = wanted;
+        self
+    }
+
+    /// Whether the first grant is one of a new login, whatever the store has: for another person, or
+    /// after something was changed at the server. What the store has stays there until the new one
+    /// has come.
+    #[must_use]
+    pub const fn login_anew(mut self, wanted: bool) -> Self {
+        self.login_anew = wanted;
         self
     }
 
@@ -660,9 +694,11 @@ impl Builder {
             server,
             redirect,
             redirect_set: redirect_uri.set_key().into(),
-            metadata: self.metadata,
+            metadata: named(self.metadata, self.program),
             initial_access_token: self.initial_access_token,
             registration: self.registration,
+            register_scopes: self.register_scopes,
+            login_anew: self.login_anew,
             document,
             clients: self.clients,
             issuers: self.issuers,
@@ -815,6 +851,19 @@ impl Danger {
     pub fn done(self) -> Builder {
         self.0
     }
+}
+
+/// The name of a client of whose program nobody has said the name.
+const NAMELESS: &str = "MCP client";
+
+/// The client's name is the host's word, or the program's name.
+fn named(metadata: ClientMetadata, program: Option<String>) -> ClientMetadata {
+    if !metadata.client_name.is_empty() {
+        return metadata;
+    }
+    let client_name =
+        program.filter(|name| !name.is_empty()).unwrap_or_else(|| NAMELESS.to_owned());
+    ClientMetadata { client_name, ..metadata }
 }
 
 fn invalid(setting: &str, rule: &'static str) -> Failure {

@@ -262,6 +262,22 @@ pub enum Setting {
     ClientAuthMethod,
     /// The authorization server's endpoints, where no document names them (DISC-11).
     Endpoints,
+    /// The scopes that will be asked for are registered, too.
+    RegisterScopes,
+    /// The token that lets a program register at a server that does not register everybody.
+    InitialAccessToken,
+    /// The name that a server knows and shows.
+    ClientName,
+    /// What else the program says of itself.
+    ClientMetadata,
+    /// Where the person is sent back to.
+    Redirect,
+    /// Whether refresh tokens are wanted.
+    RefreshTokens,
+    /// More parameters of the authorization request at one issuer.
+    AuthorizationParameter,
+    /// A new login, whatever is held.
+    LoginAnew,
 }
 
 impl Setting {
@@ -271,7 +287,20 @@ impl Setting {
         match self {
             Self::ClientAuthMethod => "client_auth_method",
             Self::Endpoints => "authorization_endpoint and token_endpoint",
+            Self::RegisterScopes => "register_scopes",
+            Self::InitialAccessToken => "initial_access_token",
+            Self::ClientName => "client_name",
+            Self::ClientMetadata => "client_metadata",
+            Self::Redirect => "redirect_uri",
+            Self::RefreshTokens => "refresh_tokens",
+            Self::AuthorizationParameter => "authorization_parameter",
+            Self::LoginAnew => "login_anew",
         }
+    }
+
+    /// Whether it is made for one issuer.
+    pub(crate) const fn of_issuer(self) -> bool {
+        matches!(self, Self::ClientAuthMethod | Self::AuthorizationParameter)
     }
 
     /// What it does, in words that follow "you can".
@@ -280,6 +309,14 @@ impl Setting {
         match self {
             Self::ClientAuthMethod => "choose another client authentication method",
             Self::Endpoints => "name the endpoints of its authorization server",
+            Self::RegisterScopes => "register the scopes that will be asked for",
+            Self::InitialAccessToken => "give the initial access token that registering needs",
+            Self::ClientName => "choose a client name that the server admits",
+            Self::ClientMetadata => "change what the program says of itself",
+            Self::Redirect => "choose another redirect URI",
+            Self::RefreshTokens => "do without refresh tokens",
+            Self::AuthorizationParameter => "add the authorization parameter that the server wants",
+            Self::LoginAnew => "log in anew, or forget what is held and log in",
         }
     }
 }
@@ -397,7 +434,13 @@ impl Failure {
             hint: None,
             said: None,
             switches: Vec::new(),
-            mends: Vec::new(),
+            mends: match kind {
+                // What is held may be one of another person, or of before a change at the server.
+                Kind::UnauthorizedAfterRefresh => {
+                    vec![Mend { setting: Setting::LoginAnew, issuer: None }]
+                }
+                _ => Vec::new(),
+            },
             words: Vec::new(),
             evidence: Vec::new(),
         }))

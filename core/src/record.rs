@@ -4,6 +4,7 @@
 //! that it belongs to its key are checked before anything of it is used. Unknown members survive a
 //! rewrite.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Bytes, Key, Record, RecordKind, StoreRequest};
 use crate::failure::Kind;
-use crate::rare::Rare;
+use crate::rare::{Absent, Rare};
 use crate::scope::ScopeSet;
 use crate::secret::{AccessToken, Secret, written_option};
 use crate::time::Timestamp;
@@ -39,12 +40,6 @@ impl core::fmt::Debug for Unknown {
 pub(crate) struct Held<T> {
     pub(crate) value: T,
     pub(crate) generation: Option<u64>,
-}
-
-impl<T> Held<T> {
-    pub(crate) const fn new(value: T) -> Self {
-        Self { value, generation: None }
-    }
 }
 
 /// The class of a server: which rules found its authorization server.
@@ -101,10 +96,136 @@ pub(crate) struct Client {
     pub(crate) expires: Option<Timestamp>,
     /// The server has said that it does not know this client (REG-21).
     pub(crate) stale: bool,
-    /// `registration_access_token` and `registration_client_uri` (REG-19).
-    pub(crate) management: Option<Box<Management>>,
+    #[serde(flatten)]
+    pub(crate) aside: Rare<Aside>,
     #[serde(flatten)]
     pub(crate) unknown: Unknown,
+}
+
+/// What most registrations have nothing of.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Aside {
+    /// `registration_access_token` and `registration_client_uri` (REG-19).
+    pub(crate) management: Option<Management>,
+    /// Logins in a row that ended without any callback (REG-93).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) silent: u8,
+    /// However many, the registration is not replaced because of them before this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) again_after: Option<Timestamp>,
+    /// The scopes that were registered (REG-91).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) scopes: Option<Arc<ScopeSet>>,
+    /// Registrations that this one has replaced, oldest first; a grant may still name them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) earlier: Vec<Earlier>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &u8) -> bool {
+    *count == 0
+}
+
+impl Absent for Aside {
+    const ABSENT: &'static Self =
+        &Self { management: None, silent: 0, again_after: None, scopes: None, earlier: Vec::new() };
+
+    fn is_absent(&self) -> bool {
+        let Self { management, silent, again_after, scopes, earlier } = self;
+        let plain = management.is_none() && *silent == 0 && again_after.is_none();
+        plain && scopes.is_none() && earlier.is_empty()
+    }
+}
+
+/// A registration that was replaced.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Earlier {
+    pub(crate) credentials: Credentials,
+    pub(crate) expires: Option<Timestamp>,
+    /// As it was marked while it had the record: no process sends it any more.
+    pub(crate) stale: bool,
+}
+
+/// Silent logins in a row that make a registration doubtful (REG-93).
+const MOST_SILENT: u8 = 2;
+/// Replaced registrations that are kept.
+const MOST_EARLIER: usize = 8;
+/// A registration is not replaced because of a doubt before it is this old.
+const SETTLED: Duration = Duration::from_secs(24 * 3600);
+
+impl Client {
+    /// Whether a new login makes a new registration: the server may have forgotten this one, and
+    /// show an error page of its own (REG-93). Refreshes go on with it.
+    pub(crate) fn doubted(&self, now: Timestamp) -> bool {
+        self.aside.silent >= MOST_SILENT && self.aside.again_after.is_none_or(|at| at <= now)
+    }
+
+    /// A login ended without any callback; one is enough if logins with it succeeded before.
+    pub(crate) fn unanswered(&mut self, succeeded: bool) {
+        let more = self.aside.silent.saturating_add(1);
+        self.aside.silent = if succeeded { MOST_SILENT } else { more.min(MOST_SILENT) };
+    }
+
+    /// A callback came: the server knows it.
+    pub(crate) fn answered(&mut self) {
+        if self.aside.silent != 0 {
+            self.aside.silent = 0;
+            self.aside.tidy();
+        }
+    }
+
+    /// A grant came of it. Unless it took the place of another one, it may be doubted from now on.
+    pub(crate) fn succeeded(&mut self) {
+        self.answered();
+        if self.aside.earlier.is_empty() && self.aside.again_after.is_some() {
+            self.aside.again_after = None;
+            self.aside.tidy();
+        }
+    }
+
+    /// It was registered just now, in the place of another one if there was one.
+    pub(crate) fn begins(&mut self, before: Option<&Self>, now: Timestamp) {
+        self.aside.again_after = now.plausible().then(|| now.after(SETTLED));
+        if let Some(before) = before {
+            self.keep(before);
+        }
+    }
+
+    /// Keeps what another record of the same key knows, which this one is written over.
+    pub(crate) fn keep(&mut self, other: &Self) {
+        let last = Earlier {
+            credentials: other.credentials.clone(),
+            expires: other.expires,
+            stale: other.stale,
+        };
+        for it in other.aside.earlier.iter().chain(core::iter::once(&last)) {
+            let id = &it.credentials.client_id;
+            if self.credentials.client_id != *id && self.earlier(id).is_none() {
+                self.aside.earlier.push(it.clone());
+            }
+        }
+        let surplus = self.aside.earlier.len().saturating_sub(MOST_EARLIER);
+        if surplus > 0 {
+            self.aside.earlier.drain(..surplus);
+        }
+    }
+
+    /// A registration that this one has replaced.
+    pub(crate) fn earlier(&self, client_id: &str) -> Option<&Earlier> {
+        self.aside.earlier.iter().find(|it| *it.credentials.client_id == *client_id)
+    }
+
+    /// The credentials by which a grant is refreshed, be they of a registration that was replaced.
+    pub(crate) fn credentials_of(&self, client_id: &str, now: Timestamp) -> Option<&Credentials> {
+        let (credentials, expires, stale) = if *self.credentials.client_id == *client_id {
+            (&self.credentials, self.expires, self.stale)
+        } else {
+            let earlier = self.earlier(client_id)?;
+            (&earlier.credentials, earlier.expires, earlier.stale)
+        };
+        (!stale && expires.is_none_or(|end| now < end)).then_some(credentials)
+    }
 }
 
 /// Tokens of one issuer for one resource, client and account.

@@ -299,7 +299,9 @@ pub fn registration(data: &[u8]) {
     let redirect = redirect.expect("the redirect URI is good");
     for method in Method::ALL {
         for (legacy, listed) in [(false, None), (true, Some(Methods::of(&[method])))] {
-            let asked = registration::Asked { method, listed, redirect_uri: &redirect, legacy };
+            let sent = None;
+            let asked =
+                registration::Asked { method, listed, redirect_uri: &redirect, sent, legacy };
             let Ok(registered) = read_registration(&response, &asked, NOW) else { continue };
             let credentials = &registered.credentials;
             assert!(!credentials.client_id.is_empty());

@@ -39,6 +39,8 @@ mod configuration;
 mod damage;
 #[path = "session/discovery.rs"]
 mod discovery;
+#[path = "session/doubts.rs"]
+mod doubts;
 #[path = "session/endpoints.rs"]
 mod endpoints;
 #[path = "session/enrolment.rs"]
@@ -73,6 +75,8 @@ mod races;
 mod refresh;
 #[path = "session/refusals.rs"]
 mod refusals;
+#[path = "session/registering.rs"]
+mod registering;
 #[path = "session/registration.rs"]
 mod registration;
 #[path = "session/restart.rs"]

@@ -65,7 +65,12 @@ impl Settings {
     pub(crate) fn new(config: config::Builder) -> Self {
         // A manager has a store in any case, if only in memory: a second session of it, with another
         // redirect URI, finds there what the first one was granted.
-        Self { config: config.persistent(true), store: None, observer: None, person: None }
+        let config = config.persistent(true);
+        let config = match program() {
+            Some(name) => config.program(&name),
+            None => config,
+        };
+        Self { config, store: None, observer: None, person: None }
     }
 
     /// The adapter's own parts with what was said beside them.
@@ -74,6 +79,14 @@ impl Settings {
         let store = self.store.clone().unwrap_or_else(|| Arc::clone(&from.store));
         Common { store, observer, ..from.clone() }
     }
+}
+
+/// The name of the program that runs: people are asked for consent to it, not to this library.
+fn program() -> Option<String> {
+    let file = std::env::current_exe().ok()?;
+    let name = file.file_stem()?.to_str()?;
+    let shown = |byte: u8| matches!(byte, b' '..=b'~');
+    (!name.is_empty() && name.len() <= 64 && name.bytes().all(shown)).then(|| name.to_owned())
 }
 
 /// The parts of one session, and the hub that hears everything of it.

@@ -19,7 +19,7 @@ use crate::stage::discovery::{Found, Looked};
 use crate::stage::registration::Enrolled;
 use crate::stage::revocation::Given;
 use crate::stage::token::Minted;
-use crate::stage::vault::{Recalled, Write, usable};
+use crate::stage::vault::{Recalled, Write};
 use crate::wire::token::{ErrorCode, TokenRefusal, Tokens};
 
 impl Session {
@@ -44,7 +44,7 @@ impl Session {
                 return Err(Failure::new(Kind::IssuerChanged, "BIND-05").with_subject(&to));
             }
             Brought::Looked(Looked::Found(found)) => return self.found(flow, found, now),
-            Brought::Enrolled(enrolled) => self.enrolled(flow, enrolled, now),
+            Brought::Enrolled(enrolled) => self.enrolled(flow, enrolled),
             Brought::Claimed(grant) => {
                 flow.ground.looked = true;
                 self.looked(flow, grant, now);
@@ -324,19 +324,9 @@ impl Session {
         Ok(scopes)
     }
 
-    pub(super) fn enrolled(&mut self, flow: &mut Flow, mut enrolled: Enrolled, now: &Now) {
+    pub(super) fn enrolled(&mut self, flow: &mut Flow, enrolled: Enrolled) {
         flow.ground.client_kept = false;
-        if let Some(client) = &mut enrolled.client {
-            // One that replaces a registration we knew of is to replace it in the store too.
-            if client.generation.is_none() {
-                let key = client.value.key();
-                let mut known = self.body.memory.clients.iter();
-                let before = known.rfind(|held| held.value.key() == key);
-                // Another process may live by the registration that is doubted: it is replaced in
-                // the store when a login has come of the new one.
-                flow.ground.client_kept = before.is_some_and(|held| usable(&held.value, now.wall));
-                client.generation = before.and_then(|held| held.generation);
-            }
+        if let Some(client) = &enrolled.client {
             self.body.memory.remember_client(client.clone());
         }
         if enrolled.way == Way::PreRegistered && self.body.memory.learnt.met.is_none() {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::effect::{Page, Parties, Settlement, Told};
 use crate::failure::{Failure, Kind};
 use crate::note::Note;
-use crate::record::Way;
 use crate::session::lanes::{Cause, Flow, Goal, Lane, Lease, LoginGoal, Stage};
 use crate::session::refusal::unhelped;
 use crate::session::waiters::{Waiting, Want};
@@ -20,6 +19,14 @@ impl Session {
         result: Result<(), Failure>,
         now: &mut Now,
     ) {
+        if let Err(failure) = &result
+            && self.marks(&mut flow, failure)
+        {
+            self.give_up_unfinished(&mut flow, now);
+            flow.stage = None;
+            flow.ground.verdict = result.err();
+            return self.resume(lane, flow, now);
+        }
         let lease = self.lease(&mut flow);
         if let Some(listener) = flow.listener.take() {
             now.out.told.push(Told::Abandon(listener));
@@ -31,16 +38,16 @@ impl Session {
             self.install(&mut flow, now);
             flow.ground.verdict.take().map_or(Ok(()), Err)
         });
+        let result = result.map_err(|failure| Self::mended(&flow, failure));
         for (arrival, parties) in flow.arrivals.drain(..) {
             now.out.told.push(Told::Page { arrival, page: page(&result, parties) });
         }
-        if let Err(failure) = &result {
-            if matches!(flow.goal, Goal::Forget) {
-                self.body.memory.parting.unforgotten = Some(failure.kind());
-                // What a newer version has written is not ours to remove.
-                self.body.memory.parting.forget_found &= failure.kind() != Kind::StoreVersion;
-            }
-            self.doubt(&flow, failure, now);
+        if let Err(failure) = &result
+            && matches!(flow.goal, Goal::Forget)
+        {
+            self.body.memory.parting.unforgotten = Some(failure.kind());
+            // What a newer version has written is not ours to remove.
+            self.body.memory.parting.forget_found &= failure.kind() != Kind::StoreVersion;
         }
         self.remember_visit(&flow, &result);
         if result.is_ok() && matches!(flow.goal, Goal::Relist) {
@@ -151,7 +158,7 @@ impl Session {
                 .as_ref()
                 .is_some_and(|held| held.value.access_token.is_some() && !held.value.rejected);
             let news = self.body.memory.unpublished() && !self.body.memory.brought_back();
-            if usable && news && self.body.memory.credentials(&config, now.wall).is_some() {
+            if usable && news && self.body.memory.ours(&config, now.wall) {
                 self.publish(true, now);
             }
             return;
@@ -187,6 +194,9 @@ impl Session {
         }
         if login && !config.persistent {
             self.body.memory.binding = self.binding(flow);
+            let client = flow.ground.enrolled.as_ref().and_then(|it| it.client.as_ref());
+            let id = client.map(|held| held.value.credentials.client_id.clone());
+            id.iter().for_each(|id| self.body.memory.client_succeeded(id));
         }
         let overwritten = login && self.catch_up(&mut minted, now);
         // Reading the store meanwhile may have brought another one.
@@ -243,20 +253,6 @@ impl Session {
         let again: Vec<_> = self.waiters.extract_if(.., |waiting| waiting.want.again).collect();
         for waiting in again {
             self.refuse(waiting.id, unhelped(), now);
-        }
-    }
-
-    /// A registration of an earlier run to which no page answers may be one that the server has
-    /// forgotten: such a server shows an error page and sends nobody back. The next login makes a
-    /// new one, unless a grant still lives by the old.
-    pub(super) fn doubt(&mut self, flow: &Flow, failure: &Failure, now: &Now) {
-        let Some(enrolled) = &flow.ground.enrolled else { return };
-        let told = failure.said().is_some_and(|said| said.error == "unauthorized_client");
-        let silent = failure.kind() == Kind::CallbackTimeout;
-        let memory = &self.body.memory;
-        let needed = memory.refreshable(&self.config, now.wall, now.mono);
-        if enrolled.way == Way::Dynamic && !enrolled.fresh && !needed && (told || silent) {
-            self.body.memory.learnt.doubtful = Some(enrolled.credentials.client_id.clone());
         }
     }
 

@@ -3,9 +3,9 @@
 //! Decides what a registration is to know and when one is doubted; refuses to decide how it is made.
 
 use crate::failure::{Failure, Kind, Setting};
-use crate::record::Class;
+use crate::record::{Class, Client, Held, Way};
 use crate::session::flow::missing;
-use crate::session::lanes::{Flow, Goal};
+use crate::session::lanes::{Flow, Goal, Stage};
 use crate::session::{Now, Session};
 use crate::stage::registration;
 use crate::wire::client_auth::Method;
@@ -25,7 +25,8 @@ impl Session {
             met: self.body.memory.met().cloned(),
             held: self.body.memory.clients.clone(),
             anew: flow.ground.reregistered,
-            doubtful: self.body.memory.learnt.doubtful.clone(),
+            scopes: flow.ground.scopes.clone(),
+            no_refresh: server.grant_types.is_some_and(|grants| !grants.refresh),
             redirect: flow.ground.redirect.clone(),
         })
     }
@@ -34,6 +35,73 @@ impl Session {
     pub(super) fn chosen_method(&self, flow: &Flow) -> Option<Method> {
         let found = flow.ground.found.as_ref()?;
         self.config.client_auth(&found.listed, &found.server.issuer)
+    }
+
+    /// A login that fails tells whether the server knows its registration. Answers whether that is
+    /// to be written before anybody hears of the failure: who does may end the program.
+    pub(super) fn marks(&mut self, flow: &mut Flow, failure: &Failure) -> bool {
+        if flow.ground.stale.is_some() || flow.ground.minted.is_some() {
+            return false;
+        }
+        let Some(mut held) = self.told_by(flow, failure) else { return false };
+        // What has become of it since, such as its generation in the store.
+        if let Some(known) = self.body.memory.client(&held.value.credentials.client_id) {
+            held.generation = held.generation.max(known.generation);
+        }
+        self.body.memory.remember_client(held.clone());
+        flow.ground.stale = Some(held).filter(|_| self.config.persistent);
+        self.config.persistent
+    }
+
+    /// The registration of a login that fails, if something about it is to be remembered. One that
+    /// no page answers may be forgotten: such a server shows an error page of its own and sends
+    /// nobody back. Any callback, errors too, shows that it is known (REG-93).
+    fn told_by(&self, flow: &Flow, failure: &Failure) -> Option<Held<Client>> {
+        let Goal::Login(_) = &flow.goal else { return None };
+        let enrolled = flow.ground.enrolled.as_ref().filter(|it| it.way == Way::Dynamic)?;
+        let mut held = enrolled.client.clone()?;
+        let before = held.value.aside.silent;
+        let shown = matches!(flow.stage, Some(Stage::Authorization(_)));
+        match (failure.kind(), failure.rule()) {
+            // The answer to a log-out is not to wait.
+            (Kind::Cancelled, "HOST-242") => return None,
+            (Kind::CallbackTimeout, _) => self.unanswered(&mut held.value, enrolled.fresh),
+            (Kind::Cancelled, _) if shown => self.unanswered(&mut held.value, enrolled.fresh),
+            (Kind::AuthorizationDenied, _) => held.value.answered(),
+            _ if flow.ground.login.is_some() => held.value.answered(),
+            _ => {}
+        }
+        (held.value.aside.silent != before).then_some(held)
+    }
+
+    fn unanswered(&self, client: &mut Client, fresh: bool) {
+        let binding = self.body.memory.binding.as_ref().map(|held| &held.value);
+        let succeeded = binding.is_some_and(|binding| {
+            binding.client_id == client.credentials.client_id && binding.issuer == client.issuer
+        });
+        if !fresh {
+            client.unanswered(succeeded);
+        }
+    }
+
+    /// Names the settings that may mend a login that failed.
+    pub(super) fn mended(flow: &Flow, failure: Failure) -> Failure {
+        let (Goal::Login(_), Some(found)) = (&flow.goal, &flow.ground.found) else {
+            return failure;
+        };
+        let issuer = &*found.server.issuer;
+        let dynamic = flow.ground.enrolled.as_ref().and_then(|enrolled| enrolled.client.as_ref());
+        let unscoped = dynamic.is_some_and(|client| client.value.aside.scopes.is_none());
+        let denied = failure.kind() == Kind::AuthorizationDenied;
+        match failure.said().map(|said| &*said.error) {
+            Some("invalid_scope") if unscoped => {
+                failure.with_setting(Setting::RegisterScopes, None)
+            }
+            Some("invalid_request" | "consent_required" | "interaction_required") if denied => {
+                failure.with_setting(Setting::AuthorizationParameter, Some(issuer))
+            }
+            _ => failure,
+        }
     }
 
     /// A client that is refused says how it proved itself, and that another method can be chosen:

@@ -133,9 +133,15 @@ impl Flow {
     pub(crate) fn spending(&self) -> bool {
         match self.stage {
             Some(Stage::Token(_)) => true,
-            Some(Stage::Save(_)) => self.ground.minted.is_some(),
+            Some(Stage::Save(_)) => self.ground.minted.is_some() || self.ground.stale.is_some(),
             _ => false,
         }
+    }
+
+    /// Whether a login has failed, and only writes down what that says of its registration. Who
+    /// comes now did not wait for it.
+    pub(crate) fn marking(&self) -> bool {
+        matches!(self.goal, Goal::Login(_)) && self.ground.stale.is_some()
     }
 }
 
@@ -244,7 +250,8 @@ pub(crate) struct Ground {
     pub(crate) login: Option<Arc<str>>,
     /// The grant that came, not yet published.
     pub(crate) minted: Option<Held<Grant>>,
-    /// A registration that the server does not know any more, to be marked so in the store.
+    /// A registration that the server does not know any more, or perhaps, to be marked so in the
+    /// store.
     pub(crate) stale: Option<Held<Client>>,
     /// What it may be written over.
     #[serde(default)]
@@ -274,7 +281,6 @@ impl Ground {
 macro_rules! stages {
     ($($name:ident brings $output:ty as $brought:ident;)*) => {
         /// The stage a flow is in.
-        #[expect(clippy::large_enum_variant, reason = "two exist at most; a box costs each step")]
         #[derive(Clone, Debug, Serialize, Deserialize)]
         pub(crate) enum Stage { $($name($name),)* }
 

@@ -114,8 +114,6 @@ pub(crate) struct Learnt {
     /// Refusals to renew it in a row that said nothing understandable.
     #[serde(default)]
     pub(crate) unclear: u8,
-    /// A registration that led to no answer of the person: the next login makes a new one.
-    pub(crate) doubtful: Option<Arc<str>>,
 }
 
 impl Absent for Learnt {
@@ -128,15 +126,14 @@ impl Absent for Learnt {
         moved: None,
         unrenewable: None,
         unclear: 0,
-        doubtful: None,
     };
 
     fn is_absent(&self) -> bool {
-        let Self { ahead_after, useless, met, refused, refused_late, moved, doubtful, .. } = self;
+        let Self { ahead_after, useless, met, refused, refused_late, moved, .. } = self;
         let renewable = self.unrenewable.is_none() && self.unclear == 0;
         let times = ahead_after.is_none() && moved.is_none() && renewable;
         let tokens = useless.is_none() && refused.is_none() && refused_late.is_none();
-        times && tokens && met.is_none() && doubtful.is_none()
+        times && tokens && met.is_none()
     }
 }
 
@@ -277,10 +274,7 @@ impl Memory {
 
     /// A login has succeeded; unless what it brought was held already, it has taken the place of that.
     pub(crate) fn logged_in(&mut self, anew: bool) {
-        self.learnt.if_there(|learnt| {
-            learnt.moved = None;
-            learnt.doubtful = None;
-        });
+        self.learnt.if_there(|learnt| learnt.moved = None);
         self.logins = self.logins.saturating_add(u64::from(anew));
     }
 
@@ -475,13 +469,11 @@ impl Memory {
         let chosen = config.client_auth(&binding.listed, &binding.issuer);
         match binding.way {
             Way::Dynamic => {
-                let client = self.clients.iter().map(|held| &held.value).find(|client| {
-                    client.issuer == grant.issuer
-                        && client.credentials.client_id == grant.client_id
-                        && !client.stale
-                        && client.expires.is_none_or(|end| now < end)
-                })?;
-                Some(client.credentials.clone().by(chosen))
+                let clients = self.clients.iter().map(|held| &held.value);
+                let credentials = clients
+                    .filter(|client| client.issuer == grant.issuer)
+                    .find_map(|client| client.credentials_of(&grant.client_id, now))?;
+                Some(credentials.clone().by(chosen))
             }
             Way::PreRegistered => {
                 let client = config.client_for(&grant.issuer, Some(&binding.issuer))?;
@@ -501,6 +493,19 @@ impl Memory {
         }
     }
 
+    /// Whether the access token that is held may be used: its client is there, or none is named for
+    /// the moment, which only a refresh would need.
+    pub(crate) fn ours(&self, config: &Config, now: Timestamp) -> bool {
+        let binding = self.binding.as_ref().map(|held| &held.value);
+        let grant = self.grant.as_ref().map(|held| &held.value);
+        let unnamed = binding.zip(grant).is_some_and(|(binding, grant)| {
+            binding.way == Way::PreRegistered
+                && grant.client_id == binding.client_id
+                && grant.issuer == binding.issuer
+        });
+        (unnamed && config.clients.is_empty()) || self.credentials(config, now).is_some()
+    }
+
     /// Takes over what the store knew, or what it knows by now that is newer.
     pub(crate) fn recall(&mut self, found: Recalled, config: &Config) {
         if self.recalled {
@@ -511,6 +516,13 @@ impl Memory {
             self.clients.clear();
             self.clients.extend(found.client);
             self.grant = found.grant;
+            if config.login_anew
+                && let Some(held) = self.grant.take()
+            {
+                // The new login takes the place of its record, and nothing of it comes back.
+                self.leave(&held.value);
+                self.parting.emptied = Some(Box::new(held));
+            }
         }
         self.share_texts(config, core::iter::empty());
     }
@@ -612,15 +624,27 @@ impl Memory {
 
     /// The registration that a grant or login used, marked as one the server does not know.
     pub(crate) fn stale_client(&self, issuer: &str, client_id: &str) -> Option<Held<Client>> {
-        let mut held = self
-            .clients
-            .iter()
-            .find(|held| {
-                *held.value.issuer == *issuer && *held.value.credentials.client_id == *client_id
-            })?
-            .clone();
-        held.value.stale = true;
+        let known = self.clients.iter().find(|held| {
+            let client = &held.value;
+            *client.issuer == *issuer
+                && (*client.credentials.client_id == *client_id
+                    || client.earlier(client_id).is_some())
+        });
+        let mut held = known?.clone();
+        if *held.value.credentials.client_id == *client_id {
+            held.value.stale = true;
+        } else {
+            held.value.aside.earlier.retain(|it| *it.credentials.client_id != *client_id);
+        }
         Some(held)
+    }
+
+    /// A grant came of a registration.
+    pub(crate) fn client_succeeded(&mut self, client_id: &str) {
+        let id = |held: &&mut Held<Client>| *held.value.credentials.client_id == *client_id;
+        if let Some(held) = self.clients.iter_mut().find(id) {
+            held.value.succeeded();
+        }
     }
 
     /// Marks it so.

@@ -69,6 +69,13 @@ pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool) -> Step 
             () if persistent && !ground.kept => Step::Keep,
             () => Step::End,
         },
+        Goal::Login(_) if ground.stale.is_some() => {
+            if ground.kept {
+                Step::End
+            } else {
+                Step::Keep
+            }
+        }
         Goal::Login(_) => match (&ground.found, &ground.enrolled) {
             (None, _) => Step::Discover,
             (Some(_), None) => Step::Enroll,

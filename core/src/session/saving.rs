@@ -53,7 +53,9 @@ impl Session {
     fn granted_to(&self, flow: &Flow) -> Option<Held<Client>> {
         let enrolled = flow.ground.enrolled.as_ref().filter(|it| it.way == Way::Dynamic)?;
         let ours = || self.body.memory.client(&enrolled.credentials.client_id).cloned();
-        enrolled.client.clone().or_else(ours)
+        let mut client = enrolled.client.clone().or_else(ours)?;
+        client.value.succeeded();
+        Some(client)
     }
 
     /// The binding that a login makes.

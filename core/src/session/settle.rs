@@ -108,6 +108,10 @@ impl Session {
     }
 
     pub(super) fn join(&mut self, at: usize, lane: Lane) {
+        let marking = self.body.person.as_ref().is_some_and(|flow| flow.marking());
+        if lane == Lane::Person && marking {
+            return;
+        }
         if let Some(waiting) = self.waiters.get_mut(at) {
             waiting.lane = Some(lane);
         }

@@ -15,15 +15,17 @@ use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
 };
 use crate::note::{Choice, ClientWay, Note};
+use crate::rare::Rare;
 use crate::record::{self, Client, FORMAT, Held, Unknown, Way};
+use crate::scope::ScopeSet;
 use crate::secret::Secret;
-use crate::stage::vault::{self, confused};
+use crate::stage::vault::{self, confused, usable};
 use crate::time::{Awaited, Timestamp};
 use crate::wire::client_auth::{
     Chosen, Credentials, Means, Method, Methods, choose_method, registration_method,
 };
 use crate::wire::redirect::RedirectUri;
-use crate::wire::registration::{self, Asked, Registered, RegistrationRequest};
+use crate::wire::registration::{self, Asked, ClientMetadata, Registered, RegistrationRequest};
 use crate::wire::url::ServerUrl;
 
 /// What is known of the server and of earlier registrations there.
@@ -43,8 +45,12 @@ pub(crate) struct Ask {
     pub(crate) held: Vec<Held<Client>>,
     /// The registration in use was refused: make a new one (REG-21).
     pub(crate) anew: bool,
-    /// A registration that is not to be used for another login.
-    pub(crate) doubtful: Option<Arc<str>>,
+    /// The scopes that will be asked for.
+    #[serde(default)]
+    pub(crate) scopes: ScopeSet,
+    /// The server lists grants, and refresh tokens are none of them (REG-90).
+    #[serde(default)]
+    pub(crate) no_refresh: bool,
     /// The listener of an earlier attempt in this flow still runs.
     pub(crate) redirect: Option<Redirected>,
 }
@@ -89,9 +95,17 @@ enum Plan {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Waiting {
     Nothing,
-    Redirect { on: ListenOn },
-    Client { redirect: Redirected },
-    Registered { redirect: Redirected },
+    Redirect {
+        on: ListenOn,
+    },
+    Client {
+        redirect: Redirected,
+    },
+    /// With the registration that this one takes the place of.
+    Registered {
+        redirect: Redirected,
+        before: Option<Held<Client>>,
+    },
 }
 
 impl Registration {
@@ -150,20 +164,22 @@ impl Registration {
                 }))
             }
             Some(Plan::Register { .. }) => {
-                let held = self.ask.held.iter().find(|held| {
-                    held.value.issuer == self.ask.issuer
-                        && held.value.redirect_set == redirect.set
-                        && self.ask.takes(&held.value, cx.wall)
-                });
-                if let Some(held) = held.filter(|_| !self.ask.anew) {
-                    let held = held.clone();
-                    return Ok(stored(held, self.ask.chosen, redirect, cx));
+                let mut held = self.ask.held_for(&redirect).cloned();
+                if self.ask.anew {
+                    // One refused code ends no grant of another account (HOST-217).
+                    held.iter_mut().for_each(|held| held.value.stale = false);
+                    return self.register(redirect, held, cx);
                 }
-                if cx.config.persistent && !self.ask.anew {
-                    self.waiting = Waiting::Client { redirect };
-                    return self.look(cx);
+                match held {
+                    Some(held) if self.ask.takes(&held, cx) => {
+                        Ok(stored(held, self.ask.chosen, redirect, cx))
+                    }
+                    _ if cx.config.persistent => {
+                        self.waiting = Waiting::Client { redirect };
+                        self.look(cx)
+                    }
+                    held => self.register(redirect, held, cx),
                 }
-                self.register(redirect, cx)
             }
             None => Err(confused(cx)),
         }
@@ -194,37 +210,47 @@ impl Registration {
         };
         let key = record::client_key(&self.ask.issuer, &redirect.set);
         match vault::read::<Client>(record, &key, cx)? {
-            Some(held) if self.ask.takes(&held.value, cx.wall) => {
+            Some(held) if self.ask.takes(&held, cx) => {
                 Ok(self::stored(held, self.ask.chosen, redirect, cx))
             }
-            _ => self.register(redirect, cx),
+            found => {
+                let before = found.or_else(|| self.ask.held_for(&redirect).cloned());
+                self.register(redirect, before, cx)
+            }
         }
     }
 
-    fn register(mut self, redirect: Redirected, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
+    fn register(
+        mut self,
+        redirect: Redirected,
+        before: Option<Held<Client>>,
+        cx: &mut Cx<'_>,
+    ) -> Result<Turn<Self>, Failure> {
         let Some(Plan::Register { endpoint, method }) = &self.plan else {
             return Err(confused(cx));
         };
         cx.note(Note::Chose(Choice::Client(ClientWay::Dynamic)));
         let config = cx.config;
         let uris = core::slice::from_ref(&redirect.uri);
+        let scopes = self.ask.registered_scopes(config)?;
+        let metadata = ClientMetadata { scope: scopes, ..config.metadata.clone() };
         let request = registration::registration_request(RegistrationRequest {
             endpoint,
-            metadata: &config.metadata,
+            metadata: &metadata,
             redirect_uris: &[redirect.uri.as_str()],
             application_type: registration::application_type(uris)?,
             method: *method,
-            refresh: config.refresh_tokens,
+            refresh: config.refresh_tokens && !self.ask.no_refresh,
             initial_access_token: config.initial_access_token.as_ref(),
         })?;
         let addresses = config.reach.addresses(endpoint);
         let parked = cx.call(request, Purpose::Registration, addresses)?;
-        self.waiting = Waiting::Registered { redirect };
+        self.waiting = Waiting::Registered { redirect, before };
         Ok(Turn::Wait(self, parked))
     }
 
     fn registered(self, reply: Reply, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
-        let (Waiting::Registered { redirect }, Some(Plan::Register { endpoint, method })) =
+        let (Waiting::Registered { redirect, before }, Some(Plan::Register { endpoint, method })) =
             (self.waiting, &self.plan)
         else {
             return Err(confused(cx));
@@ -241,31 +267,43 @@ impl Registration {
         cx.note(Note::Answered { purpose: Purpose::Registration, status });
         let legacy = self.ask.legacy;
         let listed = self.ask.methods;
-        let asked = Asked { method: *method, listed, redirect_uri: &redirect.uri, legacy };
+        let sent = cx.config.initial_access_token.as_ref();
+        let asked = Asked { method: *method, listed, redirect_uri: &redirect.uri, sent, legacy };
         let read = registration::read_registration(&response, &asked, cx.wall)
             .and_then(|read| self.ask.met_by(read))
             .map_err(|failure| {
                 cx.evidence(Purpose::Registration, endpoint.shown(), Outcome::Status(status));
-                failure.with_purpose(Purpose::Registration)
+                let scoped = self.ask.registered_scopes(cx.config);
+                let scoped = scoped.is_ok_and(|scopes| !scopes.is_empty());
+                mended(failure, &self.ask.issuer, scoped).with_purpose(Purpose::Registration)
             })?;
         for note in &read.notes {
             cx.dropped(note);
         }
-        let client = Client {
+        let scopes = self.ask.registered_scopes(cx.config)?;
+        let mut client = Client {
             format: FORMAT,
             issuer: self.ask.issuer,
             redirect_set: redirect.set.clone(),
             credentials: read.credentials.clone(),
             expires: read.secret_expires,
             stale: false,
-            management: read.management.map(Box::new),
+            aside: Rare::default(),
             unknown: Unknown::default(),
         };
+        if let Some(management) = read.management {
+            client.aside.management = Some(management);
+        }
+        if !scopes.is_empty() {
+            client.aside.scopes = Some(Arc::new(scopes));
+        }
+        client.begins(before.as_ref().map(|held| &held.value), cx.wall);
         Ok(Turn::Done(Enrolled {
             credentials: read.credentials.by(self.ask.chosen),
             way: Way::Dynamic,
             redirect,
-            client: Some(Held::new(client)),
+            // It takes the place of the other one in the store, too.
+            client: Some(Held { value: client, generation: before.and_then(|it| it.generation) }),
             fresh: true,
         }))
     }
@@ -276,7 +314,7 @@ impl Registration {
         match core::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Nothing => Err(confused(cx)),
             Waiting::Redirect { on } => Ok(self.listen(on, cx)),
-            Waiting::Client { redirect } | Waiting::Registered { redirect } => {
+            Waiting::Client { redirect } | Waiting::Registered { redirect, .. } => {
                 match redirect.listen.clone() {
                     Some(on) => Ok(self.listen(on, cx)),
                     None => self.redirected(redirect, cx),
@@ -287,10 +325,41 @@ impl Registration {
 }
 
 impl Ask {
-    /// Whether a registration may be used for this login, by the method that the host has chosen.
-    fn takes(&self, client: &Client, now: Timestamp) -> bool {
+    /// The registration that is held for this issuer and redirect set.
+    fn held_for(&self, redirect: &Redirected) -> Option<&Held<Client>> {
+        self.held.iter().find(|held| {
+            held.value.issuer == self.issuer && held.value.redirect_set == redirect.set
+        })
+    }
+
+    /// Whether a registration may be used for this login: its secret has not ended (REG-14), the
+    /// server has not said that it does not know it (REG-21) and is in no doubt of having forgotten
+    /// it (REG-93), and it can do what the host has chosen.
+    fn takes(&self, held: &Held<Client>, cx: &Cx<'_>) -> bool {
+        let client = &held.value;
         let met = self.chosen.is_none_or(|chosen| client.credentials.meet(chosen));
-        met && usable(client, now) && !refused(self, client)
+        let scoped = !cx.config.register_scopes
+            || client
+                .aside
+                .scopes
+                .as_ref()
+                .map_or(self.scopes.is_empty(), |registered| registered.covers(&self.scopes));
+        met && scoped
+            && usable(client, cx.wall)
+            && !client.doubted(cx.wall)
+            && !refused(self, held, cx.wall)
+    }
+
+    /// The scopes that a registration names: those of the client's metadata, and by a setting those
+    /// that will be asked for (REG-91).
+    fn registered_scopes(&self, config: &Config) -> Result<ScopeSet, Failure> {
+        let scopes = &config.metadata.scope;
+        if !config.register_scopes {
+            return Ok(scopes.clone());
+        }
+        scopes
+            .union(&self.scopes)
+            .map_err(|_| Failure::new(Kind::LimitExceeded, "REG-91").with_subject("scope"))
     }
 
     /// A registration, if it has what the method that the host has chosen needs.
@@ -320,21 +389,69 @@ fn stored(
     })
 }
 
-/// Whether a registration may still be used: its secret has not ended, and the server has not
-/// said that it does not know it (REG-14, REG-21).
-fn usable(client: &Client, now: Timestamp) -> bool {
-    !client.stale && client.expires.is_none_or(|end| now < end)
+/// Names what the refusal of a registration points at (REG-92).
+fn mended(failure: Failure, issuer: &str, scoped: bool) -> Failure {
+    /// Settings that a member of the metadata comes from.
+    const MEMBERS: [(&str, Setting); 13] = [
+        ("redirect_uri", Setting::Redirect),
+        ("application_type", Setting::Redirect),
+        ("token_endpoint_auth_method", Setting::ClientAuthMethod),
+        ("grant_types", Setting::RefreshTokens),
+        ("refresh_token", Setting::RefreshTokens),
+        ("scope", Setting::RegisterScopes),
+        ("client_name", Setting::ClientName),
+        ("client_uri", Setting::ClientMetadata),
+        ("logo_uri", Setting::ClientMetadata),
+        ("tos_uri", Setting::ClientMetadata),
+        ("policy_uri", Setting::ClientMetadata),
+        ("contacts", Setting::ClientMetadata),
+        ("software_", Setting::ClientMetadata),
+    ];
+    if failure.kind() != Kind::RegistrationFailed {
+        return failure;
+    }
+    let (error, status, text) = failure.said().map_or(("", None, String::new()), |said| {
+        (&*said.error, said.status, said.description.clone().unwrap_or_default())
+    });
+    let mut settings = Vec::with_capacity(2);
+    let mut member = None;
+    match (error, status) {
+        ("invalid_redirect_uri", _) => settings.push(Setting::Redirect),
+        ("invalid_software_statement" | "unapproved_software_statement", _) => {
+            settings.push(Setting::ClientMetadata);
+        }
+        (_, Some(401)) => settings.push(Setting::InitialAccessToken),
+        (_, Some(403)) => settings.push(Setting::ClientName),
+        _ => {
+            let named = MEMBERS.into_iter().filter(|(name, _)| text.contains(name));
+            if let Some((name, setting)) = named.min_by_key(|(name, _)| text.find(name)) {
+                settings.push(setting);
+                member = Some(name.trim_end_matches('_'));
+            }
+        }
+    }
+    if !scoped && !settings.contains(&Setting::RegisterScopes) {
+        settings.push(Setting::RegisterScopes);
+    }
+    let failure = match member {
+        Some(member) => failure.with_subject(member),
+        None => failure,
+    };
+    settings.into_iter().fold(failure, |failure, setting| {
+        failure.with_setting(setting, setting.of_issuer().then_some(issuer))
+    })
 }
 
 /// Whether this is the client that the server has said it does not know. The store has it still,
-/// until a new one takes its place (HOST-217).
-fn refused(ask: &Ask, client: &Client) -> bool {
-    ask.doubtful.as_ref() == Some(&client.credentials.client_id)
-        || ask.held.iter().map(|held| &held.value).any(|held| {
-            held.stale
-                && held.issuer == client.issuer
-                && held.credentials.client_id == client.credentials.client_id
-        })
+/// until a new one takes its place (HOST-217). So it is with one in doubt, if the store would not
+/// write that down.
+fn refused(ask: &Ask, found: &Held<Client>, now: Timestamp) -> bool {
+    ask.held.iter().any(|held| {
+        let doubted = held.value.doubted(now) && held.generation >= found.generation;
+        (held.value.stale || doubted)
+            && held.value.issuer == found.value.issuer
+            && held.value.credentials.client_id == found.value.credentials.client_id
+    })
 }
 
 /// Chooses the way, in order (REG-01).

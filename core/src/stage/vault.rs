@@ -259,12 +259,11 @@ impl Write {
                 let key = held.value.key();
                 match record::read::<Client>(&record.bytes, &key) {
                     Err(Kind::StoreVersion) => Meeting::Leave(Kind::StoreVersion),
-                    // A registration that nobody knew of when ours was made: one is enough. Nor is
-                    // one marked as gone for another that went before it.
+                    // One that nobody knew of when ours was made or marked: one is enough.
                     Ok(value)
-                        if usable(&value, wall)
-                            && !granted
-                            && (held.generation.is_none() || replaced(&held.value, &value)) =>
+                        if !granted
+                            && usable(&value, wall)
+                            && foreign(&held.value, &value, wall) =>
                     {
                         Meeting::Yield(Self::Client(Held { value, generation }, false))
                     }
@@ -327,9 +326,10 @@ impl Write {
     }
 }
 
-/// Whether the registration that is marked as gone has another in its place already.
-fn replaced(ours: &Client, theirs: &Client) -> bool {
-    ours.stale && ours.credentials.client_id != theirs.credentials.client_id
+/// Whether a registration is another one than ours, and none that ours took the place of.
+fn foreign(ours: &Client, theirs: &Client, wall: Timestamp) -> bool {
+    let id = &theirs.credentials.client_id;
+    ours.credentials.client_id != *id && ours.earlier(id).is_none() && !theirs.doubted(wall)
 }
 
 pub(crate) fn usable(client: &Client, wall: Timestamp) -> bool {
@@ -447,6 +447,12 @@ impl Save {
         let Some(write) = self.waiting.last_mut() else { return self.write(cx) };
         match found.as_ref().map(|record| write.meet(record, cx.wall)) {
             None | Some(Meeting::Over) => {
+                if let (Write::Client(held, _), Some(record)) = (&mut *write, &found)
+                    && let Ok(theirs) = record::read::<Client>(&record.bytes, &held.value.key())
+                {
+                    // A grant may name it (HOST-217).
+                    held.value.keep(&theirs);
+                }
                 self.floor = self.floor.max(write.generation().unwrap_or(0));
                 *write.generation() = found.map(|record| record.generation);
                 self.write(cx)

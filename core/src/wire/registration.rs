@@ -3,8 +3,6 @@
 //! Decides what is asked for and whether what came back can be used; the server's answer is
 //! authoritative (REG-15). Refuses to decide whether to register: that is the order of REG-01.
 
-use std::borrow::Cow;
-
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use serde::{Deserialize, Serialize};
@@ -14,9 +12,10 @@ use super::json::{Members, Value, read_members};
 use super::metadata::{is_encoded, request};
 use super::redirect::RedirectUri;
 use super::retry_after::read_retry_after;
+use super::said::Words;
 use super::token::LONGEST_TOKEN;
 use super::url::ServerUrl;
-use crate::failure::{Failure, Kind, Remedy, Said, escaped};
+use crate::failure::{Failure, Kind, Remedy, Said};
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, written};
 use crate::time::Timestamp;
@@ -157,6 +156,8 @@ pub struct Asked<'a> {
     pub listed: Option<Methods>,
     /// The redirect URI that will be used.
     pub redirect_uri: &'a RedirectUri,
+    /// The initial access token, which a server may repeat in its refusal (HOST-324).
+    pub sent: Option<&'a Secret>,
     /// The endpoint is the default one of revision 2025-03-26, which may not be there (LEG-09).
     pub legacy: bool,
 }
@@ -186,7 +187,7 @@ pub struct Management {
     pub uri: Box<str>,
 }
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 8] = [
     "client_id",
     "client_secret",
     "client_secret_expires_at",
@@ -195,16 +196,14 @@ const NAMES: [&str; 10] = [
     "grant_types",
     "registration_access_token",
     "registration_client_uri",
-    "error",
-    "error_description",
 ];
 
 /// Reads the answer to a registration request (REG-11 to REG-17, REG-19). Members that would move
 /// the binding to another issuer are not even looked at (HOST-150).
 ///
 /// # Errors
-/// `registration_failed` if the server refused, `registration_unusable` if its answer cannot be
-/// used, `no_registration_method` if a legacy server has no registration, `transient`,
+/// `registration_failed` if the server refused, `registration_unusable` if it did not and its answer
+/// cannot be used, `no_registration_method` if a legacy server has no registration, `transient`,
 /// `redirect_refused`. Configure credentials for the issuer; no blind retry.
 pub fn read_registration(
     response: &Response<Vec<u8>>,
@@ -217,20 +216,21 @@ pub fn read_registration(
             Err(Failure::new(Kind::EncodingRefused, "HOST-066"))
         }
         200 | 201 => read_success(response.body(), asked, now),
+        202..=299 => Err(unusable("REG-13", "status")),
         300..=399 => Err(Failure::new(Kind::RedirectRefused, "TOK-05")),
         404 | 405 if asked.legacy => Err(Failure::new(Kind::NoRegistrationMethod, "LEG-09")),
         408 | 429 | 500..=599 => {
             let after = read_retry_after(response.headers(), now);
             Err(Failure::new(Kind::Transient, "REG-17").with_remedy(Remedy::Retry { after }))
         }
-        _ => Err(read_refusal(response.body(), status)),
+        _ => Err(read_refusal(response.body(), status, asked.sent)),
     }
 }
 
-fn read_refusal(body: &[u8], status: u16) -> Failure {
-    let members = read_members(body, &NAMES).ok();
-    let text = |index| -> Option<Cow<'_, str>> { members.as_ref()?.once(index)?.text() };
-    let error = match text(8).as_deref() {
+/// What the server says is kept for the person, in whatever shape it comes (REG-92, TOK-90).
+fn read_refusal(body: &[u8], status: u16, sent: Option<&Secret>) -> Failure {
+    let words = Words::read(body, sent.as_slice());
+    let known = match words.error.as_deref() {
         Some(
             code @ ("invalid_redirect_uri"
             | "invalid_client_metadata"
@@ -238,19 +238,15 @@ fn read_refusal(body: &[u8], status: u16) -> Failure {
             | "unapproved_software_statement"
             | "invalid_token"
             | "access_denied"),
-        ) => code.to_owned(),
-        _ => "other".to_owned(),
+        ) => Some(code.to_owned()),
+        _ => None,
     };
-    let description = text(9).map(|description| escaped(&description));
+    let description = words.description(known.is_some(), sent.as_slice());
     Failure::new(Kind::RegistrationFailed, "REG-17").with_said(Said {
-        error,
+        error: known.unwrap_or_else(|| "other".to_owned()),
         description,
         status: Some(status),
     })
-}
-
-fn failed(field: &str) -> Failure {
-    Failure::new(Kind::RegistrationFailed, "REG-13").with_subject(field)
 }
 
 fn unusable(rule: &'static str, field: &str) -> Failure {
@@ -258,15 +254,25 @@ fn unusable(rule: &'static str, field: &str) -> Failure {
 }
 
 fn read_success(body: &[u8], asked: &Asked<'_>, now: Timestamp) -> Result<Registered, Failure> {
-    let [id, secret, expires, method, redirects, grants, token, uri, _, _] =
-        read_members(body, &NAMES)
-            .and_then(Members::unique)
-            .map_err(|fault| fault.failure(Kind::RegistrationFailed, "registration"))?;
+    let [id, secret, expires, method, redirects, grants, token, uri] =
+        read_members(body, &NAMES).and_then(Members::unique).map_err(|fault| {
+            // The server has registered somebody: nobody may be told that it refused (REG-92).
+            unusable(fault.failure(Kind::RegistrationUnusable, "").rule(), "registration")
+        })?;
     let mut notes = Vec::new();
+    let mut filled = |value, name| filled(value, name, &mut notes);
+    let [id, secret, method] = [
+        filled(id, "client_id"),
+        filled(secret, "client_secret"),
+        filled(method, "token_endpoint_auth_method"),
+    ];
+    let [redirects, grants] = [filled(redirects, "redirect_uris"), filled(grants, "grant_types")];
+    let [token, uri] =
+        [filled(token, "registration_access_token"), filled(uri, "registration_client_uri")];
     let client_id = id
         .and_then(Value::text)
         .filter(|id| is_client_id(id))
-        .ok_or_else(|| failed("client_id"))?;
+        .ok_or_else(|| unusable("REG-13", "client_id"))?;
     let secret = read_secret(secret)?;
     let method = read_method(method, asked, secret.is_some())?;
     // A secret that no method has use for is not worth keeping, nor is its expiry.
@@ -277,9 +283,7 @@ fn read_success(body: &[u8], asked: &Asked<'_>, now: Timestamp) -> Result<Regist
     };
     check_redirect(redirects, asked.redirect_uri)?;
     let refresh = read_grants(grants)?;
-    let text = |value: Option<Value<'_>>| {
-        value.and_then(Value::text).filter(|text| !text.is_empty()).map(Box::<str>::from)
-    };
+    let text = |value: Option<Value<'_>>| value.and_then(Value::text).map(Box::<str>::from);
     let management = text(token)
         .zip(text(uri))
         .map(|(token, uri)| Management { token: Secret::new(token), uri });
@@ -290,6 +294,16 @@ fn read_success(body: &[u8], asked: &Asked<'_>, now: Timestamp) -> Result<Regist
         management,
         notes,
     })
+}
+
+/// Servers that keep a column for everything send an empty string for what they do not have: it
+/// counts as absent, with a note (TOK-90).
+fn filled<'a>(value: Option<Value<'a>>, name: &str, notes: &mut Vec<Failure>) -> Option<Value<'a>> {
+    let empty = value.and_then(Value::text).is_some_and(|text| text.is_empty());
+    if empty {
+        notes.push(unusable("TOK-90", name));
+    }
+    value.filter(|_| !empty)
 }
 
 fn is_client_id(id: &str) -> bool {
@@ -305,7 +319,7 @@ fn read_secret(value: Option<Value<'_>>) -> Result<Option<Secret>, Failure> {
         .text()
         .filter(|text| text.len() <= LONGEST_TOKEN && !text.chars().any(char::is_control))
         .ok_or_else(|| unusable("REG-14", "client_secret"))?;
-    Ok(if secret.is_empty() { None } else { Some(Secret::new(secret)) })
+    Ok(Some(Secret::new(secret)))
 }
 
 /// The returned method, else the one asked for (REG-15, REG-16).
@@ -386,7 +400,8 @@ mod tests {
         let redirect_uri = RedirectUri::read(REDIRECT, false).unwrap();
         let mut response = Response::new(body.as_bytes().to_vec());
         *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
-        let asked = Asked { method, listed: None, redirect_uri: &redirect_uri, legacy: false };
+        let asked =
+            Asked { method, listed: None, redirect_uri: &redirect_uri, sent: None, legacy: false };
         read_registration(&response, &asked, Timestamp::from_unix(1_700_000_000))
     }
 
@@ -471,15 +486,19 @@ mod tests {
                 r#"{"client_id":"c","issuer":"https://evil.example","token_endpoint":"x","access_token":1}"#,
                 "ok",
             ),
-            (201, "{}", "registration_failed"),
-            (201, r#"{"client_id":""}"#, "registration_failed"),
-            (201, r#"{"client_id":7}"#, "registration_failed"),
-            (201, r#"{"client_id":"a\r\nb"}"#, "registration_failed"),
-            (201, &long, "registration_failed"),
-            (201, "[]", "registration_failed"),
-            (201, "", "json_malformed"),
-            (201, r#"{"client_id":"a","client_id":"b"}"#, "json_duplicate_key"),
-            (202, r#"{"client_id":"c"}"#, "registration_failed"),
+            (201, "{}", "registration_unusable"),
+            (201, r#"{"client_id":""}"#, "registration_unusable"),
+            (201, r#"{"client_id":7}"#, "registration_unusable"),
+            (200, r#"{"client_id":7}"#, "registration_unusable"),
+            (201, r#"{"client_id":null}"#, "registration_unusable"),
+            (201, r#"{"client_id":"a\r\nb"}"#, "registration_unusable"),
+            (201, &long, "registration_unusable"),
+            (201, "[]", "registration_unusable"),
+            (201, "", "registration_unusable"),
+            (201, "<html>Welcome</html>", "registration_unusable"),
+            (201, r#"{"client_id":"a","client_id":"b"}"#, "registration_unusable"),
+            (202, r#"{"client_id":"c"}"#, "registration_unusable"),
+            (204, "", "registration_unusable"),
         ] {
             assert_eq!(code(&asked_with(Method::None, body, status)), expected, "{status} {body}");
         }
@@ -500,6 +519,9 @@ mod tests {
             (basic, r#","client_secret":"s""#, Ok(basic)),
             (basic, "", Ok(Method::None)),
             (basic, r#","client_secret":"""#, Ok(Method::None)),
+            (Method::None, r#","token_endpoint_auth_method":"""#, Ok(Method::None)),
+            (basic, r#","token_endpoint_auth_method":"","client_secret":"s""#, Ok(basic)),
+            (Method::None, r#","redirect_uris":"","grant_types":"""#, Ok(Method::None)),
             (basic, r#","token_endpoint_auth_method":"client_secret_basic""#, Err("HOST-153")),
             (basic, r#","token_endpoint_auth_method":"private_key_jwt""#, Err("HOST-152")),
             (
@@ -536,6 +558,26 @@ mod tests {
         assert_eq!(granted(r#"["authorization_code","refresh_token"]"#), Some(true));
         assert_eq!(granted(r#"["authorization_code"]"#), Some(false));
         assert_eq!(granted("null"), None);
+    }
+
+    /// One note for each, that names the member.
+    #[test]
+    fn an_empty_string_is_absent_and_noted_tok_90() {
+        for name in [
+            "client_secret",
+            "token_endpoint_auth_method",
+            "redirect_uris",
+            "grant_types",
+            "registration_access_token",
+            "registration_client_uri",
+        ] {
+            let body = format!("{{\"client_id\":\"c\",\"{name}\":\"\"}}");
+            let registered = asked_with(Method::None, &body, 201).unwrap();
+            let [note] = &*registered.notes else { panic!("one note for {name}") };
+            assert_eq!((note.subject(), note.rule()), (Some(name), "TOK-90"));
+            assert_eq!(registered.management, None);
+            assert_eq!(registered.credentials.secret, None);
+        }
     }
 
     #[test]
@@ -613,12 +655,29 @@ mod tests {
             assert_eq!(failure.said().map_or("", |said| &said.error), error);
             assert_eq!(failure.said().and_then(|said| said.status).is_some(), !error.is_empty());
         }
+        // Its own words, whatever their shape.
+        for (status, body, expected) in [
+            (403, r#"{"message":"this name is taken"}"#, "this name is taken"),
+            (403, "<html><body>Members only</body></html>", "Members only"),
+            (401, r#"{"error":{"message":"no token"}}"#, "no token"),
+            (422, r#"{"error":"no_such_plan","detail":"buy one"}"#, "no_such_plan: buy one"),
+        ] {
+            let failure = asked_with(Method::None, body, status).unwrap_err();
+            let said = failure.said().unwrap();
+            assert_eq!(said.description.as_deref(), Some(expected), "{status} {body}");
+            assert_eq!(said.error, "other");
+        }
         let html = format!("<html>{}\u{1b}[31m", "x".repeat(100 * 1024));
         let failure = asked_with(Method::None, &html, 400).unwrap_err();
         assert!(failure.to_string().len() < 1024);
         let redirect_uri = RedirectUri::read(REDIRECT, false).unwrap();
-        let legacy =
-            Asked { method: Method::None, listed: None, redirect_uri: &redirect_uri, legacy: true };
+        let legacy = Asked {
+            method: Method::None,
+            listed: None,
+            redirect_uri: &redirect_uri,
+            sent: None,
+            legacy: true,
+        };
         for status in [404, 405] {
             let mut response = Response::new(Vec::new());
             *response.status_mut() = http::StatusCode::from_u16(status).unwrap();

@@ -27,7 +27,7 @@ const MOST_CALLS: usize = 1_000_000;
 const MOST_AT_ONCE: usize = 256;
 /// Only of programs that speak over more transports than one.
 const TRANSPORT: &str = "--transport";
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 10] = [
     "--browser",
     "--headless",
     "--no-login",
@@ -35,6 +35,7 @@ const FLAGS: [&str; 9] = [
     "--json",
     "--refresh",
     "--strict",
+    "--register-scopes",
     "--help",
     "--version",
 ];
@@ -100,6 +101,7 @@ pub fn read<'a>(
 ) -> Result<Command, Usage> {
     let program = program.into();
     let mut reader = Reader { transports: program.transports, ..Reader::default() };
+    program.name.clone_into(&mut reader.options.program);
     let mut arguments =
         Words { rest: arguments.into_iter().collect::<Vec<_>>().into_iter(), joined: None };
     let mut plain = false;
@@ -271,6 +273,7 @@ impl Reader {
                     "--json" => self.options.format = Format::Json,
                     "--paste" => self.options.paste = true,
                     "--refresh" => self.options.refresh = true,
+                    "--register-scopes" => self.options.register_scopes = true,
                     _ => self.options.strict = true,
                 }
                 return Ok(());

@@ -52,6 +52,7 @@ WHO THE CLIENT IS
                              environment variable MCP_CLIENT_SECRET, never from an argument
     --client-document URL    the https URL of a client ID metadata document
     --issuer ISSUER          the authorization server to prefer, and the only one to see the --client-id
+    --register-scopes        name the scopes that will be asked for when registering, for servers that want that
 
 WHERE TO AUTHORIZE, if no document says so
     --authorization-endpoint URL        where the person agrees; needs --token-endpoint, too. They are --issuer's, or

@@ -83,6 +83,9 @@ pub struct Options {
     pub paste: bool,
     /// For one request, of the session, of MCP and of the headless person alike.
     pub timeout: Duration,
+    /// The program's name, which servers show to the person.
+    pub(crate) program: String,
+    pub(crate) register_scopes: bool,
     pub(crate) account: Option<String>,
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret: Option<Secret>,
@@ -132,6 +135,8 @@ impl Default for Options {
             protocol_version: None,
             paste: false,
             timeout: Duration::from_secs(30),
+            program: String::new(),
+            register_scopes: false,
             account: None,
             client_id: None,
             client_secret: None,
@@ -157,6 +162,7 @@ impl Options {
             request: self.timeout,
             ..Times::default()
         });
+        builder = builder.program(&self.program).register_scopes(self.register_scopes);
         if !self.scopes.is_empty() {
             builder = builder.scopes(&self.scopes.iter().collect::<Vec<_>>());
         }

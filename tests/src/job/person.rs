@@ -133,13 +133,15 @@ impl Person {
             return self.go(to.trim(), &sent, keeps, said);
         }
         if !status.is_success() {
-            return stuck(&format!("the authorization server answered {}", status.as_u16()));
+            let answer = format!("the authorization server answered {}", status.as_u16());
+            return stuck(&with_address(&answer, &sent.url));
         }
         if !matches!(
             framing::essence(response.headers()).as_str(),
             "" | "text/html" | "application/xhtml+xml"
         ) {
-            return stuck("the authorization server answered with something that is no page");
+            let answer = "the authorization server answered with something that is no page";
+            return stuck(&with_address(answer, &sent.url));
         }
         let page = response.body();
         let page = String::from_utf8_lossy(page.get(..LARGEST_PAGE).unwrap_or(page));
@@ -153,7 +155,7 @@ impl Person {
             }
             Next::Submit(form) => self
                 .send(Sent { url: form.url, post: form.post, body: form.body.into_bytes() }, said),
-            Next::Stuck(why) => stuck(&why),
+            Next::Stuck(why) => stuck(&with_address(&why, &sent.url)),
         }
     }
 
@@ -217,6 +219,17 @@ impl Person {
 }
 
 const PURPOSE: &str = "person";
+
+/// What a page's address says beside what the page does: a server that will not send the browser back
+/// often leads it to an error page of its own, `error=invalid_client` (REG-93).
+fn with_address(why: &str, at: &Url) -> String {
+    let says = |name: &str| at.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value);
+    let Some(error) = says("error").filter(|error| !error.is_empty()) else {
+        return why.to_owned();
+    };
+    let description = says("error_description").map(|text| format!(" ({text})"));
+    format!("{why}; its address says error={error}{}", description.unwrap_or_default())
+}
 
 fn stuck(why: &str) -> PersonAction {
     PersonAction::Stuck(escaped(why))

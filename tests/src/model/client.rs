@@ -124,6 +124,9 @@ impl Model {
             (id.to_owned(), body_secret.map(str::to_owned), method)
         };
         let Some(client) = self.client(index, server, &id) else {
+            if server.hides_unknown_clients && call.form.get("refresh_token").is_some() {
+                return Err(bad_request("invalid_grant", "unknown refresh token"));
+            }
             return Err(unauthenticated(header, "unknown client"));
         };
         if client.method != method {

@@ -29,6 +29,8 @@ pub struct Server {
     /// The client is looked for by `client_id` in the form alone, as the Python SDK does: a Basic header without it
     /// finds nobody.
     pub client_in_form: bool,
+    /// A refresh by a client that is not known, or no more, is `invalid_grant`, as many say it.
+    pub hides_unknown_clients: bool,
     /// Grants offered.
     pub grant_types: Vec<String>,
     /// `scopes_supported`; absent when empty.
@@ -67,6 +69,7 @@ impl Server {
             resource: ResourceRule::Required,
             auth_methods: vec![AuthMethod::None, AuthMethod::Basic, AuthMethod::Post],
             client_in_form: false,
+            hides_unknown_clients: false,
             grant_types: vec!["authorization_code".to_owned(), "refresh_token".to_owned()],
             scopes_supported: Vec::new(),
             grantable: None,

@@ -159,8 +159,9 @@ scripts! {
         sim = plain()
     ) {
         for (answer, code) in [
-            (json!({}), "registration_failed"),
-            (json!({ "client_id": "" }), "registration_failed"),
+            (json!({}), "registration_unusable"),
+            (json!({ "client_id": "" }), "registration_unusable"),
+            (json!({ "client_id": 7 }), "registration_unusable"),
             (json!({ "client_id": "c", "redirect_uris": ["https://evil.example/cb"] }),
                 "registration_unusable"),
             (json!({ "client_id": "c", "token_endpoint_auth_method": "private_key_jwt" }),
@@ -405,26 +406,5 @@ scripts! {
             .reply_json(401, &json!({ "error": "invalid_client" }));
         sim.expect_failed(waiter, "client_rejected");
         sim.expect_no_call();
-    }
-
-    /// A server that has forgotten a client may show a page of its own and send nobody back: the
-    /// next login registers anew.
-    a_registration_without_an_answer_is_not_used_twice_reg_21(sim = plain()) {
-        let waiter = sim.acquire("");
-        crate::given::discover(sim);
-        crate::given::register(sim, "c1");
-        assert_eq!(sim.expect_visit().param("client_id").as_deref(), Some("c1"));
-        sim.at(301);
-        sim.expect_failed(waiter, "callback_timeout");
-        let waiter = sim.acquire("");
-        crate::given::discover(sim);
-        assert_eq!(sim.expect_visit().param("client_id").as_deref(), Some("c1"));
-        sim.at(602);
-        sim.expect_failed(waiter, "callback_timeout");
-        let waiter = sim.acquire("");
-        crate::given::discover(sim);
-        crate::given::register(sim, "c2");
-        crate::given::approve(sim).reply_json(200, &crate::given::access_only(1, 3600));
-        sim.expect_granted(waiter);
     }
 }

@@ -122,6 +122,8 @@ fn no_tenant_is_served_another_s_token_in_ten_thousand_operations_host_296() {
     let grants = tenants.sims[tenants.active].store().documents(RecordKind::Grant);
     let mut accounts: Vec<_> = grants.iter().map(|grant| grant["account"].as_str()).collect();
     accounts.sort_unstable();
+    // Cancelled logins put a registration in doubt, and each new one has a record of its own.
+    accounts.dedup();
     assert_eq!(accounts, [Some("T2"), Some("default")]);
 }
 

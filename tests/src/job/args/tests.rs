@@ -79,6 +79,7 @@ fn options_are_taken_in_both_spellings() {
         "--scope=mcp:tools files:read",
         "--call=whoami",
         "--refresh",
+        "--register-scopes",
         "--json",
         "--era",
         "legacy",
@@ -95,6 +96,7 @@ fn options_are_taken_in_both_spellings() {
     assert_eq!(given.scopes.as_str(), "files:read mcp:tools");
     assert_eq!(given.call.as_deref(), Some("whoami"));
     assert!(given.refresh && given.format == Format::Json && given.hint == Hint::Legacy);
+    assert!(given.register_scopes && !given.program.is_empty());
     assert_eq!(given.protocol_version.as_deref(), Some("2025-06-18"));
     assert_eq!(given.timeout, Duration::from_secs(5));
     assert_eq!(

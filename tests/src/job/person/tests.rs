@@ -211,6 +211,19 @@ fn every_way_ends() {
     assert!(matches!(out_of_turn, PersonAction::Stuck(_)));
 }
 
+/// A server that has forgotten the client shows a page of its own, whose address says so.
+#[test]
+fn what_an_error_page_s_address_says_is_reported_reg_93() {
+    let to = "https://as.example/error?error=invalid_client&error_description=gone%1b&state=SECRET";
+    for end in [page("<p>Oops</p>"), status(400), status(404)] {
+        let why = stuck(vec![redirect(302, to), end]);
+        assert!(why.ends_with("; its address says error=invalid_client (gone\\u{1b})"), "{why}");
+        assert!(!why.contains("SECRET"), "{why}");
+    }
+    let silent = redirect(302, "https://as.example/error?error=&state=SECRET");
+    assert!(!stuck(vec![silent, status(400)]).contains("address"));
+}
+
 #[test]
 fn nothing_of_it_shows_in_debug() {
     let mut person = Person::new(START, REDIRECT);

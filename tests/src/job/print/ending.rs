@@ -201,10 +201,18 @@ fn next_of(failure: &Failure, issuer: Option<&str>) -> Vec<String> {
 
 /// A setting, with its option if these programs have one.
 fn mended(mend: &Mend) -> String {
-    if mend.setting == Setting::Endpoints {
-        return "if you know its authorization server: name it with --authorization-endpoint and \
-                --token-endpoint"
-            .to_owned();
+    let option = match mend.setting {
+        Setting::Endpoints => {
+            return "if you know its authorization server: name it with --authorization-endpoint and \
+                    --token-endpoint"
+                .to_owned();
+        }
+        Setting::RegisterScopes => Some("--register-scopes"),
+        Setting::Redirect => Some("--redirect URI"),
+        _ => None,
+    };
+    if let Some(option) = option {
+        return format!("or {}: {option}", mend.setting.words());
     }
     let issuer = mend.issuer.as_ref().map(|issuer| format!(" for {issuer}"));
     let (words, name) = (mend.setting.words(), mend.setting.name());

@@ -2,7 +2,9 @@ use std::slice;
 use std::sync::{Arc, Mutex};
 
 use mcp_authz_core::effect::{Purpose, Why};
-use mcp_authz_core::failure::{Evidence, Failure, Kind, Outcome as Ended, Remedy, Said, Switch};
+use mcp_authz_core::failure::{
+    Evidence, Failure, Kind, Outcome as Ended, Remedy, Said, Setting, Switch,
+};
 use mcp_authz_core::machine::{MachineName, SignalName, StateName};
 use mcp_authz_core::note::{Choice, ClientWay, Edge, Note, ScopeSource};
 use mcp_authz_core::scope::ScopeSet;
@@ -326,6 +328,26 @@ fn nothing_is_said_after_the_end() {
     let lines = shown(Format::Json, &ends);
     assert_eq!(lines.len(), 1);
     assert!(lines[0].starts_with("{\"outcome\":\"failed\""));
+}
+
+/// What the person can do is named as an option where there is one, with its real words.
+#[test]
+fn a_setting_that_mends_a_failure_is_named_cauth_13_reg_91_reg_92() {
+    let issuer = Some("https://as.example");
+    let failure = Failure::new(Kind::RegistrationFailed, "REG-17")
+        .with_setting(Setting::RegisterScopes, None)
+        .with_setting(Setting::Redirect, None)
+        .with_setting(Setting::ClientAuthMethod, issuer);
+    let seen = read(&Step::outcome(&failure.into()));
+    let next: Vec<&str> =
+        seen["next"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(next.contains(&"or register the scopes that will be asked for: --register-scopes"));
+    assert!(next.contains(&"or choose another redirect URI: --redirect URI"), "{next:?}");
+    let method = "or choose another client authentication method for https://as.example: \
+                  client_auth_method of the configuration";
+    assert!(next.contains(&method), "{next:?}");
+    let names = json!(["register_scopes", "redirect_uri", "client_auth_method"]);
+    assert_eq!(seen["settings"], names);
 }
 
 #[test]
