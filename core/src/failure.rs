@@ -354,6 +354,7 @@ struct Details {
     subject: Option<String>,
     hint: Option<String>,
     said: Option<Said>,
+    scope: Option<String>,
     switches: Vec<Switch>,
     mends: Vec<Mend>,
     /// What each switch has to be written with: the issuer, the host, the pair.
@@ -433,6 +434,7 @@ impl Failure {
             subject: None,
             hint: None,
             said: None,
+            scope: None,
             switches: Vec::new(),
             mends: match kind {
                 // What is held may be one of another person, or of before a change at the server.
@@ -532,6 +534,13 @@ impl Failure {
         self.0.said.as_ref()
     }
 
+    /// The scopes that the MCP server named when it refused the request; escaped and cut, never to be
+    /// acted on (STEP-91).
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.0.scope.as_deref()
+    }
+
     /// Switches that would have avoided it.
     #[must_use]
     pub fn switches(&self) -> &[Switch] {
@@ -588,6 +597,13 @@ impl Failure {
     #[must_use]
     pub fn with_subject(mut self, subject: &str) -> Self {
         self.0.subject = Some(escaped(subject));
+        self
+    }
+
+    /// Adds the scopes that the MCP server named. The text is escaped and cut here.
+    #[must_use]
+    pub fn with_scope(mut self, scope: &str) -> Self {
+        self.0.scope = Some(escaped(scope));
         self
     }
 
@@ -657,6 +673,9 @@ impl fmt::Display for Failure {
             if let Some(description) = &said.description {
                 write!(f, " \"{description}\"")?;
             }
+        }
+        if let Some(scope) = &self.0.scope {
+            write!(f, "; the server named scope \"{scope}\"")?;
         }
         for evidence in &self.0.evidence {
             let answered = if evidence.outcome.why().is_some() { ":" } else { " answered" };

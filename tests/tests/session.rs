@@ -27,6 +27,8 @@ mod by_hand;
 mod callback;
 #[path = "session/canary.rs"]
 mod canary;
+#[path = "session/challenge_words.rs"]
+mod challenge_words;
 #[path = "session/claims.rs"]
 mod claims;
 #[path = "session/client_auth.rs"]

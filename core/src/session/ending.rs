@@ -98,9 +98,11 @@ impl Session {
         lease: Option<Lease>,
         now: &mut Now,
     ) {
+        let memory = &mut self.body.memory;
+        let rejected = memory.grant.as_ref().is_none_or(|held| held.value.rejected);
         let refresh = matches!(flow.goal, Goal::Refresh(_));
-        if refresh && flow.ground.refused && !self.body.memory.dead() {
-            self.body.memory.learnt.unrenewable = Some(now.mono);
+        if refresh && flow.ground.refused && !rejected && !memory.dead() {
+            memory.learnt.unrenewable = Some(now.mono);
         }
         match lease {
             Some(lease) if lease.withdraw.is_some() => {
@@ -252,7 +254,7 @@ impl Session {
     pub(super) fn still_refused(&mut self, now: &mut Now) {
         let again: Vec<_> = self.waiters.extract_if(.., |waiting| waiting.want.again).collect();
         for waiting in again {
-            self.refuse(waiting.id, unhelped(), now);
+            self.refuse(waiting.id, waiting.want.named.explain(unhelped()), now);
         }
     }
 
@@ -304,7 +306,7 @@ impl Session {
                     Ok(Arc::clone(granted))
                 }
                 // Why the list could not be read is not why the request was refused.
-                _ if relist && !mendable => Err(Arc::new(unhelped())),
+                _ if relist && !mendable => Err(Arc::new(waiting.want.named.explain(unhelped()))),
                 _ if mendable && failure.kind() != Kind::IssuerChanged => {
                     Err(Arc::new(reauthorize(&failure)))
                 }

@@ -146,6 +146,7 @@ impl Session {
         let memory = &mut self.body.memory;
         let has_token = held.value.access_token.is_some();
         memory.grant = Some(held.clone());
+        memory.renewed();
         memory.may_go_over(over.clone());
         // As any other rotation: stored first, if the store is free to be asked (REF-04).
         if self.config.persistent && self.body.machine.is_none() {

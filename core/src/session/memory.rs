@@ -566,6 +566,7 @@ impl Memory {
         };
         if newer {
             self.grant = Some(theirs);
+            self.renewed();
         }
     }
 

@@ -52,7 +52,7 @@ use crate::rare::Rare;
 use crate::session::lanes::{Cause, Flow, Lane, Stage};
 use crate::session::owed::Owed;
 use crate::session::snapshot::Body;
-use crate::session::waiters::{Waiting, Want};
+use crate::session::waiters::{Named, Waiting, Want};
 use crate::time::{Awaited, Deadline, Monotonic, Timestamp};
 use crate::wire::authorize::{self, CallbackParams};
 
@@ -283,6 +283,7 @@ impl Session {
             reads: memory.reads,
             pointer: None,
             challenged: None,
+            named: Named::default(),
             operation: "".into(),
         };
         self.park(acquire.waiter, want);

@@ -1,15 +1,19 @@
 //! What a refusal by the MCP server means: who wants what now (STEP, WWW).
 
 use crate::effect::Told;
-use crate::failure::{Failure, Kind};
+use std::sync::Arc;
+
+use crate::failure::{Failure, Kind, Said, escaped};
 use crate::input::{Challenge, Epoch};
 use crate::note::Note;
 use crate::scope::ScopeSet;
+use crate::secret::Secret;
 use crate::session::lanes::Cause;
-use crate::session::waiters::Want;
+use crate::session::waiters::{Named, Want};
 use crate::session::{Now, Session, scopes};
 use crate::time::Monotonic;
-use crate::wire::challenge::{read_challenge, wants_dpop_alone};
+use crate::wire::challenge::{self as wire, Text, read_challenge, wants_dpop_alone};
+use crate::wire::redact::redacted;
 use crate::wire::url::ServerUrl;
 
 /// Refreshes that one request is given (STEP-90).
@@ -71,29 +75,39 @@ impl Session {
             let token = memory.published.as_ref().map(|granted| granted.access_token().clone());
             memory.learnt.refused = token;
         }
+        let named = self.words(read.as_ref(), refusal.status.as_u16());
         let worn = self.worn(refusal.accepted, now);
-        let cause = match refusal.status.as_u16() {
+        let mut cause = match refusal.status.as_u16() {
+            // More scope is asked for with a token; without one a login names it (STEP-91).
+            401 | 403 if insufficient && (refusal.status == 403 || refusal.epoch.is_some()) => {
+                Cause::StepUp
+            }
             401 if worn == Some(Worn::Served) => Cause::Expired,
             401 => Cause::Refused,
-            403 if insufficient => Cause::StepUp,
-            _ => {
-                let rule = if refusal.status == 403 { "STEP-11" } else { "STEP-14" };
-                return self.refuse(waiter, Failure::new(Kind::Forbidden, rule), now);
+            status => {
+                let rule = if status == 403 { "STEP-11" } else { "STEP-14" };
+                let failure = named.explain(Failure::new(Kind::Forbidden, rule));
+                return self.refuse(waiter, failure, now);
             }
         };
         // The caller has had a fresh token for this very request, and it did not help (STEP-12), unless
         // its life was over or others had used it up before this request's turn came (STEP-90).
         let had = refusal.had;
-        let refused = refusal.status == 401 && !outdated;
+        let refused = refusal.status == 401 && !outdated && cause != Cause::StepUp;
         if (refused && worn.is_some() && had.renewals >= MOST_RENEWALS) || had.grants >= MOST_GRANTS
         {
-            return self.refuse(waiter, Failure::new(Kind::GrantUnstable, "STEP-90"), now);
+            let failure = named.explain(Failure::new(Kind::GrantUnstable, "STEP-90"));
+            return self.refuse(waiter, failure, now);
         }
-        let again = refused && had.fresh_token() && worn.is_none();
+        let mut again = refused && had.fresh_token() && worn.is_none();
+        if again && self.lacks(challenged.as_ref()) {
+            // It is scope that the fresh token lacks, in other words (STEP-91).
+            (again, cause) = (false, Cause::StepUp);
+        }
         if again {
             self.retire(now);
             if pointer.is_some() || !self.body.memory.may_have_moved() {
-                return self.refuse(waiter, unhelped(), now);
+                return self.refuse(waiter, named.explain(unhelped()), now);
             }
         }
         let mut want = Want {
@@ -110,6 +124,7 @@ impl Session {
             reads: self.body.memory.reads,
             pointer,
             challenged,
+            named,
             operation: refusal.operation.into(),
         };
         if cause == Cause::StepUp {
@@ -117,10 +132,37 @@ impl Session {
                 Ok(scopes) => want.scopes = scopes,
                 // What it lacks has been asked for since, perhaps for somebody else.
                 Err(_) if outdated => {}
-                Err(failure) => return self.refuse(waiter, failure, now),
+                Err(failure) => return self.refuse(waiter, want.named.explain(failure), now),
             }
         }
         self.park(waiter, want);
+    }
+
+    /// What the challenge says, for the person: its words without what the session holds in secret
+    /// (HOST-303, HOST-325).
+    fn words(&self, read: Option<&wire::Challenge<'_>>, status: u16) -> Named {
+        let Some(read) = read else { return Named::default() };
+        let memory = &self.body.memory;
+        let grant = memory.grant.as_ref().map(|held| &held.value);
+        let refresh = grant.and_then(|grant| grant.refresh_token.clone());
+        let access = grant.and_then(|grant| grant.access_token.as_ref());
+        let access = access.map(|token| Secret::new(token.expose()));
+        let held: Vec<&Secret> =
+            [refresh.as_ref(), access.as_ref()].into_iter().flatten().collect();
+        let shown = |text: Text<'_>| escaped(&redacted(text.read(), &held));
+        let description = read.error_description.map(shown);
+        let said =
+            read.error.map(shown).map(|error| Said { error, description, status: Some(status) });
+        let scope = read.scope.map(shown);
+        Named(Some(Arc::new((said, scope))).filter(|named| named.0.is_some() || named.1.is_some()))
+    }
+
+    /// Whether these are scopes that nobody has asked for yet, and that may be asked for: a caller who
+    /// fixed the scopes wants no others (SCOPE-06).
+    fn lacks(&self, challenged: Option<&ScopeSet>) -> bool {
+        let asked = self.body.memory.requested();
+        self.config.scopes.is_none()
+            && challenged.is_some_and(|scopes| asked.is_none_or(|asked| !asked.covers(scopes)))
     }
 
     /// Whether the newest token may be refused for no fault of the server's (STEP-90).

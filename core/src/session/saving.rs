@@ -176,6 +176,7 @@ impl Session {
         }
         memory.unsaved = false;
         memory.grant = Some(theirs);
+        memory.renewed();
     }
 
     /// A login takes the place of what the other lane has written meanwhile, a refreshed grant or an

@@ -32,15 +32,13 @@ impl Session {
                     }
                 }
                 Verdict::Fail(kind, rule) => {
-                    let id = waiting.id;
-                    self.waiters.remove(at);
-                    self.refuse(id, Failure::new(kind, rule), now);
+                    let Waiting { id, want, .. } = self.waiters.remove(at);
+                    self.refuse(id, want.named.explain(Failure::new(kind, rule)), now);
                 }
                 Verdict::Await(lane, start) => {
                     if let Some(failure) = waiting.want.enough(lane) {
-                        let id = waiting.id;
-                        self.waiters.remove(at);
-                        self.refuse(id, failure, now);
+                        let Waiting { id, want, .. } = self.waiters.remove(at);
+                        self.refuse(id, want.named.explain(failure), now);
                         continue;
                     }
                     if self.free(lane) {

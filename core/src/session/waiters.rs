@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Said};
 use crate::input::{Epoch, Had, WaiterId};
 use crate::scope::ScopeSet;
 use crate::session::lanes::{Cause, Lane, LoginGoal, RefreshGoal};
@@ -48,7 +48,25 @@ pub(crate) struct Want {
     pub(crate) reads: u64,
     pub(crate) pointer: Option<ServerUrl>,
     pub(crate) challenged: Option<ScopeSet>,
+    pub(crate) named: Named,
     pub(crate) operation: Arc<str>,
+}
+
+/// What the refusal of a request said of itself: its error, and the scopes that it named.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Named(pub(crate) Option<Arc<(Option<Said>, Option<String>)>>);
+
+impl Named {
+    /// Adds it to the failure that the request ends with (STEP-91).
+    pub(crate) fn explain(&self, failure: Failure) -> Failure {
+        let Some(named) = &self.0 else { return failure };
+        let (said, scope) = &**named;
+        let failure = match said {
+            Some(said) if failure.said().is_none() => failure.with_said(said.clone()),
+            _ => failure,
+        };
+        scope.iter().fold(failure, |failure, scope| failure.with_scope(scope))
+    }
 }
 
 impl Want {
