@@ -391,12 +391,47 @@ pub struct Limits {
 
 /// How a request ended.
 pub enum Reply {
-    /// A whole answer within the limits; the body is unparsed.
+    /// A whole answer within the limits; the body is unparsed. See also [`Reply::cut`].
     Answered(http::Response<Vec<u8>>),
     /// Certainly no byte of the request left this machine's side of the connection.
     NotSent(Why),
     /// Anything else: the server may have acted on it.
     MaybeSent(Why),
+}
+
+/// Marks an answer whose body was cut off, in its extensions, and says by what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cut(Why);
+
+impl Reply {
+    /// An answer whose head came whole and whose body did not: what came of it may hold a token that
+    /// nobody can ask for again (D19). To everybody else it is [`Reply::MaybeSent`].
+    #[must_use]
+    pub fn cut(mut response: http::Response<Vec<u8>>, why: Why) -> Self {
+        response.extensions_mut().insert(Cut(why));
+        Self::Answered(response)
+    }
+
+    /// Why there is no whole answer, and whether the request may have been sent all the same.
+    #[must_use]
+    pub fn lost(&self) -> Option<(Why, bool)> {
+        match self {
+            Self::Answered(response) => {
+                response.extensions().get::<Cut>().map(|Cut(why)| (*why, true))
+            }
+            Self::NotSent(why) => Some((*why, false)),
+            Self::MaybeSent(why) => Some((*why, true)),
+        }
+    }
+
+    /// The same, where a part of an answer is of no use.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        match self.lost() {
+            Some((why, true)) => Self::MaybeSent(why),
+            _ => self,
+        }
+    }
 }
 
 /// Shows the status and the length only: headers and bodies hold codes and tokens.

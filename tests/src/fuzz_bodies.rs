@@ -49,6 +49,7 @@ pub const ALL: &[(&str, Body)] = &[
     ("server_url", server_url),
     ("session_ops", session_ops),
     ("snapshot", snapshot),
+    ("token_damage", token_damage),
     ("token_response", token_response),
 ];
 
@@ -322,7 +323,7 @@ pub fn token_response(data: &[u8]) {
     }
     let sent = Secret::new(CANARY);
     for (strict, code) in [(false, true), (true, false)] {
-        let rules = TokenRules { strict, code, now: NOW, sent: &[&sent] };
+        let rules = TokenRules { strict, code, now: NOW, sent: &[&sent], spent: None };
         match read_tokens(&response, &rules) {
             Ok(tokens) => {
                 let token = tokens.access_token.expose();
@@ -341,6 +342,91 @@ pub fn token_response(data: &[u8]) {
                 assert!(!shown.contains(CANARY), "what was sent is shown: {shown}");
             }
         }
+    }
+}
+
+/// A good token answer with one byte wrong outside of the members that are needed (HOST-320): both
+/// tokens are read all the same. The bytes say which answer, where, what is done, and with which byte.
+pub fn token_damage(data: &[u8]) {
+    let [shape, place, kind, byte, ..] = data else { return };
+    let document = token_answer(*shape);
+    let places: Vec<usize> = document.harmless().collect();
+    let Some(at) = places.get(usize::from(*place) % places.len().max(1)) else { return };
+    if let Err(text) = document.damaged(*at, *kind, *byte) {
+        panic!("{text}");
+    }
+}
+
+/// A token answer, and which of its bytes a damage may not touch.
+#[derive(Clone, Debug)]
+pub struct TokenAnswer {
+    body: Vec<u8>,
+    needed: Vec<core::ops::Range<usize>>,
+}
+
+/// One of the answers that are damaged: the members in different orders, with and without spaces.
+pub fn token_answer(shape: u8) -> TokenAnswer {
+    const MEMBERS: [(&str, bool); 9] = [
+        (r#""access_token":"AT""#, true),
+        (r#""x":1"#, false),
+        (r#""refresh_token":"RT""#, true),
+        (r#""name":"Jos\u00e9""#, false),
+        (r#""obj":{"k":"v"}"#, false),
+        (r#""token_type":"Bearer""#, true),
+        (r#""list":[1,"a"]"#, false),
+        (r#""empty":{}"#, false),
+        (r#""t":true"#, false),
+    ];
+    let (mut body, mut needed) = (b"{".to_vec(), Vec::new());
+    let between: &[u8] = if shape & 16 == 0 { b"," } else { b" ,\n  " };
+    let count = MEMBERS.len();
+    for index in 0..count {
+        let (text, is_needed) = MEMBERS[(index * 2 + usize::from(shape % 16)) % count];
+        if index > 0 {
+            body.extend_from_slice(between);
+        }
+        if is_needed {
+            needed.push(body.len()..body.len() + text.len());
+        }
+        body.extend_from_slice(text.as_bytes());
+    }
+    // Without the last brace the answer is cut. The end of an inner object cannot be told from one
+    // that goes on, and what is inside one is never taken.
+    let ends = body.iter().enumerate().filter(|(_, byte)| **byte == b'}');
+    needed.extend(ends.map(|(at, _)| at..at + 1));
+    needed.push(body.len()..body.len() + 1);
+    body.push(b'}');
+    TokenAnswer { body, needed }
+}
+
+impl TokenAnswer {
+    /// The places that may be damaged.
+    pub fn harmless(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.body.len()).filter(|at| !self.needed.iter().any(|range| range.contains(at)))
+    }
+
+    /// Replaces, removes or inserts a byte.
+    ///
+    /// # Errors
+    /// The damaged answer, if a token of it is lost.
+    pub fn damaged(&self, at: usize, kind: u8, byte: u8) -> Result<(), String> {
+        let mut body = self.body.clone();
+        if kind % 3 == 0 && byte == b'{' && at + 2 == body.len() {
+            // An object opens, and the last brace is its end: the answer is cut.
+            return Ok(());
+        }
+        match kind % 3 {
+            0 => body[at] = byte,
+            1 => drop(body.remove(at)),
+            _ => body.insert(at, byte),
+        }
+        let shown = String::from_utf8_lossy(&body).into_owned();
+        let rules = TokenRules { strict: false, code: false, now: NOW, sent: &[], spent: None };
+        let tokens = read_tokens(&Response::new(body), &rules);
+        let tokens = tokens.map_err(|refusal| format!("{shown}: {refusal}"))?;
+        let refresh = tokens.refresh_token.as_ref().map(Secret::expose);
+        let kept = (tokens.access_token.expose(), refresh) == ("AT", Some("RT"));
+        if kept { Ok(()) } else { Err(shown) }
     }
 }
 

@@ -46,6 +46,32 @@ fn every_folder_of_the_corpus_and_every_target_has_a_body() {
     }
 }
 
+/// Every byte in every place of every answer.
+#[test]
+fn one_wrong_byte_costs_no_token_host_320_ref_03_d19() {
+    let mut lost = Vec::new();
+    for shape in 0..32 {
+        let answer = fuzz_bodies::token_answer(shape);
+        for at in answer.harmless() {
+            lost.extend(answer.damaged(at, 1, 0).err());
+            for byte in 0..=u8::MAX {
+                // Each in a few shapes; those that mean something in all.
+                if !b"\"\\{}[],:<x1 \0\n\xff".contains(&byte) && byte % 32 != shape {
+                    continue;
+                }
+                lost.extend(answer.damaged(at, 0, byte).err());
+                lost.extend(answer.damaged(at, 2, byte).err());
+            }
+        }
+    }
+    assert!(
+        lost.is_empty(),
+        "{}: {:#?}",
+        lost.len(),
+        lost.iter().step_by(1 + lost.len() / 12).collect::<Vec<_>>()
+    );
+}
+
 /// Bytes without any thought behind them, from a fixed seed.
 #[test]
 fn random_inputs_pass_sec_19() {

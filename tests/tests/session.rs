@@ -87,6 +87,8 @@ mod restart;
 mod scopes;
 #[path = "session/server_metadata.rs"]
 mod server_metadata;
+#[path = "session/sloppy.rs"]
+mod sloppy;
 #[path = "session/stepup.rs"]
 mod stepup;
 #[path = "session/switches.rs"]

@@ -247,11 +247,10 @@ crate::diagnosed!(ExchangeError, this => match this {
 
 /// The answer, or that none came.
 pub(crate) fn answered(reply: Reply) -> Result<Answer, ExchangeError> {
-    let lost = |why, sent| Err(ExchangeError::Lost { why, sent });
-    match reply {
+    match reply.whole() {
         Reply::Answered(answer) => Ok(answer),
-        Reply::NotSent(why) => lost(why, false),
-        Reply::MaybeSent(why) => lost(why, true),
+        Reply::NotSent(why) => Err(ExchangeError::Lost { why, sent: false }),
+        Reply::MaybeSent(why) => Err(ExchangeError::Lost { why, sent: true }),
     }
 }
 

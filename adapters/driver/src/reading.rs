@@ -204,10 +204,12 @@ impl Reading {
         self.ended.unwrap_or(Ok(())).map(|()| self.body)
     }
 
+    /// What came of a body that was cut goes on too: there may be a token in it.
     fn end(self, head: Parts) -> Reply {
-        match self.outcome() {
-            Ok(body) => Reply::Answered(Response::from_parts(head, body)),
-            Err(why) => Reply::MaybeSent(why),
+        let answer = Response::from_parts(head, self.body);
+        match self.ended.unwrap_or(Ok(())) {
+            Ok(()) => Reply::Answered(answer),
+            Err(why) => Reply::cut(answer, why),
         }
     }
 }

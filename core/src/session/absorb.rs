@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::failure::{Failure, Kind, Remedy};
+use crate::failure::{Failure, Kind, Remedy, Switch};
 use crate::note::{Choice, Note};
 use crate::record::{Binding, Document, FORMAT, Grant, Held, Unknown, Way};
 use crate::scope::ScopeSet;
@@ -371,36 +371,65 @@ impl Session {
         tokens: &Tokens,
         now: &mut Now,
     ) -> Result<(), Failure> {
-        for note in &tokens.notes {
-            let subject = note.subject().unwrap_or_default().to_owned();
-            now.note(Note::Dropped { kind: note.kind(), rule: note.rule(), subject });
-        }
+        let (template, generation) = self.place_for(flow)?;
         let login = matches!(flow.goal, Goal::Login(_));
-        let (template, generation) = if login {
+        let value = self.filled(template, tokens, login, now);
+        flow.ground.minted = Some(Held { value, generation });
+        Ok(())
+    }
+
+    /// The grant that an answer goes into, and its number.
+    fn place_for(&mut self, flow: &mut Flow) -> Result<(Grant, Option<u64>), Failure> {
+        if matches!(flow.goal, Goal::Login(_)) {
             let template = self.login_template(flow).ok_or_else(missing)?;
             // A login for the grant that is held, or was, replaces its record.
             let generation = self.body.memory.generation_for(&template);
-            (template, generation)
-        } else {
-            flow.ground.over = self.body.memory.spending();
-            let held = self.body.memory.grant.as_ref().ok_or_else(missing)?;
-            (held.value.clone(), held.generation)
-        };
+            return Ok((template, generation));
+        }
+        flow.ground.over = self.body.memory.spending();
+        let held = self.body.memory.grant.as_ref().ok_or_else(missing)?;
+        Ok((held.value.clone(), held.generation))
+    }
+
+    /// The grant that tokens make of a template; what is odd about them is noted (D7, HOST-320).
+    pub(super) fn filled(
+        &self,
+        template: Grant,
+        tokens: &Tokens,
+        login: bool,
+        now: &mut Now,
+    ) -> Grant {
+        odd(&tokens.notes, now);
         let grant = fill(template, tokens, login, now.wall);
         let named = grant.granted.clone().unwrap_or_else(|| grant.requested.clone());
         now.note(Note::Renewed {
             missing: grant.requested.without(&named),
             unasked: named.without(&grant.requested),
         });
-        if !tokens.type_named {
-            let issuer = grant.issuer.to_string();
-            if !self.config.strict() {
-                let switch = crate::failure::Switch::MissingTokenType;
-                now.note(Note::Lenient { switch, subject: issuer });
-            }
+        if !tokens.type_named && !self.config.strict() {
+            let switch = Switch::MissingTokenType;
+            now.note(Note::Lenient { switch, subject: grant.issuer.to_string() });
         }
-        flow.ground.minted = Some(Held { value: grant, generation });
-        Ok(())
+        grant
+    }
+
+    /// The grant that a refusal leaves, if something came with it: what was sent is spent, and this is
+    /// all there will ever be (D7, HOST-232).
+    pub(super) fn salvaged(
+        &self,
+        template: Grant,
+        refusal: &TokenRefusal,
+        login: bool,
+        now: &mut Now,
+    ) -> Option<Grant> {
+        if let Some(tokens) = &refusal.granted {
+            // Strict will not use it.
+            let grant = self.filled(template, tokens, login, now);
+            return Some(Grant { untyped: true, ..grant });
+        }
+        let refresh_token = Some(refusal.rescued.clone()?);
+        odd(&refusal.notes, now);
+        Some(Grant { refresh_token, access_token: None, rejected: false, ..template })
     }
 
     /// The token endpoint refused. What that does to what is held (TOK-15, REF-08, REG-21).
@@ -410,27 +439,21 @@ impl Session {
         refusal: TokenRefusal,
         now: &mut Now,
     ) -> Result<(), Failure> {
-        let definite = refusal.definite();
-        let TokenRefusal { failure, rescued, granted, error, .. } = refusal;
-        if let Some(tokens) = granted {
-            // Strict will not use it, and nobody can ask for it again (D7).
-            self.minted(flow, &tokens, now)?;
-            flow.ground.verdict = Some(failure);
+        let login = matches!(flow.goal, Goal::Login(_));
+        if refusal.brought() {
+            let (template, generation) = self.place_for(flow)?;
+            let grant = self.salvaged(template, &refusal, login, now);
+            flow.ground.minted = grant.map(|value| Held { value, generation });
+            flow.ground.verdict = Some(refusal.failure);
             return Ok(());
         }
-        if matches!(flow.goal, Goal::Login(_)) {
+        let definite = refusal.definite();
+        let TokenRefusal { failure, error, .. } = refusal;
+        if login {
             return self.exchange_refused(flow, failure, error, now);
         }
-        let Some(held) = &mut self.body.memory.grant else { return Err(failure) };
-        if let Some(rescued) = rescued {
-            // The old refresh token is spent, and this one is all there will ever be (HOST-232).
-            let mut saved = held.clone();
-            saved.value.refresh_token = Some(rescued);
-            saved.value.access_token = None;
-            flow.ground.over = self.body.memory.spending();
-            flow.ground.minted = Some(saved);
-            flow.ground.verdict = Some(failure);
-            return Ok(());
+        if self.body.memory.grant.is_none() {
+            return Err(failure);
         }
         self.not_renewed(flow, failure, error, definite, now)
     }
@@ -534,5 +557,13 @@ impl Session {
         flow.ground.approved = None;
         flow.ground.intent = None;
         Ok(())
+    }
+}
+
+/// Notes what was odd about an answer.
+fn odd(oddities: &[Failure], now: &mut Now) {
+    for failure in oddities {
+        let subject = failure.subject().unwrap_or_default().to_owned();
+        now.note(Note::Dropped { kind: failure.kind(), rule: failure.rule(), subject });
     }
 }

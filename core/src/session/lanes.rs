@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Holder, Key, Parties, Purpose, Spend, TicketId};
+use crate::effect::{Holder, Key, Parties, Spend, TicketId};
 use crate::failure::{Evidence, Failure};
 use crate::input::ArrivalId;
 use crate::machine::{Budget, Cx, Parked, Signal, Turn, step};
@@ -335,7 +335,8 @@ pub(crate) struct Parking {
 #[derive(Clone, Debug)]
 pub(crate) struct Late {
     pub(crate) ticket: TicketId,
-    pub(crate) purpose: Purpose,
+    /// What it was sent by, which reads what comes.
+    pub(crate) stage: Token,
     pub(crate) template: Grant,
     /// The binding that a login would have made.
     pub(crate) binding: Option<Held<Binding>>,

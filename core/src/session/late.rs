@@ -1,16 +1,15 @@
 //! Answers to token requests that had been given up: their tokens are not lost (TOK-04, HOST-241).
 
-use crate::effect::{Purpose, Reply, Stored, TicketId, Told};
+use crate::effect::{Purpose, Stored, TicketId, Told};
 use crate::failure::Kind;
 use crate::machine::Signal;
 use crate::note::Note;
 use crate::record::{Grant, Held};
 use crate::session::lanes::{self, Flow, Goal, Lane, Late, Stage};
-use crate::session::memory::fill;
 use crate::session::{Now, Session, push_within};
 use crate::stage::vault::Over;
-use crate::time::{Awaited, Timestamp};
-use crate::wire::token::{TokenRules, read_tokens};
+use crate::time::Awaited;
+use crate::wire::token::{TokenRefusal, Tokens};
 
 impl Session {
     /// Remembers a token request that is given up, so that its late answer is not lost (TOK-04).
@@ -27,21 +26,20 @@ impl Session {
 
     /// `epoch` is that of the newest grant that its answer is newer than.
     pub(super) fn await_late(&mut self, flow: &Flow, ticket: TicketId, epoch: u64) {
-        if let Some(Stage::Token(_)) = &flow.stage
+        if let Some(Stage::Token(stage)) = &flow.stage
             && let Some(template) = self.template(flow)
         {
-            let login = matches!(flow.goal, Goal::Login(_));
-            let purpose = if login { Purpose::CodeExchange } else { Purpose::Refresh };
+            let stage = stage.clone();
             const MOST_LATE: usize = 4;
             let binding = self.binding(flow);
             let logins = self.body.memory.logins;
             let forgotten = None;
-            let late = lanes::Late { ticket, purpose, template, binding, logins, epoch, forgotten };
+            let late = lanes::Late { ticket, stage, template, binding, logins, epoch, forgotten };
             push_within(MOST_LATE, &mut self.late, late);
         }
     }
 
-    pub(super) fn template(&self, flow: &Flow) -> Option<crate::record::Grant> {
+    pub(super) fn template(&self, flow: &Flow) -> Option<Grant> {
         match flow.goal {
             Goal::Login(_) => self.login_template(flow),
             _ => self.body.memory.grant.as_ref().map(|held| held.value.clone()),
@@ -53,19 +51,24 @@ impl Session {
         let Some(late) = at.map(|at| self.late.remove(at)) else {
             return self.late_word(ticket, &signal, now);
         };
+        let Signal::Reply(reply) = &signal else { return now.note(Note::Late { kept: false }) };
+        let read = late.stage.read(reply, self.config.strict(), now.wall);
         if let Some(farewell) = &late.forgotten {
-            if let Some(grant) = self.came_late(&late, &signal, now) {
+            if let Some(grant) = self.brought(&late, read.as_ref(), now) {
                 self.body.log_out.give_back(farewell, &grant);
             }
             return now.note(Note::Late { kept: false });
         }
+        let login = late.stage.purpose() == Purpose::CodeExchange;
+        let passed = self.passed(&late);
         // The refresh it belongs to is still being tried: it ends with this answer, if the answer
         // brought something. An error may be about a token that the attempt after it replaces.
-        let tried = |flow: &mut Box<Flow>| {
-            late.purpose == Purpose::Refresh && matches!(flow.stage, Some(Stage::Token(_)))
+        let tried = |flow: &mut Box<Flow>| !login && matches!(flow.stage, Some(Stage::Token(_)));
+        let brings = |read: &Result<_, TokenRefusal>| {
+            read.as_ref().map_or_else(TokenRefusal::brought, |_: &Tokens| true)
         };
-        if !self.passed(&late)
-            && self.came_late(&late, &signal, now).is_some()
+        if !passed
+            && read.as_ref().is_some_and(brings)
             && let Some(mut flow) = self.body.machine.take_if(tried)
         {
             if let Some(ticket) = flow.parking.take().and_then(|parking| parking.ticket) {
@@ -75,10 +78,17 @@ impl Session {
             }
             return self.run(Lane::Machine, flow, signal, now);
         }
-        if late.purpose == Purpose::Refresh && refused_for_good(&signal) {
+        if let Some(Err(refusal)) = &read
+            && !login
+            && refusal.failure.kind() == Kind::GrantRejected
+        {
             self.body.memory.learnt.refused_late = late.template.refresh_token.clone();
         }
-        let kept = self.adopt_late(late, &signal, now);
+        let grant = if passed { None } else { self.brought(&late, read.as_ref(), now) };
+        let kept = grant.is_some();
+        if let Some(grant) = grant {
+            self.adopt_late(late, grant, now);
+        }
         now.note(Note::Late { kept });
     }
 
@@ -99,40 +109,29 @@ impl Session {
     /// login stands beside whatever refreshes were made of the grant before it.
     pub(super) fn passed(&self, late: &Late) -> bool {
         let memory = &self.body.memory;
-        let login = late.purpose == crate::effect::Purpose::CodeExchange;
+        let login = late.stage.purpose() == Purpose::CodeExchange;
         memory.logins != late.logins || (!login && memory.epoch > late.epoch)
     }
 
     /// What a late answer brought: the grant as it is from now on.
-    pub(super) fn came_late(&self, late: &Late, signal: &Signal, now: &Now) -> Option<Grant> {
-        let Signal::Reply(Reply::Answered(response)) = signal else { return None };
-        let login = late.purpose == crate::effect::Purpose::CodeExchange;
-        let rules =
-            TokenRules { strict: self.config.strict(), code: login, now: now.wall, sent: &[] };
+    fn brought(
+        &self,
+        late: &Late,
+        read: Option<&Result<Tokens, TokenRefusal>>,
+        now: &mut Now,
+    ) -> Option<Grant> {
+        let login = late.stage.purpose() == Purpose::CodeExchange;
         let template = late.template.clone();
-        let refusal = match read_tokens(response, &rules) {
-            Ok(tokens) => return Some(fill(template, &tokens, login, now.wall)),
-            Err(refusal) => refusal,
-        };
-        match (refusal.granted, refusal.rescued) {
-            // Strict will not use it, and nobody can ask for it again (D7).
-            (Some(tokens), _) => Some(fill(template, &tokens, login, now.wall)),
-            // The old refresh token is spent, and this one is all there will ever be (HOST-232).
-            (None, rescued @ Some(_)) if !login => {
-                Some(Grant { refresh_token: rescued, access_token: None, ..template })
-            }
-            _ => None,
+        match read? {
+            Ok(tokens) => Some(self.filled(template, tokens, login, now)),
+            Err(refusal) => self.salvaged(template, refusal, login, now),
         }
     }
 
     /// A late answer to a token request that was given up: its tokens are the newest there are.
-    pub(super) fn adopt_late(&mut self, late: Late, signal: &Signal, now: &mut Now) -> bool {
-        if self.passed(&late) {
-            return false;
-        }
-        let Some(grant) = self.came_late(&late, signal, now) else { return false };
+    fn adopt_late(&mut self, late: Late, grant: Grant, now: &mut Now) {
         let memory = &mut self.body.memory;
-        let over = if late.purpose == crate::effect::Purpose::CodeExchange {
+        let over = if late.stage.purpose() == Purpose::CodeExchange {
             Over::Anything
         } else {
             memory.spending()
@@ -157,15 +156,5 @@ impl Session {
                 self.publish(false, now);
             }
         }
-        true
     }
-}
-
-/// Whether the server said that it will never take this refresh token.
-fn refused_for_good(signal: &Signal) -> bool {
-    let Signal::Reply(Reply::Answered(response)) = signal else { return false };
-    let now = Timestamp::from_unix(0);
-    let rules = TokenRules { strict: false, code: false, now, sent: &[] };
-    read_tokens(response, &rules)
-        .is_err_and(|refusal| refusal.failure.kind() == Kind::GrantRejected)
 }

@@ -40,7 +40,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::effect::{Effects, Holder, Page, Settlement, StoreRequest, Told, Visit};
+use crate::effect::{Effects, Holder, Page, Settlement, StoreRequest, TicketId, Told, Visit};
 use crate::entropy::{Draw, Entropy};
 use crate::failure::{Failure, Kind, Misuse};
 use crate::granted::Granted;
@@ -355,10 +355,20 @@ impl Session {
         if spent { (Kind::CallbackUsed, "ISS-05") } else { (Kind::StateMismatch, "ISS-04") }
     }
 
+    /// Whether the answer to this work may bring tokens, so that each part of it counts.
+    fn spends(&self, ticket: TicketId) -> bool {
+        let spends =
+            |flow: &Flow| flow.awaits(ticket) && matches!(flow.stage, Some(Stage::Token(_)));
+        let flows = [&self.body.machine, &self.body.person];
+        self.late.iter().any(|late| late.ticket == ticket)
+            || flows.into_iter().flatten().any(|flow| spends(flow))
+    }
+
     fn answer(&mut self, answer: Answer, now: &mut Now) {
         let Answer { ticket, value } = answer;
         let signal = match value {
-            Value::Reply(reply) => Signal::Reply(reply),
+            Value::Reply(reply) if self.spends(ticket) => Signal::Reply(reply),
+            Value::Reply(reply) => Signal::Reply(reply.whole()),
             Value::Bound(bound) => Signal::Bound(bound),
             Value::Stored(stored) => Signal::Stored(stored),
             Value::Signed(signature) => Signal::Signed(signature),

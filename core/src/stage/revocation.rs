@@ -122,8 +122,13 @@ impl Revocation {
         cx.note(Note::Answered { purpose: Purpose::Revocation, status });
         let token = self.ask.next().map(|(token, _)| token);
         let sent: Vec<&Secret> = token.into_iter().chain(&self.ask.credentials.secret).collect();
-        let rules =
-            TokenRules { strict: cx.config.strict(), code: false, now: cx.wall, sent: &sent };
+        let rules = TokenRules {
+            strict: cx.config.strict(),
+            code: false,
+            now: cx.wall,
+            sent: &sent,
+            spent: None,
+        };
         let read = read_revocation(response, &rules);
         let Err(failure) = read else {
             self.done_with(None);

@@ -7,7 +7,6 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use http::Response;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Purpose, Reply, Why};
@@ -21,7 +20,7 @@ use crate::scope::ScopeSet;
 use crate::secret::Secret;
 use crate::stage::authorization::Approved;
 use crate::stage::vault::confused;
-use crate::time::Awaited;
+use crate::time::{Awaited, Timestamp};
 use crate::wire::client_auth::Credentials;
 use crate::wire::redirect::RedirectUri;
 use crate::wire::token::{self, GrantRequest, TokenRefusal, TokenRules, Tokens};
@@ -73,14 +72,21 @@ impl Ask {
         }
     }
 
-    /// What a server could echo into an error (HOST-303).
-    fn secrets(&self) -> Vec<&Secret> {
+    /// What a server could echo into an error, or take for a token (HOST-303, HOST-320).
+    fn secrets<'a>(&'a self, basic: &'a Option<Secret>) -> Vec<&'a Secret> {
         let client = self.credentials.secret.as_ref();
         let spent = match &self.spend {
             Spent::Code { approved, .. } => [Some(&approved.code), Some(&approved.verifier)],
             Spent::Refresh { refresh_token } => [Some(refresh_token), None],
         };
-        spent.into_iter().chain([client]).flatten().collect()
+        spent.into_iter().chain([client, basic.as_ref()]).flatten().collect()
+    }
+
+    const fn refresh_token(&self) -> Option<&Secret> {
+        match &self.spend {
+            Spent::Code { .. } => None,
+            Spent::Refresh { refresh_token } => Some(refresh_token),
+        }
     }
 
     const fn purpose(&self) -> Purpose {
@@ -147,17 +153,62 @@ impl Token {
         Ok(Turn::Wait(self, parked))
     }
 
-    fn answered(mut self, response: &Response<Vec<u8>>, cx: &mut Cx<'_>) -> Turn<Self> {
-        let purpose = self.ask.purpose();
-        let status = response.status().as_u16();
-        cx.note(Note::Answered { purpose, status });
+    pub(crate) const fn purpose(&self) -> Purpose {
+        self.ask.purpose()
+    }
+
+    /// What an answer says, in time or late; `None` if there is none, or it was cut before its refresh
+    /// token (D19).
+    pub(crate) fn read(
+        &self,
+        reply: &Reply,
+        strict: bool,
+        now: Timestamp,
+    ) -> Option<Result<Tokens, TokenRefusal>> {
+        let Reply::Answered(response) = reply else { return None };
+        if reply.lost().is_some() {
+            let rescued = Some(token::read_cut(response)?);
+            // What came is saved, and sent with the next attempt.
+            let failure = Failure::new(Kind::OutcomeUnknown, "HOST-320")
+                .with_remedy(Remedy::Retry { after: None });
+            return Some(Err(TokenRefusal { rescued, ..failure.into() }));
+        }
+        let basic = self.ask.credentials.basic();
         let rules = TokenRules {
-            strict: cx.config.strict(),
-            code: purpose == Purpose::CodeExchange,
-            now: cx.wall,
-            sent: &self.ask.secrets(),
+            strict,
+            code: self.purpose() == Purpose::CodeExchange,
+            now,
+            sent: &self.ask.secrets(&basic),
+            spent: self.ask.refresh_token(),
         };
-        let refusal = match token::read_tokens(response, &rules) {
+        Some(token::read_tokens(response, &rules))
+    }
+
+    fn heard(self, reply: &Reply, cx: &mut Cx<'_>) -> Turn<Self> {
+        let purpose = self.purpose();
+        if let Reply::Answered(response) = reply {
+            let status = response.status().as_u16();
+            if reply.lost().is_none() {
+                cx.note(Note::Answered { purpose, status });
+            }
+            if let Some(read) = self.read(reply, cx.config.strict(), cx.wall) {
+                return self.answered(status, read, cx);
+            }
+        }
+        match reply.lost() {
+            Some((why, sent)) => self.lost(why, sent, cx),
+            None => self.unknown(),
+        }
+    }
+
+    fn answered(
+        mut self,
+        status: u16,
+        read: Result<Tokens, TokenRefusal>,
+        cx: &mut Cx<'_>,
+    ) -> Turn<Self> {
+        let purpose = self.purpose();
+        let refusal = match read {
             Ok(tokens) => return Turn::Done(Minted::Tokens(Box::new(tokens))),
             Err(refusal) => refusal,
         };
@@ -165,7 +216,7 @@ impl Token {
         let Remedy::Retry { after } = refusal.failure.remedy() else {
             return self.refused(refusal);
         };
-        if purpose == Purpose::CodeExchange {
+        if purpose == Purpose::CodeExchange || refusal.brought() {
             return self.refused(refusal);
         }
         if status >= 500 {
@@ -282,9 +333,7 @@ impl Machine for Token {
     fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         match (signal, self.phase) {
             (Signal::Begin, _) | (Signal::Expired, Phase::Backoff) => self.send(cx),
-            (Signal::Reply(Reply::Answered(response)), _) => Ok(self.answered(&response, cx)),
-            (Signal::Reply(Reply::NotSent(why)), _) => Ok(self.lost(why, false, cx)),
-            (Signal::Reply(Reply::MaybeSent(why)), _) => Ok(self.lost(why, true, cx)),
+            (Signal::Reply(reply), _) => Ok(self.heard(&reply, cx)),
             (Signal::Expired, _) => Ok(self.lost(Why::Timeout, true, cx)),
             (Signal::Resumed, _) => Ok(self.resume(cx)),
             _ => Err(confused(cx)),

@@ -149,6 +149,14 @@ impl Credentials {
 const PREFERENCE: [Method; 4] =
     [Method::PrivateKeyJwt, Method::SecretPost, Method::SecretBasic, Method::None];
 
+impl Credentials {
+    /// What a header would say of them: as secret as the secret that is in it (HOST-324).
+    pub(crate) fn basic(&self) -> Option<Secret> {
+        let secret = self.secret.as_ref().filter(|_| self.method == Method::SecretBasic)?;
+        Some(Secret::new(basic_pair(&self.client_id, secret).as_str()))
+    }
+}
+
 /// What a client has to prove itself with.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Means {
@@ -316,20 +324,25 @@ pub(super) fn post_form(
     request(endpoint, http::Method::POST, headers, form.into_bytes())
 }
 
+fn basic(client_id: &str, secret: &Secret) -> Result<HeaderValue, Failure> {
+    let pair = basic_pair(client_id, secret);
+    let field = Zeroizing::new(["Basic ", &pair].concat());
+    let mut value = HeaderValue::from_str(&field).map_err(|_| unsupported())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 /// Both parts are form-encoded before they are joined, so that a colon in the id cannot move the
 /// boundary.
-fn basic(client_id: &str, secret: &Secret) -> Result<HeaderValue, Failure> {
+fn basic_pair(client_id: &str, secret: &Secret) -> Zeroizing<String> {
     let room = client_id.len().saturating_add(secret.expose().len()).saturating_mul(3);
     let mut pair = Zeroizing::new(String::with_capacity(room.saturating_add(1)));
     form::encode(&mut pair, client_id);
     pair.push(':');
     form::encode(&mut pair, secret.expose());
-    let mut field = Zeroizing::new(String::with_capacity(pair.len().saturating_mul(2)));
-    field.push_str("Basic ");
-    STANDARD.encode_string(pair.as_bytes(), &mut field);
-    let mut value = HeaderValue::from_str(&field).map_err(|_| unsupported())?;
-    value.set_sensitive(true);
-    Ok(value)
+    let mut coded = Zeroizing::new(String::with_capacity(pair.len().saturating_mul(2)));
+    STANDARD.encode_string(pair.as_bytes(), &mut coded);
+    coded
 }
 
 #[cfg(test)]

@@ -25,15 +25,20 @@ pub(super) enum JsonFault {
 }
 
 impl JsonFault {
+    /// The kind of failure; `other` for a document that is no object.
+    pub(super) const fn kind(self, other: Kind) -> Kind {
+        match self {
+            Self::Malformed => Kind::JsonMalformed,
+            Self::TooDeep => Kind::JsonTooDeep,
+            Self::Repeated => Kind::JsonDuplicateKey,
+            Self::NotAnObject => other,
+        }
+    }
+
     /// The failure; `other` is the kind for a document that is no object.
     pub(super) fn failure(self, other: Kind, subject: &str) -> Failure {
-        let (kind, rule) = match self {
-            Self::Malformed => (Kind::JsonMalformed, "DISC-19"),
-            Self::TooDeep => (Kind::JsonTooDeep, "SEC-19"),
-            Self::Repeated => (Kind::JsonDuplicateKey, "DISC-19"),
-            Self::NotAnObject => (other, "DISC-19"),
-        };
-        Failure::new(kind, rule).with_subject(subject)
+        let rule = if self == Self::TooDeep { "SEC-19" } else { "DISC-19" };
+        Failure::new(self.kind(other), rule).with_subject(subject)
     }
 }
 
@@ -114,6 +119,8 @@ impl<'a> List<'a> {
 #[derive(Debug)]
 pub(super) struct Members<'a, const N: usize> {
     values: [Option<Value<'a>>; N],
+    /// Those that came at all, and those that came twice.
+    seen: u64,
     repeated: u64,
 }
 
@@ -123,10 +130,50 @@ impl<'a, const N: usize> Members<'a, N> {
         if self.repeated == 0 { Ok(self.values) } else { Err(JsonFault::Repeated) }
     }
 
+    /// No members yet.
+    pub(super) const fn none() -> Self {
+        Self { values: [None; N], seen: 0, repeated: 0 }
+    }
+
+    /// Adds what a damaged document says of a member: one that is said twice with different values,
+    /// or cannot be read, has none.
+    pub(super) fn found(&mut self, index: usize, value: Option<Value<'a>>) {
+        let Some(slot) = self.values.get_mut(index) else { return };
+        let bit = 1u64 << index;
+        let said = value.filter(|value| *value != Value::Null);
+        let same = match (*slot, said) {
+            (Some(Value::Text(one)), Some(Value::Text(other))) => one.read() == other.read(),
+            (one, other) => one == other,
+        };
+        if value.is_none() || (self.seen & bit != 0 && !same) {
+            self.repeated |= bit;
+        }
+        self.seen |= bit;
+        *slot = said;
+    }
+
+    /// Whether a member came at all, readable or not.
+    pub(super) fn came(&self, index: usize) -> bool {
+        self.seen
+            .checked_shr(u32::try_from(index).unwrap_or(u32::MAX))
+            .is_some_and(|bits| bits & 1 == 1)
+    }
+
+    /// Whether a member has no value because it came twice, or could not be read.
+    pub(super) fn clashes(&self, index: usize) -> bool {
+        self.repeated
+            .checked_shr(u32::try_from(index).unwrap_or(u32::MAX))
+            .is_some_and(|bits| bits & 1 == 1)
+    }
+
+    /// Whether no member came twice.
+    pub(super) const fn clear(&self) -> bool {
+        self.repeated == 0
+    }
+
     /// The value at an index of the names, if it came once.
     pub(super) fn once(&self, index: usize) -> Option<Value<'a>> {
-        let repeated = self.repeated.checked_shr(u32::try_from(index).ok()?)? & 1 == 1;
-        if repeated { None } else { self.values.get(index).copied().flatten() }
+        if self.clashes(index) { None } else { self.values.get(index).copied().flatten() }
     }
 }
 
@@ -138,7 +185,7 @@ pub(super) fn read_members<'a, const N: usize>(
     const { assert!(N <= 64) }
     let text = core::str::from_utf8(body).map_err(|_| JsonFault::Malformed)?;
     let mut scanner = Scanner::new(text);
-    let mut members = Members { values: [None; N], repeated: 0 };
+    let mut members = Members::none();
     scanner.space();
     if scanner.peek() != Some(b'{') {
         scanner.value(0)?;
@@ -147,7 +194,6 @@ pub(super) fn read_members<'a, const N: usize>(
     }
     scanner.at = scanner.at.saturating_add(1);
     scanner.space();
-    let mut seen = 0u64;
     if !scanner.eat(b'}') {
         loop {
             let name = scanner.key()?;
@@ -155,8 +201,8 @@ pub(super) fn read_members<'a, const N: usize>(
             let slots = names.iter().zip(&mut members.values).enumerate();
             if let Some((index, (_, slot))) = slots.into_iter().find(|(_, (n, _))| name.is(n)) {
                 let bit = 1u64 << index;
-                members.repeated |= seen & bit;
-                seen |= bit;
+                members.repeated |= members.seen & bit;
+                members.seen |= bit;
                 *slot = Some(value).filter(|value| *value != Value::Null);
             }
             scanner.space();
@@ -178,16 +224,13 @@ pub(super) fn is_object(body: &[u8]) -> bool {
     read_members(body, &[]).is_ok()
 }
 
-/// The object that a whole list begins with.
-pub(super) fn first_object(body: &[u8]) -> Option<&[u8]> {
-    let mut scanner = Scanner::new(core::str::from_utf8(body).ok()?);
-    scanner.space();
-    let Ok(Value::List(list)) = scanner.value(0) else { return None };
-    scanner.end().ok()?;
-    match list.iter().next() {
-        Some(Value::Object(raw)) => Some(raw.as_bytes()),
-        _ => None,
-    }
+/// The value that a text begins with, and how long it is.
+pub(super) fn value_at(text: &[u8]) -> Option<(Value<'_>, usize)> {
+    let text = core::str::from_utf8(text)
+        .or_else(|fault| core::str::from_utf8(text.get(..fault.valid_up_to()).unwrap_or_default()));
+    let mut scanner = Scanner::new(text.ok()?);
+    let value = scanner.value(0).ok()?;
+    Some((value, scanner.at))
 }
 
 struct Scanner<'a> {

@@ -37,6 +37,7 @@ mod resource_metadata;
 pub mod retry_after;
 pub mod revocation;
 mod said;
+mod salvage;
 mod server_metadata;
 pub mod token;
 pub mod url;

@@ -102,7 +102,10 @@ mod tests {
             response.headers_mut().insert("retry-after", after.parse().unwrap());
         }
         let now = Timestamp::from_unix(1_800_000_000);
-        read_revocation(&response, &TokenRules { strict: false, code: false, now, sent: &[] })
+        read_revocation(
+            &response,
+            &TokenRules { strict: false, code: false, now, sent: &[], spent: None },
+        )
     }
 
     #[test]

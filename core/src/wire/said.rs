@@ -6,8 +6,9 @@
 
 use std::borrow::Cow;
 
-use super::json::{List, Members, Value, first_object, read_members};
+use super::json::{List, Members, Value, read_members};
 use super::redact::redacted;
+use super::salvage::salvage;
 use crate::failure::{LONGEST_SHOWN, escaped};
 use crate::secret::Secret;
 
@@ -66,8 +67,8 @@ impl Words {
     /// Reads a body. `secrets` are taken out of what is kept.
     pub(super) fn read(body: &[u8], secrets: &[&Secret]) -> Self {
         let whole = read_members(body, &NAMES).ok();
-        let listed = || first_object(body).and_then(|first| read_members(first, &NAMES).ok());
-        match whole.or_else(listed) {
+        let first = || salvage(body, &NAMES).filter(|found| found.whole).map(|found| found.members);
+        match whole.or_else(first) {
             Some(members) => Self::of(&members, body, secrets),
             None => Self { text: excerpt(body, secrets), ..Self::default() },
         }
@@ -271,6 +272,7 @@ mod tests {
             ),
             (r#"{"errors":["one","two"]}"#, None, Some("one"), true),
             (r#"[{"errorCode":"X","message":"expired"}]"#, None, Some("expired"), true),
+            ("{\"error\":\"e\"}\0", Some("e"), Some("e"), true),
             (r#"{"error":"server_error"}"#, Some("server_error"), Some("server_error"), false),
             (
                 r#"{"ok":false,"error":"ratelimited"}"#,

@@ -16,10 +16,11 @@ use super::metadata::is_encoded;
 use super::redact::echoes;
 use super::retry_after::read_retry_after;
 use super::said::{Words, is_blank};
+use super::salvage::{Salvaged, salvage};
 use super::url::ServerUrl;
 use crate::failure::{Failure, Kind, Remedy, Said, Switch};
 use crate::scope::{ScopeFault, ScopeSet};
-use crate::secret::{AccessToken, Secret};
+use crate::secret::{self, AccessToken, Secret};
 use crate::time::Timestamp;
 
 /// Most bytes of one token.
@@ -108,6 +109,8 @@ pub struct TokenRules<'a> {
     pub now: Timestamp,
     /// The secrets that were sent, so that a server cannot echo them into an error (HOST-303).
     pub sent: &'a [&'a Secret],
+    /// The refresh token that was sent, which may come back as such.
+    pub spent: Option<&'a Secret>,
 }
 
 /// What was granted.
@@ -139,6 +142,8 @@ pub struct TokenRefusal {
     pub granted: Option<Box<Tokens>>,
     /// The server's own error code.
     pub error: Option<ErrorCode>,
+    /// What was odd, to be noted.
+    pub notes: Vec<Failure>,
     pub(crate) definite: bool,
 }
 
@@ -147,13 +152,26 @@ impl TokenRefusal {
     /// trouble that may pass, and nothing was granted beside it.
     #[must_use]
     pub fn definite(&self) -> bool {
-        self.definite && self.rescued.is_none() && self.granted.is_none()
+        self.definite && !self.brought()
+    }
+
+    /// Whether something came beside the refusal that cannot be had again.
+    #[must_use]
+    pub fn brought(&self) -> bool {
+        self.rescued.is_some() || self.granted.is_some()
     }
 }
 
 impl From<Failure> for TokenRefusal {
     fn from(failure: Failure) -> Self {
-        Self { failure, rescued: None, granted: None, error: None, definite: false }
+        Self {
+            failure,
+            rescued: None,
+            granted: None,
+            error: None,
+            notes: Vec::new(),
+            definite: false,
+        }
     }
 }
 
@@ -210,7 +228,10 @@ error_codes! {
 const NAMES: [&str; 6] =
     ["access_token", "token_type", "expires_in", "refresh_token", "scope", "error"];
 const ACCESS_TOKEN: usize = 0;
+const TOKEN_TYPE: usize = 1;
+const EXPIRES_IN: usize = 2;
 const REFRESH_TOKEN: usize = 3;
+const SCOPE: usize = 4;
 const ERROR: usize = 5;
 
 /// Reads the answer to a token request (TOK-05 to TOK-15, TOK-19). Whatever its media type: it
@@ -224,16 +245,19 @@ pub fn read_tokens(
     response: &Response<Vec<u8>>,
     rules: &TokenRules<'_>,
 ) -> Result<Tokens, TokenRefusal> {
-    let status = response.status().as_u16();
-    match status {
-        200 | 201 if is_encoded(response.headers()) => {
-            Err(Failure::new(Kind::EncodingRefused, "HOST-066").into())
-        }
-        200 => read_success(response.body(), rules),
-        // Not what the RFC says, but the code is spent and the tokens are there.
-        201 if !rules.strict => read_success(response.body(), rules),
-        _ => Err(read_refusal(response, status, rules)),
+    match response.status().as_u16() {
+        // Not what the RFC says of the last three, but what was sent is spent, and the tokens are
+        // there (D19).
+        status @ 200..=203 => read_success(response, status, rules),
+        status => Err(read_refusal(response, status, rules)),
     }
+}
+
+/// Reads a success whose body was cut off: all that counts is a refresh token that came whole (D19).
+pub fn read_cut(response: &Response<Vec<u8>>) -> Option<Secret> {
+    let granted = (200..=203).contains(&response.status().as_u16());
+    let found = granted.then(|| salvage(response.body(), &NAMES)).flatten()?;
+    read_refresh_token(found.members.once(REFRESH_TOKEN), &mut Vec::new())
 }
 
 /// Reads an answer that grants nothing, by its status.
@@ -300,38 +324,113 @@ fn refused(error: Option<ErrorCode>) -> Failure {
     }
 }
 
-fn read_success(body: &[u8], rules: &TokenRules<'_>) -> Result<Tokens, TokenRefusal> {
-    let members = read_members(body, &NAMES).map_err(|fault| unreadable(fault, body, rules))?;
-    let mut notes = Vec::new();
-    let rescued = read_refresh_token(members.once(REFRESH_TOKEN), &mut notes);
-    let granted = members.once(ACCESS_TOKEN).is_some();
-    if !granted && let Some(refusal) = refusal_in_success(body, 200, rules) {
-        return Err(TokenRefusal { rescued, ..refusal });
+/// What an answer says, and what is odd about how it says it.
+struct Found<'a> {
+    members: Members<'a, { NAMES.len() }>,
+    /// The object's end was read.
+    whole: bool,
+    /// A member that is not there is absent.
+    certain: bool,
+    oddities: Vec<Failure>,
+}
+
+/// Reads the members of a success as far as they can be read (D19, HOST-320).
+fn find(response: &Response<Vec<u8>>, status: u16) -> Result<Found<'_>, JsonFault> {
+    let mut oddities = Vec::new();
+    if status != 200 {
+        oddities.push(invalid("HOST-320").with_subject("status"));
     }
-    if members.once(ERROR).is_some_and(|error| !is_blank(error)) {
-        // Nonsense: both granted and refused (HOST-215).
-        let failure = invalid("HOST-215").with_subject("error");
-        return Err(TokenRefusal { rescued, ..failure.into() });
+    if is_encoded(response.headers()) {
+        let failure = Failure::new(Kind::EncodingRefused, "HOST-320");
+        oddities.push(failure.with_subject("content-encoding"));
     }
-    match read_granted(members, rules, notes) {
-        Err(failure) => Err(TokenRefusal { rescued, ..failure.into() }),
-        Ok(tokens) => {
-            let mut tokens = Tokens { refresh_token: rescued, ..tokens };
-            drop_scopes_of_secrets(&mut tokens, rules.sent);
-            if tokens.type_named || !rules.strict {
-                return Ok(tokens);
-            }
-            let failure = Failure::new(Kind::TokenTypeUnsupported, "TOK-06")
-                .with_subject("token_type")
-                .with_switch(Switch::MissingTokenType);
-            let rescued = tokens.refresh_token.clone();
-            Err(TokenRefusal { rescued, granted: Some(Box::new(tokens)), ..failure.into() })
+    let fault = match read_members(response.body(), &NAMES) {
+        Ok(members) if members.clear() => {
+            return Ok(Found { members, whole: true, certain: true, oddities });
         }
+        Ok(_) => JsonFault::Repeated,
+        Err(fault) => fault,
+    };
+    let found = salvage(response.body(), &NAMES).ok_or(fault)?;
+    let kind = Kind::TokenResponseInvalid;
+    oddities.push(Failure::new(fault.kind(kind), "HOST-320").with_subject("token answer"));
+    let Salvaged { members, whole, certain } = found;
+    Ok(Found { members, whole, certain, oddities })
+}
+
+fn read_success(
+    response: &Response<Vec<u8>>,
+    status: u16,
+    rules: &TokenRules<'_>,
+) -> Result<Tokens, TokenRefusal> {
+    let found = find(response, status).map_err(|fault| unreadable(fault, response, rules))?;
+    let mut notes = found.oddities.clone();
+    let rescued = read_refresh_token(found.members.once(REFRESH_TOKEN), &mut notes)
+        .filter(|token| !is_echo(token.expose(), rules, rules.spent, "refresh_token", &mut notes));
+    let oddities = &notes.clone();
+    let refusal = |refusal: TokenRefusal| TokenRefusal {
+        rescued: rescued.clone(),
+        notes: oddities.clone(),
+        ..refusal
+    };
+    if !found.members.came(ACCESS_TOKEN)
+        && let Some(refused) = refusal_in_success(response.body(), status, rules)
+    {
+        return Err(refusal(refused));
     }
+    if found.members.clashes(ERROR)
+        || found.members.once(ERROR).is_some_and(|error| !is_blank(error))
+    {
+        // Nonsense: both granted and refused (HOST-215).
+        return Err(refusal(invalid("HOST-215").with_subject("error").into()));
+    }
+    let mut tokens =
+        read_granted(&found, rules, notes).map_err(|failure| refusal(failure.into()))?;
+    tokens.refresh_token.clone_from(&rescued);
+    drop_scopes_of_secrets(&mut tokens, rules.sent);
+    let refused = if !tokens.type_named {
+        Failure::new(Kind::TokenTypeUnsupported, "TOK-06")
+            .with_subject("token_type")
+            .with_switch(Switch::MissingTokenType)
+    } else if let Some(oddity) = found.oddities.into_iter().next() {
+        oddity
+    } else {
+        return Ok(tokens);
+    };
+    if !rules.strict {
+        return Ok(tokens);
+    }
+    // Strict uses none of it, and nobody can ask for it again (D7).
+    Err(TokenRefusal { granted: Some(Box::new(tokens)), ..refusal(refused.into()) })
+}
+
+/// Whether a token is what we sent in another role: then the server has confused its members, and what
+/// it says is no token (HOST-320).
+fn is_echo(
+    token: &str,
+    rules: &TokenRules<'_>,
+    as_such: Option<&Secret>,
+    name: &str,
+    notes: &mut Vec<Failure>,
+) -> bool {
+    let same = |sent: &Secret| secret::same(sent.expose().as_bytes(), token.as_bytes());
+    let echo = !as_such.is_some_and(same) && rules.sent.iter().any(|sent| same(sent));
+    if echo {
+        notes.push(invalid("HOST-320").with_subject(name));
+    }
+    echo
 }
 
 /// What cannot be parsed may be the wreck of a good answer: a rotation may have happened.
-fn unreadable(fault: JsonFault, body: &[u8], rules: &TokenRules<'_>) -> TokenRefusal {
+fn unreadable(
+    fault: JsonFault,
+    response: &Response<Vec<u8>>,
+    rules: &TokenRules<'_>,
+) -> TokenRefusal {
+    let body = response.body();
+    if is_encoded(response.headers()) {
+        return Failure::new(Kind::EncodingRefused, "HOST-066").into();
+    }
     if !rules.code && matches!(fault, JsonFault::Malformed | JsonFault::NotAnObject) {
         return Failure::new(Kind::OutcomeUnknown, "HOST-226").into();
     }
@@ -348,26 +447,39 @@ fn refusal_in_success(body: &[u8], status: u16, rules: &TokenRules<'_>) -> Optio
     words.refuses().then(|| told(refused, words, status, rules))
 }
 
-fn read_granted<const N: usize>(
-    members: Members<'_, N>,
+fn read_granted(
+    found: &Found<'_>,
     rules: &TokenRules<'_>,
     mut notes: Vec<Failure>,
 ) -> Result<Tokens, Failure> {
-    let repeats = |fault: JsonFault| fault.failure(Kind::TokenResponseInvalid, "token answer");
-    let members = members.unique().map_err(repeats)?;
-    let mut members = members.into_iter();
-    let mut next = || members.next().flatten();
-    let (token, token_type, expires_in, _, scope) = (next(), next(), next(), next(), next());
-    let access_token = token
+    let members = &found.members;
+    if !found.whole {
+        // What was cut off may have been a refusal.
+        return Err(if rules.code {
+            JsonFault::Malformed.failure(Kind::TokenResponseInvalid, "token answer")
+        } else {
+            Failure::new(Kind::OutcomeUnknown, "HOST-226")
+        });
+    }
+    if members.clashes(ACCESS_TOKEN) || members.clashes(TOKEN_TYPE) {
+        let failure = Failure::new(Kind::JsonDuplicateKey, "HOST-078");
+        return Err(failure.with_subject("token answer"));
+    }
+    let access_token = members
+        .once(ACCESS_TOKEN)
         .and_then(Value::text)
         .filter(|token| !token.is_empty())
         .ok_or_else(|| invalid("TOK-06").with_subject("access_token"))?;
     if !is_token(&access_token) {
         return Err(Failure::new(Kind::TokenMalformed, "TOK-11").with_subject("access_token"));
     }
+    if is_echo(&access_token, rules, None, "access_token", &mut notes) {
+        return Err(invalid("HOST-320").with_subject("access_token"));
+    }
+    let token_type = members.once(TOKEN_TYPE).filter(|value| !is_empty(*value));
     let bearer =
         |value: Value<'_>| value.text().is_some_and(|name| name.eq_ignore_ascii_case("Bearer"));
-    if !token_type.is_none_or(bearer) {
+    if !token_type.map_or(found.certain, bearer) {
         return Err(Failure::new(Kind::TokenTypeUnsupported, "TOK-07").with_subject("token_type"));
     }
     if token_type.is_none() && !rules.strict {
@@ -380,11 +492,16 @@ fn read_granted<const N: usize>(
     Ok(Tokens {
         access_token: AccessToken::new(&access_token),
         refresh_token: None,
-        lifetime: expires_in.and_then(read_lifetime),
-        scope: scope.and_then(|scope| read_scope(scope, &mut notes)),
+        lifetime: members.once(EXPIRES_IN).and_then(read_lifetime),
+        scope: members.once(SCOPE).and_then(|scope| read_scope(scope, &mut notes)),
         type_named: token_type.is_some(),
         notes,
     })
+}
+
+/// An empty text counts as absent (TOK-90).
+fn is_empty(value: Value<'_>) -> bool {
+    value.text().is_some_and(|text| text.is_empty())
 }
 
 /// 0x21 to 0x7E: nothing that could end a header line (TOK-11, HOST-207).
@@ -482,7 +599,13 @@ mod tests {
     use crate::wire::url::tests::server_url;
 
     fn rules() -> TokenRules<'static> {
-        TokenRules { strict: false, code: true, now: Timestamp::from_unix(0), sent: &[] }
+        TokenRules {
+            strict: false,
+            code: true,
+            now: Timestamp::from_unix(0),
+            sent: &[],
+            spent: None,
+        }
     }
 
     fn answer(status: u16, body: &str) -> Response<Vec<u8>> {
@@ -562,7 +685,8 @@ mod tests {
             (200, "<html>", "json_malformed", "outcome_unknown"),
             (200, "{\"access_token\":", "json_malformed", "outcome_unknown"),
             (200, "[]", "token_response_invalid", "outcome_unknown"),
-            (202, good, "token_response_invalid", "token_response_invalid"),
+            (202, good, "ok", "ok"),
+            (203, good, "ok", "ok"),
             (204, "", "token_response_invalid", "token_response_invalid"),
             (206, good, "token_response_invalid", "token_response_invalid"),
             (304, "", "token_response_invalid", "token_response_invalid"),
@@ -599,7 +723,96 @@ mod tests {
         assert_eq!(failure.remedy(), Remedy::Retry { after: Some(Duration::from_secs(7)) });
         let mut packed = answer(200, good);
         packed.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+        *packed.body_mut() = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xabV*".to_vec();
         assert_eq!(code(&read_tokens(&packed, &rules())), "encoding_refused");
+    }
+
+    /// The tokens are there, whatever else is wrong with the answer (D19).
+    #[test]
+    fn a_sloppy_answer_is_read_for_what_it_gives_host_320_ref_03_d19() {
+        let good = r#""access_token":"AT","token_type":"Bearer","refresh_token":"RT""#;
+        let deep = "[".repeat(40) + &"]".repeat(40);
+        for (body, access, refresh) in [
+            (format!("{{{good},\"x\":\"\\ud800\"}}"), Some("AT"), Some("RT")),
+            (format!("{{{good},\"x\":\"a\nb\"}}"), Some("AT"), Some("RT")),
+            (format!("{{{good}}}\0"), Some("AT"), Some("RT")),
+            (format!("{{{good}}} done"), Some("AT"), Some("RT")),
+            (format!("\u{feff}{{{good}}}"), Some("AT"), Some("RT")),
+            (format!("{{\"x\":{deep},{good}}}"), Some("AT"), Some("RT")),
+            (format!("{{{good},{good}}}"), Some("AT"), Some("RT")),
+            (format!("{{{good},\"scope\":\"a\",\"scope\":\"b\"}}"), Some("AT"), Some("RT")),
+            (format!("{{{good},\"refresh_token\":\"RU\"}}"), Some("AT"), None),
+            (format!("{{{good},\"access_token\":\"AU\"}}"), None, Some("RT")),
+            (format!("{{{good},\"token_type\":\"mac\"}}"), None, Some("RT")),
+            (format!("{{{good},\"error\":\"x\",\"error\":\"\"}}"), None, Some("RT")),
+            (format!("{{{good},\"error\":\"x\"}}\0"), None, Some("RT")),
+            (format!("{{{good},\"error\":\"\"}}\0"), Some("AT"), Some("RT")),
+            (format!("{{{good},\"x\":1"), None, Some("RT")),
+            (format!("{{{good}"), None, Some("RT")),
+            (format!("{{\"x\":{{{good}}}}}\0"), None, None),
+            (format!("<script>{{{good}}}</script>"), None, None),
+            // It may be there, and cannot be read.
+            (
+                r#"{"access_token":"AT","token_type;"mac","refresh_token":"RT"}"#.into(),
+                None,
+                Some("RT"),
+            ),
+            (
+                r#"{"access_token":"AT","token_type":"b\ud800","refresh_token":"RT"}"#.into(),
+                None,
+                Some("RT"),
+            ),
+            (
+                r#"{"access_token":"AT","refresh_token":"RT","x":"\ud800"}"#.into(),
+                Some("AT"),
+                Some("RT"),
+            ),
+            // What we sent, in another role.
+            (
+                r#"{"access_token":"SENT","token_type":"Bearer","refresh_token":"RT"}"#.into(),
+                None,
+                Some("RT"),
+            ),
+            (
+                r#"{"access_token":"AT","token_type":"Bearer","refresh_token":"SENT"}"#.into(),
+                Some("AT"),
+                None,
+            ),
+            (
+                r#"{"access_token":"OLD","token_type":"Bearer","refresh_token":"OLD"}"#.into(),
+                None,
+                Some("OLD"),
+            ),
+        ] {
+            let (sent, old) = (Secret::new("SENT"), Secret::new("OLD"));
+            for (code, strict) in [(false, false), (true, false), (false, true)] {
+                let sent: &[&Secret] = &[&sent, &old];
+                let rules = TokenRules { code, strict, sent, spent: Some(&old), ..rules() };
+                let found = read_tokens(&answer(200, &body), &rules);
+                let (kept, rescued) = match &found {
+                    Ok(tokens) => (Some(tokens), tokens.refresh_token.as_ref()),
+                    Err(refusal) => (refusal.granted.as_deref(), refusal.rescued.as_ref()),
+                };
+                let kept_access = kept.map(|tokens| tokens.access_token.expose());
+                assert_eq!((kept_access, rescued.map(Secret::expose)), (access, refresh), "{body}");
+                let noted = kept.is_none_or(|tokens| !tokens.notes.is_empty());
+                assert!(noted, "{body}");
+                assert!(!strict || found.is_err() || body.contains("SENT"), "{body}");
+            }
+        }
+        for encoding in ["utf-8", "", "gzip"] {
+            let mut odd = answer(200, &format!("{{{good}}}"));
+            odd.headers_mut().insert("content-encoding", encoding.parse().unwrap());
+            assert_eq!(code(&read_tokens(&odd, &rules())), "ok", "{encoding}");
+        }
+        let mut bytes = answer(202, &format!("{{{good},\"x\":\"?\"}}"));
+        let at = bytes.body().iter().position(|byte| *byte == b'?').unwrap();
+        bytes.body_mut()[at] = 0xff;
+        let tokens = read_tokens(&bytes, &rules()).unwrap();
+        assert_eq!((tokens.refresh_token, tokens.notes.len()), (Some(Secret::new("RT")), 2));
+        assert_eq!(read_cut(&answer(200, &format!("{{{good},"))), Some(Secret::new("RT")));
+        assert_eq!(read_cut(&answer(200, "{\"refresh_token\":\"R")), None);
+        assert_eq!(read_cut(&answer(400, &format!("{{{good},"))), None);
     }
 
     #[test]
@@ -652,9 +865,9 @@ mod tests {
             (200, r#"{"refresh_token":"RT","token_type":"mac","access_token":"AT"}"#, Some("RT")),
             (200, r#"{"refresh_token":"RT"}"#, Some("RT")),
             (200, r#"{"refresh_token":"RT","error":"invalid_grant"}"#, Some("RT")),
-            (200, r#"{"refresh_token":"RT","refresh_token":"RU","access_token":"AT"}"#, None),
+            (200, r#"{"refresh_token":"RT","refresh_token":"RU","access_token":""}"#, None),
             (200, r#"{"refresh_token":"R T","access_token":""}"#, None),
-            (200, r#"{"refresh_token":"RT","access_token":"#, None),
+            (200, r#"{"refresh_token":"RT","access_token":"#, Some("RT")),
             (400, r#"{"refresh_token":"RT","error":"invalid_grant"}"#, None),
         ] {
             let refusal = read(status, body).unwrap_err();
@@ -673,7 +886,8 @@ mod tests {
             ("\"N_A\"", "token_type_unsupported"),
             ("\"Bearer \"", "token_type_unsupported"),
             ("\"dpop\"", "token_type_unsupported"),
-            ("\"\"", "token_type_unsupported"),
+            ("\"\"", "ok"),
+            ("false", "token_type_unsupported"),
             ("7", "token_type_unsupported"),
             ("null", "ok"),
         ] {

@@ -109,6 +109,15 @@ impl Sim {
         }
     }
 
+    /// The failure of a caller, whatever it is.
+    #[track_caller]
+    pub fn failed(&self, waiter: WaiterId) -> Arc<Failure> {
+        match self.settled.get(&waiter).map(|settlement| &settlement.outcome) {
+            Some(Err(failure)) => Arc::clone(failure),
+            other => panic!("the caller has not failed: {other:?}"),
+        }
+    }
+
     /// The caller has a failure with this code.
     #[track_caller]
     pub fn expect_failed(&self, waiter: WaiterId, code: &str) -> Arc<Failure> {
@@ -322,6 +331,13 @@ impl Asked<'_> {
         }
         let response = response.body(body.to_vec()).expect("the script's answer is one");
         self.sim.give(self.ticket.answer(Reply::Answered(response)));
+    }
+
+    /// Answers with a head and the beginning of a body.
+    pub fn cut(self, status: u16, body: &[u8], why: Why) {
+        let response = Response::builder().status(status).body(body.to_vec());
+        let response = response.expect("the script's answer is one");
+        self.sim.give(self.ticket.answer(Reply::cut(response, why)));
     }
 
     /// The request is lost before it is sent.

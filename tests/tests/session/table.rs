@@ -31,6 +31,7 @@ pub fn scripts() -> impl Iterator<Item = Script> {
         crate::damage::ALL,
         crate::scopes::ALL,
         crate::outages::ALL,
+        crate::sloppy::ALL,
         crate::canary::ALL,
         crate::limits::ALL,
         crate::restart::ALL,

@@ -126,7 +126,7 @@ pub fn post(url: &str, body: &str) -> Request<Vec<u8>> {
 /// If there is none.
 #[track_caller]
 pub fn answered(reply: Reply) -> http::Response<Vec<u8>> {
-    match reply {
+    match reply.whole() {
         Reply::Answered(answer) => answer,
         other => panic!("no answer: {other:?}"),
     }
@@ -147,7 +147,8 @@ pub fn not_sent(reply: &Reply, expected: &[Why]) {
 /// If it is not so, or for another reason.
 #[track_caller]
 pub fn maybe_sent(reply: &Reply, expected: &[Why]) {
-    assert!(matches!(reply, Reply::MaybeSent(why) if expected.contains(why)), "{reply:?}");
+    let sent = reply.lost().filter(|(_, sent)| *sent);
+    assert!(sent.is_some_and(|(why, _)| expected.contains(&why)), "{reply:?}");
 }
 
 /// The tests of the HTTP port. The argument is a [`Make`](crate::testing::Make).
