@@ -1,7 +1,8 @@
 //! What the callback listener says to a browser: bytes in, bytes out.
 //!
-//! Only a GET of the exact path, under the exact host and port, as a top-level navigation, is a
-//! callback; everything else gets a fixed answer and ends nothing (NAT-09, HOST-185 to HOST-190).
+//! Only a plain GET of the exact path, under the exact host and port, as a top-level navigation, is a
+//! callback; everything else gets a fixed answer and ends nothing (NAT-09, HOST-185 to HOST-190,
+//! HOST-330).
 //! No answer holds a byte of the request (HOST-198).
 
 use mcp_authz_core::effect::{ListenOn, LoopbackHost};
@@ -13,6 +14,9 @@ use crate::page::refusal;
 const HEAD: usize = 8 * 1024;
 /// Most fields in it.
 const FIELDS: usize = 64;
+
+/// Fields by which browsers say that they fetch ahead of the person.
+const AHEAD: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
 
 /// What a listener was bound for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +78,8 @@ impl<'a> Conversation<'a> {
         let heard = match request.parse(&self.held) {
             Ok(httparse::Status::Complete(end)) => {
                 let head = self.held.get(..end).unwrap_or_default();
-                if bare_line_end(head) { Err(400) } else { self.judge(&request) }
+                let more = self.held.len() > end || taken.len() < bytes.len();
+                if bare_line_end(head) { Err(400) } else { self.judge(&request, more) }
             }
             Ok(httparse::Status::Partial) if taken.len() == bytes.len() => return Heard::More,
             _ => Err(400),
@@ -85,8 +90,8 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// The callback, or the status to refuse with.
-    fn judge(&self, request: &httparse::Request<'_, '_>) -> Result<Callback, u16> {
+    /// The callback, or the status to refuse with. `more` says that bytes came after the head.
+    fn judge(&self, request: &httparse::Request<'_, '_>, more: bool) -> Result<Callback, u16> {
         let all = |name: &str| {
             let name = name.to_owned();
             request
@@ -111,7 +116,16 @@ impl<'a> Conversation<'a> {
         // An image or a fetch of some web page is no person coming back from the server (HOST-187).
         let navigation = all("sec-fetch-mode").all(|mode| mode == "navigate")
             && all("sec-fetch-dest").all(|dest| dest == "document");
-        if !navigation {
+        // A browser that goes to a page sends nothing with it, and no origin that is not ours; what it
+        // fetches before anybody wants to go there is no person's answer (HOST-330).
+        let origin = format!("http://{host}");
+        let plain = !more
+            && all("content-length").all(|length| length == "0")
+            && all("transfer-encoding").next().is_none()
+            && all("upgrade").next().is_none()
+            && all("origin").all(|from| from.eq_ignore_ascii_case(&origin))
+            && AHEAD.iter().all(|field| all(field).next().is_none());
+        if !navigation || !plain {
             return Err(400);
         }
         let Rule { host, port, .. } = self.rule;

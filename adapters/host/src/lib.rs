@@ -18,6 +18,7 @@ pub mod browser;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod conversation;
+mod guests;
 #[cfg(feature = "async")]
 pub mod listen_async;
 pub mod listener;

@@ -4,14 +4,15 @@
 use core::future::Future;
 use core::pin::pin;
 use core::time::Duration;
-use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use futures_channel::oneshot;
-use futures_util::future::{AbortHandle, Abortable, Either, Fuse, FutureExt, select};
+use futures_util::future::{
+    AbortHandle, AbortRegistration, Abortable, Either, Fuse, FutureExt, select,
+};
 use futures_util::select_biased;
 use futures_util::stream::{FuturesUnordered, SelectAll, StreamExt, unfold};
 use mcp_authz_core::effect::ListenOn;
@@ -19,7 +20,8 @@ use mcp_authz_driver::arrivals::{Arrivals, Listening, PageSink};
 use mcp_authz_driver::ports::Runtime;
 
 use crate::conversation::{Conversation, Heard, Rule};
-use crate::listener::{MOST, REST, TO_ANSWER, TO_SEND, TO_TAKE};
+use crate::guests::Guests;
+use crate::listener::{REST, TO_ANSWER, TO_SEND, TO_TAKE};
 use crate::{loopback, page};
 
 /// A runtime's listening socket.
@@ -85,69 +87,67 @@ async fn serve<D: Door, R: Runtime + Clone>(
         })));
     }
     let mut closed = closed.fuse();
-    let mut house = House { present: VecDeque::new(), count: 0 };
+    let house = House::default();
     let mut conversations = FuturesUnordered::new();
+    let mut at_the_door = None;
     loop {
+        // The next one is let in when this one is.
+        let (mut pause, mut next) = (Fuse::terminated(), Fuse::terminated());
+        match at_the_door.take().map(|guest| house.admit(guest)) {
+            Some(Ok((guest, place))) => {
+                let (rule, arrivals) = (Arc::clone(&rule), arrivals.clone());
+                let receive =
+                    receive(guest, rule, arrivals, runtime.clone(), house.clone(), place.id);
+                let id = place.id;
+                conversations.push(Abortable::new(receive, place.end).map(move |_| id));
+                next = coming.select_next_some().fuse();
+            }
+            Some(Err((guest, until_then))) => {
+                at_the_door = Some(guest);
+                pause = runtime.sleep(until_then).fuse();
+            }
+            None => next = coming.select_next_some().fuse(),
+        }
+        let mut pause = pin!(pause);
         select_biased! {
             _ = closed => break,
-            left = conversations.select_next_some() => house.leave(left),
-            guest = coming.select_next_some() => {
-                if let Some((guest, place)) = guest.and_then(|guest| Some((guest, house.admit()?))) {
-                    let (rule, arrivals) = (Arc::clone(&rule), arrivals.clone());
-                    let reported = place.reported;
-                    let receive = receive(guest, rule, arrivals, runtime.clone(), reported);
-                    let id = place.id;
-                    conversations.push(Abortable::new(receive, place.abort).map(move |_| id));
-                }
-            }
+            left = conversations.select_next_some() => house.guests().leave(left),
+            () = pause => {}
+            guest = next => at_the_door = guest,
         }
     }
     drop(coming);
-    house.close();
+    house.guests().silent().for_each(AbortHandle::abort);
     while conversations.next().await.is_some() {}
 }
 
-struct House {
-    present: VecDeque<Present>,
-    count: u64,
-}
-
-struct Present {
-    id: u64,
-    abort: AbortHandle,
-    reported: Arc<AtomicBool>,
-}
+#[derive(Clone, Default)]
+struct House(Arc<Mutex<Guests<AbortHandle>>>);
 
 struct Place {
     id: u64,
-    abort: futures_util::future::AbortRegistration,
-    reported: Arc<AtomicBool>,
+    end: AbortRegistration,
 }
 
 impl House {
-    fn admit(&mut self) -> Option<Place> {
-        if self.present.len() >= MOST {
-            let silent = |guest: &Present| !guest.reported.load(Ordering::Relaxed);
-            let oldest = self.present.iter().position(silent)?;
-            self.present.remove(oldest)?.abort.abort();
-        }
-        let (handle, abort) = AbortHandle::new_pair();
-        let reported = Arc::new(AtomicBool::new(false));
-        self.count = self.count.wrapping_add(1);
-        let id = self.count;
-        self.present.push_back(Present { id, abort: handle, reported: Arc::clone(&reported) });
-        Some(Place { id, abort, reported })
+    fn guests(&self) -> MutexGuard<'_, Guests<AbortHandle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn leave(&mut self, id: u64) {
-        self.present.retain(|guest| guest.id != id);
-    }
-
-    fn close(&self) {
-        for guest in &self.present {
-            if !guest.reported.load(Ordering::Relaxed) {
-                guest.abort.abort();
+    /// Lets a connection in, or says for how long it is to wait.
+    fn admit<G>(&self, guest: G) -> Result<(G, Place), (G, Duration)> {
+        let mut guests = self.guests();
+        let now = Instant::now();
+        match guests.make_room(now) {
+            Ok(pushed_out) => {
+                if let Some(handle) = pushed_out {
+                    handle.abort();
+                }
+                let (handle, end) = AbortHandle::new_pair();
+                let id = guests.admit(handle);
+                Ok((guest, Place { id, end }))
             }
+            Err(pause) => Err((guest, pause)),
         }
     }
 }
@@ -157,15 +157,19 @@ async fn receive<G: Guest, R: Runtime>(
     rule: Arc<Rule>,
     arrivals: Arrivals,
     runtime: R,
-    reported: Arc<AtomicBool>,
+    house: House,
+    id: u64,
 ) {
+    house.guests().heard(id, Instant::now());
     let mut conversation = Conversation::new(&rule);
     let heard = within(&runtime, TO_SEND, listen(&mut guest, &mut conversation)).await.flatten();
     let answer = match heard {
         None | Some(Heard::More) => return,
         Some(Heard::Answer(answer)) => answer,
         Some(Heard::Arrived(callback)) => {
-            reported.store(true, Ordering::Relaxed);
+            if !house.guests().reported(id) {
+                return;
+            }
             let (sender, shown) = oneshot::channel();
             let sink = PageSink::new(move |page| {
                 let _browser_is_gone = sender.send(page);
@@ -175,6 +179,7 @@ async fn receive<G: Guest, R: Runtime>(
             shown.map_or_else(page::nobody, |shown| page::page(&shown))
         }
     };
+    house.guests().answered(id);
     within(&runtime, TO_TAKE, give(&mut guest, &answer)).await;
 }
 

@@ -2,10 +2,9 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -14,11 +13,9 @@ use mcp_authz_driver::arrivals::{Arrivals, Listening, PageSink};
 use mcp_authz_driver::ports::Listener;
 
 use crate::conversation::{Conversation, Heard, Rule};
+use crate::guests::Guests;
 use crate::{loopback, page};
 
-/// Connections that are held at once. One more pushes out the oldest that has not yet sent its
-/// request, so that slow ones cannot keep an honest browser waiting (HOST-191).
-pub(crate) const MOST: usize = 16;
 /// Time to send the request.
 pub(crate) const TO_SEND: Duration = Duration::from_secs(5);
 /// Time to take the answer.
@@ -35,8 +32,8 @@ pub struct Loopback;
 impl Listener for Loopback {
     fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> io::Result<Listening> {
         let bound = loopback::bind(on)?;
-        let house =
-            Arc::new(House { rule: Rule::new(on, bound.port), arrivals, guests: Mutex::default() });
+        let (rule, within, moved) = (Rule::new(on, bound.port), Mutex::default(), Condvar::new());
+        let house = Arc::new(House { rule, arrivals, within, moved });
         let mut doors = Doors { house, threads: Vec::new() };
         for listener in bound.listeners {
             let address = listener.local_addr()?;
@@ -55,20 +52,15 @@ fn named(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHand
 struct House {
     rule: Rule,
     arrivals: Arrivals,
-    guests: Mutex<Guests>,
+    within: Mutex<Within>,
+    /// Somebody has been answered or has gone, or the house is closed.
+    moved: Condvar,
 }
 
 #[derive(Default)]
-struct Guests {
+struct Within {
     closed: bool,
-    count: u64,
-    present: VecDeque<Guest>,
-}
-
-struct Guest {
-    id: u64,
-    stream: TcpStream,
-    reported: bool,
+    guests: Guests<TcpStream>,
 }
 
 /// Dropping it closes the ports, and the connections on which no callback has come.
@@ -91,22 +83,23 @@ impl Drop for Doors {
 }
 
 impl House {
-    fn guests(&self) -> MutexGuard<'_, Guests> {
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    fn within(&self) -> MutexGuard<'_, Within> {
+        self.within.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn close(&self) {
-        let mut guests = self.guests();
-        guests.closed = true;
-        for guest in guests.present.iter().filter(|guest| !guest.reported) {
-            let _gone_already = guest.stream.shutdown(Shutdown::Both);
+        let mut within = self.within();
+        within.closed = true;
+        for stream in within.guests.silent() {
+            let _gone_already = stream.shutdown(Shutdown::Both);
         }
+        self.moved.notify_all();
     }
 
     fn accept(self: Arc<Self>, listener: &TcpListener) {
         loop {
             let accepted = listener.accept();
-            if self.guests().closed {
+            if self.within().closed {
                 return;
             }
             let Ok((stream, _)) = accepted else {
@@ -122,26 +115,39 @@ impl House {
         }
     }
 
+    /// Lets a connection in, as soon as there is room for it.
     fn admit(&self, stream: &TcpStream) -> Option<u64> {
         let held = stream.try_clone().ok()?;
-        let mut guests = self.guests();
-        if guests.present.len() >= MOST {
-            let oldest = guests.present.iter().position(|guest| !guest.reported)?;
-            let pushed_out = guests.present.remove(oldest)?;
-            let _gone_already = pushed_out.stream.shutdown(Shutdown::Both);
+        let mut within = self.within();
+        loop {
+            if within.closed {
+                return None;
+            }
+            let now = Instant::now();
+            match within.guests.make_room(now) {
+                Ok(pushed_out) => {
+                    if let Some(stream) = pushed_out {
+                        let _gone_already = stream.shutdown(Shutdown::Both);
+                    }
+                    return Some(within.guests.admit(held));
+                }
+                Err(pause) => {
+                    let waited = self.moved.wait_timeout(within, pause);
+                    within = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
         }
-        guests.count = guests.count.wrapping_add(1);
-        let id = guests.count;
-        guests.present.push_back(Guest { id, stream: held, reported: false });
-        Some(id)
     }
 
     fn leave(&self, id: u64) {
-        self.guests().present.retain(|guest| guest.id != id);
+        self.within().guests.leave(id);
+        self.moved.notify_all();
     }
 
     fn receive(&self, id: u64, mut stream: TcpStream) {
         if let Some(answer) = self.converse(id, &mut stream) {
+            self.within().guests.answered(id);
+            self.moved.notify_all();
             give(&mut stream, &answer);
         }
         self.leave(id);
@@ -149,6 +155,7 @@ impl House {
 
     fn converse(&self, id: u64, stream: &mut TcpStream) -> Option<Vec<u8>> {
         let until = Instant::now().checked_add(TO_SEND)?;
+        self.within().guests.heard(id, Instant::now());
         let mut conversation = Conversation::new(&self.rule);
         let mut piece = [0; 1024];
         loop {
@@ -173,12 +180,8 @@ impl House {
 
     /// From now on this connection is answered even if the port is closed. None if it is too late.
     fn keep(&self, id: u64) -> Option<()> {
-        let mut guests = self.guests();
-        if guests.closed {
-            return None;
-        }
-        guests.present.iter_mut().find(|guest| guest.id == id)?.reported = true;
-        Some(())
+        let mut within = self.within();
+        (!within.closed && within.guests.reported(id)).then_some(())
     }
 }
 

@@ -4,6 +4,8 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Instant;
@@ -108,7 +110,7 @@ pub fn a_browser_that_comes_back_is_a_callback_host_187(make: MakeListener) {
 }
 
 /// Everything else is answered by the listener itself and ends nothing.
-pub fn what_is_no_callback_ends_nothing_host_189(make: MakeListener) {
+pub fn what_is_no_callback_ends_nothing_host_189_host_330(make: MakeListener) {
     let open = Open::new(make, LoopbackHost::V4);
     assert_eq!(status(knock(open.address(), "/favicon.ico")), 404);
     let long = format!("/callback?{}", "x".repeat(9 * 1024));
@@ -119,6 +121,10 @@ pub fn what_is_no_callback_ends_nothing_host_189(make: MakeListener) {
         ("OPTIONS", host.to_string(), "", 405),
         ("GET", "evil.example".to_owned(), "", 421),
         ("GET", host.to_string(), "Sec-Fetch-Dest: image\r\n", 400),
+        ("GET", host.to_string(), "Origin: https://evil.example\r\n", 400),
+        ("GET", host.to_string(), "Content-Length: 5\r\n", 400),
+        ("GET", host.to_string(), "Connection: upgrade\r\nUpgrade: websocket\r\n", 400),
+        ("GET", host.to_string(), "Sec-Purpose: prefetch\r\n", 400),
     ] {
         let words = format!("{method} /callback?code=x HTTP/1.1\r\nHost: {host}\r\n{field}\r\n");
         assert_eq!(status(say(open.address(), &words)), expected, "{words}");
@@ -259,6 +265,59 @@ pub fn a_flood_of_wrong_callbacks_host_193(make: MakeListener) {
     assert_eq!(flood.join().unwrap(), 300);
 }
 
+/// Connections that bring a whole callback each, stay after their answer and come again when they are
+/// let go keep no browser out, however many they are.
+pub fn who_stays_after_the_answer_keeps_no_browser_out_host_321(make: MakeListener) {
+    for many in [16, 48] {
+        let open = Open::new(make, LoopbackHost::V4);
+        let address = open.address();
+        let Open { listening, arrived } = open;
+        let over = Arc::new(AtomicBool::new(false));
+        let staying: Vec<_> = (0..many).map(|_| stay(address, Arc::clone(&over))).collect();
+        let answered = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let answered = &answered;
+            let answering = scope.spawn(move || {
+                while let Ok((_, sink)) = arrived.recv_timeout(Duration::from_secs(2)) {
+                    sink.show(Page::Authorized(parties()));
+                    answered.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            while answered.load(Ordering::SeqCst) < 16 && !answering.is_finished() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            for _ in 0..20 {
+                let begun = Instant::now();
+                let status = status(knock(address, "/callback?state=right"));
+                let took = begun.elapsed();
+                over.store(status != 200, Ordering::SeqCst);
+                assert_eq!(status, 200, "among {many}");
+                assert!(took < Duration::from_secs(1), "{took:?} among {many}");
+            }
+            over.store(true, Ordering::SeqCst);
+        });
+        drop(listening);
+        staying.into_iter().for_each(|staying| staying.join().unwrap());
+    }
+}
+
+/// Brings a wrong callback and stays; comes again when it is let go, until it is over.
+fn stay(address: SocketAddr, over: Arc<AtomicBool>) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        while !over.load(Ordering::SeqCst) {
+            let Ok(mut stream) = TcpStream::connect(address) else { return };
+            let words = format!("GET /callback?state=wrong HTTP/1.1\r\nHost: {address}\r\n\r\n");
+            let _pushed_out = stream.write_all(words.as_bytes());
+            stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+            let _answered = stream.read_to_end(&mut Vec::new());
+            // The answer has ended the other side's writing, and only a write shows that it is gone.
+            while !over.load(Ordering::SeqCst) && stream.write_all(b"x").is_ok() {
+                thread::sleep(Duration::from_millis(2));
+            }
+        }
+    })
+}
+
 /// The tests of the callback listener. The argument is a
 /// [`MakeListener`](crate::testing::listening::MakeListener).
 #[macro_export]
@@ -267,13 +326,14 @@ macro_rules! listener_contract {
         $crate::listener_contract! { @cases $make;
             a_callback_is_reported_and_answered,
             a_browser_that_comes_back_is_a_callback_host_187,
-            what_is_no_callback_ends_nothing_host_189,
+            what_is_no_callback_ends_nothing_host_189_host_330,
             a_chosen_port_is_that_port_or_none_host_197,
             localhost_is_served_on_every_address_there_is_nat_12,
             the_port_closes_at_once_host_195,
             slow_connections_keep_no_browser_waiting_host_191,
             silence_is_ended_host_190_to_host_192,
             a_flood_of_wrong_callbacks_host_193,
+            who_stays_after_the_answer_keeps_no_browser_out_host_321,
         }
     };
     (@cases $make:expr; $($case:ident,)*) => {

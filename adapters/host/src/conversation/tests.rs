@@ -62,6 +62,34 @@ fn only_a_navigation_counts_host_187() {
 }
 
 #[test]
+fn only_a_plain_get_counts_host_330() {
+    for fields in [
+        "Origin: https://evil.example\r\n",
+        "Origin: null\r\n",
+        "origin: http://127.0.0.1:4712\r\n",
+        "Origin: http://127.0.0.1:4711\r\nOrigin: https://evil.example\r\n",
+        "Content-Length: 1\r\n",
+        "Content-Length: 0\r\nContent-Length: 7\r\n",
+        "Content-Length: +0\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+        "Upgrade: h2c\r\n",
+        "Sec-Purpose: prefetch\r\n",
+        "sec-purpose: prefetch;prerender\r\n",
+        "Purpose: prefetch\r\n",
+        "X-Purpose: preview\r\n",
+        "X-Moz: prefetch\r\n",
+    ] {
+        assert_eq!(status(&get("/callback?code=x&state=y", fields)), 400, "{fields}");
+    }
+    let pipelined = get("/callback?code=x", "") + &get("/callback?code=y", "");
+    assert_eq!(status(&pipelined), 400);
+    let fields = "Origin: http://127.0.0.1:4711\r\nContent-Length: 0\r\n\
+                  Upgrade-Insecure-Requests: 1\r\nConnection: keep-alive\r\n";
+    assert_eq!(status(&get("/callback?code=x&state=y", fields)), 0);
+}
+
+#[test]
 fn other_methods_are_refused_without_cors_host_188() {
     for method in ["POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "get"] {
         let request = format!("{method} /callback?code=x HTTP/1.1\r\nHost: 127.0.0.1:4711\r\n\r\n");
