@@ -47,9 +47,12 @@ pub(crate) fn no_such_endpoint(status: StatusCode) -> bool {
 /// The session id of an answer to `initialize`, kept out of logs (TRANS-18, TRANS-26, HOST-266).
 pub(crate) fn session_id(headers: &HeaderMap) -> Result<Option<HeaderValue>, TransportError> {
     const LONGEST: usize = 4096;
-    let Some(id) = headers.get(SESSION) else { return Ok(None) };
+    let mut ids = headers.get_all(SESSION).iter();
+    let Some(id) = ids.next() else { return Ok(None) };
     let bytes = id.as_bytes();
-    let good = (1..=LONGEST).contains(&bytes.len())
+    // Of two, neither: the server may mean the one, and something on the way the other.
+    let good = ids.next().is_none()
+        && (1..=LONGEST).contains(&bytes.len())
         && bytes.iter().all(|byte| matches!(byte, 0x21..=0x7e));
     if !good {
         return Err(TransportError::SessionId);
@@ -102,6 +105,13 @@ mod tests {
         let long = vec![b'x'; 10 * 1024];
         for bad in [&b""[..], b"a b", b"a\xfc", b"a\tb", &long] {
             assert_eq!(read(bad).unwrap_err().code(), "mcp_session_id");
+        }
+        for second in ["a", "b", ""] {
+            let mut headers = HeaderMap::new();
+            for id in ["a", second] {
+                headers.append(SESSION, HeaderValue::from_static(id));
+            }
+            assert_eq!(session_id(&headers).unwrap_err().code(), "mcp_session_id");
         }
     }
 }

@@ -89,6 +89,31 @@ impl FileStore {
         Self::open(home::folder()?)
     }
 
+    /// What a list of this kind leaves out although it has a record's name: a folder, a link, a file
+    /// that is damaged, too large, or open to others. Show it to the person, who can move it away; a
+    /// damaged one is set aside when its record is loaded.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn unreadable(&self, kind: RecordKind) -> Result<Vec<StoreError>, StoreError> {
+        Ok(self.found(kind)?.filter_map(Result::err).collect())
+    }
+
+    /// Everything under a record's name: the record, or why it is none.
+    fn found(
+        &self,
+        kind: RecordKind,
+    ) -> Result<impl Iterator<Item = Result<(Key, Record), StoreError>>, StoreError> {
+        let names = self.folder.names()?.into_iter().filter(move |name| names::is_stem(kind, name));
+        Ok(names.filter_map(|name| match self.read(&name) {
+            Ok(None) => None,
+            Ok(Some(Ok((key, record)))) if names::stem(&key) == name => Some(Ok((key, record))),
+            Ok(Some(Ok(_))) => Some(Err(self.error(Kind::StoreCorrupt, &name))),
+            Ok(Some(Err(kind))) => Some(Err(self.error(kind, &name))),
+            Err(error) => Some(Err(error)),
+        }))
+    }
+
     fn load(&self, key: &Key) -> Result<Stored, StoreError> {
         let name = names::stem(key);
         match self.look(&name, key)? {
@@ -245,15 +270,13 @@ impl Store for FileStore {
     }
 
     fn list(&self, kind: RecordKind) -> Result<Vec<(Key, Record)>, Kind> {
-        let names = self.folder.names().map_err(|error| error.kind())?;
-        let of_kind = names.iter().filter(|name| names::is_stem(kind, name));
         let mut listed = Vec::new();
-        for name in of_kind {
-            // What is damaged or newer is left out; what cannot be read is not nothing.
-            if let Some(Ok((key, record))) = self.read(name).map_err(|error| error.kind())?
-                && names::stem(&key) == *name
-            {
-                listed.push((key, record));
+        for found in self.found(kind).map_err(|error| error.kind())? {
+            match found {
+                Ok(record) => listed.push(record),
+                // It is not that there is nothing, and it is not the file's fault.
+                Err(error) if error.kind() == Kind::MachineExhausted => return Err(error.kind()),
+                Err(_) => {}
             }
         }
         Ok(listed)

@@ -122,6 +122,58 @@ fn two_that_save_different_keys_lose_nothing_host_285() {
     assert_eq!(all, expected);
 }
 
+/// One at a time and all at once, whatever lies under a record's name hides no other record.
+#[cfg(unix)]
+#[test]
+fn an_odd_file_under_a_record_s_name_hides_no_other_host_329() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    type Lay = fn(&Path);
+    let odd: [(&str, Kind, Lay); 7] = [
+        ("folder", Kind::StoreKind, |at| fs::create_dir(at).unwrap()),
+        ("link", Kind::StoreSymlink, |at| symlink("elsewhere", at).unwrap()),
+        ("fifo", Kind::StoreKind, |at| {
+            let made = std::process::Command::new("mkfifo").arg(at).status().unwrap();
+            assert!(made.success());
+        }),
+        ("socket", Kind::StoreKind, |at| {
+            drop(std::os::unix::net::UnixListener::bind(at).unwrap());
+        }),
+        ("mode", Kind::StorePermissions, |at| {
+            fs::write(at, "open to all").unwrap();
+            fs::set_permissions(at, PermissionsExt::from_mode(0o666)).unwrap();
+        }),
+        ("large", Kind::StoreTooLarge, |at| {
+            fs::File::create(at).unwrap().set_len(8 << 20).unwrap();
+            fs::set_permissions(at, PermissionsExt::from_mode(0o600)).unwrap();
+        }),
+        ("damaged", Kind::StoreCorrupt, |at| {
+            fs::write(at, "damaged").unwrap();
+            fs::set_permissions(at, PermissionsExt::from_mode(0o600)).unwrap();
+        }),
+    ];
+    let all = Place::new();
+    for (name, kind, lay) in odd {
+        for place in [&Place::new(), &all] {
+            let good = [named("a"), named("b")];
+            for key in &good {
+                let _there_already = swap(&place.store, key, None, record(1, "x"));
+            }
+            // A socket's path has room for no more than 108 bytes.
+            std::env::set_current_dir(place.folder.path()).unwrap();
+            let file = names::stem(&named(name));
+            lay(Path::new(&file));
+            let mut listed = place.store.list(RecordKind::Grant).unwrap();
+            listed.sort_by(|one, other| one.0.cmp(&other.0));
+            assert_eq!(listed, good.map(|key| (key, record(1, "x"))), "{name}");
+            let told = place.store.unreadable(RecordKind::Grant).unwrap();
+            let this = told.iter().find(|error| error.path().ends_with(&file)).expect(name);
+            assert_eq!(this.kind(), kind, "{name}");
+        }
+    }
+    assert_eq!(all.store.unreadable(RecordKind::Grant).unwrap().len(), odd.len());
+    assert!(all.store.unreadable(RecordKind::Client).unwrap().is_empty());
+}
+
 #[test]
 fn every_record_of_a_kind_is_listed_and_unreadable_ones_are_left_out() {
     let place = Place::new();
