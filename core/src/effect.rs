@@ -479,6 +479,8 @@ pub enum Why {
     Encoded,
     /// The client followed a redirect on its own, so the answer is another URL's.
     Redirected,
+    /// This machine has no descriptors, memory or disk space left; the server is not to blame.
+    Exhausted,
     /// The work was abandoned.
     Abandoned,
 }
@@ -498,6 +500,7 @@ impl Why {
             Self::BodyTooLarge => Kind::BodyTooLarge,
             Self::Encoded => Kind::EncodingRefused,
             Self::Redirected => Kind::RedirectRefused,
+            Self::Exhausted => Kind::MachineExhausted,
             Self::Abandoned => Kind::Cancelled,
         }
     }
@@ -519,6 +522,7 @@ impl Why {
             Self::BodyTooLarge => "body_too_large",
             Self::Encoded => "encoded",
             Self::Redirected => "redirected",
+            Self::Exhausted => "exhausted",
             Self::Abandoned => "abandoned",
         }
     }
@@ -558,6 +562,7 @@ impl Why {
             }
             Self::Timeout => "try again, and allow more time if the server is slow",
             Self::Broken => "see that an HTTP server is at this address, and try again",
+            Self::Exhausted => return Kind::MachineExhausted.advice(),
             _ => return None,
         })
     }
@@ -593,12 +598,15 @@ pub struct ListenOn {
 
 impl ListenOn {
     /// The failure to listen there (HOST-197). It names the port: only the person can free it.
-    pub(crate) fn unavailable(&self, taken: bool) -> Failure {
+    pub(crate) fn unavailable(&self, bound: Bound) -> Failure {
         let (host, path) = (self.host.as_str(), &self.path);
         let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
-        let why = if taken { ": another program has this port" } else { "" };
-        Failure::new(Kind::ListenerUnavailable, "NAT-08")
-            .with_subject(&format!("http://{host}{port}{path}{why}"))
+        let (kind, why) = match bound {
+            Bound::Taken => (Kind::ListenerUnavailable, ": another program has this port"),
+            Bound::Exhausted => (Kind::MachineExhausted, ""),
+            Bound::Port(_) | Bound::Failed => (Kind::ListenerUnavailable, ""),
+        };
+        Failure::new(kind, "NAT-08").with_subject(&format!("http://{host}{port}{path}{why}"))
     }
 }
 
@@ -633,6 +641,8 @@ pub enum Bound {
     Port(u16),
     /// Something else has that port. Whoever does would get the code.
     Taken,
+    /// This machine has no descriptors or memory left.
+    Exhausted,
     /// Nothing could be bound, for another reason.
     Failed,
 }

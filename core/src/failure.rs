@@ -133,9 +133,24 @@ kinds! {
     StoreLockUnsupported "store_lock_unsupported" Configure "the credential store cannot be locked";
     StoreConflict "store_conflict" Retry "a stored record changed underneath";
     StoreTooLarge "store_too_large" Report "a record is too large for the credential store";
+    MachineExhausted "machine_exhausted" Configure "this machine has no file descriptors, memory or disk space left for the program";
     ConfigInvalid "config_invalid" Configure "the configuration is invalid";
     EntropyUnavailable "entropy_unavailable" Report "there is no randomness";
     Cancelled "cancelled" AskUser "the request was cancelled";
+}
+
+impl Kind {
+    /// What to do, in words; `None` where the remedy says all there is.
+    #[must_use]
+    pub const fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::MachineExhausted => Some(
+                "close files or programs, or raise this machine's limits on open files, memory or \
+                 disk space",
+            ),
+            _ => None,
+        }
+    }
 }
 
 /// What a caller should do about a [`Failure`].
@@ -479,10 +494,10 @@ impl Failure {
         self.0.remedy
     }
 
-    /// The same in words, as far as the cause tells more than the remedy.
+    /// The same in words, as far as the cause or the kind tells more than the remedy.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
-        self.telling().and_then(Why::advice)
+        self.telling().and_then(Why::advice).or(self.0.kind.advice())
     }
 
     /// Why there was no answer, if that is what led here.
@@ -814,6 +829,7 @@ mod tests {
             (Why::Proxy, "proxy_refused", "configure"),
             (Why::Tls, "tls", "report"),
             (Why::PlainHttp, "tls", "configure"),
+            (Why::Exhausted, "machine_exhausted", "configure"),
         ];
         let mut said = HashSet::new();
         for (why, code, remedy) in causes {

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use mcp_authz_core::effect::{Bound, Page};
 use mcp_authz_core::input::Callback;
 
+use crate::dial::exhausted;
+
 /// Where the page for one arrival goes.
 pub struct PageSink(Box<dyn FnOnce(Page) + Send>);
 
@@ -77,6 +79,7 @@ impl Listening {
         match listening {
             Ok(listening) => Bound::Port(listening.port),
             Err(error) if error.kind() == ErrorKind::AddrInUse => Bound::Taken,
+            Err(error) if exhausted(error) => Bound::Exhausted,
             Err(_) => Bound::Failed,
         }
     }

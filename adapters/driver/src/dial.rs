@@ -3,9 +3,9 @@
 //! The rule is asked about the very addresses that are dialled afterwards: a name is looked up once
 //! per connection, so a second answer cannot slip in between (DNS rebinding, HOST-037 to HOST-039).
 
-use core::net::IpAddr;
-use std::io;
-use std::net::ToSocketAddrs;
+use core::net::{IpAddr, Ipv4Addr};
+use std::io::{self, ErrorKind};
+use std::net::{ToSocketAddrs, UdpSocket};
 
 use http::Uri;
 use mcp_authz_core::address::Addresses;
@@ -26,8 +26,41 @@ pub struct System;
 
 impl Lookup for System {
     fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+        let found = (host, 0).to_socket_addrs().map_err(|error| {
+            // A resolver that gets no socket says that there is no such name.
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
+            socket.err().filter(exhausted).unwrap_or(error)
+        });
+        Ok(found?.map(|address| address.ip()).collect())
     }
+}
+
+/// Whether this machine has run out of descriptors, memory or disk space: nothing is wrong then with
+/// whoever was dialled, and waiting for them mends nothing.
+#[must_use]
+pub fn exhausted(error: &io::Error) -> bool {
+    use ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};
+    // ENFILE, EMFILE; ERROR_TOO_MANY_OPEN_FILES, WSAEMFILE, WSAENOBUFS.
+    let codes: &[i32] = if cfg!(windows) { &[4, 10_024, 10_055] } else { &[23, 24] };
+    matches!(error.kind(), OutOfMemory | QuotaExceeded | StorageFull)
+        || error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
+/// Why there is no connection, if one of these errors, the outer one first, says that this machine has
+/// run out of something.
+#[must_use]
+pub fn exhausted_by(error: &(dyn core::error::Error + 'static)) -> Option<Why> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(exhausted) {
+            return Some(Why::Exhausted);
+        }
+        // An I/O error hides the one that it was made of.
+        let inner = io.and_then(io::Error::get_ref);
+        next = inner.map_or_else(|| error.source(), |inner| Some(inner));
+    }
+    None
 }
 
 /// The host of a URL as an IP address, if it is written as one. Resolvers never see those, so they
@@ -53,11 +86,14 @@ pub fn check_literal(uri: &Uri, rule: Addresses) -> Result<(), Why> {
 /// the rule refuses.
 ///
 /// # Errors
-/// [`Why::Resolve`] if there is no address, [`Why::AddressBlocked`] if none of them may be dialled.
+/// [`Why::Resolve`] if there is no address, [`Why::AddressBlocked`] if none of them may be dialled,
+/// [`Why::Exhausted`] if this machine could not ask.
 pub fn permitted(lookup: &dyn Lookup, host: &str, rule: Addresses) -> Result<Vec<IpAddr>, Why> {
     let found = match literal(host) {
         Some(address) => vec![address],
-        None => lookup.lookup(host).map_err(|_| Why::Resolve)?,
+        None => lookup
+            .lookup(host)
+            .map_err(|error| if exhausted(&error) { Why::Exhausted } else { Why::Resolve })?,
     };
     if found.is_empty() {
         return Err(Why::Resolve);
@@ -70,6 +106,7 @@ pub fn permitted(lookup: &dyn Lookup, host: &str, rule: Addresses) -> Result<Vec
 #[must_use]
 pub fn unconnected(error: &io::Error) -> Why {
     match error.kind() {
+        _ if exhausted(error) => Why::Exhausted,
         io::ErrorKind::TimedOut => Why::Timeout,
         _ => Why::Connect,
     }

@@ -90,6 +90,7 @@ pub fn page(page: &Page) -> Vec<u8> {
             small: String::new(),
         },
         Page::Failed { parties, kind, remedy } => {
+            let remedy = kind.advice().map_or_else(|| remedy.to_string(), str::to_owned);
             return Sheet {
                 mark: Mark::Bad,
                 title: "The login failed",

@@ -69,7 +69,7 @@ fn unanswered(error: &reqwest::Error) -> Unanswered {
     } else if cause::<rustls::Error>(error).is_some() {
         Why::Tls
     } else {
-        Why::Connect
+        dial::exhausted_by(error).unwrap_or(Why::Connect)
     };
     Unanswered { why, sent: false }
 }

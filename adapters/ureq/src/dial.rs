@@ -92,7 +92,7 @@ impl Resolver for Guarded {
         thread::Builder::new()
             .name("mcp-authz-lookup".to_owned())
             .spawn(move || found.send(dial::permitted(&*lookup, &host, rule)))
-            .map_err(|_| Unsent(Why::Resolve))?;
+            .map_err(|_| Unsent(Why::Exhausted))?;
         let begun = Instant::now();
         let found = result.recv_timeout(timeout.after.saturating_sub(LOOKED_UP.get()));
         LOOKED_UP.set(LOOKED_UP.get().saturating_add(begun.elapsed()));
@@ -246,6 +246,7 @@ impl Transport for Timed {
 fn why(error: &ureq::Error, by_proxy: bool) -> Why {
     match error {
         ureq::Error::Timeout(_) => Why::Timeout,
+        ureq::Error::Io(error) if dial::exhausted(error) => Why::Exhausted,
         _ if by_proxy => Why::Proxy,
         ureq::Error::Other(other) => {
             other.downcast_ref::<Unsent>().map_or(Why::Connect, |unsent| unsent.0)

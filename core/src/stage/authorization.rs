@@ -259,8 +259,8 @@ impl Authorization {
                 Ok(Turn::Wait(self, parked))
             }
             (Bound::Port(_), None) => Err(confused(cx)),
-            (Bound::Taken | Bound::Failed, _) => match &self.ask.listen {
-                Some(on) => Err(on.unavailable(bound == Bound::Taken)),
+            (Bound::Taken | Bound::Exhausted | Bound::Failed, _) => match &self.ask.listen {
+                Some(on) => Err(on.unavailable(bound)),
                 None => Err(confused(cx)),
             },
         }

@@ -582,10 +582,8 @@ impl Machine for Registration {
             (Signal::Begin, _) => self.begin(cx),
             (Signal::Resumed, _) => self.resume(cx),
             (Signal::Bound(Bound::Port(port)), _) => self.bound(port, cx),
-            (Signal::Bound(Bound::Taken), Waiting::Redirect { on }) => Err(on.unavailable(true)),
-            (Signal::Bound(Bound::Failed) | Signal::Expired, Waiting::Redirect { on }) => {
-                Err(on.unavailable(false))
-            }
+            (Signal::Bound(bound), Waiting::Redirect { on }) => Err(on.unavailable(bound)),
+            (Signal::Expired, Waiting::Redirect { on }) => Err(on.unavailable(Bound::Failed)),
             (Signal::Stored(stored), _) => self.looked(stored, cx),
             (Signal::Expired, Waiting::Client { .. }) => {
                 self.looked(Stored::Failed(Kind::StoreUnavailable), cx)

@@ -69,18 +69,21 @@ scripts! {
         sim.expect_no_visit();
     }
 
-    broken_tls_is_not_retried_ref_09_host_226(sim = by_hand()) {
+    what_no_pause_mends_is_not_retried_ref_09_host_226(sim = by_hand()) {
         logged_in(sim, &tokens(1, 60));
-        for (at, why, code) in
-            [(60, Why::Tls, "tls"), (71, Why::PlainHttp, "tls"), (82, Why::Proxy, "proxy_refused")]
-        {
+        for (at, why, code) in [
+            (60, Why::Tls, "tls"),
+            (71, Why::PlainHttp, "tls"),
+            (82, Why::Proxy, "proxy_refused"),
+            (93, Why::Exhausted, "machine_exhausted"),
+        ] {
             let caller = sim.at(at).acquire("");
             refresh(sim, 1).not_sent(why);
             let failure = sim.expect_failed(caller, code);
             assert_eq!((failure.cause(), failure.remedy()), (Some(why), why.remedy()));
             sim.expect_no_visit();
         }
-        let next = sim.at(93).acquire("");
+        let next = sim.at(104).acquire("");
         refresh(sim, 1).reply_json(200, &tokens(2, 60));
         sim.expect_granted(next);
     }

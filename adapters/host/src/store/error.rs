@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mcp_authz_core::failure::{Failure, Kind};
+use mcp_authz_driver::dial::exhausted;
 
 /// Why a store cannot be opened or used. Holds the path and the system's reason, never a byte of a
 /// record.
@@ -40,7 +41,8 @@ impl StoreError {
         Self { cause: Some(cause), ..Self::new(kind, path) }
     }
 
-    /// The code: one of the `store_…` ones, or `config_invalid` if no folder was named.
+    /// The code: one of the `store_…` ones, `machine_exhausted` if this machine has run out of
+    /// descriptors, memory or disk space, or `config_invalid` if no folder was named.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
@@ -69,7 +71,10 @@ impl StoreError {
             Kind::StoreVersion => "use the newer version that wrote it",
             Kind::StoreCorrupt => "log in again; the damaged file is kept beside it",
             Kind::StoreTooLarge => "move it out of the way",
-            _ => "see that it exists, is writable and has space left",
+            Kind::MachineExhausted => {
+                "close files or programs, or free disk space, or raise this machine's limits on them"
+            }
+            _ => "see that it exists and is writable",
         }
     }
 }
@@ -101,6 +106,7 @@ impl std::error::Error for StoreError {
 fn kind_of(error: &io::Error) -> Kind {
     use rustix::io::Errno;
     match Errno::from_io_error(error) {
+        _ if exhausted(error) => Kind::MachineExhausted,
         // FreeBSD says EMLINK where others say ELOOP.
         Some(Errno::LOOP | Errno::MLINK) => Kind::StoreSymlink,
         // What opening a socket, a device without a driver or a folder for writing says.
@@ -112,6 +118,7 @@ fn kind_of(error: &io::Error) -> Kind {
 #[cfg(not(unix))]
 fn kind_of(error: &io::Error) -> Kind {
     match error.kind() {
+        _ if exhausted(error) => Kind::MachineExhausted,
         io::ErrorKind::IsADirectory => Kind::StoreKind,
         _ => Kind::StoreUnavailable,
     }
@@ -138,7 +145,7 @@ mod tests {
     fn an_error_names_the_path_and_what_helps() {
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let error = StoreError::io(Path::new("/here/a\nb"), full);
-        assert_eq!(error.kind(), Kind::StoreUnavailable);
+        assert_eq!(error.kind(), Kind::MachineExhausted);
         let text = error.to_string();
         assert!(text.contains(r"/here/a\nb") && text.contains("space"), "{text}");
         assert!(!text.contains('\n'));

@@ -147,8 +147,11 @@ fn a_save_whose_calls_fail_in_turn_says_so_and_loses_nothing_host_281() {
                 continue;
             }
             let name = trace::name(&undisturbed.calls[place]);
-            let code =
-                if name == "getrandom" { "entropy_unavailable" } else { "store_unavailable" };
+            let code = match error {
+                _ if name == "getrandom" => "entropy_unavailable",
+                "ENOSPC" | "EDQUOT" | "EMFILE" | "ENFILE" | "ENOMEM" => "machine_exhausted",
+                _ => "store_unavailable",
+            };
             assert_eq!(said, code, "{how}");
             let renamed = undisturbed.calls[..place].iter().any(|call| is_the_save(call));
             assert_eq!(generation, if renamed { NEW.0 } else { OLD.0 }, "{how}");
