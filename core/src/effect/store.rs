@@ -58,7 +58,8 @@ pub enum StoreRequest {
         key: Key,
         /// Whose lease and intent.
         holder: Holder,
-        /// The intent of a credential that is certainly unspent, or whose outcome is known.
+        /// The intent of a credential that is certainly unspent, or whose outcome is known: of a code,
+        /// once what it brought is saved, or it was refused. A store has nothing left of it then.
         withdraw: Option<Spend>,
     },
     /// The holder's session is gone: the leases of all its claims end, and their intents stand
@@ -89,6 +90,13 @@ impl Holder {
     #[must_use]
     pub const fn succeeds(self, other: Self) -> bool {
         self.session() == other.session() && self.0 >= other.0
+    }
+
+    /// As whom the session makes the intents of its codes, whatever it claims meanwhile: a refresh may
+    /// begin while a code is out.
+    #[must_use]
+    pub(crate) const fn of_codes(self) -> Self {
+        Self(self.0 | !Self::SESSION)
     }
 
     /// The same session's next claim.
@@ -244,6 +252,6 @@ pub enum Stored {
     },
     /// Given back, as far as there was anything.
     Released,
-    /// The store cannot; the kind is one of the `store_…` codes.
+    /// The store cannot; the kind is one of the `store_…` codes, or `machine_exhausted`.
     Failed(Kind),
 }

@@ -37,7 +37,7 @@ impl Session {
             return Ok(());
         }
         match brought {
-            Brought::Recalled(found) => self.recalled(flow, found, now),
+            Brought::Recalled(found) => return self.recalled(flow, found, now),
             Brought::Looked(Looked::StillListed) => flow.ground.relisted = true,
             Brought::Looked(Looked::Moved { to }) => {
                 self.body.memory.learnt.moved = Some(now.mono);
@@ -100,7 +100,12 @@ impl Session {
         }
     }
 
-    pub(super) fn recalled(&mut self, flow: &mut Flow, found: Recalled, now: &mut Now) {
+    pub(super) fn recalled(
+        &mut self,
+        flow: &mut Flow,
+        found: Recalled,
+        now: &mut Now,
+    ) -> Result<(), Failure> {
         flow.ground.looked = true;
         match flow.goal {
             Goal::Recall => {
@@ -116,8 +121,19 @@ impl Session {
                     flow.ground.forgets(held);
                 }
             }
+            // A copy of this login, taken up by another process, has ended before it (HOST-184).
+            Goal::Login(_)
+                if found
+                    .grant
+                    .as_ref()
+                    .is_some_and(|held| held.value.login == flow.ground.login) =>
+            {
+                return Err(Failure::new(Kind::CallbackUsed, "TOK-04"));
+            }
+            Goal::Login(_) => {}
             _ => self.looked(flow, found.grant, now),
         }
+        Ok(())
     }
 
     /// A look before a refresh, or after its refusal: only a record that is newer than ours is
@@ -141,7 +157,13 @@ impl Session {
                 });
             // A login that began the record anew, whatever its number.
             let another = helps && theirs.value.login != ours.value.login;
-            another || (theirs.generation > ours.generation && (!unwritten || helps || goes_on))
+            // The largest there is can only be written over with itself.
+            let last = theirs.generation == Some(u64::MAX)
+                && ours.generation == theirs.generation
+                && ours.value.refresh_token != theirs.value.refresh_token;
+            another
+                || ((theirs.generation > ours.generation || last)
+                    && (!unwritten || helps || goes_on))
         });
         let Some(theirs) = newer else {
             let refused = ours.value.refresh_token.as_ref() == memory.learnt.refused_late.as_ref();
@@ -185,7 +207,10 @@ impl Session {
     ) -> Result<(), Failure> {
         let login = matches!(flow.goal, Goal::Login(_));
         match intended {
-            Intended::Recorded(spend) => flow.ground.intent = Some(spend),
+            Intended::Recorded(spend) => {
+                flow.ground.elsewhere |= login && flow.restored;
+                flow.ground.intent = Some(spend);
+            }
             // A copy of this login, taken up by another process, was faster (HOST-184).
             Intended::Elsewhere if login => {
                 return Err(Failure::new(Kind::CallbackUsed, "TOK-04"));
@@ -544,6 +569,7 @@ impl Session {
         }
         let issuer = flow.ground.found.as_ref().map(|found| found.server.issuer.clone());
         let id = enrolled.credentials.client_id.clone();
+        self.withdraw_code(flow, true);
         if let Some(issuer) = issuer {
             self.body.memory.forget_client(&issuer, &id);
         }

@@ -28,6 +28,15 @@ impl Session {
             return self.resume(lane, flow, now);
         }
         let lease = self.lease(&mut flow);
+        match flow.goal {
+            Goal::Login(_) => {
+                let out = matches!(flow.stage, Some(Stage::Token(_)));
+                let lost = result.as_ref().is_err_and(|it| it.kind() == Kind::OutcomeUnknown);
+                self.withdraw_code(&mut flow, !out && !lost);
+            }
+            Goal::Forget => self.forget_codes(),
+            _ => {}
+        }
         if let Some(listener) = flow.listener.take() {
             now.out.told.push(Told::Abandon(listener));
         }

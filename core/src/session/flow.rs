@@ -171,7 +171,10 @@ impl Session {
                 let Goal::Revoke(ask) = &flow.goal else { return Err(fault(now)) };
                 Stage::Revocation(Revocation::new(ask.as_ref().clone()))
             }
-            Step::Look => Stage::Recall(Recall::again(&held()?.value)),
+            Step::Look if matches!(flow.goal, Goal::Login(_)) => {
+                Stage::Recall(Recall::again(self.spending(flow)?.0))
+            }
+            Step::Look => Stage::Recall(Recall::again(held()?.value.key())),
             Step::Relist => {
                 let pointer = match &flow.goal {
                     Goal::Refresh(goal) => goal.pointer.clone(),
@@ -237,7 +240,7 @@ impl Session {
     }
 
     /// What the flow is about to spend, and whose record it is in or will lead to.
-    fn spending(&self, flow: &Flow) -> Result<(Key, Spend), Failure> {
+    pub(super) fn spending(&self, flow: &Flow) -> Result<(Key, Spend), Failure> {
         if let Goal::Login(_) = &flow.goal {
             let template = self.login_template(flow).ok_or_else(missing)?;
             let login = template.login.as_deref().ok_or_else(missing)?.to_owned();

@@ -108,10 +108,12 @@ impl Flow {
         looks && !self.ground.relisted
     }
 
-    /// Whether a restart has cost the flow the right to send its refresh token, which it then claims
-    /// anew: the process that had it may be alive, and may have sent it.
+    /// Whether a restart has cost the flow the right to send its refresh token or code, which it then
+    /// claims anew: the process that had it may be alive, and may have sent it.
     pub(crate) fn lost_its_turn(&mut self) -> bool {
-        let lost = matches!(self.stage, Some(Stage::Token(_))) && self.ground.claimed.is_some();
+        let refresh = matches!(self.stage, Some(Stage::Token(_))) && self.ground.claimed.is_some();
+        let code = matches!(self.stage, Some(Stage::Recall(_))) && self.ground.approved.is_some();
+        let lost = refresh || code;
         if lost {
             self.stage = None;
             self.parking = None;
@@ -217,7 +219,7 @@ pub(crate) struct Ground {
     pub(crate) claimed: Option<Key>,
     /// How long it is waited for.
     pub(crate) claim_ends: Option<Monotonic>,
-    /// Another process is spending the refresh token.
+    /// Another process is spending the refresh token, or may have spent the code.
     pub(crate) elsewhere: bool,
     /// The intent that is recorded of what is about to be spent.
     pub(crate) intent: Option<Spend>,

@@ -1,8 +1,8 @@
 //! Leases and intents that the store granted after this session had given up waiting, or would not
 //! take back: while they stand no other process can refresh, so they are given back until that is
-//! done.
+//! done. The intents of codes are withdrawn here as well.
 
-use crate::effect::{Key, TicketId};
+use crate::effect::{Key, Spend, TicketId};
 use crate::rare::Absent;
 use crate::session::lanes::{Flow, Goal, Lane, Lease, Stage};
 use crate::session::memory::SAVE_PAUSE;
@@ -20,18 +20,25 @@ pub(super) struct Owed {
     leases: Vec<Lease>,
     /// Intents that stand until the store has what came for their tokens.
     until_saved: Vec<Lease>,
+    /// Intents of codes of which nobody knows what became, until the next login or log-out.
+    unknown: Vec<Lease>,
     /// The store is not asked before this.
     after: Option<Monotonic>,
 }
 
 impl Absent for Owed {
-    const ABSENT: &'static Self =
-        &Self { late: Vec::new(), leases: Vec::new(), until_saved: Vec::new(), after: None };
+    const ABSENT: &'static Self = &Self {
+        late: Vec::new(),
+        leases: Vec::new(),
+        until_saved: Vec::new(),
+        unknown: Vec::new(),
+        after: None,
+    };
 
     fn is_absent(&self) -> bool {
         // A pause is one before something.
-        let Self { late, leases, until_saved, after: _ } = self;
-        late.is_empty() && leases.is_empty() && until_saved.is_empty()
+        let Self { late, leases, until_saved, unknown, after: _ } = self;
+        late.is_empty() && leases.is_empty() && until_saved.is_empty() && unknown.is_empty()
     }
 }
 
@@ -68,6 +75,31 @@ impl Session {
     /// came for it.
     pub(super) fn owe_once_saved(&mut self, lease: Lease) {
         push_within(MOST, &mut self.owed.until_saved, lease);
+    }
+
+    /// Once it is known what became of a code, and the store has what came for it, its intent has
+    /// served: it would keep a descriptor and a file for as long as the session lives. That of one that
+    /// is out, or was and nobody heard more, keeps copies of the login from sending it again.
+    pub(super) fn withdraw_code(&mut self, flow: &mut Flow, known: bool) {
+        let Some(holder) = self.holder else { return };
+        let Ok((key, _)) = self.spending(flow) else { return };
+        let Some(code @ Spend::Code { .. }) = flow.ground.intent.take() else { return };
+        let lease = Lease { key, holder: holder.of_codes(), withdraw: Some(code) };
+        self.forget_codes();
+        if !known {
+            push_within(MOST, &mut self.owed.unknown, lease);
+        } else if flow.ground.minted.is_some() && flow.ground.unsaved {
+            self.owe_once_saved(lease);
+        } else {
+            self.owe(lease, None);
+        }
+    }
+
+    /// A login or log-out has come after the codes of which nobody knows what became.
+    pub(super) fn forget_codes(&mut self) {
+        let mut unknown = Vec::new();
+        self.owed.if_there(|owed| unknown.append(&mut owed.unknown));
+        unknown.into_iter().for_each(|lease| self.owe(lease, None));
     }
 
     /// Something is to be given back; after a pause if the store has just refused it.

@@ -86,6 +86,8 @@ pub(crate) fn next_step(goal: &Goal, ground: &Ground, persistent: bool) -> Step 
             // What came was saved, or gave way to what has gone on from it.
             _ if ground.minted.is_some() || ground.kept => Step::End,
             _ if ground.approved.is_some() && persistent && ground.intent.is_none() => Step::Intend,
+            // A copy of this login may have ended well, and withdrawn its intent, before ours.
+            _ if ground.approved.is_some() && ground.elsewhere && !ground.looked => Step::Look,
             _ if ground.approved.is_some() => Step::Exchange,
             _ => Step::Authorize,
         },

@@ -245,7 +245,11 @@ impl Intent {
 
     fn record(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
         self.phase = Sending::Recorded;
-        let (key, spend, holder) = (self.key.clone(), self.spend.clone(), cx.holder());
+        let holder = match &self.spend {
+            Spend::Refresh { .. } => cx.holder(),
+            Spend::Code { .. } => cx.holder().of_codes(),
+        };
+        let (key, spend) = (self.key.clone(), self.spend.clone());
         let parked = cx.store(StoreRequest::Intend { key, spend, holder });
         Turn::Wait(self, parked)
     }

@@ -47,8 +47,8 @@ impl Recall {
     }
 
     /// A grant once more, to see whether another process has renewed it (REF-06).
-    pub(crate) fn again(grant: &Grant) -> Self {
-        Self::start(Reading::Grant(grant.key()))
+    pub(crate) fn again(key: Key) -> Self {
+        Self::start(Reading::Grant(key))
     }
 
     fn start(reading: Reading) -> Self {

@@ -63,7 +63,9 @@ impl Store {
                 if found.map(|record| record.generation) != expected {
                     return Some(Stored::Conflict(found.cloned()));
                 }
-                assert!(expected.is_none_or(|old| old < record.generation), "a generation fell");
+                let (new, last) = (record.generation, Some(u64::MAX));
+                assert!(expected.is_none_or(|old| old < new) || expected == last, "it fell");
+                assert!(expected != last || Some(new) == last, "the largest generation fell");
                 self.intents.retain(|(of, spend), _| {
                     let older = |generation| *of == key && generation < record.generation;
                     !matches!(spend, Spend::Refresh { generation, .. } if older(*generation))
@@ -212,8 +214,22 @@ impl Store {
             let mut value = serde_json::from_slice(&record.bytes.0).unwrap_or_default();
             change(&mut value);
             record.bytes = Bytes(value.to_string().into_bytes());
-            record.generation += 1;
+            record.generation = record.generation.saturating_add(1);
         }
+    }
+
+    /// Gives every record of a kind this generation.
+    pub fn number(&mut self, kind: RecordKind, generation: u64) {
+        for (_, record) in self.records.iter_mut().filter(|(key, _)| key.kind == kind) {
+            record.generation = generation;
+        }
+    }
+
+    /// The generations of the records of a kind.
+    #[must_use]
+    pub fn numbers(&self, kind: RecordKind) -> Vec<u64> {
+        let of_kind = self.records.iter().filter(|(key, _)| key.kind == kind);
+        of_kind.map(|(_, record)| record.generation).collect()
     }
 
     /// Every record, as a backup takes it.

@@ -26,8 +26,9 @@ use crate::store::folder::{Folder, all_but_newest};
 use crate::store::lock::{self, Held};
 use crate::store::names;
 
-/// Intents of authorization codes that are kept for a record. They prevent a second sending after a
-/// restart, and no login is restored from among the older ones.
+/// Intents of authorization codes that are kept for a record although their makers have gone without a
+/// word of how they ended. They prevent a second sending after a restart, and no login is restored from
+/// among the older ones.
 const CODES: usize = 16;
 /// How often an intent is tried again because another one's came or went in between.
 const TRIES: usize = 16;
@@ -156,24 +157,29 @@ impl Marks {
     /// now is removed after a later swap.
     pub fn swapped(&self, key: &Key, expected: Option<u64>, generation: u64) {
         let stem = names::stem(key);
-        let mut codes = Vec::new();
         for name in self.folder.names().unwrap_or_default() {
             match Found::read(&stem, &name) {
                 Some(Found::Refresh(of)) if of < generation => {
                     let _next_time = self.folder.remove(&name);
                 }
                 Some(Found::Refresh(_)) if expected.is_none() => self.sweep(&name),
-                Some(Found::Code) => codes.push(name),
                 Some(Found::Unpublished) => self.sweep(&name),
                 _ => {}
             }
         }
-        // The times only choose among those whose makers are gone.
-        let open = |name: &str| self.folder.find(name).ok().flatten();
-        all_but_newest(CODES, codes, open).for_each(|name| self.sweep(&name));
+        self.sweep_codes(&stem);
         // Last, since a file without its lock looks like a refresh whose maker died.
         let older = |spend: &Spend| matches!(spend, Spend::Refresh { generation: of, .. } if *of < generation);
         self.kept().intents.retain(|(of, spend), _| of != key || !older(spend));
+    }
+
+    /// Removes a record's code intents beyond the newest whose makers are gone.
+    fn sweep_codes(&self, stem: &str) {
+        let names = self.folder.names().unwrap_or_default().into_iter();
+        let codes = names.filter(|name| matches!(Found::read(stem, name), Some(Found::Code)));
+        // The times only choose among those whose makers are gone.
+        let open = |name: &str| self.folder.find(name).ok().flatten();
+        all_but_newest(CODES, codes, open).for_each(|name| self.sweep(&name));
     }
 
     /// Removes a file unless somebody holds its lock.
@@ -194,6 +200,10 @@ impl Marks {
             }
             if let Some(held) = self.make(key, &name)? {
                 self.kept().intents.insert((key.clone(), spend.clone()), (holder, held));
+                // No swap follows a login that fails.
+                if matches!(spend, Spend::Code { .. }) {
+                    self.sweep_codes(&names::stem(key));
+                }
                 return Ok(Stored::Intended);
             }
         }

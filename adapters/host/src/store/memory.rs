@@ -13,12 +13,15 @@ use mcp_authz_driver::ports::Store;
 #[derive(Clone, Default)]
 pub struct Memory(Arc<Mutex<Kept>>);
 
+/// Code intents that are kept for a record although their makers have gone.
+const CODES: usize = 16;
+
 #[derive(Default)]
 struct Kept {
     records: BTreeMap<Key, Record>,
     leases: BTreeMap<Key, Holder>,
-    /// With their makers, while these are there.
-    intents: BTreeMap<(Key, Spend), Option<Holder>>,
+    /// Of each record in the order they were made, with their makers while these are there.
+    intents: BTreeMap<Key, Vec<(Spend, Option<Holder>)>>,
 }
 
 impl Memory {
@@ -51,9 +54,8 @@ impl Kept {
                     return Stored::Conflict(held.cloned());
                 }
                 let new = record.generation;
-                self.intents.retain(|(of, spend), _| {
-                    let older = |generation: &u64| *of == key && *generation < new;
-                    !matches!(spend, Spend::Refresh { generation, .. } if older(generation))
+                self.keep_intents(&key, |spend, _| {
+                    !matches!(spend, Spend::Refresh { generation, .. } if *generation < new)
                 });
                 self.records.insert(key, record);
                 Stored::Swapped
@@ -71,11 +73,10 @@ impl Kept {
             },
             StoreRequest::Intend { key, spend, holder } => self.intend(key, spend, holder),
             StoreRequest::Release { key, holder, withdraw } => {
-                if let Some(spend) = withdraw
-                    && let Entry::Occupied(made) = self.intents.entry((key.clone(), spend))
-                    && *made.get() == Some(holder)
-                {
-                    made.remove();
+                if let Some(withdrawn) = withdraw {
+                    self.keep_intents(&key, |spend, maker| {
+                        *spend != withdrawn || maker != Some(holder)
+                    });
                 }
                 if self.leases.get(&key) == Some(&holder) {
                     self.leases.remove(&key);
@@ -85,7 +86,7 @@ impl Kept {
             StoreRequest::Leave { holder } => {
                 let of_another = |held: &Holder| held.session() != holder.session();
                 self.leases.retain(|_, held| of_another(held));
-                for maker in self.intents.values_mut() {
+                for (_, maker) in self.intents.values_mut().flatten() {
                     *maker = maker.filter(of_another);
                 }
                 Stored::Released
@@ -96,13 +97,35 @@ impl Kept {
     fn intend(&mut self, key: Key, spend: Spend, holder: Holder) -> Stored {
         let held = self.records.get(&key).map(|held| held.generation);
         let over = matches!(spend, Spend::Refresh { generation, .. } if held > Some(generation));
-        match self.intents.entry((key, spend)) {
-            Entry::Occupied(made) => Stored::Standing { made_by_the_living: made.get().is_some() },
+        let intents = self.intents.get(&key);
+        let made = intents.and_then(|all| all.iter().find(|(of, _)| *of == spend));
+        if let Some((_, maker)) = made {
+            return Stored::Standing { made_by_the_living: maker.is_some() };
+        }
+        if over {
             // The swap has removed the intent that this one would have met (HOST-240).
-            Entry::Vacant(_) if over => Stored::Standing { made_by_the_living: true },
-            Entry::Vacant(none) => {
-                none.insert(Some(holder));
-                Stored::Intended
+            return Stored::Standing { made_by_the_living: true };
+        }
+        let of_the_dead = |spend: &Spend, maker: Option<Holder>| {
+            maker.is_none() && matches!(spend, Spend::Code { .. })
+        };
+        let dead = intents.into_iter().flatten().filter(|(of, maker)| of_the_dead(of, *maker));
+        let mut surplus = (dead.count() + 1).saturating_sub(CODES);
+        self.keep_intents(&key, |spend, maker| {
+            let goes = surplus > 0 && of_the_dead(spend, maker);
+            surplus -= usize::from(goes);
+            !goes
+        });
+        self.intents.entry(key).or_default().push((spend, Some(holder)));
+        Stored::Intended
+    }
+
+    /// Keeps only these intents of a record.
+    fn keep_intents(&mut self, key: &Key, mut keep: impl FnMut(&Spend, Option<Holder>) -> bool) {
+        if let Some(all) = self.intents.get_mut(key) {
+            all.retain(|(spend, maker)| keep(spend, *maker));
+            if all.is_empty() {
+                self.intents.remove(key);
             }
         }
     }
@@ -146,6 +169,33 @@ mod tests {
         assert_eq!(store.perform(swap(None, b"b")), Stored::Conflict(Some(held.clone())));
         assert_eq!(store.perform(load()), Stored::Loaded(Some(held)));
         assert_eq!(store.perform(swap(Some(1), b"b")), Stored::Swapped);
+    }
+
+    /// An intent is kept until its maker says how it ended, and of those who never will, the newest.
+    #[test]
+    fn what_a_code_s_intent_takes_is_given_back_host_331() {
+        let store = Memory::new();
+        let code = |login: u64| Spend::Code { login: format!("{login:032x}") };
+        let intend = |login, holder| {
+            store.perform(StoreRequest::Intend { key: key(), spend: code(login), holder })
+        };
+        let kept = || store.0.lock().unwrap().intents.values().map(Vec::len).sum::<usize>();
+        for login in 0..100 {
+            let (holder, withdraw) = (Holder(1), Some(code(login)));
+            assert_eq!(intend(login, holder), Stored::Intended);
+            store.perform(StoreRequest::Release { key: key(), holder, withdraw });
+        }
+        assert!(store.0.lock().unwrap().intents.is_empty());
+        for login in 100..200 {
+            assert_eq!(intend(login, Holder(login)), Stored::Intended);
+            store.perform(StoreRequest::Leave { holder: Holder(login) });
+        }
+        assert_eq!(kept(), CODES);
+        assert_eq!(intend(199, Holder(1)), Stored::Standing { made_by_the_living: false });
+        for login in 200..240 {
+            assert_eq!(intend(login, Holder(login)), Stored::Intended);
+        }
+        assert!(kept() >= 40, "none of the living goes");
     }
 
     #[test]

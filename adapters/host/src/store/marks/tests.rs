@@ -175,6 +175,25 @@ fn sixteen_code_intents_stay_and_none_of_the_living_goes() {
     }
 }
 
+/// No swap follows a login whose code is refused. Who goes without a word leaves sixteen at most, and
+/// who says how it ended leaves none.
+#[test]
+fn codes_that_lead_to_no_record_leave_no_heap_of_files_host_331() {
+    let two = Two::new();
+    for login in 0..100 {
+        assert_eq!(two.here.intend(&key(), &code(login), ME), Stored::Intended);
+        two.here.leave(ME);
+    }
+    assert!(two.count("spend-code-") <= CODES + 1, "{:?}", two.files());
+    let before = two.count("spend-code-");
+    for login in 100..200 {
+        assert_eq!(two.here.intend(&key(), &code(login), ME), Stored::Intended);
+        assert_eq!(two.here.release(&key(), ME, Some(&code(login))), Stored::Released);
+    }
+    assert!(two.count("spend-code-") <= before, "{:?}", two.files());
+    assert!(two.here.kept().intents.is_empty());
+}
+
 #[test]
 fn what_a_crash_left_without_a_name_is_swept() {
     let two = Two::new();
