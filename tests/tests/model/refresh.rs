@@ -154,3 +154,15 @@ fn resource_rules() {
         }
     }
 }
+
+#[test]
+fn a_forgotten_client_may_be_told_of_its_refresh_token_alone() {
+    for (hides, error) in [(false, "invalid_client"), (true, "invalid_grant")] {
+        let mut settings = Settings::default();
+        settings.server.hides_unknown_clients = hides;
+        let mut client = Client::new(settings);
+        client.login();
+        client.model.forget_clients();
+        assert_eq!(client.refresh().error.as_deref(), Some(error), "{hides}");
+    }
+}
