@@ -5,6 +5,21 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use mcp_authz_core::effect::{Limits, Why};
 
+/// The content codings there are (RFC 9110 §8.4.1 and the registry).
+const CODINGS: [&str; 11] = [
+    "gzip",
+    "x-gzip",
+    "deflate",
+    "compress",
+    "x-compress",
+    "br",
+    "zstd",
+    "dcb",
+    "dcz",
+    "exi",
+    "pack200-gzip",
+];
+
 /// Whether the head is within the limits, its length is one number, and its body is not encoded.
 ///
 /// # Errors
@@ -22,9 +37,12 @@ pub fn check(head: &Parts, limits: &Limits) -> Result<(), Why> {
     if length.is_some_and(|length| length > limits.body as u64) && !bodiless {
         return Err(Why::BodyTooLarge);
     }
-    // Identity was asked for. Nothing is ever inflated: 1 MiB can stand for 1 GiB (HOST-066).
+    // Identity was asked for. Nothing is ever inflated: 1 MiB can stand for 1 GiB (HOST-066). A name
+    // that is no coding, such as `utf-8`, encodes nothing: its answer is read (HOST-320).
     let encoded = |value: &http::HeaderValue| {
-        !value.is_empty() && !value.as_bytes().eq_ignore_ascii_case(b"identity")
+        value.as_bytes().split(|byte| *byte == b',').any(|name| {
+            CODINGS.iter().any(|coding| name.trim_ascii().eq_ignore_ascii_case(coding.as_bytes()))
+        })
     };
     if fields.get_all(CONTENT_ENCODING).iter().any(encoded) {
         return Err(Why::Encoded);
@@ -93,10 +111,12 @@ mod tests {
 
     #[test]
     fn encodings_host_066_host_067() {
-        for encoding in ["gzip", "gzip, gzip", "br", "zstd", "x-unknown", "identity, gzip"] {
+        for encoding in ["gzip", "gzip, gzip", "br", "zstd", "x-gzip", "identity, gzip"] {
             assert_eq!(check_with(&[("content-encoding", encoding)]), Err(Why::Encoded));
         }
-        assert_eq!(check_with(&[("content-encoding", "Identity")]), Ok(()));
+        for plain in ["Identity", "", "utf-8"] {
+            assert_eq!(check_with(&[("content-encoding", plain)]), Ok(()), "HOST-320: {plain}");
+        }
     }
 
     #[test]
