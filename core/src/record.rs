@@ -96,6 +96,9 @@ pub(crate) struct Client {
     pub(crate) expires: Option<Timestamp>,
     /// The server has said that it does not know this client (REG-21).
     pub(crate) stale: bool,
+    /// The port of the redirect URI that was registered, if it was a listener's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) port: Option<u16>,
     #[serde(flatten)]
     pub(crate) aside: Rare<Aside>,
     #[serde(flatten)]

@@ -66,7 +66,9 @@ impl Session {
                     });
                     if let Some(work) = parked.work {
                         if matches!(work, crate::effect::Work::Listen(_)) {
-                            flow.listener = Some(work.id());
+                            // One that could not be had, or that another takes the place of.
+                            let before = flow.listener.replace(work.id());
+                            now.out.told.extend(before.map(Told::Abandon));
                         }
                         now.out.work.push(work);
                     }

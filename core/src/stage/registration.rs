@@ -108,6 +108,9 @@ enum Waiting {
     },
 }
 
+/// Stands for a port where only the rest of a redirect URI is looked at.
+const ANY_PORT: u16 = 1;
+
 impl Registration {
     pub(crate) const fn new(ask: Ask) -> Self {
         Self { ask, plan: None, waiting: Waiting::Nothing }
@@ -125,10 +128,22 @@ impl Registration {
                 self.redirected(redirect, cx)
             }
             Redirect::Loopback { host, port, path } => {
-                let on = ListenOn { host: *host, port: *port, path: path.clone() };
+                let mut on = ListenOn { host: *host, port: *port, path: path.clone() };
+                if on.port.is_none() && matches!(self.plan, Some(Plan::Register { .. })) {
+                    on.port = self.registered_port(&on, cx)?;
+                }
                 Ok(self.listen(on, cx))
             }
         }
+    }
+
+    /// The port of a registration at hand. Many servers compare redirect URIs whole, whatever
+    /// RFC 8252 says of ports, and refuse every other one.
+    fn registered_port(&self, on: &ListenOn, cx: &Cx<'_>) -> Result<Option<u16>, Failure> {
+        let uri = RedirectUri::loopback(on.host, ANY_PORT, &on.path)?;
+        let redirect = Redirected { set: cx.config.redirect_set(&uri), uri, listen: None };
+        let held = self.ask.held_for(&redirect).filter(|held| self.ask.takes(held, cx));
+        Ok(held.filter(|_| !self.ask.anew).and_then(|held| held.value.port))
     }
 
     fn listen(mut self, on: ListenOn, cx: &mut Cx<'_>) -> Turn<Self> {
@@ -211,7 +226,20 @@ impl Registration {
         let key = record::client_key(&self.ask.issuer, &redirect.set);
         match vault::read::<Client>(record, &key, cx)? {
             Some(held) if self.ask.takes(&held, cx) => {
-                Ok(self::stored(held, self.ask.chosen, redirect, cx))
+                let on = redirect.listen.clone().filter(|_| any_port(cx.config));
+                let Some((on, port)) = on.zip(held.value.port) else {
+                    return Ok(self::stored(held, self.ask.chosen, redirect, cx));
+                };
+                if on.port == Some(port) {
+                    return Ok(self::stored(held, self.ask.chosen, redirect, cx));
+                }
+                // The listener moves to the port that the server knows.
+                self.ask.held.retain(|one| {
+                    (&one.value.issuer, &one.value.redirect_set)
+                        != (&held.value.issuer, &held.value.redirect_set)
+                });
+                self.ask.held.push(held);
+                Ok(self.listen(ListenOn { port: Some(port), ..on }, cx))
             }
             found => {
                 let before = found.or_else(|| self.ask.held_for(&redirect).cloned());
@@ -288,6 +316,7 @@ impl Registration {
             credentials: read.credentials.clone(),
             expires: read.secret_expires,
             stale: false,
+            port: redirect.listen.as_ref().and_then(|on| on.port),
             aside: Rare::default(),
             unknown: Unknown::default(),
         };
@@ -517,6 +546,11 @@ fn settle(chosen: Result<Chosen, Failure>, ask: &Ask, cx: &mut Cx<'_>) -> Result
     Ok(chosen.method)
 }
 
+/// Whether the port of the redirect URI is ours to choose.
+fn any_port(config: &Config) -> bool {
+    matches!(config.redirect, Redirect::Loopback { port: None, .. })
+}
+
 /// The redirect URI must be one of the document's (CIMD-10); where the configuration does not say
 /// which those are, the server decides.
 fn listed_by_document(config: &Config, uri: &RedirectUri) -> Result<(), Failure> {
@@ -547,14 +581,14 @@ impl Machine for Registration {
             Row {
                 from: At::Redirect,
                 on: On::Bound,
-                targets: &[At::Client, At::Registered, At::Done, At::Failed],
+                targets: &[At::Redirect, At::Client, At::Registered, At::Done, At::Failed],
             },
             Row { from: At::Redirect, on: On::Expired, targets: &[At::Failed] },
             Row { from: At::Redirect, on: On::Resumed, targets: &[At::Redirect] },
             Row {
                 from: At::Client,
                 on: On::Stored,
-                targets: &[At::Registered, At::Done, At::Failed],
+                targets: &[At::Redirect, At::Registered, At::Done, At::Failed],
             },
             Row { from: At::Client, on: On::Expired, targets: &[At::Registered, At::Failed] },
             Row { from: At::Client, on: On::Resumed, targets: &[At::Redirect, At::Client] },
@@ -582,6 +616,13 @@ impl Machine for Registration {
             (Signal::Begin, _) => self.begin(cx),
             (Signal::Resumed, _) => self.resume(cx),
             (Signal::Bound(Bound::Port(port)), _) => self.bound(port, cx),
+            // Another port will do at servers that keep to RFC 8252 (REG-22).
+            (Signal::Bound(_), Waiting::Redirect { on })
+                if on.port.is_some() && any_port(cx.config) =>
+            {
+                let on = ListenOn { port: None, ..on.clone() };
+                Ok(self.listen(on, cx))
+            }
             (Signal::Bound(bound), Waiting::Redirect { on }) => Err(on.unavailable(bound)),
             (Signal::Expired, Waiting::Redirect { on }) => Err(on.unavailable(Bound::Failed)),
             (Signal::Stored(stored), _) => self.looked(stored, cx),

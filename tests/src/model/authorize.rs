@@ -48,7 +48,9 @@ impl Model {
         let Some(client) = client else {
             return told("invalid_client", "no client of that identifier is registered");
         };
-        let Some(redirect_uri) = one("redirect_uri").filter(|uri| client.redirects_to(uri)) else {
+        let redirect_uri = one("redirect_uri");
+        let exact = server.exact_redirects;
+        let Some(redirect_uri) = redirect_uri.filter(|uri| client.redirects_to(uri, exact)) else {
             return told("invalid_request", "the redirect URI is missing or not registered");
         };
         let state = params.get("state").map(str::to_owned);

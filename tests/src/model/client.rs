@@ -30,8 +30,8 @@ impl Client {
         self.grant_types.iter().any(|known| known == grant)
     }
 
-    pub(crate) fn redirects_to(&self, uri: &str) -> bool {
-        self.redirect_uris.iter().any(|known| same_redirect(known, uri))
+    pub(crate) fn redirects_to(&self, uri: &str, exact: bool) -> bool {
+        self.redirect_uris.iter().any(|known| known == uri || !exact && same_redirect(known, uri))
     }
 }
 

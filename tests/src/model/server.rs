@@ -43,6 +43,8 @@ pub struct Server {
     pub client_documents: ClientDocuments,
     /// Clients known from the start.
     pub clients: Vec<Preregistered>,
+    /// Redirect URIs are compared whole, the ports of loopback addresses too, whatever RFC 8252 says.
+    pub exact_redirects: bool,
     /// Refuse authorization requests without `state`.
     pub require_state: bool,
     /// Milliseconds an authorization code lives.
@@ -76,6 +78,7 @@ impl Server {
             default_scopes: Vec::new(),
             client_documents: ClientDocuments::default(),
             clients: Vec::new(),
+            exact_redirects: false,
             require_state: true,
             code_life_ms: 60_000,
         }

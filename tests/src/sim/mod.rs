@@ -53,6 +53,9 @@ pub struct Sim {
     pages: VecDeque<(ArrivalId, Page)>,
     listening: BTreeMap<TicketId, u16>,
     no_listener: bool,
+    /// The port that whoever asks for any gets; each process another one.
+    free_port: u16,
+    taken_port: Option<u16>,
     silent_listener: bool,
     unsettled: BTreeMap<WaiterId, Asking>,
     settled: BTreeMap<WaiterId, Settlement>,
@@ -125,6 +128,8 @@ impl Sim {
             pages: VecDeque::new(),
             listening: BTreeMap::new(),
             no_listener: false,
+            free_port: 51_000,
+            taken_port: None,
             silent_listener: false,
             unsettled: BTreeMap::new(),
             settled: BTreeMap::new(),
@@ -158,6 +163,7 @@ impl Sim {
         let builder = configure(Config::builder(self.config.mcp_url()));
         self.config = builder.build().expect("the script's configuration is valid");
         self.session = Session::new(Arc::clone(&self.config));
+        self.free_port = self.free_port.wrapping_add(1);
         self.store.kill_ours();
         self.calls.clear();
         self.visits.clear();
@@ -377,10 +383,10 @@ impl Sim {
         if self.silent_listener {
             return;
         }
-        let bound = if self.no_listener {
+        let bound = if self.no_listener || on.port.is_some() && on.port == self.taken_port {
             Bound::Taken
         } else {
-            let port = on.port.unwrap_or(51_000);
+            let port = on.port.unwrap_or(self.free_port);
             self.listening.insert(ticket.id(), port);
             Bound::Port(port)
         };
@@ -554,6 +560,11 @@ impl Sim {
     /// Logs out.
     pub fn forget(&mut self) {
         self.give(Input::Forget);
+    }
+
+    /// Another program listens on this port from here on.
+    pub const fn take_port(&mut self, port: u16) {
+        self.taken_port = Some(port);
     }
 
     /// Every port of loopback is taken from here on.

@@ -1,7 +1,7 @@
 //! How to become a client: the order of the ways, dynamic registration, and when it is made anew.
 
 use http::Method;
-use mcp_authz_core::config::PreRegistered;
+use mcp_authz_core::config::{Builder, PreRegistered};
 use mcp_authz_core::effect::{LoopbackHost, Page, Purpose, RecordKind, Why};
 use mcp_authz_core::failure::{Kind, Remedy};
 use mcp_authz_core::input::WaiterId;
@@ -18,6 +18,20 @@ fn changed(change: impl FnOnce(&mut Settings)) -> Sim {
     let mut settings = Settings::revision("2026-07-28");
     change(&mut settings);
     Sim::against(settings, |config| config.persistent(true))
+}
+
+/// A redirect URI whose port the program has chosen.
+fn fixed_port(config: Builder) -> Builder {
+    config.redirect_loopback(LoopbackHost::V4, Some(8080), "/callback")
+}
+
+/// Redirect URIs are compared port and all, and each token's end is a login.
+fn compares_whole(settings: &mut Settings) {
+    for server in settings.servers_mut() {
+        server.exact_redirects = true;
+        server.tokens.refresh = RefreshIssue::Never;
+        server.tokens.access_life_s = 3;
+    }
 }
 
 /// A session whose redirect URI somebody else serves.
@@ -395,6 +409,60 @@ scripts! {
         sim.expect_granted(waiter);
         assert_eq!(sim.model().count(Endpoint::Register), 2);
         assert_eq!(sim.store().documents(RecordKind::Client).len(), 1);
+    }
+
+    /// Many servers compare redirect URIs whole: the next login comes back on the registered port.
+    a_registered_port_is_listened_on_again_reg_22(sim = changed(compares_whole)) {
+        logs_in(sim);
+        for at in [600, 1200] {
+            sim.new_process(|config| config.persistent(true));
+            sim.at(at);
+            let waiter = sim.acquire("");
+            sim.log_in();
+            sim.expect_granted(waiter);
+        }
+        assert_eq!(sim.model().count(Endpoint::Register), 1);
+    }
+
+    /// The same for a registration that only the store knows, since another account made it.
+    a_listener_moves_to_the_port_that_the_server_knows_reg_22(sim = changed(compares_whole)) {
+        logs_in(sim);
+        sim.new_process(|config| config.persistent(true).account("work"));
+        let waiter = sim.acquire("");
+        sim.log_in();
+        sim.expect_granted(waiter);
+        assert!(!sim.listens());
+        assert_eq!(sim.model().count(Endpoint::Register), 1);
+    }
+
+    /// On a port of the program's own there is nothing to move.
+    a_registration_of_another_account_is_found_in_the_store_reg_02(
+        sim = Sim::against(Settings::default(), |config| fixed_port(config).persistent(true))
+    ) {
+        logs_in(sim);
+        sim.new_process(|config| fixed_port(config).persistent(true).account("work"));
+        logs_in(sim);
+        assert_eq!(sim.model().count(Endpoint::Register), 1);
+    }
+
+    /// Where the port is taken, another one does at servers that keep to RFC 8252.
+    a_registered_port_that_is_taken_is_not_insisted_on_reg_22(sim = changed(|settings| {
+        compares_whole(settings);
+        settings.server.exact_redirects = false;
+    })) {
+        logs_in(sim);
+        sim.take_port(51_000);
+        for account in ["", "work"] {
+            sim.new_process(|config| {
+                let config = config.persistent(true);
+                if account.is_empty() { config } else { config.account(account) }
+            });
+            sim.at(if account.is_empty() { 600 } else { 1200 });
+            let waiter = sim.acquire("");
+            sim.log_in();
+            sim.expect_granted(waiter);
+        }
+        assert_eq!(sim.model().count(Endpoint::Register), 1);
     }
 
     a_known_client_that_is_refused_is_reported_reg_21(

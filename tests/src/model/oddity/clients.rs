@@ -3,9 +3,10 @@
 use mcp_authz_core::failure::Kind;
 use serde_json::json;
 
-use super::Oddity;
+use super::{End, Oddity, short};
 use crate::model::{
-    ApplicationType, AuthMethod, Consent, IssMode, RegistrationMode, ResourceRule, StateEcho,
+    ApplicationType, AuthMethod, Consent, IssMode, RefreshIssue, RegistrationMode, ResourceRule,
+    StateEcho,
 };
 
 pub(super) const ALL: &[Oddity] = &[
@@ -15,9 +16,22 @@ pub(super) const ALL: &[Oddity] = &[
     Oddity::lets_in("secret-post", "assigns a secret and client_secret_post", |settings| {
         settings.server.registration.assigns = Some(AuthMethod::Post);
     }),
+    Oddity::lets_in("secret-post-first", "lists client_secret_post before Basic", |settings| {
+        for server in settings.servers_mut() {
+            server.auth_methods = vec![AuthMethod::Post, AuthMethod::Basic];
+        }
+    }),
     Oddity::lets_in("secret-unasked", "gives a secret to a public client", |settings| {
         settings.server.registration.secret_unasked = true;
     }),
+    Oddity::lets_in("redirect-exact", "compares redirect URIs port and all", |settings| {
+        short(settings);
+        for server in settings.servers_mut() {
+            server.exact_redirects = true;
+            server.tokens.refresh = RefreshIssue::Never;
+        }
+    })
+    .then(End::LogsIn),
     Oddity::lets_in("registered-200", "answers a registration with 200", |settings| {
         settings.server.registration.status = 200;
     }),
@@ -77,6 +91,12 @@ pub(super) const ALL: &[Oddity] = &[
             }
         },
     ),
+    Oddity::fails("iss-missing", "promises iss and sends none", Kind::IssMissing, |settings| {
+        settings.server.callback.iss = IssMode::Missing;
+    }),
+    Oddity::fails("iss-other", "sends the iss of another server", Kind::IssMismatch, |settings| {
+        settings.server.callback.iss = IssMode::Wrong("https://other.example".to_owned());
+    }),
     Oddity::lets_in("iss-unannounced", "sends iss without having said so", |settings| {
         settings.server.callback.iss = IssMode::SentUnadvertised;
     }),

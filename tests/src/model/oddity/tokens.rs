@@ -38,6 +38,22 @@ pub(super) const ALL: &[Oddity] = &[
         },
     )
     .then(End::LogsIn),
+    Oddity::lets_in("refused-with-422", "refuses a refresh with 422", |settings| {
+        short(settings);
+        tokens(settings, |tokens| {
+            tokens.refresh_life_ms = Some(3000);
+            tokens.error_status = Some(422);
+        });
+    })
+    .then(End::LogsIn),
+    Oddity::lets_in("refused-with-200", "refuses a refresh with 200", |settings| {
+        short(settings);
+        tokens(settings, |tokens| {
+            tokens.refresh_life_ms = Some(3000);
+            tokens.error_status = Some(200);
+        });
+    })
+    .then(End::LogsIn),
     Oddity::lets_in("short-untold", "issues short tokens and does not say so", |settings| {
         short(settings);
         tokens(settings, |tokens| tokens.expires_in = ExpiresIn::Absent);
