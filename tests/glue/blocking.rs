@@ -73,6 +73,16 @@ pub(crate) fn run<H: Http + Clone, L: Listener>(
     let limits = limits(options, LARGEST_ANSWER);
     let hands = Hands { session, http, limits, stuck: &stuck };
     let (last, outcome) = work(options, url, &hands, show);
+    if options.log_out {
+        match session.forget() {
+            Ok(forgotten) => show.step(&Step::logged_out(&forgotten)),
+            Err(stopped) => {
+                let outcome = Outcome::setup(&stopped.to_string());
+                show.step(&Step::outcome(&outcome));
+                return outcome;
+            }
+        }
+    }
     // What the session still has to tell is told before the end is.
     let _saved = session.quiet();
     show.all(&last);

@@ -67,6 +67,16 @@ pub(crate) async fn beside<H: AsyncHttp, L: AsyncListener, R: Runtime>(
             (vec![Step::outcome(&outcome)], outcome)
         }
     };
+    if options.log_out {
+        match session.forget().await {
+            Ok(forgotten) => show.step(&Step::logged_out(&forgotten)),
+            Err(stopped) => {
+                let outcome = Outcome::setup(&stopped.to_string());
+                show.step(&Step::outcome(&outcome));
+                return outcome;
+            }
+        }
+    }
     // What the session still has to tell is told before the end is.
     session.quiet().await;
     show.all(&last);

@@ -27,13 +27,14 @@ const MOST_CALLS: usize = 1_000_000;
 const MOST_AT_ONCE: usize = 256;
 /// Only of programs that speak over more transports than one.
 const TRANSPORT: &str = "--transport";
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 11] = [
     "--browser",
     "--headless",
     "--no-login",
     "--paste",
     "--json",
     "--refresh",
+    "--log-out",
     "--strict",
     "--register-scopes",
     "--help",
@@ -274,6 +275,7 @@ impl Reader {
                     "--paste" => self.options.paste = true,
                     "--refresh" => self.options.refresh = true,
                     "--register-scopes" => self.options.register_scopes = true,
+                    "--log-out" => self.options.log_out = true,
                     _ => self.options.strict = true,
                 }
                 return Ok(());

@@ -27,6 +27,7 @@ WHAT TO DO
     --scope SCOPE            ask for this scope, whatever the server names; may be repeated
     --call TOOL              call this tool, without arguments
     --refresh                with URL: force a refresh and list the tools once more
+    --log-out                at the end, give the tokens back to the server and forget them
     --calls N                log in if need be, list the tools N times more, each time with the token that is good then,
                              and show nothing else; the first call that fails ends it
     --parallel M             make M of these calls at a time (default: 1)

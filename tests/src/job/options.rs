@@ -69,6 +69,8 @@ pub struct Options {
     pub call: Option<String>,
     /// Whether to show a forced refresh at a real server, too.
     pub refresh: bool,
+    /// Whether to log out at the end.
+    pub log_out: bool,
     /// List the tools this often instead of demonstrating anything.
     pub repeat: Option<Repeat>,
     /// The folder that credentials are kept in; without one they end with the program.
@@ -128,6 +130,7 @@ impl Default for Options {
             scopes: ScopeSet::empty(),
             call: None,
             refresh: false,
+            log_out: false,
             repeat: None,
             store: None,
             hint: Hint::Auto,

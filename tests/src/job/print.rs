@@ -13,7 +13,7 @@ pub use show::Show;
 
 use http::Method;
 use mcp_authz_core::config::Times;
-use mcp_authz_core::effect::{Visit, Why};
+use mcp_authz_core::effect::{Forgotten, Revoked, Visit, Why};
 use mcp_authz_core::failure::{Kind, escaped};
 use serde_json::{Value, json};
 
@@ -229,6 +229,21 @@ impl Step {
             "forced_refresh",
             "telling the session that its token was refused, to see it refresh",
         )
+    }
+
+    /// How far a log-out came.
+    #[must_use]
+    pub fn logged_out(forgotten: &Forgotten) -> Self {
+        let (revoked, line) = match &forgotten.revoked {
+            Revoked::Nothing => ("nothing", "logged out; there was nothing to give back"),
+            Revoked::NotOffered => ("not_offered", "logged out; the server takes no tokens back"),
+            Revoked::Done => ("done", "logged out; the server has taken the tokens back"),
+            Revoked::Failed(failure) => {
+                (failure.kind().code(), "logged out; the server may still honour the tokens")
+            }
+        };
+        let removed = forgotten.unremoved.map_or("done", Kind::code);
+        Self::new("logged_out", line).with("revoked", revoked).with("removed", removed)
     }
 
     pub(crate) fn tools(names: &[String]) -> Self {
