@@ -26,6 +26,7 @@ fn every_program_named_on_the_page_exists() {
         ("--bin diagram", "tests/src/bin/diagram.rs"),
         ("--bin requirements", "tests/src/bin/requirements.rs"),
         ("tests/conformance/run", "tests/conformance/run"),
+        ("tests/interop/run", "tests/interop/run"),
         ("benches/instructions", "benches/instructions"),
     ] {
         assert!(README.contains(named), "{named} is not on the page");

@@ -1,0 +1,354 @@
+"""Runs the example clients against real servers, and real clients against the example server, and says what it saw.
+
+    judge.py EXAMPLES SERVERS [--list] [FILTER]
+
+EXAMPLES is the folder of the built examples, SERVERS that of the server scripts beside which Node finds its packages;
+only cases whose name FILTER finds are run. The last line is "interop: N passed, M failed"; the status is 0 only if M is 0 and something ran.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+EXAMPLES, SERVERS = Path(sys.argv[1]), Path(sys.argv[2])
+LIST = "--list" in sys.argv[3:]
+FILTER = re.compile("|".join(word for word in sys.argv[3:] if word != "--list"))
+HERE = Path(__file__).resolve().parent
+WORK = Path(tempfile.mkdtemp(prefix="interop-"))
+CLIENTS = ["oauth_client", "blocking_client", "async_std_client", "rmcp_client"]
+LIFE = 3  # seconds of a short access token
+PATIENCE = 120  # seconds for one run of a client
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Process:
+    """A server, its output kept line by line."""
+
+    def __init__(self, name: str, command: list, port: int) -> None:
+        self.name, self.lines = name, []
+        self.process = subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONWARNINGS": "ignore", "FASTMCP_CHECK_FOR_UPDATES": "off"},
+        )
+        self.heard = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+        self._listens(port)
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            with self.heard:
+                self.lines.append(line.rstrip())
+                self.heard.notify_all()
+
+    def _listens(self, port: int) -> None:
+        for _ in range(600):
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return
+            time.sleep(0.1)
+        self.stop()
+        raise RuntimeError(f"{self.name} does not serve:\n" + "\n".join(self.lines[-20:]))
+
+    def wait_for(self, text: str, since: int = 0) -> bool:
+        with self.heard:
+            return self.heard.wait_for(lambda: any(text in line for line in self.lines[since:]), 10)
+
+    def set(self, name: str, value: object) -> None:
+        since = len(self.lines)
+        self.process.stdin.write(f"{name} {value}\n")
+        self.process.stdin.flush()
+        if not self.wait_for(f"set {name} {value}", since):
+            raise RuntimeError(f"{self.name} does not take {name} {value}")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop()
+
+
+class Table:
+    """What was seen, and which of it was wrong."""
+
+    def __init__(self) -> None:
+        self.rows, self.failed, self.lock = {}, [], threading.Lock()
+
+    def put(self, row: tuple, column: str, seen: str, wrong: str = "") -> None:
+        with self.lock:
+            self.rows.setdefault(row, {})[column] = ("! " if wrong else "") + seen
+            if wrong:
+                self.failed.append(f"{' / '.join(row)} / {column}: {wrong}")
+
+    def show(self) -> None:
+        groups = {}
+        for row, cells in self.rows.items():
+            groups.setdefault(tuple(cells), []).append((*row, *cells.values()))
+        for columns, rows in groups.items():
+            width = len(rows[0]) - len(columns)
+            lines = [("",) * width + columns, *rows]
+            widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
+            print()
+            for line in lines:
+                print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+    def cells(self) -> int:
+        return sum(len(cells) for cells in self.rows.values())
+
+
+TABLE = Table()
+
+
+def run(client: str, url: str, *options: str) -> dict:
+    """One run of an example client; the last line it wrote."""
+    person = [] if "--no-login" in options else ["--headless"]
+    command = [EXAMPLES / client, *person, "--json", *options, url]
+    try:
+        done = subprocess.run(
+            [str(word) for word in command], capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired as late:
+        said = (late.stdout or b"").decode(errors="replace")
+        return {"outcome": "hangs", "said": said.splitlines()[-12:]}
+    lines = done.stdout.splitlines()
+    try:
+        end = json.loads(lines[-1])
+    except (IndexError, ValueError):
+        end = {"outcome": f"status {done.returncode}", "text": done.stderr[-300:]}
+    return {**end, "status": done.returncode, "said": lines[-14:]}
+
+
+def figures(end: dict) -> str:
+    """The outcome, or its code, and the counts that are not nothing."""
+    names = {"logins": "L", "refreshes": "R", "token_requests": "T", "calls": "C", "failures": "F"}
+    counts = [f"{end[name]}{letter}" for name, letter in names.items() if end.get(name)]
+    outcome = end.get("code") or end.get("outcome", "?")
+    return " ".join([outcome if outcome != "authorized" else "ok", *counts])
+
+
+def judge(row: tuple, column: str, end: dict, **expected: object) -> bool:
+    """Whether the end has these figures; a range is (least, most)."""
+    wrong = []
+    for name, want in expected.items():
+        have = end.get(name)
+        fits = want[0] <= (have if have is not None else -1) <= want[1] if isinstance(want, tuple) else have == want
+        if not fits:
+            wrong.append(f"{name} is {have}, not {want}")
+    if wrong:
+        wrong += [str(end.get("text") or end.get("error") or ""), *end.get("said", [])]
+    TABLE.put(row, column, figures(end), "\n    ".join(part for part in wrong if part))
+    return not wrong
+
+
+GOOD = {"outcome": "authorized", "status": 0, "failures": 0}
+
+
+# Our clients at real servers.
+
+
+def steps(name: str, server: Process, url: str, revokes: bool) -> None:
+    """All steps of all clients, each client with a store of its own; a step is begun by all at once."""
+    stores = {client: WORK / name / client for client in CLIENTS}
+
+    def each(column: str, *options: str, check=judge, **expected: object) -> None:
+        def one(client: str) -> None:
+            end = run(client, url, "--store", stores[client], *options)
+            check((name, client), column, end, **{**GOOD, **expected})
+
+        with ThreadPoolExecutor(len(CLIENTS)) as pool:
+            list(pool.map(one, CLIENTS))
+
+    each("first", logins=1, token_requests=1)
+    each("again", logins=0, token_requests=0)
+    server.set("life", LIFE)
+    each("refresh", "--refresh", logins=0, refreshes=1)
+    time.sleep(LIFE + 1)
+    each("expired", logins=0, refreshes=1, token_requests=1)
+    # Twenty callers find a token that is over, and one of them renews it for all.
+    server.set("life", 3600)
+    time.sleep(LIFE + 1)
+    each("200 calls", "--calls", "200", "--parallel", "20", logins=0, refreshes=1, calls=200)
+    since = len(server.lines)
+    each("log-out", "--log-out", logins=0)
+    if revokes:
+        heard = server.wait_for("revoked", since)
+        TABLE.put((name, "server"), "log-out", "told" if heard else "untold", "" if heard else "no token was given back")
+    each("no login", "--no-login", outcome="failed", status=1, code="reauthorization_required", failures=0)
+    # From here on there is nothing to refresh with: a token that is over means a login.
+    server.set("life", LIFE)
+    server.set("refresh", "off")
+    each("no refresh", logins=1, token_requests=1)
+    time.sleep(LIFE + 1)
+    each("over", logins=1, token_requests=1)
+
+
+def python(script: str, *arguments: str, name: str, port: int) -> Process:
+    return Process(name, [sys.executable, HERE / "servers" / script, port, *arguments], port)
+
+
+def node(script: str, *arguments: object, name: str, port: int) -> Process:
+    return Process(name, ["node", SERVERS / script, port, *arguments], port)
+
+
+REAL = {
+    "python-sdk form": lambda name, port: python("python_sdk.py", "form", name=name, port=port),
+    "python-sdk auto": lambda name, port: python("python_sdk.py", "auto", name=name, port=port),
+    "fastmcp": lambda name, port: python("fast_mcp.py", name=name, port=port),
+    "typescript-sdk": lambda name, port: node("sdk_router.mjs", name=name, port=port),
+    "oidc-provider": lambda name, port: node("oidc.mjs", free_port(), name=name, port=port),
+}
+
+
+def real(name: str) -> None:
+    port = free_port()
+    try:
+        with REAL[name](name, port) as server:
+            try:
+                steps(name, server, f"http://127.0.0.1:{port}/mcp", revokes=name != "oidc-provider")
+            finally:
+                if any(line.startswith(name) for line in TABLE.failed):
+                    print(f"--- {name}\n" + "\n".join(server.lines[-25:]), flush=True)
+    except Exception as broken:
+        TABLE.put((name, "server"), "runs", "no", str(broken))
+
+
+# Our clients at our odd servers.
+
+EXAMPLE_SERVER = EXAMPLES / "mcp_oauth_server"
+
+
+def example_server(name: str, *options: str) -> tuple:
+    port = free_port()
+    return Process(name, [EXAMPLE_SERVER, "--port", port, *options], port), f"http://127.0.0.1:{port}/mcp"
+
+
+def oddities() -> list:
+    listed = subprocess.run([EXAMPLE_SERVER, "--oddity", "list"], capture_output=True, text=True, check=True)
+    return [line.split(maxsplit=4)[:4] for line in listed.stdout.splitlines()]
+
+
+ENDS = {
+    "login": {**GOOD, "logins": 1},
+    "renewed": {**GOOD, "logins": 0, "refreshes": 1},
+    "held": {**GOOD, "logins": 0, "token_requests": 0},
+    "open": {"outcome": "open", "status": 0, "logins": 0, "token_requests": 0},
+}
+
+
+def odd(name: str, first: str, again: str, life: str) -> None:
+    server, url = example_server(name, "--oddity", name)
+
+    def one(client: str) -> None:
+        row, store = (f"oddity {name}", client), WORK / "odd" / name / client
+        for column, end in (("first", first), ("then", again)):
+            if end == "-":
+                TABLE.put(row, column, "-")
+                continue
+            if column == "then" and int(life) < 60:
+                time.sleep(int(life) + 1)
+            expected = ENDS.get(end) or {"outcome": "failed", "status": 1, "code": end}
+            judge(row, column, run(client, url, "--store", store), **expected)
+
+    with server, ThreadPoolExecutor(len(CLIENTS)) as pool:
+        list(pool.map(one, CLIENTS))
+
+
+# Real clients at our server.
+
+REVISIONS = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28", "all"]
+FOREIGN = {"python": REVISIONS, "typescript": [known for known in REVISIONS if known != "2026-07-28"]}  # what it speaks
+
+
+def foreign(sdk: str, revision: str) -> None:
+    options = ["--expires-in", LIFE] + (["--revision", revision] if revision != "all" else [])
+    server, url = example_server(revision, *options)
+    script = [sys.executable, HERE / "clients" / "python_sdk.py"] if sdk == "python" else ["node", SERVERS.parent / "clients" / "sdk.mjs"]
+    with server:
+        command = [str(word) for word in [*script, url, revision, LIFE + 1]]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+            status, said = done.returncode, (done.stdout + done.stderr)[-1500:]
+        except subprocess.TimeoutExpired:
+            status, said = "late", ""
+        logins = sum(", authorization_code" in line for line in server.lines)
+        refreshes = sum(", refresh_token" in line and line.split()[1] == "200" for line in server.lines)
+        right = status == 0 and logins == 1 and refreshes >= 1
+        wrong = "" if right else f"status {status}, {logins} logins, {refreshes} refreshes\n{said}"
+        if wrong:
+            wrong += "\n" + "\n".join(server.lines[-15:])
+        TABLE.put((f"{sdk} client", revision), "lists, waits, lists", f"{logins}L {refreshes}R", wrong)
+
+
+# Several processes at one grant whose tokens live for seconds.
+
+CALLS, CALLERS, RUNS = 4000, 50, 10
+
+
+def shared(number: int) -> None:
+    server, url = example_server("shared", "--expires-in", LIFE)
+    clients = [CLIENTS[:3], CLIENTS[:1] * 3][number % 2]
+    row, store = ("three processes", f"run {number + 1}"), WORK / "shared" / str(number)
+    each = -(-CALLS // len(clients))
+    with server:
+        judge(row, "login", run(clients[0], url, "--store", store), **GOOD, logins=1)
+
+        def one(at: int) -> dict:
+            return run(clients[at], url, "--store", store, "--calls", each, "--parallel", CALLERS)
+
+        with ThreadPoolExecutor(len(clients)) as pool:
+            ends = list(pool.map(one, range(len(clients))))
+        for at, end in enumerate(ends):
+            judge(row, f"{at + 1}", end, **GOOD, logins=0, calls=each)
+        logins = sum(", authorization_code" in line for line in server.lines)
+        TABLE.put(row, "logins", str(logins), "" if logins == 1 else "a second login")
+
+
+def main() -> int:
+    cases = [(f"real {name}", real, (name,)) for name in REAL]
+    cases += [(f"{sdk} client {revision}", foreign, (sdk, revision)) for sdk in FOREIGN for revision in FOREIGN[sdk]]
+    cases += [(f"oddity {line[0]}", odd, tuple(line)) for line in oddities()]
+    alone = [(f"shared {number}", shared, (number,)) for number in range(RUNS)]
+    pick = [[case for case in some if FILTER.search(case[0])] for some in (cases, alone)]
+    if LIST:
+        print("\n".join(case[0] for case in [*pick[0], *pick[1]]))
+        return 0
+    began = time.monotonic()
+    with ThreadPoolExecutor(6) as pool:
+        for case in [pool.submit(function, *arguments) for _, function, arguments in pick[0]]:
+            case.result()
+    middle = time.monotonic()
+    for _, function, arguments in pick[1]:
+        function(*arguments)
+    TABLE.show()
+    for wrong in TABLE.failed:
+        print(f"\n! {wrong}")
+    print(f"\n{middle - began:.0f} s, and {time.monotonic() - middle:.0f} s for the processes that share a store")
+    print(f"interop: {TABLE.cells() - len(TABLE.failed)} passed, {len(TABLE.failed)} failed")
+    shutil.rmtree(WORK, ignore_errors=True)
+    return 0 if TABLE.cells() and not TABLE.failed else 1
+
+
+sys.exit(main())
