@@ -18,6 +18,10 @@ mod faces;
 mod hostile;
 #[path = "transports/http_sse.rs"]
 mod http_sse;
+#[path = "transports/lost.rs"]
+mod lost;
+#[path = "transports/memory.rs"]
+mod memory;
 #[path = "transports/modern.rs"]
 mod modern;
 #[path = "transports/raw.rs"]
@@ -57,6 +61,19 @@ over_all_runtimes! {
         a_remembered_era_that_stops_working_is_found_out_anew_trans_29,
         where_nothing_is_an_error_says_so_trans_30,
         what_the_program_wants_is_not_found_out,
+        a_server_that_knows_no_discovery_is_asked_to_initialize_trans_91,
+        a_discovery_that_no_token_opens_names_the_setting_trans_91,
+    }
+    lost {
+        a_lost_session_in_other_words_is_begun_anew_once_for_everybody_trans_90,
+        what_is_no_lost_session_keeps_the_servers_text_trans_90,
+        the_servers_text_holds_neither_the_token_nor_the_session_trans_90_trans_26,
+        a_401_with_that_code_is_healed_and_the_session_goes_on_trans_90,
+        what_carried_no_session_lost_none_trans_90,
+        a_server_that_loses_every_session_gets_three_in_a_row_trans_90,
+        a_bare_400_that_means_the_request_costs_one_session_trans_90,
+        a_stream_of_a_lost_session_is_not_taken_up_trans_90,
+        http_sse_streams_are_lost_in_other_words_trans_90,
     }
     sessions {
         a_forgotten_session_is_begun_anew_once_for_everybody_trans_19,
@@ -101,6 +118,11 @@ over_all_runtimes! {
         what_nobody_waits_for_asks_nobody,
         a_call_that_a_close_cuts_off_may_have_been_executed,
         a_response_that_never_comes_is_not_awaited_for_ever_trans_24,
+    }
+    memory {
+        an_answer_that_swells_costs_no_more_than_reading_it_host_322,
+        a_refusal_that_swells_is_not_read_host_322,
+        large_messages_that_nobody_reads_are_not_heaped_up_host_322,
     }
     tokens {
         a_revoked_or_expired_token_is_replaced_unnoticed_use_05_trans_35,

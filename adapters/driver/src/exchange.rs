@@ -8,9 +8,13 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
+#[cfg(feature = "transport")]
+use http::{Extensions, HeaderValue, Response};
 use http::{Request, StatusCode};
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Reply, Why};
+#[cfg(feature = "transport")]
+use mcp_authz_core::failure::Said;
 use mcp_authz_core::failure::{Failure, Kind};
 
 use crate::authorize::{AuthorizeError, Authorized, failed};
@@ -104,6 +108,17 @@ impl Exchange {
         }
     }
 
+    /// An answer with a note of what it may say back, unless it is a success.
+    #[cfg(feature = "transport")]
+    pub(crate) fn noted<B>(&self, authorized: &Authorized, mut answer: Response<B>) -> Response<B> {
+        if !answer.status().is_success() {
+            let own = self.request.headers().values().filter(|value| value.is_sensitive());
+            let token = authorized.headers().map(|(_, value)| value);
+            answer.extensions_mut().insert(Sent::new(own.chain(token).cloned()));
+        }
+        answer
+    }
+
     /// The request to send.
     pub(crate) fn request(&self, authorized: &Authorized) -> Request<Vec<u8>> {
         let mut request = self.request.clone();
@@ -111,6 +126,23 @@ impl Exchange {
             request.headers_mut().insert(name, value.clone());
         }
         request
+    }
+}
+
+/// The secrets that went on the request of an answer.
+#[cfg(feature = "transport")]
+#[derive(Clone)]
+pub(crate) struct Sent(Arc<[HeaderValue]>);
+
+#[cfg(feature = "transport")]
+impl Sent {
+    pub(crate) fn new(secrets: impl IntoIterator<Item = HeaderValue>) -> Self {
+        Self(secrets.into_iter().collect())
+    }
+
+    /// Those of an answer with these extensions.
+    pub(crate) fn of(extensions: &Extensions) -> &[HeaderValue] {
+        extensions.get::<Self>().map(|sent| &*sent.0).unwrap_or_default()
     }
 }
 
@@ -189,10 +221,20 @@ impl ExchangeError {
         Self::Lost { why, sent }
     }
 
-    /// Something was sent, and this came back.
+    /// Something was sent, and this came back. Its words are kept, if the failure has none yet
+    /// (TRANS-90).
     pub(crate) fn after(answer: Answer, error: AuthorizeError) -> Self {
         match error.failure_or() {
-            Ok(failure) => Self::Refused { failure, answer: Box::new(answer) },
+            Ok(failure) => {
+                #[cfg(feature = "transport")]
+                let failure = match words(&answer) {
+                    Some(said) if failure.said().is_none() => {
+                        Arc::new(Arc::unwrap_or_clone(failure).with_said(said))
+                    }
+                    _ => failure,
+                };
+                Self::Refused { failure, answer: Box::new(answer) }
+            }
             Err(error) => Self::Drive(error),
         }
     }
@@ -244,6 +286,14 @@ crate::diagnosed!(ExchangeError, this => match this {
     ExchangeError::Unfit { .. } => Arc::new(Failure::new(Kind::JsonMalformed, "TRANS-02")),
     ExchangeError::Drive(error) => error.diagnosis(),
 });
+
+/// What a refusal says in words.
+#[cfg(feature = "transport")]
+fn words(answer: &Answer) -> Option<Said> {
+    let description = Some(crate::transport::words(answer, answer.body())?);
+    let status = Some(answer.status().as_u16());
+    Some(Said { error: "other".to_owned(), description, status })
+}
 
 /// The answer, or that none came.
 pub(crate) fn answered(reply: Reply) -> Result<Answer, ExchangeError> {

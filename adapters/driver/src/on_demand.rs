@@ -311,6 +311,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
             let reading = Reading::new(exchange.within());
             let opened = http.open(exchange.request(&sent), exchange.within()).await;
             let answer = opened.map_err(ExchangeError::lost)?.map(Incoming::open);
+            let answer = exchange.noted(&sent, answer);
             if !sent.concerned(answer.status(), answer.headers()) {
                 if answer.status().is_success() {
                     self.shared().published.accepted_with(sent.epoch());

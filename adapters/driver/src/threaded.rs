@@ -261,6 +261,8 @@ impl<H: Http, L: Listener> AuthSession<H, L> {
             let reading = Reading::new(exchange.within());
             let opened = http.open(exchange.request(&sent), exchange.within());
             let answer = opened.map_err(ExchangeError::lost)?.map(Incoming::open);
+            #[cfg(feature = "transport")]
+            let answer = exchange.noted(&sent, answer);
             if !sent.concerned(answer.status(), answer.headers()) {
                 if answer.status().is_success() {
                     self.shared().published.accepted_with(sent.epoch());

@@ -7,6 +7,8 @@
 //! | `request` | which headers go with a message |
 //! | `mirror` | which tool parameters are headers too |
 //! | `answer` | what the head of an answer says of its body |
+//! | `refused` | what an answer says that is no success, and whether a session is lost with it |
+//! | `weight` | what a text takes once it is read |
 //! | `resume` | after which event a broken stream goes on, and when it is given up |
 //! | `endpoint` | where HTTP+SSE may have its messages posted |
 //!
@@ -19,6 +21,7 @@
 //! [`threaded::Transport`]: crate::threaded::Transport
 
 mod answer;
+mod asking;
 mod bus;
 mod endpoint;
 mod engine;
@@ -26,25 +29,34 @@ mod era;
 mod error;
 mod flow;
 mod line;
+mod link;
 mod mailbox;
 mod mirror;
 mod opening;
 mod parked;
+mod refused;
 mod request;
 mod resume;
 mod rpc;
 mod settings;
+mod weight;
 
 #[cfg(feature = "async")]
 pub(crate) use bus::Opened;
-pub(crate) use engine::{Engine, Messages};
+pub(crate) use engine::Engine;
 pub(crate) use era::Memory;
 pub use error::{RpcError, TransportError};
-pub(crate) use line::{Line, Task};
+pub(crate) use line::{Line, Messages, Task};
 pub use mirror::DroppedTool;
 pub(crate) use parked::{Sleep, block_on};
+pub use refused::words;
 #[cfg(feature = "async")]
 pub(crate) use request::{Manner, Wire, operation};
 #[cfg(feature = "async")]
 pub(crate) use rpc::is_courtesy;
 pub use settings::{Bounds, Choice, Kind, Settings};
+pub use weight::fits;
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used, reason = "a test that goes wrong panics")]
+mod timing;

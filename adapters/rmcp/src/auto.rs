@@ -109,8 +109,7 @@ impl Auto {
         message: ClientJsonRpcMessage,
     ) -> Result<(), Failed> {
         let Err(refused) = inner.send(message.clone()).await else { return Ok(()) };
-        let open =
-            matches!(&refused, Failed::Client(Error::Status(status)) if leaves_open(*status));
+        let open = matches!(&refused, Failed::Client(Error::Status { status, .. }) if leaves_open(*status));
         if !open || !matches!(inner, Inner::Streamable(_)) {
             return Err(refused);
         }
@@ -123,7 +122,7 @@ impl Auto {
                 Ok(())
             }
             // It speaks neither, and the first answer says more about that.
-            Err(Failed::Client(Error::NoEndpoint | Error::Status(_))) => Err(refused),
+            Err(Failed::Client(Error::NoEndpoint | Error::Status { .. })) => Err(refused),
             Err(error) => Err(error),
         }
     }

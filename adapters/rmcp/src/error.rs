@@ -26,7 +26,12 @@ pub enum Error {
     /// The answer broke off. The message may have been executed; it is not sent again by itself.
     Broken(Why),
     /// The server refused the message with this status and without an error that MCP knows.
-    Status(StatusCode),
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// What the server said in words: escaped, cut, and never to be trusted.
+        said: Option<String>,
+    },
     /// The server does not speak HTTP+SSE: its stream is none, or does not begin with an endpoint.
     NoEndpoint,
     /// The transport is closed. Make another one.
@@ -79,7 +84,7 @@ impl Error {
             Self::Failed(failure) => Some(Arc::clone(failure)),
             Self::Exchange(error) => error.failure(),
             Self::Broken(why) => Some(Arc::new(Failure::lost(*why, "TRANS-17"))),
-            Self::Status(_) | Self::NoEndpoint | Self::Closed | Self::Join(_) => None,
+            Self::Status { .. } | Self::NoEndpoint | Self::Closed | Self::Join(_) => None,
         }
     }
 
@@ -88,7 +93,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match (self, self.failure()) {
             (_, Some(failure)) => failure.code(),
-            (Self::Status(_), _) => "mcp_status",
+            (Self::Status { .. }, _) => "mcp_status",
             (Self::NoEndpoint, _) => "mcp_no_endpoint",
             (Self::Join(_), _) => Kind::Cancelled.code(),
             _ => "mcp_closed",
@@ -100,8 +105,10 @@ impl Error {
     pub fn remedy(&self) -> Remedy {
         match (self, self.failure()) {
             (_, Some(failure)) => failure.remedy(),
-            (Self::Status(status), _) if status.is_server_error() => Remedy::Retry { after: None },
-            (Self::Status(_), _) => Remedy::Report,
+            (Self::Status { status, .. }, _) if status.is_server_error() => {
+                Remedy::Retry { after: None }
+            }
+            (Self::Status { .. }, _) => Remedy::Report,
             _ => Remedy::Configure,
         }
     }
@@ -117,7 +124,10 @@ impl fmt::Display for Error {
             Self::Exchange(error) => error.fmt(f),
             Self::Failed(failure) => failure.fmt(f),
             Self::Broken(why) => write!(f, "the answer broke off: {}", why.sentence()),
-            Self::Status(status) => write!(f, "the server answered {status}"),
+            Self::Status { status, said: None } => write!(f, "the server answered {status}"),
+            Self::Status { status, said: Some(said) } => {
+                write!(f, "the server answered {status}: {said}")
+            }
             Self::NoEndpoint => f.write_str("the server does not speak HTTP+SSE"),
             Self::Closed => f.write_str("the transport is closed"),
             Self::Join(error) => error.fmt(f),

@@ -122,7 +122,7 @@ fn told(error: TransportError) -> Error {
         TransportError::Lost { why, maybe_executed } => {
             Error::Exchange(ExchangeError::Lost { why, sent: maybe_executed })
         }
-        TransportError::Status(status) => Error::Status(status),
+        TransportError::Status { status, said } => Error::Status { status, said },
         TransportError::Endpoint => Error::failed(Kind::OriginMismatch, "TRANS-33"),
         TransportError::TooLarge => Error::failed(Kind::LimitExceeded, "HOST-262"),
         TransportError::Invalid(_) => Error::failed(Kind::ConfigInvalid, "TRANS-01"),

@@ -38,6 +38,7 @@
 mod auto;
 #[cfg(feature = "bridge")]
 pub mod bridge;
+mod doubt;
 mod error;
 mod events;
 #[cfg(feature = "http-sse")]

@@ -11,14 +11,17 @@ use std::time::Instant;
 
 use futures_util::stream::BoxStream;
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use mcp_authz_core::effect::{Limits, Why};
 use mcp_authz_core::failure::{Kind, Remedy};
 use mcp_authz_driver::exchange::ExchangeError;
 use mcp_authz_driver::reading::whole_async;
+use mcp_authz_driver::transport::{fits, words};
 use mcp_authz_tokio::AuthSession;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, ErrorData, RequestId, ServerJsonRpcMessage,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorData, RequestId,
+    ServerJsonRpcMessage,
 };
 use rmcp::transport::streamable_http_client::{
     AuthRequiredError, HttpStatusError, SseError, StreamableHttpClient, StreamableHttpError,
@@ -27,6 +30,7 @@ use rmcp::transport::streamable_http_client::{
 use sse_stream::Sse;
 
 use crate::Error;
+use crate::doubt::Doubt;
 use crate::events::{Body, Events};
 use crate::pace::Pace;
 use crate::wire::{self, EVENT_STREAM, JSON, Wire};
@@ -34,6 +38,8 @@ use crate::wire::{self, EVENT_STREAM, JSON, Wire};
 /// Codes that only a server of 2026-07-28 answers with (TRANS-27).
 const MODERN: core::ops::RangeInclusive<i32> = -32022..=-32020;
 const NO_METHOD: i32 = -32601;
+/// A session that is not there; the same number is also used for a request that took too long.
+const NO_SESSION: i32 = -32001;
 
 type Failed = StreamableHttpError<Error>;
 type Answered = Result<StreamableHttpPostResponse, Failed>;
@@ -50,6 +56,7 @@ type Stream = BoxStream<'static, Result<Sse, SseError>>;
 pub struct StreamableHttp {
     wire: Wire,
     pace: Pace,
+    doubt: Doubt,
     /// Whether `initialize` asks for more than an answer: whether this is the right wire.
     probing: bool,
 }
@@ -58,7 +65,12 @@ impl StreamableHttp {
     /// Sends with this session's token.
     #[must_use]
     pub fn new(session: AuthSession) -> Self {
-        Self { wire: Wire::new(session), pace: Pace::default(), probing: false }
+        Self {
+            wire: Wire::new(session),
+            pace: Pace::default(),
+            doubt: Doubt::default(),
+            probing: false,
+        }
     }
 
     /// Whether a person may be bothered; they may unless said. A session's end bothers nobody.
@@ -104,15 +116,21 @@ impl StreamableHttp {
         let operation = wire::operation(message);
         let may_ask = !wire::is_courtesy(message);
         let answer = self.wire.open(request, operation.as_deref(), may_ask, largest).await;
-        let (head, body) = answer.map_err(Failed::Client)?.into_parts();
+        let answer = answer.map_err(|error| Failed::Client(undiscovered(message, error)))?;
+        let (head, body) = answer.into_parts();
         let posted = Posted { message, session_id, limits, within: self.wire.limits.total };
         match head.status {
             StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {
                 Ok(StreamableHttpPostResponse::Accepted)
             }
-            StatusCode::NOT_FOUND if session_id.is_some() => Err(Failed::SessionExpired),
-            status if status.is_success() => posted.read(&head.headers, body).await,
-            status => posted.refused(status, &head.headers, body, self.probing).await,
+            status if session_id.is_some() && is_gone(status) => Err(Failed::SessionExpired),
+            status if status.is_success() => {
+                if posted.asks().is_some() && session_id.is_some() {
+                    self.doubt.ends();
+                }
+                posted.read(&head.headers, body).await
+            }
+            _ => posted.refused(head, body, self).await,
         }
     }
 
@@ -138,9 +156,9 @@ impl StreamableHttp {
         let (head, body) = answer.into_parts();
         match head.status {
             StatusCode::METHOD_NOT_ALLOWED => Err(Failed::ServerDoesNotSupportSse),
-            StatusCode::NOT_FOUND if session_id.is_some() => Err(Failed::SessionExpired),
+            status if session_id.is_some() && is_gone(status) => Err(Failed::SessionExpired),
             status if !status.is_success() => Err(status_error(status, &head.headers)
-                .unwrap_or(Failed::Client(Error::Status(status)))),
+                .unwrap_or(Failed::Client(Error::Status { status, said: None }))),
             _ if wire::is(&head.headers, EVENT_STREAM) => Ok(Events::new(body, largest).boxed()),
             _ => Err(unexpected_type(&head.headers)),
         }
@@ -155,9 +173,9 @@ impl StreamableHttp {
         let largest = StreamableHttpResponseLimits::default().max_error_response_size;
         let answer = self.wire.open(request, None, false, largest).await;
         match answer.map_err(Failed::Client)?.status() {
-            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => Ok(()),
-            status if status.is_success() => Ok(()),
-            status => Err(Failed::Client(Error::Status(status))),
+            status if status.is_success() || is_gone(status) => Ok(()),
+            StatusCode::METHOD_NOT_ALLOWED => Ok(()),
+            status => Err(Failed::Client(Error::Status { status, said: None })),
         }
     }
 }
@@ -206,30 +224,41 @@ impl Posted<'_> {
         if !wire::is(headers, JSON) {
             return Err(unexpected_type(headers));
         }
-        let message = serde_json::from_slice(&self.whole(body).await?)?;
-        Ok(StreamableHttpPostResponse::Json(message, session_id))
+        let body = self.whole(body).await?;
+        let limit = self.limits.max_json_response_size;
+        if !fits(&body, limit) {
+            return Err(Failed::ResponseBodyTooLarge { max_size: limit });
+        }
+        Ok(StreamableHttpPostResponse::Json(serde_json::from_slice(&body)?, session_id))
     }
 
     /// An answer that is no success: an error of MCP is its caller's to hear, whatever the status.
-    async fn refused(
-        &self,
-        status: StatusCode,
-        headers: &HeaderMap,
-        body: Body,
-        probing: bool,
-    ) -> Answered {
+    async fn refused(&self, head: Parts, body: Body, client: &StreamableHttp) -> Answered {
+        let status = head.status;
         // What came through the session with these is no matter of MCP.
         let authorization = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        let readable =
-            wire::is(headers, JSON) && !authorization && status != StatusCode::TOO_MANY_REQUESTS;
-        let error = if readable { self.error(body).await? } else { None };
-        if let Some(error) = status_error(status, headers).filter(|_| error.is_none()) {
+        let json = wire::is(&head.headers, JSON);
+        let readable = json && !authorization && status != StatusCode::TOO_MANY_REQUESTS;
+        let body = match self.whole(body).await {
+            Ok(body) => body,
+            Err(error) if readable => return Err(error),
+            Err(_) => Vec::new(),
+        };
+        let error = if readable { error(&body) } else { None };
+        if let Some(session) = self.session_id.filter(|_| !self.begins())
+            && may_be_lost(status, error.as_ref())
+            && client.doubt.counts(session)
+        {
+            return Err(Failed::SessionExpired);
+        }
+        if let Some(error) = status_error(status, &head.headers).filter(|_| error.is_none()) {
             return Err(error);
         }
-        let failed = Failed::Client(Error::Status(status));
+        let said = words(&Response::from_parts(head, ()), &body);
+        let failed = Failed::Client(Error::Status { status, said });
         match (self.asks(), error) {
             (Some(ClientRequest::InitializeRequest(_)), Some(error))
-                if probing && names_no_wire(status, &error) =>
+                if client.probing && names_no_wire(status, &error) =>
             {
                 Err(failed)
             }
@@ -246,19 +275,70 @@ impl Posted<'_> {
         }
     }
 
+    /// Whether it is what begins a session, in which nothing has worked yet.
+    const fn begins(&self) -> bool {
+        matches!(
+            self.message,
+            ClientJsonRpcMessage::Notification(told)
+                if matches!(told.notification, ClientNotification::InitializedNotification(_))
+        )
+    }
+
     /// Servers that could not read a request name no identifier in their error; it answers this one
     /// all the same.
     fn answer(&self, error: ErrorData) -> StreamableHttpPostResponse {
         let message = ServerJsonRpcMessage::error(error, self.request_id().cloned());
         StreamableHttpPostResponse::Json(message, None)
     }
+}
 
-    async fn error(&self, body: Body) -> Result<Option<ErrorData>, Failed> {
-        let body = self.whole(body).await?;
-        Ok(match serde_json::from_slice(&body) {
-            Ok(ServerJsonRpcMessage::Error(error)) => Some(error.error),
-            _ => None,
-        })
+/// The error of MCP in a body.
+fn error(body: &[u8]) -> Option<ErrorData> {
+    match serde_json::from_slice(body) {
+        Ok(ServerJsonRpcMessage::Error(error)) => Some(error.error),
+        _ => None,
+    }
+}
+
+/// Whether it says by its status that the session is gone.
+const fn is_gone(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
+}
+
+/// Whether it may mean that the session is gone, in words that mean other things too (TRANS-90).
+fn may_be_lost(status: StatusCode, error: Option<&ErrorData>) -> bool {
+    let about_the_caller = matches!(
+        status,
+        StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS
+    );
+    match error {
+        Some(error) => error.code.0 == NO_SESSION && status.is_client_error() && !about_the_caller,
+        None => status == StatusCode::BAD_REQUEST,
+    }
+}
+
+/// A server that lets nobody discover it may yet be spoken to as one of an older revision (TRANS-91).
+fn undiscovered(message: &ClientJsonRpcMessage, error: Error) -> Error {
+    const HINT: &str = "no token opens server/discover, as with servers of older revisions: serve with \
+                        ClientLifecycleMode::Initialize";
+    let discovers = matches!(
+        message,
+        ClientJsonRpcMessage::Request(request)
+            if matches!(request.request, ClientRequest::DiscoverRequest(_))
+    );
+    match error {
+        Error::Exchange(ExchangeError::Refused { failure, answer })
+            if discovers
+                && matches!(failure.kind(), Kind::UnauthorizedAfterRefresh | Kind::Forbidden) =>
+        {
+            let failure = Arc::unwrap_or_clone(failure);
+            let failure = Arc::new(failure.with_remedy(Remedy::Configure).with_hint(HINT));
+            Error::Exchange(ExchangeError::Refused { failure, answer })
+        }
+        error => error,
     }
 }
 

@@ -95,7 +95,8 @@ pub(crate) fn dress(
     }
     if let Some(id) = session_id {
         // It came in a header.
-        let id = HeaderValue::from_str(id).map_err(|_| HEADER_SESSION_ID.to_owned())?;
+        let mut id = HeaderValue::from_str(id).map_err(|_| HEADER_SESSION_ID.to_owned())?;
+        id.set_sensitive(true);
         headers.insert(SESSION_ID, id);
     }
     Ok(())
@@ -108,11 +109,17 @@ pub(crate) fn resume(headers: &mut HeaderMap, after: &str) -> Result<(), String>
     Ok(())
 }
 
-/// The session id that the server names; an error if it may not be sent back (TRANS-18).
+/// The session id that the server names; an error if it may not be sent back (TRANS-18), or if
+/// there are two (HOST-266).
 pub(crate) fn session_id(headers: &HeaderMap) -> Result<Option<String>, Error> {
-    let Some(id) = headers.get(SESSION_ID) else { return Ok(None) };
+    let mut ids = headers.get_all(SESSION_ID).iter();
+    let Some(id) = ids.next() else { return Ok(None) };
+    let alone = ids.next().is_none();
     let id = id.to_str().ok().filter(|id| {
-        (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| matches!(byte, b'!'..=b'~'))
+        alone && {
+            (1..=LONGEST_ID).contains(&id.len())
+                && id.bytes().all(|byte| matches!(byte, b'!'..=b'~'))
+        }
     });
     match id {
         Some(id) => Ok(Some(id.to_owned())),

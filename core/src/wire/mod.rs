@@ -30,7 +30,7 @@ pub mod metadata;
 mod parts;
 pub mod pkce;
 mod reach;
-pub(crate) mod redact;
+pub mod redact;
 pub mod redirect;
 pub mod registration;
 mod resource_metadata;

@@ -12,7 +12,8 @@ use crate::secret::Secret;
 const REDACTED: &str = "[redacted]";
 
 /// The text without the secrets.
-pub(crate) fn redacted<'a>(text: impl Into<Cow<'a, str>>, secrets: &[&Secret]) -> Cow<'a, str> {
+#[must_use]
+pub fn redacted<'a>(text: impl Into<Cow<'a, str>>, secrets: &[&Secret]) -> Cow<'a, str> {
     let mut text = text.into();
     for secret in secrets.iter().map(|secret| secret.expose()) {
         if find(&text, secret).is_some() {

@@ -8,6 +8,7 @@ use super::Model;
 use super::answer::Answer;
 use super::params::Call;
 use super::route::prm_url;
+use super::rpc;
 use super::settings::{ChallengeForm, StepUp, StepUpScope};
 
 /// Who calls.
@@ -131,10 +132,19 @@ impl Model {
         }
     }
 
-    fn challenge(&self, status: StatusCode, error: Option<&str>, scope: Option<String>) -> Answer {
+    pub(crate) fn challenge(
+        &self,
+        status: StatusCode,
+        error: Option<&str>,
+        scope: Option<String>,
+    ) -> Answer {
         let rules = &self.settings.challenge;
         let code = error.unwrap_or("unauthorized");
-        let mut answer = Answer::json(status, &json!({"error": code})).because(code);
+        let body = match rules.rpc {
+            Some(rpc) => rpc::error(None, rpc, code, None),
+            None => json!({"error": code}),
+        };
+        let mut answer = Answer::json(status, &body).because(code);
         match &rules.form {
             ChallengeForm::Bare => {}
             ChallengeForm::Literal(lines) => {

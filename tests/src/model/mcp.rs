@@ -33,6 +33,7 @@ pub(crate) struct Transport {
 struct Session {
     version: String,
     subject: Option<String>,
+    used: usize,
 }
 
 impl Transport {
@@ -41,7 +42,7 @@ impl Transport {
     }
 
     pub(crate) fn open(&mut self, id: String, version: String, subject: Option<String>) {
-        self.sessions.insert(id, Session { version, subject });
+        self.sessions.insert(id, Session { version, subject, used: 0 });
     }
 
     pub(crate) fn forget(&mut self) {
@@ -78,6 +79,9 @@ impl Model {
         match *call.method {
             Method::POST if era == Era::HttpSse => not_allowed("GET"),
             Method::POST => match posted(call, body) {
+                Ok(message) if rpc::method(&message) == Some("server/discover") => {
+                    self.discover(call, &caller, &message)
+                }
                 Ok(message) if self.is_modern(call, &message) => {
                     self.modern(call, &caller, &message)
                 }
@@ -117,7 +121,7 @@ impl Model {
         self.admit(call, &wishes)
     }
 
-    fn is_modern(&self, call: &Call<'_>, message: &Value) -> bool {
+    pub(crate) fn is_modern(&self, call: &Call<'_>, message: &Value) -> bool {
         match self.settings.mcp.era {
             Era::Modern => true,
             Era::Legacy | Era::HttpSse => false,
@@ -133,7 +137,7 @@ impl Model {
         }
     }
 
-    fn legacy(&mut self, call: &Call<'_>, caller: &Caller, posted: &Value) -> Answer {
+    pub(crate) fn legacy(&mut self, call: &Call<'_>, caller: &Caller, posted: &Value) -> Answer {
         if rpc::method(posted) == Some("initialize") && rpc::is_request(posted) {
             return self.initialize(call, caller, posted);
         }
@@ -153,6 +157,9 @@ impl Model {
         };
         if !messages.iter().all(rpc::is_message) {
             return refused(StatusCode::BAD_REQUEST, rpc::INVALID, "not a JSON-RPC message");
+        }
+        if let Some(answer) = self.refused_tool(posted) {
+            return answer;
         }
         let replies: Vec<Value> = messages
             .iter()
@@ -249,7 +256,7 @@ impl Model {
 
     /// The session of a request and the version spoken in it.
     fn session(
-        &self,
+        &mut self,
         call: &Call<'_>,
         caller: &Caller,
     ) -> Result<(Option<String>, String), Answer> {
@@ -279,10 +286,13 @@ impl Model {
             ));
         };
         // A session id proves nothing: it is good only together with a token of the person who opened it.
-        let session =
-            self.transport.sessions.get(id).filter(|session| session.subject == caller.subject);
+        let most = self.settings.mcp.session_uses.unwrap_or(usize::MAX);
+        let session = self.transport.sessions.get_mut(id).and_then(|session| {
+            session.used = session.used.saturating_add(1);
+            (session.subject == caller.subject && session.used <= most).then_some(&*session)
+        });
         let Some(session) = session else {
-            return Err(refused(StatusCode::NOT_FOUND, rpc::TRANSPORT, "Session not found"));
+            return Err(self.lost_session());
         };
         match header {
             Some(header) if header != session.version => Err(refused(

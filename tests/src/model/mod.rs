@@ -25,6 +25,7 @@ mod metadata;
 mod modern;
 mod oddity;
 mod params;
+mod refusals;
 mod registration;
 mod route;
 mod rpc;
@@ -52,8 +53,8 @@ pub use server::{
     Rotation, ScopeEcho, Server, StateEcho, Tokens,
 };
 pub use settings::{
-    Absent, AnswerForm, Challenge, ChallengeForm, Cut, Era, Gate, Mcp, Prm, PrmPlace, REVISIONS,
-    Redirect, Settings, StepUp, StepUpScope,
+    Absent, AnswerForm, Challenge, ChallengeForm, Cut, Discover, Era, Gate, LostBody, LostSession,
+    Mcp, Prm, PrmPlace, REVISIONS, Redirect, Settings, StepUp, StepUpScope,
 };
 
 use params::Call;
@@ -271,7 +272,7 @@ impl Model {
         self.clients.forget_registered();
     }
 
-    /// Forgets all MCP sessions: the next request of each is answered with 404.
+    /// Forgets all MCP sessions: the next request of each is answered as [`Mcp::lost`] has it.
     pub fn forget_sessions(&mut self) {
         self.transport.forget();
     }

@@ -96,6 +96,8 @@ pub struct Challenge {
     pub scope: Option<String>,
     /// Which scopes a 403 names.
     pub step_up: StepUpScope,
+    /// The code of a JSON-RPC error in the body, where OAuth's error would be.
+    pub rpc: Option<i64>,
 }
 
 /// The shape of a challenge.
@@ -161,6 +163,14 @@ pub struct Mcp {
     pub modern_versions: Vec<String>,
     /// Whether `initialize` issues a session id, which is then demanded.
     pub sessions: bool,
+    /// What is answered to a session id that is not known.
+    pub lost: LostSession,
+    /// How many messages each session lives for; one is `notifications/initialized`.
+    pub session_uses: Option<usize>,
+    /// A tool whose calls are always answered like this on the legacy wire.
+    pub refused_tool: Option<(String, LostSession)>,
+    /// What becomes of `server/discover`.
+    pub discover: Discover,
     /// The form of answers.
     pub answers: AnswerForm,
     /// Whether GET opens a stream (legacy); resumption needs it.
@@ -191,6 +201,47 @@ pub struct Mcp {
     pub capability: Option<String>,
     /// Values of `Origin` that are let in; any other is refused with 403.
     pub origins: Vec<String>,
+}
+
+/// How a server says that it does not know a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostSession {
+    /// The status. A 401 has a challenge too.
+    pub status: u16,
+    /// The body.
+    pub body: LostBody,
+}
+
+/// What stands in the answer to a lost session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostBody {
+    /// A JSON-RPC error of this code.
+    Rpc(i64),
+    /// A line of text.
+    Text(&'static str),
+    /// A JSON object with an `error` that is a text.
+    Json(&'static str),
+    /// Nothing.
+    Empty,
+}
+
+impl LostSession {
+    /// An answer of this status and body.
+    #[must_use]
+    pub const fn new(status: u16, body: LostBody) -> Self {
+        Self { status, body }
+    }
+}
+
+/// What becomes of `server/discover`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discover {
+    /// It is answered as the wire has it.
+    Known,
+    /// -32601 with this status, whatever the wire.
+    Unknown(u16),
+    /// This status to everybody, whatever their token; 401 with a challenge.
+    Refused(u16),
 }
 
 /// Which wire the MCP endpoint speaks.
@@ -320,6 +371,7 @@ impl Settings {
                 pointer: None,
                 scope: Some("mcp:tools".to_owned()),
                 step_up: StepUpScope::Missing,
+                rpc: None,
             },
             gate: Gate {
                 open: false,
@@ -335,6 +387,10 @@ impl Settings {
                 legacy_versions: REVISIONS.iter().take(3).map(|v| (*v).to_owned()).collect(),
                 modern_versions: vec!["2026-07-28".to_owned()],
                 sessions: true,
+                lost: LostSession::new(404, LostBody::Rpc(-32000)),
+                session_uses: None,
+                refused_tool: None,
+                discover: Discover::Known,
                 answers: AnswerForm::Json,
                 get_stream: false,
                 priming: false,

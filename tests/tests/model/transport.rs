@@ -209,3 +209,52 @@ fn a_session_belongs_to_the_person_who_opened_it() {
     client.model.set(|settings| settings.subject = "bob".into());
     assert_eq!(client.mcp_status("tools/list", json!({})), 404);
 }
+
+#[test]
+fn a_lost_session_and_an_unknown_discovery_are_told_as_the_settings_say_trans_90_trans_91() {
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    for (status, body, said) in [
+        (404, LostBody::Rpc(-32000), "-32000"),
+        (410, LostBody::Empty, ""),
+        (400, LostBody::Rpc(-32001), "-32001"),
+        (400, LostBody::Text("no such session"), "no such session"),
+        (403, LostBody::Json("not yours"), "not yours"),
+        (401, LostBody::Rpc(-32001), "-32001"),
+    ] {
+        let mut settings = Settings::revision("2025-11-25");
+        settings.mcp.lost = LostSession::new(status, body);
+        settings.mcp.session_uses = Some(2);
+        let mut client = Client::new(settings);
+        client.login();
+        client.initialize("2025-11-25");
+        let mut headers = accept();
+        headers.push(("authorization", format!("Bearer {}", client.access_token)));
+        headers.push(("mcp-session-id", client.session.clone().unwrap()));
+        headers.push(("mcp-protocol-version", "2025-11-25".to_owned()));
+        let mut answers: Vec<_> = (0..4).map(|_| client.post_json(MCP, &ping, &headers)).collect();
+        let last = answers.pop().unwrap();
+        assert!(answers.iter().any(|answer| answer.status == 200), "it lives for a while");
+        assert_eq!(last.status, status);
+        assert!(last.text.contains(said), "{said}");
+        assert_eq!(last.header("www-authenticate").is_some(), status == 401);
+    }
+    let discover = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover"});
+    for (how, status) in [
+        (Discover::Unknown(500), 500),
+        (Discover::Unknown(200), 200),
+        (Discover::Refused(401), 401),
+        (Discover::Refused(403), 403),
+        (Discover::Known, 400),
+    ] {
+        let mut settings = Settings::revision("2025-11-25");
+        settings.mcp.discover = how;
+        let mut client = Client::new(settings);
+        client.login();
+        let mut headers = accept();
+        headers.push(("authorization", format!("Bearer {}", client.access_token)));
+        let answer = client.post_json(MCP, &discover, &headers);
+        assert_eq!(answer.status, status, "{how:?}");
+        let unknown = answer.text.contains("-32601");
+        assert_eq!(unknown, matches!(how, Discover::Unknown(_)));
+    }
+}

@@ -1,7 +1,7 @@
 //! Which wire is spoken, and how that is found out.
 
 use mcp_authz_driver::transport::{Choice, Kind};
-use mcp_authz_tests::model::{AnswerForm, Endpoint, Era, Fault, Literal, REVISIONS};
+use mcp_authz_tests::model::{AnswerForm, Discover, Endpoint, Era, Fault, Literal, REVISIONS};
 use serde_json::json;
 
 use crate::faces::Make;
@@ -119,4 +119,62 @@ pub(crate) fn what_the_program_wants_is_not_found_out(make: Make) {
     let only = settings().transport(Choice::StreamableHttp);
     let error = old().session(make).connect(only).err().unwrap();
     assert_eq!(error.code(), "mcp_no_endpoint");
+}
+
+pub(crate) fn a_server_that_knows_no_discovery_is_asked_to_initialize_trans_91(make: Make) {
+    for status in [200, 400, 404, 405, 500, 501] {
+        for (revision, era) in [("2025-06-18", Era::Legacy), ("2026-07-28", Era::Modern)] {
+            let world = World::revision(revision, |at| {
+                at.mcp.discover = Discover::Unknown(status);
+                at.mcp.era = era;
+            });
+            let session = world.session(make);
+            let face = session.connect(settings()).unwrap();
+            assert_eq!(face.protocol_version(), revision, "{status}");
+            assert_eq!(face.kind(), Kind::StreamableHttp);
+            echo(&*face, "x");
+            assert_eq!(world.asked("server/discover"), 1, "{status}");
+            let posts = world.let_in();
+            let asked = posts.iter().filter(|seen| method_of(seen) == Some("initialize"));
+            assert_eq!(asked.count(), 1, "{status}");
+            let seen = world.let_in().pop().unwrap();
+            assert_eq!(header(&seen, "mcp-method").is_some(), era == Era::Modern);
+            assert_eq!(face.server().is_null(), era == Era::Modern);
+            // It is found out once more, or remembered.
+            echo(&*session.connect(settings()).unwrap(), "y");
+            assert_eq!(world.visits(), 1);
+        }
+        // To no other method it means that (TRANS-28).
+        let world = World::revision("2026-07-28", |_| {});
+        let face = world.connected(make);
+        let unknown = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32601,"message":"m"}}"#;
+        world.lock().inject(Endpoint::Mcp, 1, Literal::json(status, unknown));
+        let error = face.call("tools/list", json!({})).unwrap_err();
+        assert_eq!(error.code(), "mcp_error", "{status}");
+        assert_eq!(world.asked("initialize"), 0);
+    }
+}
+
+pub(crate) fn a_discovery_that_no_token_opens_names_the_setting_trans_91(make: Make) {
+    for (status, code) in [(401, "unauthorized_after_refresh"), (403, "forbidden")] {
+        let world = World::revision("2025-06-18", |at| at.mcp.discover = Discover::Refused(status));
+        let session = world.session(make);
+        // Once with the token of a login, once with one that was there before.
+        for _ in 0..2 {
+            let error = session.connect(settings()).err().unwrap();
+            let text = error.to_string();
+            assert!(text.contains("Settings::revision"), "{text}");
+            assert_eq!(error.remedy().name(), "configure", "{text}");
+            assert!(error.code() == code || status == 401, "{text}");
+            assert!(!error.maybe_executed());
+        }
+        assert_eq!(world.asked("initialize"), 0);
+        let face = session.connect(settings().revision("2025-06-18")).unwrap();
+        echo(&*face, "named");
+    }
+    // Refused for want of a person it is another matter.
+    let world = World::revision("2025-06-18", |at| at.mcp.discover = Discover::Refused(401));
+    let error = world.session(make).connect(settings().may_ask(false)).err().unwrap();
+    assert_eq!(error.code(), "reauthorization_required");
+    assert!(!error.to_string().contains("Settings::revision"), "{error}");
 }

@@ -61,7 +61,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> HttpSse<H, L, R> {
             .may_ask(settings.may_ask)
             .limits(settings.within());
         let answer = line.open(exchange).await?;
-        let (endpoint, opened) = Opened::read(answer, line.url(), &settings.bounds).await?;
+        let (endpoint, opened) = Opened::read(answer, &line, &settings.bounds).await?;
         let sender = HttpSseSender {
             line: Arc::new(line),
             endpoint: Arc::new(endpoint),
@@ -98,7 +98,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> HttpSse<H, L, R> {
             if self.over {
                 return None;
             }
-            match self.opened.messages(self.sender.settings.bounds.idle).await {
+            match self.opened.messages().await {
                 Ok(messages) => self.ready.extend(messages),
                 Err(error) => {
                     self.over = true;
@@ -138,7 +138,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> HttpSseSender<H, L, R> {
                 http::StatusCode::NOT_FOUND | http::StatusCode::GONE => {
                     Err(TransportError::SessionLost { maybe_executed: false })
                 }
-                status => Err(TransportError::Status(status)),
+                status => Err(TransportError::Status { status, said: None }),
             }
         }
     }

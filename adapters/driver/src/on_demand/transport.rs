@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt};
 use http::Response;
+use mcp_authz_core::time::Monotonic;
 use serde_json::Value;
 
 use super::AuthSession;
@@ -35,6 +36,10 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Line for OnDemand<H, L, R> {
 
     fn memory(&self) -> &Memory {
         &self.0.shared().memory
+    }
+
+    fn now(&self) -> Monotonic {
+        self.0.shared().clock().mono()
     }
 
     fn open(

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::Response;
 use mcp_authz_core::effect::Why;
+use mcp_authz_core::time::Monotonic;
 use serde_json::Value;
 
 use super::AuthSession;
@@ -43,6 +44,10 @@ impl<H: Http, L: Listener> Line for OnThreads<H, L> {
 
     fn memory(&self) -> &Memory {
         &self.0.shared().memory
+    }
+
+    fn now(&self) -> Monotonic {
+        self.0.shared().common.clock.mono()
     }
 
     fn open(

@@ -17,10 +17,19 @@ pub(crate) enum Form {
     Other,
 }
 
+fn essence(headers: &HeaderMap) -> &str {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.split(';').next().unwrap_or_default().trim()
+}
+
+/// Whether a body is text for people.
+pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
+    essence(headers).eq_ignore_ascii_case("text/plain")
+}
+
 /// By the media type, without parameters and whatever its case (TRANS-04).
 pub(crate) fn form(headers: &HeaderMap) -> Form {
-    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim();
+    let essence = essence(headers);
     if essence.eq_ignore_ascii_case("text/event-stream") {
         Form::Events
     } else if essence.eq_ignore_ascii_case("application/json") {
@@ -44,7 +53,8 @@ pub(crate) fn no_such_endpoint(status: StatusCode) -> bool {
     status.is_client_error() && !about_the_caller
 }
 
-/// The session id of an answer to `initialize`, kept out of logs (TRANS-18, TRANS-26, HOST-266).
+/// The session id of an answer to `initialize`, kept out of logs (TRANS-18, TRANS-26). Of two neither
+/// is taken: somebody on the way may see the other one (HOST-266).
 pub(crate) fn session_id(headers: &HeaderMap) -> Result<Option<HeaderValue>, TransportError> {
     const LONGEST: usize = 4096;
     let mut ids = headers.get_all(SESSION).iter();
@@ -102,6 +112,12 @@ mod tests {
         let id = read(b"a~!1").unwrap().unwrap();
         assert!(id.is_sensitive() && !format!("{id:?}").contains("a~!1"));
         assert!(session_id(&HeaderMap::new()).unwrap().is_none());
+        for second in ["a", "b"] {
+            let mut two = HeaderMap::new();
+            two.append(SESSION, HeaderValue::from_static("a"));
+            two.append(SESSION, HeaderValue::from_str(second).unwrap());
+            assert_eq!(session_id(&two).unwrap_err().code(), "mcp_session_id");
+        }
         let long = vec![b'x'; 10 * 1024];
         for bad in [&b""[..], b"a b", b"a\xfc", b"a\tb", &long] {
             assert_eq!(read(bad).unwrap_err().code(), "mcp_session_id");

@@ -5,27 +5,26 @@
 
 use core::pin::pin;
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use futures_channel::oneshot;
 use futures_util::StreamExt;
 use futures_util::future::select;
 use futures_util::stream;
-use http::StatusCode;
 use mcp_authz_core::effect::Why;
 use serde_json::Value;
 use url::Url;
 
 use super::answer::{self, Form};
 use super::endpoint;
-use super::engine::{Engine, Messages, lost};
-use super::error::TransportError;
-use super::line::Line;
+use super::error::{TransportError, lost};
+use super::line::{Line, Messages, Within};
 use super::mailbox::Mailbox;
-use super::request::Manner;
+use super::refused::Refused;
 use super::rpc::{self, Sort};
+use super::settings::Bounds;
+use super::weight::{Unread, Weighed, weigh};
 use crate::ports::AsyncBody;
 use crate::sse::{Decoder, Event};
 
@@ -40,7 +39,7 @@ pub(crate) enum Delivery {
     /// The server does not know the stream any more, so nothing was done.
     Gone,
     /// It was refused, perhaps with a response.
-    Refused(StatusCode, Option<Value>),
+    Refused(Refused),
 }
 
 /// An open stream. Dropping it ends its reader.
@@ -48,6 +47,8 @@ pub(crate) enum Delivery {
 pub(crate) struct Bus {
     endpoint: Url,
     shared: Arc<Shared>,
+    /// What may wait for a listener, as values.
+    most: usize,
     /// Its end ends the reader.
     _stop: oneshot::Sender<()>,
 }
@@ -90,8 +91,30 @@ impl Shared {
         }
     }
 
+    /// Waits until whoever listens has room for so much.
+    async fn room(&self, bytes: usize) {
+        while let Some(listener) = self.listener() {
+            if listener.room(bytes).await {
+                return;
+            }
+            self.leave(&listener);
+        }
+    }
+
+    fn listener(&self) -> Option<Arc<Mailbox<Value>>> {
+        self.lock().listener.clone()
+    }
+
+    /// Nobody listens there any more; somebody else may by now.
+    fn leave(&self, listener: &Arc<Mailbox<Value>>) {
+        let mut state = self.lock();
+        if state.listener.as_ref().is_some_and(|other| Arc::ptr_eq(other, listener)) {
+            state.listener = None;
+        }
+    }
+
     /// Gives a message to whoever is to have it; hands back a request that nobody hears.
-    async fn dispatch(&self, message: Value) -> Option<Value> {
+    fn dispatch(&self, message: Value, bytes: usize) -> Option<Value> {
         let id = message.get("id").and_then(Value::as_u64);
         let sort = rpc::sort(&message)?;
         if sort == Sort::Response {
@@ -100,18 +123,11 @@ impl Shared {
             return None;
         }
         let mut message = message;
-        loop {
-            let listener = self.lock().listener.clone();
-            let Some(listener) = listener else {
-                return (sort == Sort::Request).then_some(message);
-            };
-            message = listener.post(message).await.err()?;
-            // Nobody listens there any more; somebody else may by now.
-            let mut state = self.lock();
-            if state.listener.as_ref().is_some_and(|other| Arc::ptr_eq(other, &listener)) {
-                state.listener = None;
-            }
+        while let Some(listener) = self.listener() {
+            message = listener.put(message, bytes).err()?;
+            self.leave(&listener);
         }
+        (sort == Sort::Request).then_some(message)
     }
 }
 
@@ -152,30 +168,21 @@ impl Drop for Bus {
 }
 
 impl Bus {
-    /// Opens a stream and waits for its first event, which names the endpoint (TRANS-30..33).
-    pub(crate) async fn open<L: Line>(
-        engine: &Arc<Engine<L>>,
-        manner: &Manner,
-    ) -> Result<Self, TransportError> {
-        let request = manner.get(engine.line.url(), None)?;
-        let answer = engine.line.open(engine.exchange(request, "GET")).await?;
-        let bounds = engine.settings.bounds;
-        let (endpoint, opened) = Opened::read(answer, engine.line.url(), &bounds).await?;
-        let shared = Arc::new(Shared::default());
+    /// Reads a stream aside. What nobody hears on it is handed to `decline`.
+    pub(crate) fn new<L: Line>(
+        line: &L,
+        endpoint: Url,
+        opened: Opened<L::Body>,
+        decline: impl Fn(Value) + Send + 'static,
+    ) -> Self {
+        let (shared, most) = (Arc::new(Shared::default()), opened.bounds.event);
         let (stop, stopped) = oneshot::channel();
         let reader = Reader(Arc::clone(&shared));
-        let asker = Arc::downgrade(engine);
-        let decline = move |request: Value| {
-            if let Some(engine) = asker.upgrade() {
-                engine.decline(&request);
-            }
-        };
-        let idle = bounds.idle;
-        engine.line.spawn(Box::pin(async move {
-            let reading = pin!(opened.distribute(&reader.0, idle, decline));
+        line.spawn(Box::pin(async move {
+            let reading = pin!(opened.distribute(&reader.0, decline));
             select(stopped, reading).await;
         }));
-        Ok(Self { endpoint, shared, _stop: stop })
+        Self { endpoint, shared, most, _stop: stop }
     }
 
     pub(crate) fn endpoint(&self) -> &str {
@@ -211,7 +218,7 @@ impl Bus {
 
     /// What belongs to no request. Whoever listened before is told no more.
     pub(crate) fn listen(&self) -> Messages {
-        let (mailbox, receiver) = Mailbox::new(WAITING);
+        let (mailbox, receiver) = Mailbox::new(WAITING, self.most);
         let mut state = self.shared.lock();
         let before =
             if state.over.is_none() { state.listener.replace(mailbox) } else { Some(mailbox) };
@@ -232,74 +239,87 @@ impl Bus {
 pub(crate) struct Opened<B> {
     body: B,
     decoder: Decoder,
-    /// What came together with the endpoint.
-    early: Vec<Event<'static>>,
+    bounds: Bounds,
+    /// What came of the last piece, or together with the endpoint, and is not read yet.
+    events: VecDeque<Event<'static>>,
 }
 
 impl<B: AsyncBody> Opened<B> {
-    pub(crate) async fn read(
+    /// Waits for the first event, which names the endpoint (TRANS-30..33).
+    pub(crate) async fn read<L: Line>(
         answer: http::Response<B>,
-        url: &str,
-        bounds: &super::settings::Bounds,
+        line: &L,
+        bounds: &Bounds,
     ) -> Result<(Url, Self), TransportError> {
-        if !answer.status().is_success() {
-            return Err(TransportError::Status(answer.status()));
+        let (status, url) = (answer.status(), line.url());
+        if !status.is_success() {
+            return Err(TransportError::Status { status, said: None });
         }
         if answer::form(answer.headers()) != Form::Events {
             return Err(TransportError::Malformed("it is no stream of events"));
         }
-        let until = Instant::now().checked_add(bounds.head);
+        let within = Within::new(line.now(), bounds.head, bounds.idle);
         let (mut body, mut decoder) = (answer.into_body(), Decoder::new(bounds.event));
         loop {
-            let left = until.map_or(bounds.idle, |until| {
-                until.saturating_duration_since(Instant::now()).min(bounds.idle)
-            });
             let not_asked = |why| TransportError::Lost { why, maybe_executed: false };
-            let piece = body.piece(left).await.map_err(not_asked)?;
+            let piece = within.piece(line.now(), &mut body).await.map_err(not_asked)?;
             let piece = piece.ok_or(TransportError::Malformed("it ends before its endpoint"))?;
             let events = decoder.feed(&piece).map_err(|_| TransportError::TooLarge)?;
-            let mut events = events.into_iter();
-            if let Some(first) = events.next() {
+            let mut events = VecDeque::from(events);
+            if let Some(first) = events.pop_front() {
                 let (kind, data): (&str, &str) = (&first.kind, &first.data);
                 if kind != "endpoint" {
                     return Err(TransportError::Malformed("it does not begin with an endpoint"));
                 }
                 let endpoint = endpoint::announced(url, data)?;
-                return Ok((endpoint, Self { body, decoder, early: events.collect() }));
+                return Ok((endpoint, Self { body, decoder, bounds: *bounds, events }));
             }
         }
     }
 
-    /// The next messages; an error is the end.
-    pub(crate) async fn messages(
-        &mut self,
-        idle: core::time::Duration,
-    ) -> Result<Vec<Value>, TransportError> {
-        let mut events = core::mem::take(&mut self.early);
-        if events.is_empty() {
-            let piece = self.body.piece(idle).await.map_err(lost)?;
-            let piece = piece.ok_or_else(|| lost(Why::Broken))?;
-            events = self.decoder.feed(&piece).map_err(|_| TransportError::TooLarge)?;
+    /// The text of the next message and what it takes as a value; an error is the end. What is no
+    /// message has nobody to be told of.
+    async fn next(&mut self) -> Result<(Weighed, String), TransportError> {
+        loop {
+            let Some(event) = self.events.pop_front() else {
+                let piece = self.body.piece(self.bounds.idle).await.map_err(lost)?;
+                let piece = piece.ok_or_else(|| lost(Why::Broken))?;
+                let events = self.decoder.feed(&piece).map_err(|_| TransportError::TooLarge)?;
+                self.events = events.into();
+                continue;
+            };
+            if event.kind != "message" {
+                continue;
+            }
+            match weigh(rpc::unmarked(event.data.as_bytes()), self.bounds.event) {
+                Ok(weighed) => return Ok((weighed, event.data.into_owned())),
+                Err(Unread::TooHeavy) => return Err(TransportError::TooLarge),
+                Err(Unread::Malformed) => {}
+            }
         }
-        let of_the_protocol = |event: Event<'_>| {
-            let (kind, data): (&str, &str) = (&event.kind, &event.data);
-            // What is no message has nobody to be told of.
-            if kind == "message" { rpc::messages(data.as_bytes()).ok() } else { None }
-        };
-        Ok(events.into_iter().filter_map(of_the_protocol).flatten().collect())
     }
 
-    async fn distribute(
-        mut self,
-        shared: &Shared,
-        idle: core::time::Duration,
-        decline: impl Fn(Value),
-    ) {
+    fn values(&self, text: &str) -> Vec<Value> {
+        rpc::messages(text.as_bytes(), self.bounds.event).unwrap_or_default()
+    }
+
+    /// The next messages; an error is the end.
+    #[cfg(feature = "async")]
+    pub(crate) async fn messages(&mut self) -> Result<Vec<Value>, TransportError> {
+        let (_, text) = self.next().await?;
+        Ok(self.values(&text))
+    }
+
+    async fn distribute(mut self, shared: &Shared, decline: impl Fn(Value)) {
         while !shared.stopped.load(Ordering::Acquire) {
-            match self.messages(idle).await {
-                Ok(messages) => {
-                    for message in messages {
-                        if let Some(unheard) = shared.dispatch(message).await {
+            match self.next().await {
+                Ok((weighed, text)) => {
+                    // Before it is read, so that it is not held beside what waits already.
+                    if weighed.asks {
+                        shared.room(weighed.bytes).await;
+                    }
+                    for message in self.values(&text) {
+                        if let Some(unheard) = shared.dispatch(message, weighed.bytes) {
                             decline(unheard);
                         }
                     }
@@ -307,5 +327,100 @@ impl<B: AsyncBody> Opened<B> {
                 Err(why) => return shared.end(why),
             }
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use core::task::{Context, Poll};
+    use core::time::Duration;
+
+    use bytes::Bytes;
+    use futures_util::FutureExt as _;
+    use futures_util::task::noop_waker;
+
+    use super::*;
+
+    const LIMIT: usize = 4 * 1024 * 1024;
+    const MIB: u64 = 1024 * 1024;
+
+    /// A body of these pieces, which are made when they are wanted.
+    struct Pieces<I>(I);
+
+    impl<I: Iterator<Item = Bytes> + Send + 'static> AsyncBody for Pieces<I> {
+        async fn piece(&mut self, _: Duration) -> Result<Option<Bytes>, Why> {
+            Ok(self.0.next())
+        }
+    }
+
+    fn told(number: usize, params: &str) -> Bytes {
+        format!("data: {{\"method\":\"m{number}\",\"params\":{params}}}\n\n").into()
+    }
+
+    /// The most that is held while nobody fetches anything, and then all that was fetched.
+    fn held(
+        pieces: impl Iterator<Item = Bytes> + Send + 'static,
+    ) -> (u64, usize, Option<&'static str>) {
+        let bounds = Bounds { event: LIMIT, ..Bounds::default() };
+        let (mailbox, mut listener) = Mailbox::new(WAITING, LIMIT);
+        let shared = Shared::default();
+        shared.lock().listener = Some(mailbox);
+        let (decoder, events) = (Decoder::new(LIMIT), VecDeque::new());
+        let opened = Opened { body: Pieces(pieces), decoder, bounds, events };
+        let mut reading = pin!(opened.distribute(&shared, |_| ()));
+        let waker = noop_waker();
+        let mut context = Context::from_waker(&waker);
+        let mut read = || reading.as_mut().poll(&mut context);
+        let mut first = Poll::Pending;
+        let counted = allocation_counter::measure(|| first = read());
+        let mut fetched = 0;
+        loop {
+            while let Some(Some(_)) = listener.next().now_or_never() {
+                fetched += 1;
+            }
+            if first.is_ready() {
+                break;
+            }
+            first = read();
+        }
+        let over = shared.lock().over.as_ref().map(TransportError::code);
+        (counted.bytes_max, fetched, over)
+    }
+
+    #[test]
+    fn a_slow_listener_has_the_limit_held_for_it_and_no_more_host_322() {
+        // Of messages that take 60 times, 100 times or once what their text does.
+        for (params, size) in [
+            (format!("[{}]", vec!["0"; 15_000].join(",")), 60),
+            (format!("[{}]", vec![r#"{"a":0}"#; 1_000].join(",")), 200),
+            (format!("[\"{}\"]", "x".repeat(800 * 1024)), 20),
+            ("{}".to_owned(), 5_000),
+        ] {
+            let (text, named) = ((params.len() as u64 + 64) * 3, format!("{params:.20}"));
+            let pieces = (0..size).map(move |number| told(number, &params));
+            let (most, fetched, over) = held(pieces);
+            assert!(most <= LIMIT as u64 + text.max(MIB), "{named}: {most}");
+            assert_eq!((fetched, over), (size, Some("mcp_lost")), "{named}: none is lost");
+        }
+    }
+
+    #[test]
+    fn many_messages_in_one_piece_are_read_one_by_one_host_322() {
+        let one = told(0, &format!("[{}]", vec![r#"{"a":0}"#; 100].join(",")));
+        let piece = Bytes::from(one.repeat(400));
+        let text = piece.len() as u64 * 2;
+        let (most, fetched, _) = held(std::iter::once(piece));
+        assert!(most <= LIMIT as u64 + text + MIB, "{most}");
+        assert_eq!(fetched, 400);
+    }
+
+    #[test]
+    fn a_message_that_swells_ends_the_stream_unread_host_322() {
+        let params = format!("[{}]", vec!["0"; 1_000 * 1024].join(","));
+        let piece = told(0, &params);
+        let text = piece.len() as u64 * 3;
+        let (most, fetched, over) = held(std::iter::once(piece));
+        assert!(most <= text + MIB, "{most}");
+        assert_eq!((fetched, over), (0, Some("limit_exceeded")));
     }
 }

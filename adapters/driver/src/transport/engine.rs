@@ -4,51 +4,30 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::lock::Mutex as Turn;
-use futures_util::stream::{self, BoxStream};
 use http::header::HeaderName;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use mcp_authz_core::effect::{Limits, Why};
+use mcp_authz_core::effect::Limits;
 use serde_json::{Value, json};
 
 use super::answer::{self, Form};
 use super::bus::{Bus, Delivery};
-use super::error::{RpcError, TransportError};
-use super::flow::Flow;
+use super::error::{TransportError, lost};
 use super::line::{Line, Task};
+use super::link::{Link, Untold};
 use super::mirror::{DroppedTool, Tools};
+use super::refused::{self, Loss, Refused};
 use super::request::{Manner, Wire, operation, with_meta};
-use super::rpc::{self, Sort};
+use super::rpc;
 use super::settings::{Bounds, Kind, Settings};
 use crate::exchange::Exchange;
 use crate::reading;
 
-/// What the server sends, as it comes.
-pub(crate) type Messages = BoxStream<'static, Result<Value, TransportError>>;
-
-/// How often one request begins a lost session anew (TRANS-19).
-pub(crate) const MOST_RENEWALS: u32 = 2;
 /// How many requests of the server's are declined at a time. Those beyond get no answer, or a server
 /// could have a task, and a thread where those are threads, for each that fits into an event.
 const MOST_DECLINED: usize = 16;
 /// How long the server may take over a farewell.
 const FAREWELL: Duration = Duration::from_secs(10);
-/// Pages of the list of tools that are read for the sake of one call.
-const MOST_PAGES: u32 = 32;
-
-/// What was agreed with the server.
-#[derive(Debug)]
-pub(crate) struct Link {
-    pub(crate) manner: Manner,
-    pub(crate) server: Arc<Value>,
-    pub(crate) bus: Option<Bus>,
-    /// How many users had gone before it: a session is its user's own (TRANS-26).
-    pub(crate) farewells: u64,
-    /// Which opening it came of.
-    pub(crate) number: u64,
-}
-
 /// One connection, which its callers share.
 pub(crate) struct Engine<L: Line> {
     pub(crate) line: L,
@@ -113,7 +92,7 @@ impl<L: Line> Engine<L> {
         }
         let link = self.link();
         if self.is_gone(&link) {
-            self.renew(link.number).await?;
+            self.renew(link.number, Loss::Gone).await?;
             return Ok(self.link());
         }
         Ok(link)
@@ -161,11 +140,14 @@ impl<L: Line> Engine<L> {
             self.drain(answer).await;
             return Ok(Delivery::Accepted);
         }
-        let body = self.whole(answer).await.unwrap_or_default();
-        if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+        if refused::is_gone(status) {
             return Ok(Delivery::Gone);
         }
-        Ok(Delivery::Refused(status, rpc::failure(&body)))
+        let refused = self.refused(answer).await;
+        match refused.loss() {
+            Loss::Gone | Loss::Told => Ok(Delivery::Gone),
+            Loss::Perhaps | Loss::None => Ok(Delivery::Refused(refused)),
+        }
     }
 
     /// A body to its end, within the bounds.
@@ -181,40 +163,11 @@ impl<L: Line> Engine<L> {
         }
     }
 
-    /// What the body of a failed answer says.
-    async fn failure(&self, answer: Response<L::Body>) -> TransportError {
-        let status = answer.status();
-        let body = self.whole(answer).await.unwrap_or_default();
-        said(status, rpc::failure(&body).as_ref())
-    }
-
-    /// Everything the server sends for one request, the response last.
-    pub(crate) fn request(self: &Arc<Self>, method: &str, params: Value) -> Messages {
-        flowing(Flow::asking(Arc::clone(self), method, params))
-    }
-
-    /// The result of one request. What the server asks meanwhile is declined.
-    pub(crate) async fn call(
-        self: &Arc<Self>,
-        method: &str,
-        params: Value,
-    ) -> Result<Value, TransportError> {
-        let mut flow = Flow::asking(Arc::clone(self), method, params);
-        while let Some(message) = flow.next().await {
-            let mut message = message?;
-            match rpc::sort(&message) {
-                Some(Sort::Response) if flow.is_answered() => {
-                    if let Some(error) = message.get("error") {
-                        return Err(TransportError::Rpc(RpcError::read(error)));
-                    }
-                    let result = message.get_mut("result").map(Value::take);
-                    return Ok(result.unwrap_or_default());
-                }
-                Some(Sort::Request) => self.decline(&message),
-                _ => {}
-            }
-        }
-        Err(TransportError::Malformed("there was no response"))
+    /// What an answer says that is no success.
+    pub(crate) async fn refused(&self, answer: Response<L::Body>) -> Refused {
+        let (head, body) = answer.into_parts();
+        let body = self.whole(Response::new(body)).await.unwrap_or_default();
+        Refused::read(&Response::from_parts(head, ()), &body, self.settings.bounds.event)
     }
 
     /// Answers a request that nobody hears, aside.
@@ -253,7 +206,8 @@ impl<L: Line> Engine<L> {
         method: &str,
         params: Value,
     ) -> Result<(), TransportError> {
-        for _ in 0..=MOST_RENEWALS {
+        let mut lost = false;
+        loop {
             let link = self.ready().await?;
             let params = match link.manner.wire {
                 Wire::Modern => with_meta(&params, &link.manner.version, &self.settings)?,
@@ -261,11 +215,14 @@ impl<L: Line> Engine<L> {
             };
             let message = rpc::message(None, method, &params)?;
             match self.say_on(&link, &message, &operation(method, &params), true).await {
-                Err(TransportError::SessionLost { .. }) => self.renew(link.number).await?,
-                other => return other,
+                Ok(()) => return Ok(()),
+                Err(Untold { loss, .. }) if loss != Loss::None && !lost => {
+                    lost = true;
+                    self.renew(link.number, loss).await?;
+                }
+                Err(Untold { error, .. }) => return Err(error),
             }
         }
-        Err(TransportError::SessionLost { maybe_executed: false })
     }
 
     /// Answers a request of the server's.
@@ -289,7 +246,12 @@ impl<L: Line> Engine<L> {
         if self.is_gone(&link) {
             return Err(TransportError::SessionLost { maybe_executed: false });
         }
-        self.say_on(&link, message, "response", may_ask).await
+        match self.say_on(&link, message, "response", may_ask).await {
+            Err(Untold { loss: Loss::Gone | Loss::Told, .. }) => {
+                Err(TransportError::SessionLost { maybe_executed: false })
+            }
+            said => said.map_err(|untold| untold.error),
+        }
     }
 
     async fn say_on(
@@ -298,76 +260,39 @@ impl<L: Line> Engine<L> {
         message: &Value,
         operation: &str,
         may_ask: bool,
-    ) -> Result<(), TransportError> {
+    ) -> Result<(), Untold> {
         let gone = TransportError::SessionLost { maybe_executed: false };
         if let Some(bus) = &link.bus {
             return match self.deliver(bus, &link.manner, message, operation, may_ask).await? {
                 Delivery::Accepted => Ok(()),
                 Delivery::Gone => {
                     bus.gone();
-                    Err(gone)
+                    Err(Untold::new(Loss::Gone, gone))
                 }
-                Delivery::Refused(status, response) => Err(said(status, response.as_ref())),
+                Delivery::Refused(refused) => Err(refused.error().into()),
             };
         }
         let answer = self.post(&link.manner, message, Vec::new(), operation, may_ask).await?;
-        match answer.status() {
-            status if status.is_success() => {
-                self.drain(answer).await;
-                Ok(())
-            }
-            StatusCode::NOT_FOUND if link.manner.session.is_some() => Err(gone),
-            _ => Err(self.failure(answer).await),
+        if answer.status().is_success() {
+            self.drain(answer).await;
+            return Ok(());
         }
+        let (loss, error) = self.lost(link, answer).await;
+        Err(Untold::new(loss, error))
     }
 
-    /// The server's own stream, if it has one (TRANS-22).
-    pub(crate) async fn listen(self: &Arc<Self>) -> Result<Option<Messages>, TransportError> {
-        for _ in 0..=MOST_RENEWALS {
-            let link = self.ready().await?;
-            match (link.manner.wire, &link.bus) {
-                (Wire::Modern, _) => return Ok(None),
-                (_, Some(bus)) => return Ok(Some(bus.listen())),
-                (Wire::HttpSse, None) => return Err(TransportError::Closed),
-                (Wire::Session, None) => {}
-            }
-            let request = link.manner.get(self.line.url(), None)?;
-            let answer = self.line.open(self.exchange(request, "GET")).await?;
-            match answer.status() {
-                StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
-                StatusCode::NOT_FOUND if link.manner.session.is_some() => {
-                    self.renew(link.number).await?;
-                }
-                StatusCode::NOT_FOUND => return Ok(None),
-                status if !status.is_success() => return Err(self.failure(answer).await),
-                _ if answer::form(answer.headers()) != Form::Events => {
-                    return Err(TransportError::Malformed("it is no stream of events"));
-                }
-                _ => {
-                    let flow = Flow::standing(Arc::clone(self), link, answer.into_body());
-                    return Ok(Some(flowing(flow)));
-                }
-            }
+    /// What an answer says that is no success, and whether the session is lost. One that is lost by
+    /// its status is not read on.
+    pub(crate) async fn lost(
+        &self,
+        link: &Link,
+        answer: Response<L::Body>,
+    ) -> (Loss, TransportError) {
+        if link.manner.session.is_some() && refused::is_gone(answer.status()) {
+            return (Loss::Gone, TransportError::SessionLost { maybe_executed: false });
         }
-        Err(TransportError::SessionLost { maybe_executed: false })
-    }
-
-    /// Reads the list of tools once more, for the sake of one call (TRANS-14).
-    pub(crate) fn relist(
-        self: &Arc<Self>,
-    ) -> core::pin::Pin<Box<dyn Future<Output = Result<(), TransportError>> + Send>> {
-        let engine = Arc::clone(self);
-        Box::pin(async move {
-            let mut params = json!({});
-            for _ in 0..MOST_PAGES {
-                let result = engine.call("tools/list", params).await?;
-                match result.get("nextCursor") {
-                    Some(cursor) if cursor.is_string() => params = json!({"cursor": cursor}),
-                    _ => break,
-                }
-            }
-            Ok(())
-        })
+        let refused = self.refused(answer).await;
+        (link.loss(&refused), refused.error())
     }
 
     /// Ends the session (TRANS-21). No person is asked for that.
@@ -387,30 +312,12 @@ impl<L: Line> Engine<L> {
         let exchange = self.exchange(request, Method::DELETE.as_str()).may_ask(false);
         let answer = self.line.open(exchange.limits(limits)).await?;
         match answer.status() {
-            status if status.is_success() => Ok(()),
-            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => Ok(()),
-            // Whatever else it says, nothing waits for it.
-            status => Err(TransportError::Status(status)),
+            status if status.is_success() || status == StatusCode::METHOD_NOT_ALLOWED => Ok(()),
+            // Whatever it says of a session that is gone, or else, nothing waits for it.
+            _ => match self.lost(&link, answer).await {
+                (Loss::None, error) => Err(error),
+                _ => Ok(()),
+            },
         }
-    }
-}
-
-/// A flow as a stream. A wait for it that is given up loses nothing.
-fn flowing<L: Line>(flow: Flow<L>) -> Messages {
-    stream::unfold(flow, async |mut flow| flow.next().await.map(|message| (message, flow))).boxed()
-}
-
-pub(crate) const fn lost(why: Why) -> TransportError {
-    match why {
-        Why::BodyTooLarge => TransportError::TooLarge,
-        _ => TransportError::Lost { why, maybe_executed: true },
-    }
-}
-
-/// What a failed answer says.
-pub(crate) fn said(status: StatusCode, response: Option<&Value>) -> TransportError {
-    match response.and_then(|response| response.get("error")) {
-        Some(error) => TransportError::Rpc(RpcError::read(error)),
-        None => TransportError::Status(status),
     }
 }

@@ -3,9 +3,10 @@
 //! 401 and 403 never decide it: the session has dealt with them before an answer comes here.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::{HeaderValue, StatusCode};
+use mcp_authz_core::failure::{Failure, Kind, Remedy};
 use serde_json::Value;
 
 use super::answer::no_such_endpoint;
@@ -40,6 +41,33 @@ pub(crate) struct Heard {
     pub(crate) response: Option<Value>,
     /// The session id, if one came.
     pub(crate) session: Option<HeaderValue>,
+    /// What a refusal says in words.
+    pub(crate) said: Option<String>,
+}
+
+impl Ask {
+    /// A server that lets nobody discover it may yet be spoken to in a revision that the program
+    /// names (TRANS-91).
+    pub(crate) fn refused(self, error: TransportError) -> TransportError {
+        const HINT: &str = "no token opens server/discover, as with servers of older revisions: name \
+                            the revision with Settings::revision, as in \"2025-11-25\"";
+        let failure = match (self, error) {
+            (Self::Discover, TransportError::Authorization(failure))
+                if matches!(failure.kind(), Kind::UnauthorizedAfterRefresh | Kind::Forbidden) =>
+            {
+                Arc::unwrap_or_clone(failure)
+            }
+            (Self::Discover, TransportError::Status { status: StatusCode::UNAUTHORIZED, .. }) => {
+                Failure::new(Kind::UnauthorizedAfterRefresh, "TRANS-91")
+            }
+            (Self::Discover, TransportError::Status { status: StatusCode::FORBIDDEN, .. }) => {
+                Failure::new(Kind::Forbidden, "TRANS-91")
+            }
+            (_, error) => return error,
+        };
+        let failure = failure.with_remedy(Remedy::Configure).with_hint(HINT);
+        TransportError::Authorization(Arc::new(failure))
+    }
 }
 
 /// What was found out about a server.
@@ -107,6 +135,8 @@ pub(crate) struct Opening {
     corrected: bool,
     /// What `initialize` was answered with before HTTP+SSE was tried.
     refused: Option<StatusCode>,
+    /// The server does not know `server/discover`, which says nothing of its era (TRANS-91).
+    undiscovered: bool,
 }
 
 impl Opening {
@@ -137,7 +167,15 @@ impl Opening {
             Wire::HttpSse => Ask::Stream,
         };
         let ask = Some(ask);
-        Self { ask, choice, manner, server: Value::Null, corrected: false, refused: None }
+        Self {
+            ask,
+            choice,
+            manner,
+            server: Value::Null,
+            corrected: false,
+            refused: None,
+            undiscovered: false,
+        }
     }
 
     /// What to ask; nothing when it is open.
@@ -163,7 +201,7 @@ impl Opening {
     /// It is not. If it was tried because nothing else was there, then nothing is.
     pub(crate) fn no_stream(&self, error: TransportError) -> TransportError {
         match (self.refused, &error) {
-            (Some(status), TransportError::Status(_) | TransportError::Malformed(_)) => {
+            (Some(status), TransportError::Status { .. } | TransportError::Malformed(_)) => {
                 TransportError::NoEndpoint(status)
             }
             _ => error,
@@ -172,9 +210,9 @@ impl Opening {
 
     /// What an answer means; the next question follows from it.
     pub(crate) fn hear(&mut self, ask: Ask, heard: Heard) -> Result<(), TransportError> {
-        let Heard { status, response, session } = heard;
+        let Heard { status, response, session, said } = heard;
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Err(TransportError::Status(status));
+            return Err(TransportError::Status { status, said });
         }
         let error = response.as_ref().and_then(|response| response.get("error"));
         match (ask, &response, error) {
@@ -193,7 +231,7 @@ impl Opening {
                 self.manner.session = session.filter(|_| self.manner.wire == Wire::Session);
                 self.initialized(response.get("result").unwrap_or(&Value::Null))
             }
-            _ => self.unanswered(ask, status),
+            _ => self.unanswered(ask, status, said),
         }
     }
 
@@ -231,12 +269,19 @@ impl Opening {
         let supported = error.pointer("/data/supported").and_then(Value::as_array);
         let missing = no_such_endpoint(status);
         match (ask, code) {
+            (Ask::Discover, NO_METHOD) => {
+                self.undiscovered = true;
+                self.fall_back()
+            }
+            (
+                Ask::Initialize,
+                NO_METHOD | HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION,
+            ) if self.undiscovered && !names_legacy_alone(supported) => self.open_modern(),
             (_, UNSUPPORTED_VERSION) => {
                 self.correct(supported.map(Vec::as_slice).unwrap_or_default())
             }
             // A modern server is known by its errors; the next request tells what is wrong.
             (Ask::Discover, HEADER_MISMATCH | MISSING_CAPABILITY) if missing => self.open(),
-            (Ask::Discover, NO_METHOD) if status == StatusCode::NOT_FOUND => self.open(),
             (Ask::Discover, _) if missing || status.is_success() => self.fall_back(),
             (Ask::Initialize, _) if supported.is_some_and(|versions| !versions.is_empty()) => {
                 self.correct(supported.map(Vec::as_slice).unwrap_or_default())
@@ -248,7 +293,12 @@ impl Opening {
     }
 
     /// Neither a result nor a JSON-RPC error.
-    fn unanswered(&mut self, ask: Ask, status: StatusCode) -> Result<(), TransportError> {
+    fn unanswered(
+        &mut self,
+        ask: Ask,
+        status: StatusCode,
+        said: Option<String>,
+    ) -> Result<(), TransportError> {
         let missing = no_such_endpoint(status);
         match ask {
             Ask::Discover if missing || status.is_success() => self.fall_back(),
@@ -256,13 +306,19 @@ impl Opening {
             _ if status.is_success() => {
                 Err(TransportError::Malformed("it is no answer to the opening of a connection"))
             }
-            _ => Err(TransportError::Status(status)),
+            _ => Err(TransportError::Status { status, said }),
         }
     }
 
     const fn open(&mut self) -> Result<(), TransportError> {
         self.ask = None;
         Ok(())
+    }
+
+    /// A modern server that cannot be discovered is spoken to all the same.
+    fn open_modern(&mut self) -> Result<(), TransportError> {
+        self.speak(Wire::Modern, MODERN);
+        self.open()
     }
 
     fn fall_back(&mut self) -> Result<(), TransportError> {
@@ -325,6 +381,14 @@ impl Settings {
             Choice::HttpSse => wire == Wire::HttpSse,
         }
     }
+}
+
+/// Whether a server names revisions that begin with `initialize`, and no other that is known.
+fn names_legacy_alone(supported: Option<&Vec<Value>>) -> bool {
+    let named = |known: &str| {
+        supported.is_some_and(|supported| supported.iter().any(|version| version == known))
+    };
+    !named(MODERN) && LEGACY.into_iter().any(named)
 }
 
 /// What a server wrote where a revision belongs.

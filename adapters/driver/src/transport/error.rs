@@ -62,7 +62,12 @@ pub enum TransportError {
         maybe_executed: bool,
     },
     /// The server answered with an HTTP status that means nothing in the protocol.
-    Status(StatusCode),
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// What the server said of it in words: escaped, cut, and never to be trusted.
+        said: Option<String>,
+    },
     /// The answer is no JSON-RPC, or not the one that was awaited. What is wrong with it.
     Malformed(&'static str),
     /// An event or an answer is over [`Bounds::event`](super::Bounds::event) (HOST-262).
@@ -73,7 +78,7 @@ pub enum TransportError {
     NoEndpoint(StatusCode),
     /// HTTP+SSE announced an endpoint of another origin, or none; nothing was sent there (TRANS-33).
     Endpoint,
-    /// The session id has characters that none may have (TRANS-18, HOST-266).
+    /// The session id has characters that none may have, or there are two (TRANS-18, HOST-266).
     SessionId,
     /// The revision that is spoken has no such thing.
     Unsupported(&'static str),
@@ -94,9 +99,9 @@ impl TransportError {
             Self::Authorization(failure) => failure.kind().code(),
             Self::Lost { .. } => "mcp_lost",
             Self::SessionLost { .. } => "mcp_session_lost",
-            Self::Status(status) if status.is_redirection() => Kind::RedirectRefused.code(),
-            Self::Status(status) if transient(*status) => Kind::Transient.code(),
-            Self::Status(_) => "mcp_status",
+            Self::Status { status, .. } if status.is_redirection() => Kind::RedirectRefused.code(),
+            Self::Status { status, .. } if transient(*status) => Kind::Transient.code(),
+            Self::Status { .. } => "mcp_status",
             Self::Malformed(_) => "mcp_malformed",
             Self::TooLarge => Kind::LimitExceeded.code(),
             Self::Version(_) => "mcp_version",
@@ -118,8 +123,8 @@ impl TransportError {
             Self::Drive(error) => error.remedy(),
             Self::Lost { why, .. } => why.remedy(),
             Self::SessionLost { .. } => Remedy::Retry { after: None },
-            Self::Status(status) if transient(*status) => Remedy::Retry { after: None },
-            Self::Status(status) if status.is_redirection() => Remedy::Configure,
+            Self::Status { status, .. } if transient(*status) => Remedy::Retry { after: None },
+            Self::Status { status, .. } if status.is_redirection() => Remedy::Configure,
             Self::NoEndpoint(_)
             | Self::Endpoint
             | Self::Version(_)
@@ -127,7 +132,7 @@ impl TransportError {
             | Self::Unsupported(_)
             | Self::Closed => Remedy::Configure,
             Self::Rpc(_)
-            | Self::Status(_)
+            | Self::Status { .. }
             | Self::Malformed(_)
             | Self::TooLarge
             | Self::SessionId => Remedy::Report,
@@ -157,7 +162,7 @@ impl TransportError {
                 *maybe_executed
             }
             Self::Rpc(_) | Self::Malformed(_) | Self::TooLarge => true,
-            Self::Status(status) => status.as_u16() >= 500,
+            Self::Status { status, .. } => status.as_u16() >= 500,
             Self::Authorization(_)
             | Self::Version(_)
             | Self::NoEndpoint(_)
@@ -173,7 +178,15 @@ impl TransportError {
     /// Whether what is remembered of a server may be wrong (TRANS-29).
     pub(crate) const fn of_the_era(&self) -> bool {
         matches!(self, Self::NoEndpoint(_) | Self::Version(_) | Self::Malformed(_) | Self::Rpc(_))
-            || matches!(self, Self::Status(status) if status.as_u16() < 500)
+            || matches!(self, Self::Status { status, .. } if status.as_u16() < 500)
+    }
+}
+
+/// No answer came to what was sent, or it broke off.
+pub(crate) const fn lost(why: Why) -> TransportError {
+    match why {
+        Why::BodyTooLarge => TransportError::TooLarge,
+        _ => TransportError::Lost { why, maybe_executed: true },
     }
 }
 
@@ -183,7 +196,7 @@ fn transient(status: StatusCode) -> bool {
         || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
 }
 
-/// Nothing of what a server answered to a refused request is kept.
+/// Nothing of what a server answered to a refused request is kept but the words in the failure.
 impl From<ExchangeError> for TransportError {
     fn from(error: ExchangeError) -> Self {
         match error {
@@ -192,7 +205,7 @@ impl From<ExchangeError> for TransportError {
             }
             ExchangeError::Lost { why: Why::BodyTooLarge, .. } => Self::TooLarge,
             ExchangeError::Lost { why, sent } => Self::Lost { why, maybe_executed: sent },
-            ExchangeError::Unfit { status } => Self::Status(status),
+            ExchangeError::Unfit { status } => Self::Status { status, said: None },
             ExchangeError::Drive(error) => Self::Drive(error),
         }
     }
@@ -213,7 +226,13 @@ impl fmt::Display for TransportError {
             Self::SessionLost { maybe_executed } => {
                 write!(f, "the server forgot the session{}", told(*maybe_executed))
             }
-            Self::Status(status) => write!(f, "the server answered {}", status.as_u16()),
+            Self::Status { status, said } => {
+                write!(f, "the server answered {}", status.as_u16())?;
+                match said {
+                    Some(said) => write!(f, ": {said}"),
+                    None => Ok(()),
+                }
+            }
             Self::Malformed(what) => write!(f, "the answer cannot be read: {what}"),
             Self::TooLarge => f.write_str("an answer is over its limit"),
             Self::Version(named) => {
@@ -223,7 +242,9 @@ impl fmt::Display for TransportError {
                 write!(f, "there is no MCP endpoint at this URL: it answered {}", status.as_u16())
             }
             Self::Endpoint => f.write_str("the stream announced no endpoint of its own origin"),
-            Self::SessionId => f.write_str("the session id has characters that none may have"),
+            Self::SessionId => {
+                f.write_str("the session id has characters that none may have, or there are two")
+            }
             Self::Unsupported(what) | Self::Invalid(what) => f.write_str(what),
             Self::Closed => f.write_str("the transport was closed"),
             Self::Drive(error) => error.fmt(f),
@@ -241,7 +262,10 @@ mod tests {
 
     #[test]
     fn every_error_has_a_code_a_remedy_and_says_whether_it_was_executed() {
-        let status = |status| TransportError::Status(StatusCode::from_u16(status).unwrap());
+        let status = |status| TransportError::Status {
+            status: StatusCode::from_u16(status).unwrap(),
+            said: None,
+        };
         let rpc = RpcError { code: -32601, message: "no".to_owned(), data: None };
         let denied = Arc::new(Failure::new(Kind::AuthorizationDenied, "SEC-17"));
         for (error, code, remedy, executed) in [

@@ -5,18 +5,20 @@ use core::pin::pin;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures_util::future::{Either, select};
 use http::{Response, StatusCode};
 use mcp_authz_core::effect::Why;
+use mcp_authz_core::time::Monotonic;
 use serde_json::Value;
 
 use super::answer::{self, Form};
 use super::bus::{Delivery, Mail};
-use super::engine::{Engine, Link, MOST_RENEWALS, lost};
-use super::error::TransportError;
+use super::engine::Engine;
+use super::error::{TransportError, lost};
 use super::line::Line;
+use super::link::{Link, MOST_RENEWALS};
+use super::refused::{self, Loss, Refused};
 use super::request::{Wire, only_reads, operation, with_meta};
 use super::resume::{Again, Resume};
 use super::rpc;
@@ -33,16 +35,20 @@ pub(crate) struct Flow<L: Line> {
     asked: Option<Asked>,
     link: Option<Arc<Link>>,
     stage: Stage<L::Body>,
+    /// What came and is not read yet: one text at a time, since read it may take much more.
+    texts: VecDeque<String>,
     ready: VecDeque<Value>,
     resume: Resume,
     renewals: u32,
+    /// Whether a session was lost with it that had been sent.
+    lost: bool,
     /// Whether the caller has seen anything of it.
     shown: bool,
     /// The server may be at work on it.
     pending: bool,
     answered: bool,
     /// When the response is late; never in a standing stream.
-    until: Option<Instant>,
+    until: Option<Monotonic>,
 }
 
 struct Asked {
@@ -91,9 +97,11 @@ impl<L: Line> Flow<L> {
             asked,
             link,
             stage,
+            texts: VecDeque::new(),
             ready,
             resume,
             renewals: 0,
+            lost: false,
             shown: false,
             pending: false,
             answered: false,
@@ -107,6 +115,16 @@ impl<L: Line> Flow<L> {
             if let Some(message) = self.ready.pop_front() {
                 self.shown = true;
                 return Some(Ok(self.told(message).await));
+            }
+            if let Some(text) = self.texts.pop_front() {
+                match rpc::messages(text.as_bytes(), self.engine.settings.bounds.event) {
+                    Ok(messages) => self.ready.extend(messages),
+                    Err(error) => {
+                        self.texts.clear();
+                        self.stage = Stage::Failed(error);
+                    }
+                }
+                continue;
             }
             // What is under way is put back by its end; a wait that is given up is gone on with.
             let step = match core::mem::replace(&mut self.stage, Stage::Over) {
@@ -144,6 +162,7 @@ impl<L: Line> Flow<L> {
         self.pending = false;
         self.answered = true;
         self.ready.clear();
+        self.texts.clear();
         if let Stage::Reading(body) = core::mem::replace(&mut self.stage, Stage::Over) {
             self.engine.line.finish(body).await;
         }
@@ -176,31 +195,46 @@ impl<L: Line> Flow<L> {
         let Some(bus) = &link.bus else {
             let answer =
                 self.engine.post(&link.manner, &message, mirrored, &operation, true).await?;
-            self.until = Instant::now().checked_add(self.engine.settings.bounds.response);
+            self.until = Some(self.due());
             return self.head(&link, answer).await;
         };
-        let Some(mail) = bus.expect(id) else { return self.renew(&link).await };
+        let Some(mail) = bus.expect(id) else { return self.renew(&link, Loss::Gone).await };
         match self.engine.deliver(bus, &link.manner, &message, &operation, true).await? {
             Delivery::Accepted => {
-                self.until = Instant::now().checked_add(self.engine.settings.bounds.response);
+                self.until = Some(self.due());
+                link.works();
                 Ok(Stage::Mail(mail))
             }
             Delivery::Gone => {
                 bus.gone();
-                self.renew(&link).await
+                self.lost(&link, Loss::Gone).await
             }
-            Delivery::Refused(status, response) => self.refused(&link, status, response).await,
+            Delivery::Refused(refused) => self.refused(&link, refused).await,
         }
     }
 
+    /// When the response to what was just sent is late.
+    fn due(&self) -> Monotonic {
+        self.engine.line.now().after(self.engine.settings.bounds.response)
+    }
+
+    /// The session is gone with the request in it. It is sent twice and no more (TRANS-90).
+    async fn lost(&mut self, link: &Link, loss: Loss) -> Result<Stage<L::Body>, TransportError> {
+        if self.lost {
+            return Err(TransportError::SessionLost { maybe_executed: false });
+        }
+        self.lost = true;
+        self.renew(link, loss).await
+    }
+
     /// The session does not know the request, so it was not executed: a new one gets it.
-    async fn renew(&mut self, link: &Link) -> Result<Stage<L::Body>, TransportError> {
+    async fn renew(&mut self, link: &Link, loss: Loss) -> Result<Stage<L::Body>, TransportError> {
         if self.renewals >= MOST_RENEWALS {
             return Err(TransportError::SessionLost { maybe_executed: false });
         }
         self.renewals = self.renewals.saturating_add(1);
         self.pending = false;
-        self.engine.renew(link.number).await?;
+        self.engine.renew(link.number, loss).await?;
         Ok(Stage::Start)
     }
 
@@ -210,13 +244,18 @@ impl<L: Line> Flow<L> {
         answer: Response<L::Body>,
     ) -> Result<Stage<L::Body>, TransportError> {
         let status = answer.status();
-        if status == StatusCode::NOT_FOUND && link.manner.session.is_some() {
-            return self.renew(link).await;
+        if refused::is_gone(status) && link.manner.session.is_some() {
+            return self.lost(link, Loss::Gone).await;
         }
         if !status.is_success() {
-            let body = self.engine.whole(answer).await.unwrap_or_default();
-            return self.refused(link, status, rpc::failure(&body)).await;
+            let refused = self.engine.refused(answer).await;
+            return match link.loss(&refused) {
+                // What is said of the second session as well is said of the request.
+                loss if loss != Loss::None && !self.lost => self.lost(link, loss).await,
+                _ => self.refused(link, refused).await,
+            };
         }
+        link.works();
         match answer::form(answer.headers()) {
             Form::Events => Ok(Stage::Reading(answer.into_body())),
             Form::Json => {
@@ -226,7 +265,8 @@ impl<L: Line> Flow<L> {
                     Some(id) if rpc::is_nameless(&message) => rpc::under(message, id),
                     _ => message,
                 };
-                self.ready.extend(rpc::messages(&body)?.into_iter().map(named));
+                let messages = rpc::messages(&body, self.engine.settings.bounds.event)?;
+                self.ready.extend(messages.into_iter().map(named));
                 Ok(Stage::Ended)
             }
             Form::Other => Err(TransportError::Malformed("it is neither JSON nor events")),
@@ -237,12 +277,11 @@ impl<L: Line> Flow<L> {
     async fn refused(
         &mut self,
         link: &Link,
-        status: StatusCode,
-        response: Option<Value>,
+        refused: Refused,
     ) -> Result<Stage<L::Body>, TransportError> {
         self.pending = false;
-        let (Some(response), Some(asked)) = (response, &mut self.asked) else {
-            return Err(TransportError::Status(status));
+        let (Some(response), Some(asked)) = (refused.response.clone(), &mut self.asked) else {
+            return Err(refused.error());
         };
         let modern = link.manner.wire == Wire::Modern;
         let code = rpc::code(&response);
@@ -264,13 +303,7 @@ impl<L: Line> Flow<L> {
         let Some(left) = self.left() else { return Err(self.late()) };
         let why = match body.piece(idle.min(left)).await {
             Ok(Some(piece)) => {
-                for text in self.resume.feed(&piece)? {
-                    match rpc::messages(text.as_bytes()) {
-                        Ok(messages) => self.ready.extend(messages),
-                        // What came before it is handed out first.
-                        Err(error) => return Ok(Stage::Failed(error)),
-                    }
-                }
+                self.texts.extend(self.resume.feed(&piece)?);
                 return Ok(Stage::Reading(body));
             }
             Ok(None) => Why::Broken,
@@ -323,10 +356,9 @@ impl<L: Line> Flow<L> {
             Err(ExchangeError::Lost { why, .. }) => return self.broken(why),
             Err(error) => return Err(error.into()),
         };
+        let gone = TransportError::SessionLost { maybe_executed: self.asked.is_some() };
         match answer.status() {
-            StatusCode::NOT_FOUND if link.manner.session.is_some() => {
-                Err(TransportError::SessionLost { maybe_executed: self.asked.is_some() })
-            }
+            status if refused::is_gone(status) && link.manner.session.is_some() => Err(gone),
             // A server that closes its own stream and then has none any more has nothing to say.
             StatusCode::METHOD_NOT_ALLOWED if self.asked.is_none() => Ok(Stage::Over),
             status
@@ -340,7 +372,12 @@ impl<L: Line> Flow<L> {
                 self.resume.resumed();
                 Ok(Stage::Reading(answer.into_body()))
             }
-            _ => Err(lost(Why::Broken)),
+            status if status.is_success() => Err(lost(Why::Broken)),
+            // An event that the server does not know is an error of another kind.
+            _ => match self.engine.lost(&link, answer).await {
+                (Loss::Gone | Loss::Told, _) => Err(gone),
+                _ => Err(lost(Why::Broken)),
+            },
         }
     }
 
@@ -348,7 +385,7 @@ impl<L: Line> Flow<L> {
         let response = match self.until {
             None => Some(mail.wait().await),
             Some(until) => {
-                let left = until.saturating_duration_since(Instant::now());
+                let left = self.engine.line.now().until(until);
                 let late = pin!(self.engine.line.sleep(left));
                 match select(pin!(mail.wait()), late).await {
                     Either::Left((response, _)) => Some(response),
@@ -364,7 +401,7 @@ impl<L: Line> Flow<L> {
     /// What is left of the time for the response; nothing if it is over.
     fn left(&self) -> Option<Duration> {
         let Some(until) = self.until else { return Some(Duration::MAX) };
-        Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+        Some(self.engine.line.now().until(until)).filter(|left| !left.is_zero())
     }
 
     fn late(&mut self) -> TransportError {

@@ -4,14 +4,23 @@ use core::future::Future;
 use core::pin::Pin;
 use core::time::Duration;
 
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use http::Response;
+use mcp_authz_core::effect::Why;
+use mcp_authz_core::time::Monotonic;
+use serde_json::Value;
 
 use super::era::Memory;
+use super::error::TransportError;
 use crate::exchange::{Exchange, ExchangeError};
 use crate::ports::AsyncBody;
 
 /// Something that is done aside.
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What the server sends, as it comes.
+pub(crate) type Messages = BoxStream<'static, Result<Value, TransportError>>;
 
 /// A session. The futures of a blocking one block where they are polled.
 pub(crate) trait Line: Send + Sync + 'static {
@@ -23,6 +32,9 @@ pub(crate) trait Line: Send + Sync + 'static {
 
     /// What is remembered of the server.
     fn memory(&self) -> &Memory;
+
+    /// The session's clock.
+    fn now(&self) -> Monotonic;
 
     /// Sends a request with the token, and again after a refusal that could be healed.
     fn open(
@@ -39,4 +51,35 @@ pub(crate) trait Line: Send + Sync + 'static {
 
     /// Does something aside; drops it if that cannot be done.
     fn spawn(&self, task: Task);
+}
+
+/// A time for all of something, and for each piece of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Within {
+    until: Monotonic,
+    idle: Duration,
+}
+
+impl Within {
+    pub(crate) fn new(now: Monotonic, all: Duration, idle: Duration) -> Self {
+        Self { until: now.after(all), idle }
+    }
+
+    /// What is left of it; nothing if it is over.
+    pub(crate) const fn left(&self, now: Monotonic) -> Option<Duration> {
+        let left = now.until(self.until);
+        if left.is_zero() { None } else { Some(left) }
+    }
+
+    /// The next piece of a body, if it comes in time.
+    pub(crate) async fn piece(
+        &self,
+        now: Monotonic,
+        body: &mut impl AsyncBody,
+    ) -> Result<Option<Bytes>, Why> {
+        match self.left(now) {
+            Some(left) => body.piece(left.min(self.idle)).await,
+            None => Err(Why::Timeout),
+        }
+    }
 }

@@ -3,7 +3,6 @@
 use core::pin::pin;
 use core::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
@@ -13,16 +12,17 @@ use mcp_authz_core::effect::Why;
 use serde_json::{Value, json};
 
 use super::answer::{self, Form};
-use super::bus::{Bus, Delivery};
-use super::engine::{Engine, Link, lost};
+use super::bus::{Bus, Delivery, Opened};
+use super::engine::Engine;
 use super::era::{Ask, Heard, Opening};
-use super::error::TransportError;
-use super::line::Line;
+use super::error::{TransportError, lost};
+use super::line::{Line, Within};
+use super::link::{Begun, Link};
+use super::refused::{Loss, Refused};
 use super::request::{Manner, with_meta};
 use super::resume::Resume;
 use super::rpc;
-use super::settings::Settings;
-use crate::ports::AsyncBody;
+use super::settings::{Bounds, Settings};
 
 /// More than any opening takes.
 const MOST_QUESTIONS: u32 = 10;
@@ -40,6 +40,8 @@ impl<L: Line> Engine<L> {
             bus: None,
             farewells: 0,
             number: 0,
+            begun: Begun::first(line.now()),
+            worked: AtomicBool::new(false),
         };
         let engine = Arc::new(Self {
             line,
@@ -51,11 +53,13 @@ impl<L: Line> Engine<L> {
             closed: AtomicBool::new(false),
             declining: Arc::default(),
         });
-        match engine.establish(opening, 1).await {
+        match engine.establish(opening, 1, Begun::first(engine.line.now())).await {
             Err(error) if remembered && error.of_the_era() => {
                 let memory = engine.line.memory();
                 memory.forget();
-                engine.establish(Opening::new(&engine.settings, memory), 1).await?;
+                let (anew, begun) =
+                    (Opening::new(&engine.settings, memory), Begun::first(engine.line.now()));
+                engine.establish(anew, 1, begun).await?;
             }
             other => other?,
         }
@@ -65,35 +69,47 @@ impl<L: Line> Engine<L> {
     /// Opens again what is gone, once for everybody who found out (TRANS-19).
     /// Aside, since a caller may leave off without being dropped: whoever has the turn must go on, or
     /// all others would wait for somebody who sleeps.
-    pub(crate) async fn renew(self: &Arc<Self>, gone: u64) -> Result<(), TransportError> {
+    pub(crate) async fn renew(
+        self: &Arc<Self>,
+        gone: u64,
+        why: Loss,
+    ) -> Result<(), TransportError> {
         let (done, renewed) = oneshot::channel();
         let engine = Arc::clone(self);
         self.line.spawn(Box::pin(async move {
-            let _nobody_left = done.send(engine.open_again(gone).await);
+            let _nobody_left = done.send(engine.open_again(gone, why).await);
         }));
         let not_begun = TransportError::Lost { why: Why::Abandoned, maybe_executed: false };
         renewed.await.unwrap_or(Err(not_begun))
     }
 
-    async fn open_again(self: &Arc<Self>, gone: u64) -> Result<(), TransportError> {
+    async fn open_again(self: &Arc<Self>, gone: u64, why: Loss) -> Result<(), TransportError> {
         let _turn = self.turn.lock().await;
         let link = self.link();
         if link.number != gone {
             return Ok(());
         }
+        let now = self.line.now();
+        let begun = if self.is_another_users(&link) {
+            Begun::first(now)
+        } else {
+            let lost = TransportError::SessionLost { maybe_executed: false };
+            link.begun.again(now, link.has_worked(), why).ok_or(lost)?
+        };
         let opening = Opening::again(&link.manner, &self.settings);
-        self.establish(opening, gone.saturating_add(1)).await
+        self.establish(opening, gone.saturating_add(1), begun).await
     }
 
     async fn establish(
         self: &Arc<Self>,
         mut opening: Opening,
         number: u64,
+        begun: Begun,
     ) -> Result<(), TransportError> {
         let (mut bus, farewells) = (None, self.line.memory().farewells());
         for _ in 0..MOST_QUESTIONS {
             match opening.ask() {
-                Some(Ask::Stream) => match Bus::open(self, opening.manner()).await {
+                Some(Ask::Stream) => match self.stream(opening.manner()).await {
                     Ok(opened) => {
                         bus = Some(opened);
                         opening.streaming();
@@ -101,20 +117,37 @@ impl<L: Line> Engine<L> {
                     Err(error) => return Err(opening.no_stream(error)),
                 },
                 Some(ask) => {
-                    let heard = self.question(opening.manner(), bus.as_ref(), ask).await?;
-                    opening.hear(ask, heard)?;
+                    let heard = self.question(opening.manner(), bus.as_ref(), ask).await;
+                    let heard = heard.and_then(|heard| opening.hear(ask, heard));
+                    heard.map_err(|error| ask.refused(error))?;
                 }
                 None => {
                     let (manner, server) = opening.finish();
                     self.line.memory().keep(&manner);
                     let server = Arc::new(server);
-                    let link = Arc::new(Link { manner, server, bus, farewells, number });
+                    let worked = AtomicBool::new(false);
+                    let link = Link { manner, server, bus, farewells, number, begun, worked };
+                    let link = Arc::new(link);
                     *self.link.lock().unwrap_or_else(PoisonError::into_inner) = link;
                     return Ok(());
                 }
             }
         }
         Err(TransportError::Malformed("the connection is never open"))
+    }
+
+    /// Opens the stream of HTTP+SSE (TRANS-30..33).
+    async fn stream(self: &Arc<Self>, manner: &Manner) -> Result<Bus, TransportError> {
+        let request = manner.get(self.line.url(), None)?;
+        let answer = self.line.open(self.exchange(request, "GET")).await?;
+        let (endpoint, opened) = Opened::read(answer, &self.line, &self.settings.bounds).await?;
+        let asker = Arc::downgrade(self);
+        let decline = move |request: Value| {
+            if let Some(engine) = asker.upgrade() {
+                engine.decline(&request);
+            }
+        };
+        Ok(Bus::new(&self.line, endpoint, opened, decline))
     }
 
     /// Asks one of the questions that open a connection.
@@ -147,6 +180,11 @@ impl<L: Line> Engine<L> {
         let status = answer.status();
         let begins = ask == Ask::Initialize && status.is_success();
         let session = if begins { answer::session_id(answer.headers())? } else { None };
+        if !status.is_success() {
+            let refused = self.refused(answer).await;
+            let response = refused.response.zip(id).map(|(failure, id)| rpc::under(failure, id));
+            return Ok(Heard { status, response, session, said: refused.said });
+        }
         let response = match id {
             Some(id) => self.response(answer, id).await?,
             None => {
@@ -154,7 +192,7 @@ impl<L: Line> Engine<L> {
                 None
             }
         };
-        Ok(Heard { status, response, session })
+        Ok(Heard { status, response, session, said: None })
     }
 
     async fn question_on(
@@ -167,22 +205,26 @@ impl<L: Line> Engine<L> {
     ) -> Result<Heard, TransportError> {
         let not_asked = TransportError::Lost { why: Why::Broken, maybe_executed: false };
         let mail = id.map(|id| bus.expect(id).ok_or(not_asked)).transpose()?;
-        let (status, response) = match self.deliver(bus, manner, message, method, true).await? {
+        let refused = match self.deliver(bus, manner, message, method, true).await? {
             Delivery::Accepted => match mail {
                 Some(mail) => {
                     let (mail, late) =
                         (pin!(mail.wait()), pin!(self.line.sleep(self.settings.bounds.head)));
                     match select(mail, late).await {
-                        Either::Left((response, _)) => (StatusCode::OK, Some(response?)),
+                        Either::Left((response, _)) => {
+                            let response = Some(response?);
+                            Refused { response, ..Refused::bare(StatusCode::OK) }
+                        }
                         Either::Right(_) => return Err(lost(Why::Timeout)),
                     }
                 }
-                None => (StatusCode::ACCEPTED, None),
+                None => Refused::bare(StatusCode::ACCEPTED),
             },
-            Delivery::Gone => (StatusCode::NOT_FOUND, None),
-            Delivery::Refused(status, response) => (status, response),
+            Delivery::Gone => Refused::bare(StatusCode::NOT_FOUND),
+            Delivery::Refused(refused) => refused,
         };
-        Ok(Heard { status, response, session: None })
+        let Refused { status, response, said } = refused;
+        Ok(Heard { status, response, session: None, said })
     }
 
     /// The one response in an answer to the opening of a connection, if it is one.
@@ -191,34 +233,27 @@ impl<L: Line> Engine<L> {
         answer: Response<L::Body>,
         id: u64,
     ) -> Result<Option<Value>, TransportError> {
-        if !answer.status().is_success() {
-            let body = self.whole(answer).await.unwrap_or_default();
-            return Ok(rpc::failure(&body).map(|failure| rpc::under(failure, id)));
-        }
         match answer::form(answer.headers()) {
             Form::Other => Ok(None),
             Form::Json => {
                 let body = self.whole(answer).await?;
-                let messages = rpc::messages(&body).unwrap_or_default();
+                let messages = match rpc::messages(&body, self.settings.bounds.event) {
+                    Err(TransportError::TooLarge) => return Err(TransportError::TooLarge),
+                    read => read.unwrap_or_default(),
+                };
                 Ok(messages.into_iter().find(|message| rpc::answers(message, id)))
             }
             Form::Events => {
                 let mut events = Resume::new(self.settings.bounds.event, 0);
                 let mut body = answer.into_body();
                 // Everybody else may wait for this one, so that it must not go on for ever.
-                let bounds = &self.settings.bounds;
-                let until = Instant::now().checked_add(bounds.head);
+                let Bounds { event, head, idle, .. } = self.settings.bounds;
+                let within = Within::new(self.line.now(), head, idle);
                 loop {
-                    let left = until.map_or(bounds.idle, |until| {
-                        until.saturating_duration_since(Instant::now()).min(bounds.idle)
-                    });
-                    if left.is_zero() {
-                        return Err(lost(Why::Timeout));
-                    }
-                    let piece = body.piece(left).await;
+                    let piece = within.piece(self.line.now(), &mut body).await;
                     let piece = piece.map_err(lost)?.ok_or_else(|| lost(Why::Broken))?;
                     for text in events.feed(&piece)? {
-                        let found = rpc::messages(text.as_bytes())?;
+                        let found = rpc::messages(text.as_bytes(), event)?;
                         let mut found = found.into_iter();
                         if let Some(found) = found.find(|message| rpc::answers(message, id)) {
                             return Ok(Some(found));

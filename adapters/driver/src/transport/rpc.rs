@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::error::TransportError;
+use super::weight::{Unread, weigh};
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,11 +76,12 @@ pub(crate) fn is_courtesy(message: &Value) -> bool {
     }
 }
 
-/// The messages in one JSON text: one, or in 2025-03-26 an array of them.
-pub(crate) fn messages(text: &[u8]) -> Result<Vec<Value>, TransportError> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let read = serde_json::from_slice(text)
-        .map_err(|_| TransportError::Malformed("it is not well-formed JSON"))?;
+/// The messages in one JSON text: one, or in 2025-03-26 an array of them. As values they may take
+/// no more than `limit` bytes (HOST-322).
+pub(crate) fn messages(text: &[u8], limit: usize) -> Result<Vec<Value>, TransportError> {
+    let text = unmarked(text);
+    weigh(text, limit).map_err(unread)?;
+    let read = serde_json::from_slice(text).map_err(|_| unread(Unread::Malformed))?;
     let messages = match read {
         Value::Array(messages) => messages,
         message => vec![message],
@@ -90,9 +92,22 @@ pub(crate) fn messages(text: &[u8]) -> Result<Vec<Value>, TransportError> {
     Err(TransportError::Malformed("it is no JSON-RPC message"))
 }
 
+/// A text without its byte order mark.
+pub(crate) fn unmarked(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+pub(crate) const fn unread(why: Unread) -> TransportError {
+    match why {
+        Unread::Malformed => TransportError::Malformed("it is not well-formed JSON"),
+        Unread::TooHeavy => TransportError::TooLarge,
+    }
+}
+
 /// The error response in the body of an HTTP error, whose id may well be missing. It is one only
 /// with a code: OAuth's errors are texts.
-pub(crate) fn failure(body: &[u8]) -> Option<Value> {
+pub(crate) fn failure(body: &[u8], limit: usize) -> Option<Value> {
+    weigh(body, limit).ok()?;
     let body: Value = serde_json::from_slice(body).ok()?;
     body.pointer("/error/code").and_then(Value::as_i64).map(|_| body)
 }
@@ -160,20 +175,20 @@ mod tests {
     #[test]
     fn a_body_holds_one_message_or_an_array_trans_03() {
         let one = br#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
-        assert_eq!(messages(one).unwrap().len(), 1);
+        assert_eq!(messages(one, 4096).unwrap().len(), 1);
         let many = br#"[{"id":1,"result":{}},{"method":"m"}]"#;
-        assert_eq!(messages(many).unwrap().len(), 2);
+        assert_eq!(messages(many, 4096).unwrap().len(), 2);
         for bad in [&b"{"[..], b"", b"<p>", b"7", b"[7]", br#"{"id":1}"#] {
-            assert_eq!(messages(bad).unwrap_err().code(), "mcp_malformed");
+            assert_eq!(messages(bad, 4096).unwrap_err().code(), "mcp_malformed");
         }
         assert!(message(Some(1), "m", &json!([1])).is_err());
     }
 
     #[test]
     fn an_error_is_one_of_json_rpc_only_with_a_code() {
-        assert!(failure(br#"{"error":{"code":-32020,"message":"x"}}"#).is_some());
+        assert!(failure(br#"{"error":{"code":-32020,"message":"x"}}"#, 4096).is_some());
         for other in [&br#"{"error":"invalid_token"}"#[..], br#"{"error":{}}"#, b"", b"<p>"] {
-            assert!(failure(other).is_none());
+            assert!(failure(other, 4096).is_none());
         }
     }
 }

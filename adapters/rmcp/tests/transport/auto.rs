@@ -93,7 +93,7 @@ async fn other_answers_lead_nowhere_trans_30() {
         assert_eq!(gets(&served), streams, "{said}: {error}");
         if streams == 1 {
             let status = match Error::within(&error) {
-                Some(Error::Status(status)) => status.as_u16().to_string(),
+                Some(Error::Status { status, .. }) => status.as_u16().to_string(),
                 other => panic!("{other:?}"),
             };
             assert!(said.contains(&status), "the first answer is told of: {said}, {status}");

@@ -85,7 +85,7 @@ async fn another_first_event_is_no_http_sse_trans_30() {
     let served = embedded_revision("2025-11-25", |_| {}).unwrap();
     let transport = HttpSse::new(session(&served, &Person::default()));
     let error = serve(transport).await.unwrap_err();
-    assert!(matches!(Error::within(&error), Some(Error::Status(_))), "{error:?}");
+    assert!(matches!(Error::within(&error), Some(Error::Status { .. })), "{error:?}");
 }
 
 #[tokio::test]

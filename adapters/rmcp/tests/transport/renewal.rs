@@ -6,12 +6,12 @@ use mcp_authz_core::failure::{Kind, Remedy};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_rmcp::Error;
 use mcp_authz_rmcp::rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use mcp_authz_tests::model::{Endpoint, REVISIONS};
+use mcp_authz_tests::model::{Discover, Endpoint, LostBody, LostSession, REVISIONS};
 use mcp_authz_tests::serve::{Served, embedded, embedded_revision};
 
 use crate::common::{
-    Person, Service, TOOLS, authorized_transport, call, count, echo, modern, serve, serve_as,
-    session, tools,
+    Person, Service, TOOLS, authorized_transport, call, count, echo, either, modern, serve,
+    serve_as, session, tools,
 };
 
 async fn service(served: &Served, person: &Person, revision: &str) -> Service {
@@ -99,6 +99,111 @@ async fn an_mcp_session_that_is_gone_costs_no_token_trans_19() {
     assert_eq!(model.count(Endpoint::Token), 0);
     assert_eq!(model.seen().iter().filter(|seen| seen.rpc() == Some("initialize")).count(), 1);
     assert_eq!(person.visits(), 1);
+}
+
+#[tokio::test]
+async fn an_mcp_session_that_is_gone_in_other_words_costs_no_token_trans_90() {
+    for (status, body) in [
+        (410, LostBody::Empty),
+        (400, LostBody::Rpc(-32001)),
+        (422, LostBody::Rpc(-32001)),
+        (400, LostBody::Text("No valid session ID provided")),
+        (400, LostBody::Json("no such session")),
+    ] {
+        let served = embedded_revision("2025-11-25", |settings| {
+            settings.mcp.lost = LostSession::new(status, body);
+        })
+        .unwrap();
+        let person = Person::default();
+        let service = service(&served, &person, "2025-11-25").await;
+        for _ in 0..2 {
+            served.lock().forget_sessions();
+            served.lock().clear_seen();
+            assert_eq!(tools(&service).await, TOOLS, "{status} {body:?}");
+            let model = served.lock();
+            assert_eq!(model.count(Endpoint::Token), 0);
+            let asked = |method: &str| {
+                model.seen().iter().filter(|seen| seen.rpc() == Some(method)).count()
+            };
+            assert_eq!((asked("initialize"), asked("tools/list")), (1, 2), "{status} {body:?}");
+        }
+        assert_eq!(person.visits(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_lost_session_is_told_in_the_servers_words_trans_90() {
+    const WORDS: &str = "this session is somebody else's";
+    for (status, body, sent) in [
+        (403, LostBody::Text(WORDS), 1),
+        (403, LostBody::Rpc(-32001), 1),
+        (409, LostBody::Text(WORDS), 1),
+        (400, LostBody::Rpc(-32000), 1),
+        (408, LostBody::Rpc(-32001), 1),
+    ] {
+        let served = embedded_revision("2025-11-25", |settings| {
+            settings.mcp.lost = LostSession::new(status, body);
+        })
+        .unwrap();
+        let person = Person::default();
+        let service = service(&served, &person, "2025-11-25").await;
+        served.lock().forget_sessions();
+        served.lock().clear_seen();
+        let error = echo(&service, "x").await.unwrap_err();
+        let mut told = format!("{error}");
+        if let Some(error) = Error::within(&error) {
+            told = format!("{told} {error}");
+        }
+        let words = if matches!(body, LostBody::Rpc(_)) { "Session not found" } else { WORDS };
+        assert!(told.contains(words), "{status} {body:?}: {told}");
+        let model = served.lock();
+        let asked =
+            |method: &str| model.seen().iter().filter(|seen| seen.rpc() == Some(method)).count();
+        assert_eq!((asked("initialize"), asked("tools/call")), (0, sent), "{status} {body:?}");
+        assert_eq!((model.count(Endpoint::Token), person.visits()), (0, 1));
+    }
+    // A request that is refused by itself costs one session.
+    let served = embedded_revision("2025-11-25", |settings| {
+        let refused = LostSession::new(400, LostBody::Text(WORDS));
+        settings.mcp.refused_tool = Some(("test-tool".to_owned(), refused));
+    })
+    .unwrap();
+    let service = service(&served, &Person::default(), "2025-11-25").await;
+    served.lock().clear_seen();
+    for _ in 0..3 {
+        let error = call(&service, "test-tool").await.unwrap_err();
+        assert!(Error::within(&error).unwrap().to_string().contains(WORDS), "{error}");
+    }
+    assert_eq!(echo(&service, "the session goes on").await.unwrap(), "the session goes on");
+    let model = served.lock();
+    let asked =
+        |method: &str| model.seen().iter().filter(|seen| seen.rpc() == Some(method)).count();
+    assert_eq!((asked("initialize"), asked("tools/call")), (1, 5));
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_discovery_is_initialized_trans_91() {
+    for status in [200, 400, 404, 500] {
+        let served = embedded_revision("2025-11-25", |settings| {
+            settings.mcp.discover = Discover::Unknown(status);
+        })
+        .unwrap();
+        let transport =
+            authorized_transport(served.mcp_url(), session(&served, &Person::default()), None);
+        let service = serve_as(transport, either()).await.unwrap();
+        assert_eq!(tools(&service).await, TOOLS, "{status}");
+    }
+    for status in [401, 403] {
+        let served = embedded_revision("2025-11-25", |settings| {
+            settings.mcp.discover = Discover::Refused(status);
+        })
+        .unwrap();
+        let transport =
+            authorized_transport(served.mcp_url(), session(&served, &Person::default()), None);
+        let error = serve_as(transport, either()).await.unwrap_err();
+        let told = Error::within(&error).unwrap().to_string();
+        assert!(told.contains("ClientLifecycleMode::Initialize"), "{status}: {told}");
+    }
 }
 
 /// All of them leave with the old token or wait for the new one; the server sees one refresh.

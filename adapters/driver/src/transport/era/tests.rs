@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn heard(status: u16, response: Option<Value>) -> Heard {
-    Heard { status: StatusCode::from_u16(status).unwrap(), response, session: None }
+    Heard { status: StatusCode::from_u16(status).unwrap(), response, session: None, said: None }
 }
 
 fn result(result: Value) -> Option<Value> {
@@ -50,8 +50,9 @@ fn the_era_is_what_the_answer_to_the_first_request_says_trans_27_trans_28() {
             Wire::Session,
             Some(Ask::Initialize),
         ),
-        (404, error(-32601, Value::Null), Wire::Modern, None),
+        (404, error(-32601, Value::Null), Wire::Session, Some(Ask::Initialize)),
         (200, error(-32601, Value::Null), Wire::Session, Some(Ask::Initialize)),
+        (500, error(-32601, Value::Null), Wire::Session, Some(Ask::Initialize)),
         (400, error(-32000, Value::Null), Wire::Session, Some(Ask::Initialize)),
         (400, error(-32600, Value::Null), Wire::Session, Some(Ask::Initialize)),
         (400, None, Wire::Session, Some(Ask::Initialize)),
@@ -68,11 +69,47 @@ fn the_era_is_what_the_answer_to_the_first_request_says_trans_27_trans_28() {
 }
 
 #[test]
+fn a_server_that_knows_neither_discovery_nor_initialize_is_modern_trans_91() {
+    let both = json!({"supported": [MODERN]});
+    for status in [200, 400, 404, 500] {
+        for refused in [
+            error(-32601, Value::Null),
+            error(-32020, Value::Null),
+            error(-32021, Value::Null),
+            error(-32022, Value::Null),
+            error(-32022, both.clone()),
+        ] {
+            let mut opening = opening();
+            opening.hear(Ask::Discover, heard(status, error(-32601, Value::Null))).unwrap();
+            assert_eq!(opening.ask(), Some(Ask::Initialize));
+            opening.hear(Ask::Initialize, heard(status, refused.clone())).unwrap();
+            let found = (opening.ask(), opening.manner().wire, opening.manner().version.as_str());
+            assert_eq!(found, (None, Wire::Modern, MODERN), "{status} {refused:?}");
+        }
+        // One that names older revisions alone is taken at its word.
+        let mut named = opening();
+        named.hear(Ask::Discover, heard(status, error(-32601, Value::Null))).unwrap();
+        let older = error(-32022, json!({"supported": ["2025-03-26"]}));
+        named.hear(Ask::Initialize, heard(400, older)).unwrap();
+        let found = (named.ask(), named.manner().version.as_str());
+        assert_eq!(found, (Some(Ask::Initialize), "2025-03-26"), "{status}");
+    }
+    // One that has no endpoint for `initialize` may speak HTTP+SSE.
+    let mut older = opening();
+    older.hear(Ask::Discover, heard(500, error(-32601, Value::Null))).unwrap();
+    older.hear(Ask::Initialize, heard(404, None)).unwrap();
+    assert_eq!(older.ask(), Some(Ask::Stream));
+    // To anything else it means what it says.
+    let other = initializing().hear(Ask::Initialize, heard(200, error(-32601, Value::Null)));
+    assert_eq!(other.unwrap_err().code(), "mcp_error");
+}
+
+#[test]
 fn a_refusal_or_an_outage_never_decides_the_era_disc_18() {
     for status in [401, 403, 408, 429, 500, 503, 302] {
         let mut opening = opening();
         let error = opening.hear(Ask::Discover, heard(status, None)).unwrap_err();
-        assert!(matches!(error, TransportError::Status(_)), "{status}");
+        assert!(matches!(error, TransportError::Status { .. }), "{status}");
         assert_eq!(opening.ask(), Some(Ask::Discover));
     }
     let refused = error(-32022, json!([]));
@@ -141,7 +178,8 @@ fn http_sse_comes_after_a_post_that_found_no_endpoint_trans_30() {
         let mut opening = initializing();
         opening.hear(Ask::Initialize, heard(status, response)).unwrap();
         assert_eq!((opening.manner().wire, opening.ask()), (Wire::HttpSse, Some(Ask::Stream)));
-        let end = opening.no_stream(TransportError::Status(StatusCode::METHOD_NOT_ALLOWED));
+        let none = StatusCode::METHOD_NOT_ALLOWED;
+        let end = opening.no_stream(TransportError::Status { status: none, said: None });
         assert!(matches!(end, TransportError::NoEndpoint(first) if first.as_u16() == status));
         assert_eq!(opening.no_stream(TransportError::Endpoint).code(), "origin_mismatch");
         opening.streaming();

@@ -1,0 +1,108 @@
+//! What a program asks on a connection.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::answer::{self, Form};
+use super::engine::Engine;
+use super::error::{RpcError, TransportError};
+use super::flow::Flow;
+use super::line::{Line, Messages};
+use super::refused::Loss;
+use super::request::Wire;
+use super::rpc::{self, Sort};
+
+/// Pages of the list of tools that are read for the sake of one call.
+const MOST_PAGES: u32 = 32;
+
+impl<L: Line> Engine<L> {
+    /// Everything the server sends for one request, the response last.
+    pub(crate) fn request(self: &Arc<Self>, method: &str, params: Value) -> Messages {
+        flowing(Flow::asking(Arc::clone(self), method, params))
+    }
+
+    /// The result of one request. What the server asks meanwhile is declined.
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, TransportError> {
+        let mut flow = Flow::asking(Arc::clone(self), method, params);
+        while let Some(message) = flow.next().await {
+            let mut message = message?;
+            match rpc::sort(&message) {
+                Some(Sort::Response) if flow.is_answered() => {
+                    if let Some(error) = message.get("error") {
+                        return Err(TransportError::Rpc(RpcError::read(error)));
+                    }
+                    let result = message.get_mut("result").map(Value::take);
+                    return Ok(result.unwrap_or_default());
+                }
+                Some(Sort::Request) => self.decline(&message),
+                _ => {}
+            }
+        }
+        Err(TransportError::Malformed("there was no response"))
+    }
+
+    /// The server's own stream, if it has one (TRANS-22).
+    pub(crate) async fn listen(self: &Arc<Self>) -> Result<Option<Messages>, TransportError> {
+        let mut lost = false;
+        loop {
+            let link = self.ready().await?;
+            match (link.manner.wire, &link.bus) {
+                (Wire::Modern, _) => return Ok(None),
+                (_, Some(bus)) => return Ok(Some(bus.listen())),
+                (Wire::HttpSse, None) => return Err(TransportError::Closed),
+                (Wire::Session, None) => {}
+            }
+            let request = link.manner.get(self.line.url(), None)?;
+            let answer = self.line.open(self.exchange(request, "GET")).await?;
+            match answer.status() {
+                StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
+                StatusCode::NOT_FOUND if link.manner.session.is_none() => return Ok(None),
+                status if !status.is_success() => match self.lost(&link, answer).await {
+                    (loss, _) if loss != Loss::None && !lost => {
+                        lost = true;
+                        self.renew(link.number, loss).await?;
+                    }
+                    (_, error) => return Err(error),
+                },
+                _ if answer::form(answer.headers()) != Form::Events => {
+                    return Err(TransportError::Malformed("it is no stream of events"));
+                }
+                _ => {
+                    link.works();
+                    let flow = Flow::standing(Arc::clone(self), link, answer.into_body());
+                    return Ok(Some(flowing(flow)));
+                }
+            }
+        }
+    }
+
+    /// Reads the list of tools once more, for the sake of one call (TRANS-14).
+    pub(crate) fn relist(
+        self: &Arc<Self>,
+    ) -> core::pin::Pin<Box<dyn Future<Output = Result<(), TransportError>> + Send>> {
+        let engine = Arc::clone(self);
+        Box::pin(async move {
+            let mut params = json!({});
+            for _ in 0..MOST_PAGES {
+                let result = engine.call("tools/list", params).await?;
+                match result.get("nextCursor") {
+                    Some(cursor) if cursor.is_string() => params = json!({"cursor": cursor}),
+                    _ => break,
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A flow as a stream. A wait for it that is given up loses nothing.
+fn flowing<L: Line>(flow: Flow<L>) -> Messages {
+    stream::unfold(flow, async |mut flow| flow.next().await.map(|message| (message, flow))).boxed()
+}
