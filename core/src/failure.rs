@@ -378,7 +378,7 @@ struct Details {
 }
 
 /// What a server said of its refusal: escaped and cut, never to be trusted or acted on (WWW-15).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     /// The `error` code, `other` if it is not a registered one.
     pub error: String,

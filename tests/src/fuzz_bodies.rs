@@ -381,7 +381,8 @@ pub fn token_answer(shape: u8) -> TokenAnswer {
     let between: &[u8] = if shape & 16 == 0 { b"," } else { b" ,\n  " };
     let count = MEMBERS.len();
     for index in 0..count {
-        let (text, is_needed) = MEMBERS[(index * 2 + usize::from(shape % 16)) % count];
+        let turned = (index * 2 + usize::from(shape % 16)) % count;
+        let Some((text, is_needed)) = MEMBERS.get(turned).copied() else { continue };
         if index > 0 {
             body.extend_from_slice(between);
         }
@@ -411,12 +412,12 @@ impl TokenAnswer {
     /// The damaged answer, if a token of it is lost.
     pub fn damaged(&self, at: usize, kind: u8, byte: u8) -> Result<(), String> {
         let mut body = self.body.clone();
-        if kind % 3 == 0 && byte == b'{' && at + 2 == body.len() {
+        if kind.is_multiple_of(3) && byte == b'{' && at + 2 == body.len() {
             // An object opens, and the last brace is its end: the answer is cut.
             return Ok(());
         }
         match kind % 3 {
-            0 => body[at] = byte,
+            0 => body.get_mut(at).into_iter().for_each(|place| *place = byte),
             1 => drop(body.remove(at)),
             _ => body.insert(at, byte),
         }

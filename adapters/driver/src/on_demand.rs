@@ -156,7 +156,8 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<H, L, R> {
     }
 
     /// Reports a refused request and waits for a grant that may be accepted. Then repeat the
-    /// request, with `again` set should it be refused once more.
+    /// request; should it be refused once more, the next refusal takes what the settlement says that
+    /// the request has had.
     ///
     /// # Errors
     /// As [`AuthSession::acquire`].

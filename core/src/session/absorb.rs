@@ -506,6 +506,9 @@ impl Session {
         if rejected {
             // Whatever the store says now or does not say, this one is not sent again.
             memory.learnt.refused_late = held.value.refresh_token.clone();
+        } else {
+            memory.learnt.unrenewable = Some(now.mono);
+            memory.learnt.words = failure.said().cloned();
         }
         if client {
             return self.client_refused(flow, failure);
@@ -549,6 +552,10 @@ impl Session {
             true if self.body.memory.refused_unclearly() => failure.with_remedy(Remedy::AskUser),
             true if !failure.remedy().retryable() => {
                 failure.with_remedy(Remedy::Retry { after: None })
+            }
+            false if status.is_some() => {
+                self.body.memory.answered_otherwise();
+                failure
             }
             _ => failure,
         }

@@ -75,7 +75,7 @@ impl Session {
         }
         if let Err(failure) = &result
             && again
-            && failure.kind() != Kind::StoreVersion
+            && !matches!(failure.kind(), Kind::StoreVersion | Kind::Cancelled)
         {
             // It was read once, and a store that is down now stops no login.
             now.note(Note::Store { kind: failure.kind() });
@@ -107,12 +107,6 @@ impl Session {
         lease: Option<Lease>,
         now: &mut Now,
     ) {
-        let memory = &mut self.body.memory;
-        let rejected = memory.grant.as_ref().is_none_or(|held| held.value.rejected);
-        let refresh = matches!(flow.goal, Goal::Refresh(_));
-        if refresh && flow.ground.refused && !rejected && !memory.dead() {
-            memory.learnt.unrenewable = Some(now.mono);
-        }
         match lease {
             Some(lease) if lease.withdraw.is_some() => {
                 let mut release = Flow::new(Goal::Release(lease));

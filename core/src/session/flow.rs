@@ -207,6 +207,7 @@ impl Session {
                 let found = flow.ground.found.as_ref().ok_or_else(missing)?;
                 let enrolled = flow.ground.enrolled.as_ref().ok_or_else(missing)?;
                 let approved = flow.ground.approved.take().ok_or_else(missing)?;
+                found.server.token_endpoint.recheck("token_endpoint", &config.reach)?;
                 Stage::Token(Token::new(token::Ask {
                     spend: token::Spent::Code {
                         approved,
@@ -222,6 +223,8 @@ impl Session {
                 let grant = &held()?.value;
                 let credentials = memory.credentials(&config, now.wall).ok_or_else(missing)?;
                 let refresh_token = grant.refresh_token.clone().ok_or_else(missing)?;
+                // It may have been restored by another road than the records (SEC-05).
+                grant.token_endpoint.recheck("token_endpoint", &config.reach)?;
                 flow.ground.spent = true;
                 let ask = token::Ask::refresh(grant, refresh_token, credentials);
                 let ask = self.as_configured(ask, grant);

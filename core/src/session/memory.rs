@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::failure::Kind;
+use crate::failure::{Failure, Kind, Said};
 use crate::granted::{Granted, Life};
 use crate::input::Epoch;
 use crate::rare::{Absent, Rare};
@@ -111,6 +111,9 @@ pub(crate) struct Learnt {
     /// When the server refused to renew the grant, without saying that it is dead (REF-90).
     #[serde(default)]
     pub(crate) unrenewable: Option<Monotonic>,
+    /// The words in which it did.
+    #[serde(default)]
+    pub(crate) words: Option<Said>,
     /// Refusals to renew it in a row that said nothing understandable.
     #[serde(default)]
     pub(crate) unclear: u8,
@@ -125,6 +128,7 @@ impl Absent for Learnt {
         refused_late: None,
         moved: None,
         unrenewable: None,
+        words: None,
         unclear: 0,
     };
 
@@ -246,19 +250,42 @@ impl Memory {
         self.learnt.unrenewable.is_some_and(|at| at.until(now) < UNRENEWABLE)
     }
 
+    /// The failure of a caller who needs a login, in the words of the server that would not renew what
+    /// is held, if that is why.
+    pub(crate) fn in_words(&self, failure: Failure, now: Monotonic) -> Failure {
+        let words = self.learnt.words.as_ref().filter(|_| self.unrenewable(now));
+        match words {
+            Some(said) if failure.kind() == Kind::ReauthorizationRequired => {
+                failure.with_said(said.clone())
+            }
+            _ => failure,
+        }
+    }
+
     /// The server has renewed what is held, or granted something else.
     pub(crate) fn renewed(&mut self) {
         self.learnt.if_there(|learnt| {
             learnt.unrenewable = None;
+            learnt.words = None;
             learnt.unclear = 0;
         });
+    }
+
+    /// Whether it was refused so often without an understandable word that a login is recommended.
+    pub(crate) fn doubted(&self) -> bool {
+        self.learnt.unclear >= MOST_UNCLEAR
+    }
+
+    /// The token endpoint has said something else between two refusals.
+    pub(crate) fn answered_otherwise(&mut self) {
+        self.learnt.if_there(|learnt| learnt.unclear = 0);
     }
 
     /// One more refusal to renew it that nobody understands. Answers whether there have been so many
     /// in a row that it may be meant.
     pub(crate) fn refused_unclearly(&mut self) -> bool {
         self.learnt.unclear = self.learnt.unclear.saturating_add(1);
-        self.learnt.unclear >= MOST_UNCLEAR
+        self.doubted()
     }
 
     /// Whether the refresh token that is held is certainly in the store, where other processes find
@@ -404,6 +431,12 @@ impl Memory {
         self.rewrite.if_there(|rewrite| rewrite.after = None);
     }
 
+    /// What was to be saved is dropped: the store's word counts again.
+    pub(crate) fn nothing_to_save(&mut self) {
+        (self.unsaved, self.silent, self.newer_than_published) = (false, false, false);
+        self.rewrite = Rare::default();
+    }
+
     /// Whether the newest record is durable, as its flow found out just now.
     pub(crate) fn set_unsaved(&mut self, unsaved: bool, now: Monotonic) {
         self.unsaved = unsaved;
@@ -426,6 +459,12 @@ impl Memory {
     pub(crate) fn unpublished(&self) -> bool {
         let held = self.grant.as_ref().and_then(|held| held.value.access_token.as_ref());
         held.is_some() && held != self.published.as_ref().map(|granted| &granted.token)
+    }
+
+    /// Whether the published token has other scopes by now.
+    fn widened(&self) -> bool {
+        let held = self.grant.as_ref().and_then(|held| held.value.granted.as_ref());
+        self.published.as_ref().is_some_and(|granted| granted.scopes.as_ref() != held)
     }
 
     pub(crate) fn postpone_ahead(&mut self, now: Monotonic) {
@@ -663,8 +702,9 @@ impl Memory {
         mono: Monotonic,
         chance: u8,
     ) {
-        // The same token is no new one, though its life may be.
-        if self.unpublished() {
+        // The same token is no new one, though its life may be; a server that widens it in place has made
+        // one of it, for those whom it refused for want of scope.
+        if self.unpublished() || self.widened() {
             self.epoch = self.epoch.saturating_add(1);
         }
         self.chance = chance;

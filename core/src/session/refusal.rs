@@ -70,11 +70,6 @@ impl Session {
         if refusal.status == 401 && !outdated && wants_dpop_alone(&refusal.headers) {
             return self.refuse(waiter, Failure::new(Kind::DpopRequired, "DPOP-18"), now);
         }
-        if refusal.status == 401 && refusal.epoch.is_some() && !outdated {
-            let memory = &mut self.body.memory;
-            let token = memory.published.as_ref().map(|granted| granted.access_token().clone());
-            memory.learnt.refused = token;
-        }
         let named = self.words(read.as_ref(), refusal.status.as_u16());
         let worn = self.worn(refusal.accepted, now);
         let mut cause = match refusal.status.as_u16() {
@@ -93,17 +88,23 @@ impl Session {
         // The caller has had a fresh token for this very request, and it did not help (STEP-12), unless
         // its life was over or others had used it up before this request's turn came (STEP-90).
         let had = refusal.had;
-        let refused = refusal.status == 401 && !outdated && cause != Cause::StepUp;
+        let unauthorized = refusal.status == 401 && !outdated && cause != Cause::StepUp;
+        if unauthorized && had.fresh_token() && self.lacks(challenged.as_ref()) {
+            // It is scope that the fresh token lacks, in other words (STEP-91).
+            cause = Cause::StepUp;
+        }
+        let refused = unauthorized && cause != Cause::StepUp;
+        if refused && refusal.epoch.is_some() {
+            let memory = &mut self.body.memory;
+            let token = memory.published.as_ref().map(|granted| granted.access_token().clone());
+            memory.learnt.refused = token;
+        }
         if (refused && worn.is_some() && had.renewals >= MOST_RENEWALS) || had.grants >= MOST_GRANTS
         {
             let failure = named.explain(Failure::new(Kind::GrantUnstable, "STEP-90"));
             return self.refuse(waiter, failure, now);
         }
-        let mut again = refused && had.fresh_token() && worn.is_none();
-        if again && self.lacks(challenged.as_ref()) {
-            // It is scope that the fresh token lacks, in other words (STEP-91).
-            (again, cause) = (false, Cause::StepUp);
-        }
+        let again = refused && had.fresh_token() && worn.is_none();
         if again {
             self.retire(now);
             if pointer.is_some() || !self.body.memory.may_have_moved() {

@@ -30,7 +30,9 @@ impl Session {
             }
             (None, None) => {}
         }
-        if matches!(flow.goal, Goal::Refresh(_)) && self.body.memory.unsaved {
+        // Without a grant they lead nowhere.
+        let renewed = matches!(flow.goal, Goal::Refresh(_)) && !writes.is_empty();
+        if renewed && self.body.memory.unsaved {
             writes.extend(self.way_there(self.body.memory.binding.clone()));
         }
         if matches!(flow.goal, Goal::Login(_)) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::effect::{Settlement, Told};
 use crate::failure::{Failure, Kind};
-use crate::session::lanes::{self, Cause, Goal, Lane};
+use crate::session::lanes::{self, Cause, Flow, Goal, Lane};
 use crate::session::plan::{Standing, Start, Verdict, verdict};
 use crate::session::waiters::Waiting;
 use crate::session::waiters::Want;
@@ -33,7 +33,8 @@ impl Session {
                 }
                 Verdict::Fail(kind, rule) => {
                     let Waiting { id, want, .. } = self.waiters.remove(at);
-                    self.refuse(id, want.named.explain(Failure::new(kind, rule)), now);
+                    let failure = self.body.memory.in_words(Failure::new(kind, rule), now.mono);
+                    self.refuse(id, want.named.explain(failure), now);
                 }
                 Verdict::Await(lane, start) => {
                     if let Some(failure) = waiting.want.enough(lane) {
@@ -75,9 +76,11 @@ impl Session {
         self.give_back_owed(now);
     }
 
-    /// Whether those who wait for machines are told of a failure as soon as it is durable (REF-91).
+    /// Whether those who wait for machines are told of a failure as soon as it is durable (REF-91), or
+    /// as soon as the store has been asked once more (REF-08).
     fn untold(&self) -> bool {
-        self.body.machine.as_ref().is_some_and(|flow| flow.untold.is_some())
+        let refused = |flow: &Flow| matches!(flow.goal, Goal::Refresh(_)) && flow.ground.refused;
+        self.body.machine.as_ref().is_some_and(|flow| flow.untold.is_some() || refused(flow))
     }
 
     /// Who uses what is published without asking the session is to know whether it is saved.
@@ -153,6 +156,8 @@ impl Session {
         // process has logged in for is none of that.
         let useless = matches!(want.cause, Cause::Asked | Cause::Named)
             && want.over.is_some_and(|over| memory.current() <= Some(over));
+        // Whoever follows the advice to log in is not made to refresh once more (REF-90).
+        let in_vain = want.cause == Cause::Named && memory.doubted();
         Standing {
             recalled: memory.recalled || !self.config.persistent,
             unread: self.unread(want),
@@ -161,7 +166,8 @@ impl Session {
             renewed: memory.current() > want.since && !memory.found,
             covers: memory.requested().is_some_and(|asked| asked.covers(&want.scopes))
                 || want.scopes.is_empty(),
-            refreshable: !moved && !useless && memory.refreshable(&self.config, now.wall, now.mono),
+            refreshable: !(moved || useless || in_vain)
+                && memory.refreshable(&self.config, now.wall, now.mono),
             rested: memory.rested(now.mono),
             moved: moved || memory.moved_lately(now.mono),
             minted: memory.newly_minted(now.mono) && !memory.found && !memory.unrenewable(now.mono),

@@ -178,7 +178,9 @@ impl Session {
         // What was written under other switches, or by somebody else, is not taken up (SEC-05).
         let memory = &mut session.body.memory;
         let reach = &session.config.reach;
-        memory.grant.take_if(|held| !held.value.sound(reach));
+        if memory.grant.take_if(|held| !held.value.sound(reach)).is_some() {
+            memory.nothing_to_save();
+        }
         memory.share_texts(&session.config, session.body.history.issuers());
         if memory.epoch > 0 && !memory.newer_than_published {
             memory.republish(&session.config);

@@ -59,6 +59,30 @@ scripts! {
         assert_eq!(sim.expect_granted(second).access_token().expose(), at(3));
     }
 
+    /// Others succeed with the fresh token meanwhile: the scope is lacking all the same.
+    a_401_that_names_more_scope_is_a_step_up_whoever_succeeds_step_91(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        let first = refused(sim, 401, NAMED, false);
+        refresh(sim, 1).reply_json(200, &tokens(2, 3600));
+        sim.expect_granted(first);
+        sim.accept();
+        let second = refused(sim, 401, NAMED, true);
+        discover(sim);
+        assert_eq!(sim.expect_visit().param("scope").as_deref(), Some("files:read files:write"));
+        sim.expect_waiting(second);
+    }
+
+    /// A server that widens a token in place has refused no token.
+    a_401_for_want_of_scope_refuses_no_token_step_91(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 3600));
+        let caller = refused(sim, 401, NARROW, false);
+        discover(sim);
+        let mut widened = tokens(1, 3600);
+        widened["scope"] = serde_json::json!("files:read files:write");
+        crate::given::approve(sim).reply_json(200, &widened);
+        assert_eq!(sim.expect_granted(caller).access_token().expose(), at(1));
+    }
+
     /// A caller who fixed the scopes wants no others.
     fixed_scopes_are_not_widened_by_a_401_step_91_scope_06(
         sim = Sim::by_hand(|config| config.scopes(&["files:read"]))

@@ -78,6 +78,23 @@ fn why(revoked: &Revoked) -> Kind {
 }
 
 scripts! {
+    /// Who has just logged out is shown no page for a call made before that.
+    a_log_out_while_the_store_is_read_opens_no_page_host_242(sim = kept()) {
+        let quiet = sim.acquire_quietly("");
+        sim.expect_failed(quiet, "reauthorization_required");
+        if sim.restarting() {
+            return;
+        }
+        sim.store().mute(Some(RecordKind::Binding));
+        let caller = sim.acquire("");
+        sim.expect_waiting(caller);
+        sim.forget();
+        sim.expect_failed(caller, "cancelled");
+        sim.expect_no_call();
+        sim.expect_no_visit();
+        sim.store().heal();
+    }
+
     a_log_out_gives_everything_back_revk_01_revk_02_revk_03(sim = logged_in(kept())) {
         sim.forget();
         assert!(sim.published().is_none(), "dropped at once");

@@ -76,9 +76,10 @@ scripts! {
             let failure = sim.expect_failed(quiet, "reauthorization_required");
             assert_eq!(failure.remedy(), Remedy::AskUser, "{body}");
             assert!(failure.to_string().contains(said), "{failure}");
-            // It is not sent again to everybody who asks.
+            // It is not sent again for everybody who asks, and all hear why.
             let next = sim.acquire_quietly("");
-            sim.expect_failed(next, "reauthorization_required");
+            let failure = sim.expect_failed(next, "reauthorization_required");
+            assert!(failure.to_string().contains(said), "{failure}");
             sim.expect_no_call();
         }
     }
@@ -161,6 +162,86 @@ scripts! {
         let caller = sim.at(6000).acquire("");
         refresh(sim, 2).respond(403, &[("content-type", "text/html")], b"<html>no</html>");
         assert_ne!(sim.expect_failed(caller, "server_error").remedy(), Remedy::AskUser);
+    }
+
+    /// Whoever follows that advice is shown a page, and not the same refusal once more.
+    the_advice_to_log_in_can_be_followed_ref_90(sim = kept()) {
+        logged_in(sim, &tokens(1, 3));
+        for round in 1..=3 {
+            sim.at(round * 1000);
+            let caller = sim.acquire("");
+            refresh(sim, 1).respond(403, &[("content-type", "text/html")], b"<html>no</html>");
+            sim.expect_failed(caller, "server_error");
+        }
+        sim.at(4000);
+        let asks = sim.log_in_by_name("");
+        discover(sim);
+        approve(sim).reply_json(200, &tokens(2, 3600));
+        assert_eq!(sim.expect_granted(asks).access_token().expose(), at(2));
+    }
+
+    /// Refusals that nobody understands are in a row only if nothing else is said between them.
+    an_outage_between_two_unclear_refusals_ends_their_row_ref_90(sim = kept()) {
+        logged_in(sim, &tokens(1, 3));
+        for (round, status) in (1..).zip([403, 403, 503, 403, 403]) {
+            sim.at(round * 1000);
+            let caller = sim.acquire("");
+            refresh(sim, 1).respond(status, &[("retry-after", "100")], b"<html>no</html>");
+            let code = if status == 503 { "transient" } else { "server_error" };
+            assert_ne!(sim.expect_failed(caller, code).remedy(), Remedy::AskUser, "{round}");
+        }
+    }
+
+    /// The second look into the store is interrupted: the token that was refused is not sent again.
+    a_restart_while_the_store_is_looked_at_forgets_no_refusal_ref_90(sim = kept()) {
+        logged_in(sim, &tokens(1, 3));
+        if sim.restarting() {
+            return;
+        }
+        let quiet = sim.at(4).acquire_quietly("");
+        let (_, ticket) = refresh(sim, 1).hold();
+        sim.store().mute(Some(RecordKind::Grant));
+        sim.reply_late(ticket, 422, &json!({ "message": "Already Used" }));
+        sim.expect_waiting(quiet);
+        sim.store().heal();
+        sim.restart();
+        sim.expect_failed(quiet, "reauthorization_required");
+        sim.expect_no_call();
+    }
+
+    /// A restored refusal whose grant was never saved, and may not be used any more, writes nothing.
+    a_restored_refusal_of_an_unsaved_grant_ends_step_16_sec_05(
+        sim = Sim::by_hand(|config| {
+            config.persistent(true).danger().allow_plain_http("as.example").done()
+        })
+    ) {
+        let plain = |text: &str| text.replace("https://as.example", "http://as.example");
+        let told = |document: &serde_json::Value| {
+            serde_json::from_str::<serde_json::Value>(&plain(&document.to_string())).unwrap()
+        };
+        let first = sim.acquire("");
+        sim.expect_call(Method::GET, RESOURCE).reply_json(200, &told(&resource(&[])));
+        sim.expect_call(Method::GET, &plain(METADATA)).reply_json(200, &told(&server()));
+        let call = sim.expect_call(Method::POST, &plain(REGISTER));
+        call.reply_json(201, &json!({ "client_id": "c1" }));
+        if sim.restarting() {
+            return;
+        }
+        sim.expect_visit().arrive_with_code("");
+        sim.store().fail(Some(mcp_authz_core::failure::Kind::StoreUnavailable));
+        sim.expect_call(Method::POST, &plain(TOKEN)).reply_json(200, &tokens(1, 60));
+        sim.expect_granted(first);
+        assert!(sim.unsaved(first));
+        let caller = sim.at(60).acquire("");
+        let (_, ticket) = sim.expect_call(Method::POST, &plain(TOKEN)).hold();
+        sim.store().heal();
+        sim.store().mute(Some(RecordKind::Grant));
+        sim.reply_late(ticket, 400, &error("invalid_scope"));
+        sim.expect_waiting(caller);
+        sim.store().heal();
+        sim.restart_with(|config| config.persistent(true));
+        let asked = sim.store().log().len();
+        assert!(asked < 100, "{asked}");
     }
 
     /// A client of the configuration that is refused: a person may know what has become of it.
