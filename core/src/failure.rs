@@ -6,10 +6,13 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Purpose, Why};
+use crate::secret::Secret;
+use crate::wire::redact::redacted;
 use crate::wire::url::LONGEST_URL;
 
 macro_rules! kinds {
@@ -626,6 +629,17 @@ impl Failure {
     #[must_use]
     pub fn with_said(mut self, said: Said) -> Self {
         self.0.said = Some(said);
+        self
+    }
+
+    /// The failure without these secrets in what it names.
+    #[must_use]
+    pub(crate) fn without(mut self, secrets: &[&Secret]) -> Self {
+        if let Some(subject) = &self.0.subject
+            && let Cow::Owned(clean) = redacted(subject.as_str(), secrets)
+        {
+            self.0.subject = Some(clean);
+        }
         self
     }
 

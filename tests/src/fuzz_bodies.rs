@@ -300,7 +300,7 @@ pub fn registration(data: &[u8]) {
     let redirect = redirect.expect("the redirect URI is good");
     for method in Method::ALL {
         for (legacy, listed) in [(false, None), (true, Some(Methods::of(&[method])))] {
-            let sent = None;
+            let sent = &[];
             let asked =
                 registration::Asked { method, listed, redirect_uri: &redirect, sent, legacy };
             let Ok(registered) = read_registration(&response, &asked, NOW) else { continue };
@@ -439,7 +439,7 @@ pub fn callback(data: &[u8]) {
         let params = authorize::read_callback(text);
         assert!(params.state.is_none_or(|state| !state.expose().is_empty()));
         let Ok(rest) = params.rest else { continue };
-        match rest.checked(ISSUER, promised, false) {
+        match rest.checked(ISSUER, promised, false, &[]) {
             Ok(Outcome::Code(code)) => {
                 assert!(!code.expose().is_empty());
                 assert!(code.expose().len() <= authorize::LONGEST_CODE);

@@ -12,7 +12,10 @@ use crate::effect::{
 use crate::entropy::Draw;
 use crate::failure::{Evidence, Failure, Kind, Outcome, Switch, escaped};
 use crate::note::{Note, Shown};
+use crate::scope::ScopeSet;
+use crate::secret::Secret;
 use crate::time::{Awaited, Monotonic, Timestamp};
+use crate::wire::redact::{names_secret, redacted, without_secrets};
 
 /// Bytes of an answer's head, and fields in it.
 const HEAD: (usize, usize) = (64 * 1024, 128);
@@ -70,6 +73,9 @@ pub(crate) struct Cx<'a> {
     pub(crate) shown_metadata: &'a mut bool,
     /// As whom this session takes leases in this process; drawn when it takes the first.
     pub(crate) holder: &'a mut Option<Holder>,
+    /// What the session holds in secret, while a peer's words are read: they are neither shown nor sent
+    /// on with one of these in them (HOST-324, HOST-325).
+    pub(crate) secrets: &'a [&'a Secret],
     /// What the arrival that caused this step is answered, or, if none did, all that were not answered
     /// yet; `None` to answer them when the flow ends.
     pub(crate) page: Option<Page>,
@@ -92,8 +98,31 @@ impl Cx<'_> {
 
     /// Notes that something a server named is not used.
     pub(crate) fn dropped(&mut self, failure: &Failure) {
-        let subject = failure.subject().unwrap_or_default().to_owned();
+        let subject = redacted(failure.subject().unwrap_or_default(), self.secrets).into_owned();
         self.note(Note::Dropped { kind: failure.kind(), rule: failure.rule(), subject });
+    }
+
+    /// Whether a server has named one of our secrets where something would be sent or shown; such a
+    /// thing is not used, and noted (HOST-325).
+    pub(crate) fn names_secret(&mut self, text: &str, kind: Kind, field: &str) -> bool {
+        let named = names_secret(text, self.secrets);
+        if named {
+            self.dropped(&Failure::new(kind, "HOST-325").with_subject(field));
+        }
+        named
+    }
+
+    /// The scopes that a server has named, without those that name one of our secrets (HOST-325).
+    pub(crate) fn clean_scopes(
+        &mut self,
+        scopes: Option<ScopeSet>,
+        kind: Kind,
+        field: &str,
+    ) -> Option<ScopeSet> {
+        let scopes = scopes?;
+        let Some(clean) = without_secrets(&scopes, self.secrets) else { return Some(scopes) };
+        self.dropped(&Failure::new(kind, "HOST-325").with_subject(field));
+        Some(clean).filter(|clean| !clean.is_empty())
     }
 
     /// Notes a leniency that was used.

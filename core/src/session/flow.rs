@@ -7,6 +7,7 @@ use crate::failure::{Failure, Fault, Kind};
 use crate::machine::{Cx, Signal};
 use crate::note::Note;
 use crate::record::{Class, Document, Grant, Way};
+use crate::secret::Secret;
 use crate::session::lanes::{Brought, Cause, Flow, Goal, Lane, Moved, Parking, Stage};
 use crate::session::plan::{Step, next_step};
 use crate::session::{Now, Session};
@@ -108,6 +109,9 @@ impl Session {
         now: &mut Now,
     ) -> Result<Moved, Failure> {
         let callback = matches!(signal, Signal::Callback(_));
+        let heard = callback || matches!(signal, Signal::Reply(_));
+        let held = if heard { self.body.memory.secrets(&self.config) } else { Vec::new() };
+        let held: Vec<&Secret> = held.iter().collect();
         let mut cx = Cx {
             config: &self.config,
             wall: now.wall,
@@ -118,9 +122,10 @@ impl Session {
             evidence: &mut flow.evidence,
             shown_metadata: &mut self.body.memory.shown_metadata,
             holder: &mut self.holder,
+            secrets: &held,
             page: None,
         };
-        let moved = stage.step(signal, &mut cx);
+        let moved = stage.step(signal, &mut cx).map_err(|failure| failure.without(&held));
         if let Some(page) = cx.page {
             // A callback's own page is that of the last arrival; any other is for all that still wait.
             let first = if callback { flow.arrivals.len().saturating_sub(1) } else { 0 };

@@ -642,6 +642,30 @@ impl Memory {
         self.clients.shrink_to_fit();
     }
 
+    /// Everything held that nobody may see, and nobody be sent but whose it is (HOST-324, HOST-325):
+    /// tokens, those among them that were refused or spent, and what clients have. The longest come
+    /// first: one may begin another.
+    pub(crate) fn secrets(&self, config: &Config) -> Vec<Secret> {
+        let grant = self.grant.as_ref().map(|held| &held.value);
+        let published = self.published.as_ref().map(|granted| &granted.token);
+        let access = grant.and_then(|grant| grant.access_token.as_ref());
+        let access = [access, published, self.learnt.refused.as_ref()].into_iter().flatten();
+        let refresh = grant.and_then(|grant| grant.refresh_token.as_ref());
+        let refresh = refresh.into_iter().chain(&self.learnt.refused_late);
+        let clients = self.clients.iter().flat_map(|held| {
+            let aside = &held.value.aside;
+            let earlier = aside.earlier.iter().filter_map(|it| it.credentials.secret.as_ref());
+            let management = aside.management.as_ref().map(|management| &management.token);
+            held.value.credentials.secret.iter().chain(management).chain(earlier)
+        });
+        let configured = config.clients.iter().filter_map(|client| client.secret.as_ref());
+        let mut all: Vec<Secret> = access.map(|token| Secret::new(token.expose())).collect();
+        let others = refresh.chain(&self.rewrite.spent).chain(clients).chain(configured);
+        all.extend(others.chain(&config.initial_access_token).cloned());
+        all.sort_by_key(|secret| core::cmp::Reverse(secret.expose().len()));
+        all
+    }
+
     /// Puts a registration in the place of an older one for the same issuer and redirect set.
     pub(crate) fn remember_client(&mut self, client: Held<Client>) {
         let same = |held: &Held<Client>| {

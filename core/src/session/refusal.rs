@@ -13,7 +13,7 @@ use crate::session::waiters::{Named, Want};
 use crate::session::{Now, Session, scopes};
 use crate::time::Monotonic;
 use crate::wire::challenge::{self as wire, Text, read_challenge, wants_dpop_alone};
-use crate::wire::redact::redacted;
+use crate::wire::redact::{names_secret, redacted, without_secrets};
 use crate::wire::url::ServerUrl;
 
 /// Refreshes that one request is given (STEP-90).
@@ -43,7 +43,13 @@ impl Session {
             }
         }
         let insufficient = read.as_ref().is_some_and(|read| read.error_is("insufficient_scope"));
+        let held = self.body.memory.secrets(&self.config);
+        let held: Vec<&Secret> = held.iter().collect();
         let mut challenged = read.as_ref().and_then(|read| read.scopes()?.ok());
+        if let Some(clean) = challenged.as_ref().and_then(|scopes| without_secrets(scopes, &held)) {
+            now.note(secret_named("scope"));
+            challenged = Some(clean).filter(|scopes| !scopes.is_empty());
+        }
         if !self.config.refresh_tokens
             && let Some(scopes) = &mut challenged
             && scopes.contains("offline_access")
@@ -55,6 +61,10 @@ impl Session {
         }
         let pointer = read.as_ref().and_then(|read| {
             let text = read.resource_metadata.as_ref()?.to_string();
+            if names_secret(&text, &held) {
+                now.note(secret_named("resource_metadata"));
+                return None;
+            }
             match ServerUrl::read(&text, "resource_metadata", &self.config.reach) {
                 Ok(url) => Some(url),
                 Err(failure) => {
@@ -70,7 +80,7 @@ impl Session {
         if refusal.status == 401 && !outdated && wants_dpop_alone(&refusal.headers) {
             return self.refuse(waiter, Failure::new(Kind::DpopRequired, "DPOP-18"), now);
         }
-        let named = self.words(read.as_ref(), refusal.status.as_u16());
+        let named = words(read.as_ref(), refusal.status.as_u16(), &held);
         let worn = self.worn(refusal.accepted, now);
         let mut cause = match refusal.status.as_u16() {
             // More scope is asked for with a token; without one a login names it (STEP-91).
@@ -139,25 +149,6 @@ impl Session {
         self.park(waiter, want);
     }
 
-    /// What the challenge says, for the person: its words without what the session holds in secret
-    /// (HOST-303, HOST-325).
-    fn words(&self, read: Option<&wire::Challenge<'_>>, status: u16) -> Named {
-        let Some(read) = read else { return Named::default() };
-        let memory = &self.body.memory;
-        let grant = memory.grant.as_ref().map(|held| &held.value);
-        let refresh = grant.and_then(|grant| grant.refresh_token.clone());
-        let access = grant.and_then(|grant| grant.access_token.as_ref());
-        let access = access.map(|token| Secret::new(token.expose()));
-        let held: Vec<&Secret> =
-            [refresh.as_ref(), access.as_ref()].into_iter().flatten().collect();
-        let shown = |text: Text<'_>| escaped(&redacted(text.read(), &held));
-        let description = read.error_description.map(shown);
-        let said =
-            read.error.map(shown).map(|error| Said { error, description, status: Some(status) });
-        let scope = read.scope.map(shown);
-        Named(Some(Arc::new((said, scope))).filter(|named| named.0.is_some() || named.1.is_some()))
-    }
-
     /// Whether these are scopes that nobody has asked for yet, and that may be asked for: a caller who
     /// fixed the scopes wants no others (SCOPE-06).
     fn lacks(&self, challenged: Option<&ScopeSet>) -> bool {
@@ -204,6 +195,22 @@ impl Session {
         }
         Ok(scopes)
     }
+}
+
+/// What the challenge says, for the person: its words without what the session holds in secret
+/// (HOST-303, HOST-325).
+fn words(read: Option<&wire::Challenge<'_>>, status: u16, held: &[&Secret]) -> Named {
+    let Some(read) = read else { return Named::default() };
+    let shown = |text: Text<'_>| escaped(&redacted(text.read(), held));
+    let description = read.error_description.map(shown);
+    let said = read.error.map(shown).map(|error| Said { error, description, status: Some(status) });
+    let scope = read.scope.map(shown);
+    Named(Some(Arc::new((said, scope))).filter(|named| named.0.is_some() || named.1.is_some()))
+}
+
+/// The server has named one of our secrets where it would be sent on: that is not used (HOST-325).
+fn secret_named(field: &str) -> Note {
+    Note::Dropped { kind: Kind::HeaderMalformed, rule: "HOST-325", subject: field.to_owned() }
 }
 
 /// A fresh token did not help; what could be tried by machines has been (STEP-12).

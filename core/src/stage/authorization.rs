@@ -21,7 +21,7 @@ use crate::scope::ScopeSet;
 use crate::secret::{Secret, same};
 use crate::stage::vault::confused;
 use crate::time::{Awaited, Monotonic};
-use crate::wire::authorize::{self, AuthorizationRequest, CallbackParams, Params};
+use crate::wire::authorize::{self, AuthorizationRequest, CallbackParams};
 use crate::wire::pkce;
 use crate::wire::redirect::RedirectUri;
 use crate::wire::url::ServerUrl;
@@ -218,20 +218,24 @@ impl Authorization {
             return Err(confused(cx));
         };
         let until = sent.until;
-        let received = callback.rest.as_ref().ok().and_then(Params::named_issuer);
-        let received = received.map(|named| named.replace(sent.state.expose(), "[redacted]"));
+        // Whoever has seen the page's URL, or knows us, can say it back (HOST-324).
+        let ours = [&sent.state, &sent.verifier];
+        let secrets: Vec<&Secret> = ours.into_iter().chain(cx.secrets.iter().copied()).collect();
+        let rest = callback.rest;
+        let received = rest.as_ref().ok().and_then(|params| params.named_issuer(&secrets));
         let Ask { issuer, iss_promised, legacy, .. } = &self.ask;
-        let failure =
-            match callback.rest.and_then(|params| params.checked(issuer, *iss_promised, *legacy)) {
-                Ok(authorize::Outcome::Code(code)) => {
-                    let verifier = sent.verifier.clone();
-                    return Ok(Turn::Done(Approved { code, verifier }));
-                }
-                Ok(authorize::Outcome::Error(said)) => {
-                    return Err(authorize::refusal(said).with_purpose(Purpose::Authorization));
-                }
-                Err(failure) => failure,
-            };
+        let failure = match rest
+            .and_then(|params| params.checked(issuer, *iss_promised, *legacy, &secrets))
+        {
+            Ok(authorize::Outcome::Code(code)) => {
+                let verifier = sent.verifier.clone();
+                return Ok(Turn::Done(Approved { code, verifier }));
+            }
+            Ok(authorize::Outcome::Error(said)) => {
+                return Err(authorize::refusal(said).with_purpose(Purpose::Authorization));
+            }
+            Err(failure) => failure,
+        };
         let (kind, rule) = (failure.kind(), failure.rule());
         if matches!(kind, Kind::IssMissing | Kind::IssMismatch) {
             cx.note(Note::Untrusted { kind, rule });

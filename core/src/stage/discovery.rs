@@ -22,6 +22,7 @@ use crate::time::Awaited;
 use crate::wire::challenge::{read_challenge, wants_dpop_alone};
 use crate::wire::first_request::{Answered, first_request, read_first_answer};
 use crate::wire::metadata::{self, Finding, Match, ServerMetadata, ServerRules};
+use crate::wire::redact::names_secret;
 use crate::wire::url::{self, ServerUrl};
 use crate::wire::well_known::{self, Place};
 
@@ -241,10 +242,13 @@ impl Discovery {
         for (kind, rule) in read.faults() {
             cx.note(Note::Dropped { kind, rule, subject: "WWW-Authenticate".to_owned() });
         }
-        self.challenged = read.scopes().and_then(Result::ok);
+        let kind = Kind::HeaderMalformed;
+        self.challenged = cx.clean_scopes(read.scopes().and_then(Result::ok), kind, "scope");
         let pointer = read
             .resource_metadata
-            .map(|text| ServerUrl::read(&text.to_string(), "resource_metadata", &cx.config.reach));
+            .map(|text| text.to_string())
+            .filter(|text| !cx.names_secret(text, kind, "resource_metadata"))
+            .map(|text| ServerUrl::read(&text, "resource_metadata", &cx.config.reach));
         match pointer {
             Some(Ok(url)) => {
                 self.looking = Looking::Resource { url, guess: None, hops: 0 };
@@ -371,7 +375,13 @@ impl Discovery {
                 url::resolve_redirect(url, response.headers(), &cx.config.reach)
             }
         };
-        let target = target.map_err(|failure| self.about(failure))?;
+        let clean = target.and_then(|url| {
+            if names_secret(url.as_str(), cx.secrets) {
+                return Err(Failure::new(Kind::RedirectRefused, "HOST-325"));
+            }
+            Ok(url)
+        });
+        let target = clean.map_err(|failure| self.about(failure))?;
         if let Looking::Resource { url, hops, .. } | Looking::Server { url, hops, .. } =
             &mut self.looking
         {
@@ -489,7 +499,7 @@ impl Discovery {
         cx: &mut Cx<'_>,
     ) -> Result<Turn<Self>, Failure> {
         let config = cx.config;
-        let read = metadata::read_resource_metadata(body)?;
+        let mut read = metadata::read_resource_metadata(body)?;
         let place = guess.and_then(|number| {
             let mut candidates = well_known::resource_candidates(&config.mcp);
             candidates.nth(usize::from(number)).map(|(place, _)| place)
@@ -504,6 +514,10 @@ impl Discovery {
         for failure in &read.dropped {
             cx.dropped(failure);
         }
+        let scopes = read.scopes_supported.take();
+        read.scopes_supported = cx.clean_scopes(scopes, Kind::PrmInvalid, "scopes_supported");
+        read.authorization_servers
+            .retain(|issuer| !cx.names_secret(issuer, Kind::PrmInvalid, "authorization_servers"));
         if read.dpop_required {
             return Err(Failure::new(Kind::DpopRequired, "PRM-14"));
         }

@@ -295,7 +295,7 @@ impl Registration {
         cx.note(Note::Answered { purpose: Purpose::Registration, status });
         let legacy = self.ask.legacy;
         let listed = self.ask.methods;
-        let sent = cx.config.initial_access_token.as_ref();
+        let sent = cx.secrets;
         let asked = Asked { method: *method, listed, redirect_uri: &redirect.uri, sent, legacy };
         let read = registration::read_registration(&response, &asked, cx.wall)
             .and_then(|read| self.ask.met_by(read))

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use super::form;
 use super::pkce;
+use super::redact::redacted;
 use super::url::ServerUrl;
 use crate::failure::{Failure, Kind, LONGEST_SHOWN, Remedy, Said, escaped};
 use crate::scope::ScopeSet;
@@ -194,11 +195,21 @@ pub enum Outcome {
     Error(Said),
 }
 
+impl Outcome {
+    /// The outcome with its description as a person may see it: redacted before it is cut.
+    fn shown(mut self, secrets: &[&Secret]) -> Self {
+        if let Self::Error(Said { description: Some(text), .. }) = &mut self {
+            *text = escaped(&redacted(text.as_str(), secrets));
+        }
+        self
+    }
+}
+
 impl Params {
     /// Opens the content if the response is of the expected issuer: the document's own string,
     /// compared character by character (ISS-06 to ISS-11). `promised` says whether the metadata
     /// promised `iss`; `legacy_slash_ok` tolerates one trailing slash where the expected string
-    /// is our own invention (LEG-12).
+    /// is our own invention (LEG-12). `secrets` are taken out of what it says (HOST-324).
     ///
     /// # Errors
     /// `iss_mismatch`, `iss_missing`. The code is sent nowhere and the login goes on waiting.
@@ -207,24 +218,29 @@ impl Params {
         expected_issuer: &str,
         promised: bool,
         legacy_slash_ok: bool,
+        secrets: &[&Secret],
     ) -> Result<Outcome, Failure> {
-        match self.iss.as_deref() {
-            Some(iss) if iss == expected_issuer => Ok(self.outcome),
-            Some(iss) if legacy_slash_ok && differ_by_slash(iss, expected_issuer) => {
-                Ok(self.outcome)
+        let trusted = match self.iss.as_deref() {
+            Some(iss) => {
+                iss == expected_issuer || (legacy_slash_ok && differ_by_slash(iss, expected_issuer))
             }
-            None if !promised => Ok(self.outcome),
-            _ => Err(untrusted(expected_issuer, self.named_issuer().as_deref())),
+            None => !promised,
+        };
+        if trusted {
+            Ok(self.outcome.shown(secrets))
+        } else {
+            Err(untrusted(expected_issuer, self.named_issuer(secrets).as_deref()))
         }
     }
 
-    /// The issuer that the answer names, for a failure alone: without the code, and cut.
+    /// The issuer that the answer names, for a failure alone: without the code and these secrets, and
+    /// cut.
     #[must_use]
-    pub fn named_issuer(&self) -> Option<String> {
-        let named = self.iss.as_deref()?;
+    pub fn named_issuer(&self, secrets: &[&Secret]) -> Option<String> {
+        let named = redacted(self.iss.as_deref()?, secrets);
         let named = match &self.outcome {
-            Outcome::Code(code) => named.replace(code.expose(), "[redacted]"),
-            Outcome::Error(_) => named.to_owned(),
+            Outcome::Code(code) => redacted(named, &[code]),
+            Outcome::Error(_) => named,
         };
         Some(named.chars().take(LONGEST_SHOWN).collect())
     }
@@ -340,7 +356,7 @@ impl<'a> Found<'a> {
             (Some(_), None) => return Err(malformed("HOST-182")),
             (None, Some(error)) => Outcome::Error(Said {
                 error: registered(&error).to_owned(),
-                description: description.map(|text| escaped(&text)),
+                description: description.map(Cow::into_owned),
                 status: None,
             }),
         };
@@ -500,7 +516,7 @@ mod tests {
     fn read(text: &str) -> (Option<String>, Result<Outcome, &'static str>) {
         let CallbackParams { state, rest } = read_callback(text);
         let outcome = rest
-            .and_then(|params| params.checked("https://as.example", false, false))
+            .and_then(|params| params.checked("https://as.example", false, false, &[]))
             .map_err(|failure| failure.kind().code());
         (state.map(|state| state.expose().to_owned()), outcome)
     }
@@ -590,7 +606,7 @@ mod tests {
             {
                 let params = read_callback(&format!("{content}&state=s{iss}")).rest.unwrap();
                 assert_eq!(format!("{params:?}"), "Params(..)");
-                let checked = params.checked(issuer, promised, slash);
+                let checked = params.checked(issuer, promised, slash, &[]);
                 let found = checked.as_ref().err().map_or("ok", |failure| failure.kind().code());
                 assert_eq!(found, expected, "{iss}");
                 if let Err(failure) = checked {

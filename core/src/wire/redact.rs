@@ -1,13 +1,17 @@
 //! Takes our own secrets out of what a peer says, before any of it is kept (HOST-303, HOST-324).
 //!
 //! Decides where a text repeats a secret, in every encoding that this client writes: as it is, with
-//! percent escapes in either case, as a form, with the escapes of JSON and of HTML. Refuses to decide
-//! which secrets there are: the caller lists what was sent and what is held.
+//! percent escapes in either case, as a form, with the escapes of JSON and of HTML; which of the things
+//! that a peer wants to be used name one (HOST-325). Refuses to decide which secrets there are: the
+//! caller lists what was sent and what is held.
 
 use std::borrow::Cow;
 
+use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
+/// A secret of fewer bytes can stand in any text by chance.
+const SHORT: usize = 8;
 /// Stands where a secret was.
 const REDACTED: &str = "[redacted]";
 
@@ -26,6 +30,25 @@ pub fn redacted<'a>(text: impl Into<Cow<'a, str>>, secrets: &[&Secret]) -> Cow<'
 /// Whether a text has a secret in it, in any encoding.
 pub(crate) fn echoes(text: &str, secret: &str) -> bool {
     find(text, secret).is_some()
+}
+
+/// Whether something that a server wants to be sent on, or shown, has a secret in it (HOST-325). A
+/// short one counts only if it is all there is.
+pub(crate) fn names_secret(text: &str, secrets: &[&Secret]) -> bool {
+    secrets.iter().map(|secret| secret.expose()).any(|secret| match secret.len() {
+        0 => false,
+        1..SHORT => text == secret,
+        _ => echoes(text, secret),
+    })
+}
+
+/// The scopes that name no secret; `None` if there is nothing to leave out.
+pub(crate) fn without_secrets(scopes: &ScopeSet, secrets: &[&Secret]) -> Option<ScopeSet> {
+    let clean = |scope: &&str| !names_secret(scope, secrets);
+    if scopes.iter().all(|scope| clean(&scope)) {
+        return None;
+    }
+    Some(ScopeSet::from_tokens(scopes.iter().filter(clean)).unwrap_or_default())
 }
 
 fn without(text: &str, secret: &str) -> String {
@@ -132,5 +155,24 @@ mod tests {
             assert_eq!(echoes(text, secret.expose()), text != shown, "{text}");
         }
         assert_eq!(redacted("a", &[&Secret::new("")]), "a");
+    }
+
+    #[test]
+    fn a_short_secret_is_named_by_itself_alone_host_325() {
+        let (short, long) = (Secret::new("mcp"), Secret::new("AT-CANARY-1"));
+        let secrets = [&short, &long, &Secret::new("")];
+        for (text, named) in [
+            ("mcp", true),
+            ("https://mcp.example/", false),
+            ("x:AT-CANARY-1", true),
+            ("https://x/AT%2dCANARY%2d1", true),
+            ("", false),
+        ] {
+            assert_eq!(names_secret(text, &secrets), named, "{text}");
+        }
+        let scopes = ScopeSet::read("a mcp mcp:read AT-CANARY-1").unwrap();
+        let kept = without_secrets(&scopes, &secrets).unwrap();
+        assert_eq!(kept.as_str(), "a mcp:read");
+        assert_eq!(without_secrets(&kept, &secrets), None);
     }
 }

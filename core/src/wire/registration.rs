@@ -156,8 +156,8 @@ pub struct Asked<'a> {
     pub listed: Option<Methods>,
     /// The redirect URI that will be used.
     pub redirect_uri: &'a RedirectUri,
-    /// The initial access token, which a server may repeat in its refusal (HOST-324).
-    pub sent: Option<&'a Secret>,
+    /// The initial access token, and all else that a server may repeat in its refusal (HOST-324).
+    pub sent: &'a [&'a Secret],
     /// The endpoint is the default one of revision 2025-03-26, which may not be there (LEG-09).
     pub legacy: bool,
 }
@@ -228,8 +228,8 @@ pub fn read_registration(
 }
 
 /// What the server says is kept for the person, in whatever shape it comes (REG-92, TOK-90).
-fn read_refusal(body: &[u8], status: u16, sent: Option<&Secret>) -> Failure {
-    let words = Words::read(body, sent.as_slice());
+fn read_refusal(body: &[u8], status: u16, sent: &[&Secret]) -> Failure {
+    let words = Words::read(body, sent);
     let known = match words.error.as_deref() {
         Some(
             code @ ("invalid_redirect_uri"
@@ -241,7 +241,7 @@ fn read_refusal(body: &[u8], status: u16, sent: Option<&Secret>) -> Failure {
         ) => Some(code.to_owned()),
         _ => None,
     };
-    let description = words.description(known.is_some(), sent.as_slice());
+    let description = words.description(known.is_some(), sent);
     Failure::new(Kind::RegistrationFailed, "REG-17").with_said(Said {
         error: known.unwrap_or_else(|| "other".to_owned()),
         description,
@@ -401,7 +401,7 @@ mod tests {
         let mut response = Response::new(body.as_bytes().to_vec());
         *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
         let asked =
-            Asked { method, listed: None, redirect_uri: &redirect_uri, sent: None, legacy: false };
+            Asked { method, listed: None, redirect_uri: &redirect_uri, sent: &[], legacy: false };
         read_registration(&response, &asked, Timestamp::from_unix(1_700_000_000))
     }
 
@@ -675,7 +675,7 @@ mod tests {
             method: Method::None,
             listed: None,
             redirect_uri: &redirect_uri,
-            sent: None,
+            sent: &[],
             legacy: true,
         };
         for status in [404, 405] {

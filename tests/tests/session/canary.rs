@@ -4,7 +4,7 @@
 use core::error::Error;
 
 use mcp_authz_core::config::PreRegistered;
-use mcp_authz_core::failure::Failure;
+use mcp_authz_core::failure::{Failure, LONGEST_SHOWN};
 use mcp_authz_core::input::Callback;
 use mcp_authz_core::secret::Secret;
 use mcp_authz_tests::sim::Sim;
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::given::{
     approve, by_hand, discover, discover_with, exchange, kept, known_client, logged_in, refresh,
-    register, resource, server, tokens, up_to_exchange,
+    register, resource, server, server_with, tokens, up_to_exchange,
 };
 
 /// Every way a failure can be shown, its sources included.
@@ -90,6 +90,106 @@ scripts! {
         call.reply_json(400, &said);
         let text = shown(&sim.expect_failed(waiter, "grant_rejected"));
         assert!(!text.contains("CANARY") && !text.contains(&verifier), "{text}");
+    }
+
+    /// Whoever has seen the URL of the page can say it back in the callback.
+    a_callback_that_repeats_our_state_is_cut_host_324(sim = by_hand()) {
+        for text in ["it was STATE, yes", "HEXED", "PADDED"] {
+            let waiter = sim.acquire("");
+            discover(sim);
+            if text.starts_with("it") {
+                register(sim, "c1");
+            }
+            let visit = sim.expect_visit();
+            let (redirect, state) = visit.ours();
+            let hexed: String = state.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            // What is cut off at the limit leaves no half of it.
+            let padded = format!("{}{state}", "x".repeat(LONGEST_SHOWN - 16));
+            let said = text.replace("STATE", &state).replace("HEXED", &hexed);
+            let said = said.replace("PADDED", &padded).replace('%', "%25").replace(' ', "+");
+            let arrived = format!("error=access_denied&error_description={said}&state={state}");
+            sim.arrive(&format!("{redirect}?{arrived}"));
+            let text = shown(&sim.expect_failed(waiter, "authorization_denied"));
+            assert!(text.contains("[redacted]"), "{text}");
+            for secret in [&state[..16], &hexed] {
+                assert!(!text.contains(secret), "{text}");
+                hides(sim, secret);
+            }
+        }
+    }
+
+    /// A server that knows our tokens names them where the next request, or the page, would show them.
+    a_token_named_as_a_scope_is_asked_of_nobody_host_325(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 600));
+        let scope = "AT-CANARY-1 files:write x:RT-CANARY-1";
+        let said = format!(
+            "Bearer error=\"insufficient_scope\", scope=\"{scope}\", \
+             resource_metadata=\"https://mcp.example/AT%2DCANARY%2D1\"");
+        let waiter = sim.at(10).refused(403, &said);
+        sim.expect_note("not used: scope, header_malformed [HOST-325]");
+        sim.expect_note("not used: resource_metadata, header_malformed [HOST-325]");
+        let listed = server_with(&json!({ "scopes_supported": ["RT-CANARY-1", "files:write"] }));
+        discover_with(sim, &resource(&["AT-CANARY-1", "files:all"]), &listed);
+        let visit = sim.expect_visit();
+        assert_eq!(visit.param("scope").as_deref(), Some("files:read files:write"));
+        visit.arrive_with_code("");
+        exchange(sim).reply_json(200, &tokens(2, 600));
+        sim.expect_granted(waiter);
+        // The one before it is forgotten with the grant it was of; the newest counts.
+        let waiter = sim.at(20).refused(403, "Bearer error=\"insufficient_scope\"");
+        discover_with(sim, &resource(&["AT-CANARY-2", "files:all"]), &server());
+        sim.expect_note("not used: scopes_supported, prm_invalid [HOST-325]");
+        let visit = sim.expect_visit();
+        let scopes = visit.param("scope");
+        assert_eq!(scopes.as_deref(), Some("files:read files:write files:all"));
+        visit.arrive_with_code("");
+        exchange(sim).reply_json(200, &tokens(3, 600));
+        sim.expect_granted(waiter);
+    }
+
+    a_token_in_a_pointer_is_sent_to_nobody_host_325(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 600));
+        for pointer in [
+            "https://mcp.example/RT-CANARY-1",
+            "https://evil.example/?at=AT-CANARY-1",
+            "http://evil.example/AT-CANARY-1",
+        ] {
+            let said = format!(
+                "Bearer error=\"insufficient_scope\", resource_metadata=\"{pointer}\"");
+            let waiter = sim.at(10).refused(403, &said);
+            discover(sim);
+            sim.expect_failed(waiter, "forbidden");
+        }
+    }
+
+    a_token_in_a_listed_issuer_or_a_redirect_is_sent_to_nobody_host_325(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 600));
+        let mut listing = resource(&[]);
+        listing["authorization_servers"] =
+            json!(["https://evil.example/AT-CANARY-1", "http://x/RT-CANARY-1", "https://as.example"]);
+        let narrow = "Bearer error=\"insufficient_scope\", scope=\"more\"";
+        let waiter = sim.at(10).refused(403, narrow);
+        discover_with(sim, &listing, &server());
+        let visit = sim.expect_visit();
+        visit.arrive_with_code("");
+        exchange(sim).reply_json(200, &tokens(2, 600));
+        sim.expect_granted(waiter);
+        let waiter = sim.at(20).refused(403, "Bearer error=\"insufficient_scope\", scope=\"x\"");
+        let call = sim.expect_call(http::Method::GET, crate::given::RESOURCE);
+        call.respond(302, &[("location", "https://mcp.example/AT-CANARY-2")], b"");
+        sim.expect_failed(waiter, "redirect_refused");
+        sim.expect_no_call();
+    }
+
+    /// The first request is answered by somebody who knows the client.
+    a_client_secret_named_as_a_scope_is_asked_of_nobody_host_325(
+        sim = Sim::by_hand(|config| config.pre_registered(known_client(Some("SECRET-CANARY"))))
+    ) {
+        let said = "Bearer scope=\"SECRET-CANARY a\", \
+                    resource_metadata=\"https://mcp.example/?SECRET-CANARY\"";
+        sim.refused(401, said);
+        discover_with(sim, &resource(&["SECRET-CANARY"]), &server());
+        assert_eq!(sim.expect_visit().param("scope").as_deref(), Some("a"));
     }
 
     /// Text of a server is one short line of plain characters.
