@@ -12,6 +12,7 @@ use crate::input::Epoch;
 use crate::scope::ScopeSet;
 use crate::secret::AccessToken;
 use crate::time::{Monotonic, Timestamp};
+use crate::wire::one_way::reads_one_way;
 
 /// A grant that callers may use. Immutable; a newer one replaces it whole.
 #[derive(Clone)]
@@ -229,7 +230,8 @@ pub struct Area {
 
 impl Area {
     /// Whether a request to this absolute URL may carry the token: same origin, under a prefix at a
-    /// segment boundary, and no path that a server could read in two ways (HOST-257, HOST-258).
+    /// segment boundary, and no text that two servers could read in two ways (HOST-257, HOST-258,
+    /// HOST-328).
     #[must_use]
     pub fn covers(&self, url: &str) -> bool {
         let Ok(parsed) = url::Url::parse(url) else {
@@ -237,7 +239,7 @@ impl Area {
         };
         let path = parsed.path();
         parsed_origin_is(&parsed, &self.origin)
-            && plain(url, path)
+            && reads_one_way(url)
             && self.prefixes.iter().any(|prefix| below(path, prefix))
     }
 
@@ -307,20 +309,7 @@ const PLAIN: [bool; 256] = {
 
 /// Whether the path of a URI names one resource to every server.
 pub(crate) fn read_one_way(uri: &Uri) -> bool {
-    written_plainly(uri.path()) || plain(&uri.to_string(), uri.path())
-}
-
-/// No dot segments in the raw text, and no escaped slash, backslash or dot: two servers could
-/// disagree about which resource such a path names.
-fn plain(url: &str, path: &str) -> bool {
-    let raw = url.split(['?', '#']).next().unwrap_or(url);
-    let escaped = |text: &str| {
-        let lower = text.to_ascii_lowercase();
-        ["%2f", "%5c", "%2e"].iter().any(|escape| lower.contains(escape))
-    };
-    !escaped(path)
-        && !raw.contains('\\')
-        && !raw.split('/').any(|segment| segment == "." || segment == "..")
+    written_plainly(uri.path()) || reads_one_way(&uri.to_string())
 }
 
 /// Whether `path` is `prefix` or lies below it. A trailing slash of the prefix does not matter.
@@ -370,6 +359,83 @@ mod tests {
             "https://mcp.example/tenant-a/mcp/messages",
         ] {
             assert!(tenant.covers(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_two_readers_read_in_two_ways_is_not_covered_host_328() {
+        let area = area("/mcp");
+        for path in [
+            "/mcp/..;/admin",
+            "/mcp/..;v=1/admin",
+            "/mcp/.;/admin",
+            "/mcp/..%3b/admin",
+            "/mcp/..%3B%2561/admin",
+            "/mcp/%252e%252e/admin",
+            "/mcp/%25252e%25252e/admin",
+            "/mcp/%25%32%65%25%32%65/admin",
+            "/mcp/..%252fadmin",
+            "/mcp/..%255cadmin",
+            "/mcp/..%00/admin",
+            "/mcp/..%2500/admin",
+            "/mcp/..%20/admin",
+            "/mcp/x%0d%0a/admin",
+            "/mcp/%c0%ae%c0%ae/admin",
+            "/mcp/%C0%AE%c0%af",
+            "/mcp/..%c1%9cadmin",
+            "/mcp/%25c0%25ae%25c0%25ae/admin",
+            "/mcp/%e0%80%ae%e0%80%ae/admin",
+            "/mcp/%f0%80%80%ae/admin",
+            "/mcp/%f8%80%80%80%ae/admin",
+            "/mcp/%fc%80%80%80%80%ae/admin",
+            "/mcp/%u002e%u002e/admin",
+            "/mcp/%%32%65/admin",
+            "/mcp/%2",
+        ] {
+            let url = format!("https://mcp.example{path}");
+            assert!(!area.covers(&url), "{url}");
+            let uri: Uri = url.parse().unwrap();
+            assert!(!area.covers_uri(&uri), "{url}");
+            assert!(!read_one_way(&uri), "{url}");
+        }
+        for url in [
+            "https:mcp.example/mcp",
+            "https:/mcp.example/mcp",
+            "https:///mcp.example/mcp",
+            "https:\\\\mcp.example/mcp",
+            " https://mcp.example/mcp",
+            "https://mcp.example/mcp/.. ",
+            "https://mcp.example/mcp/.\t./mcp",
+            "https://mcp.example/mcp/.\n/x",
+        ] {
+            assert!(!area.covers(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_ordinary_path_is_covered_however_it_is_escaped_host_328() {
+        for path in [
+            "/mcp",
+            "/mcp/",
+            "/mcp/a%20b",
+            "/mcp/tools;v=1/x",
+            "/mcp/;v=1",
+            "/mcp/a..b/v1.2",
+            "/mcp/.well-known/x",
+            "/mcp/..x;y",
+            "/mcp/100%25",
+            "/mcp/100%25%20sure",
+            "/mcp/caf%C3%A9",
+            "/mcp/caf%e9",
+            "/mcp/%E2%82%AC/%F0%9F%98%80",
+            "/mcp/%40scope/%7Euser/c%23",
+            "/mcp/x?to=../..;/%252e%00&u=%c0%ae",
+        ] {
+            let url = format!("https://mcp.example{path}");
+            assert!(area("/mcp").covers(&url), "{url}");
+            let uri: Uri = url.parse().unwrap();
+            assert!(area("/mcp").covers_uri(&uri), "{url}");
+            assert!(read_one_way(&uri), "{url}");
         }
     }
 

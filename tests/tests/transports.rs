@@ -108,6 +108,7 @@ over_all_runtimes! {
         what_nobody_hears_is_declined,
         an_endpoint_of_another_origin_gets_nothing_trans_33_host_261,
         an_announced_endpoint_is_in_the_area_for_its_stream_trans_33_host_261,
+        an_endpoint_that_two_readers_read_in_two_ways_gets_nothing_host_328,
     }
     hostile {
         what_came_before_a_bad_event_counts,

@@ -12,6 +12,7 @@ use mcp_authz_core::effect::{Settlement, Visit};
 use mcp_authz_core::failure::{Failure, Kind};
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::{Epoch, Had, Refusal, is_refusal};
+use mcp_authz_core::wire::one_way::reads_one_way;
 use url::Url;
 
 use crate::error::DriveError;
@@ -184,7 +185,8 @@ impl Authorized {
     }
 
     /// Whether an answer sends a request with a token to where the token may not go. A redirect
-    /// within the token area is an answer like others; nobody here follows one.
+    /// within the token area is an answer like others; nobody here follows one. Its text is judged
+    /// before it is resolved, which takes dot segments out (HOST-328).
     fn leads_out(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         let Some(granted) = &self.granted else { return false };
         let Some(location) = headers.get(LOCATION).filter(|_| status.is_redirection()) else {
@@ -192,7 +194,7 @@ impl Authorized {
         };
         let target = Url::parse(&self.uri.to_string())
             .ok()
-            .zip(location.to_str().ok())
+            .zip(location.to_str().ok().filter(|location| reads_one_way(location)))
             .and_then(|(base, location)| base.join(location).ok());
         target.is_none_or(|target| !granted.area().covers(target.as_str()))
     }

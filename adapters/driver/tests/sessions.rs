@@ -69,13 +69,13 @@ over_all_adapters! {
     headers {
         the_headers_of_a_live_token_use_01,
         a_request_without_a_token_is_sent_to_learn_what_is_wanted,
-        headers_are_for_the_token_area_only_use_06_use_07_host_257_host_258,
+        headers_are_for_the_token_area_only_use_06_use_07_host_257_host_258_host_328,
         a_refused_token_is_replaced_once_for_everybody_host_222,
         a_late_refusal_of_an_old_token_gets_the_current_one_host_222,
         a_repetition_that_is_refused_is_the_end_step_12,
         a_request_is_repeated_so_often_and_no_more_step_16,
         a_refusal_is_counted_for_its_operation_step_10,
-        an_answer_that_leads_out_of_the_area_is_not_followed_host_055_host_056,
+        an_answer_that_leads_out_of_the_area_is_not_followed_host_055_host_056_host_328,
         a_live_token_needs_no_random_bytes,
     }
     stopping {

@@ -17,6 +17,7 @@
 //! | [`token`], [`client_auth`] | token requests | tokens or the refusal |
 //! | [`revocation`] | revocation requests | whether it is done |
 //! | [`url`], [`redirect`] | | URLs of servers, of the person, of redirects |
+//! | [`one_way`] | | whether a URL names one resource to every reader |
 
 pub mod authorize;
 pub mod challenge;
@@ -27,6 +28,7 @@ mod form;
 mod json;
 mod mcp_url;
 pub mod metadata;
+pub mod one_way;
 mod parts;
 pub mod pkce;
 mod reach;

@@ -144,3 +144,23 @@ pub(crate) fn an_announced_endpoint_is_in_the_area_for_its_stream_trans_33_host_
     assert_eq!(error.code(), "origin_mismatch");
     assert_eq!(world.count(Endpoint::Messages), 0);
 }
+
+pub(crate) fn an_endpoint_that_two_readers_read_in_two_ways_gets_nothing_host_328(make: Make) {
+    for endpoint in [
+        "/post/../post?sessionId={session}",
+        "/mcp/..;/post?sessionId={session}",
+        "/mcp/%252e%252e/post?sessionId={session}",
+        "/mcp/..%00/post?sessionId={session}",
+        "/mcp/%c0%ae%c0%ae/post?sessionId={session}",
+        "http:/post?sessionId={session}",
+    ] {
+        let world = old(|at| at.mcp.sse_endpoint = Some(endpoint.to_owned()));
+        let error = world.session(make).connect(settings()).err().map(|error| error.code());
+        assert_eq!(error, Some("origin_mismatch"), "{endpoint}");
+        // The stream alone was asked for, with the token or before it.
+        assert!(world.lock().seen().iter().all(|seen| !seen.path.contains("post")), "{endpoint}");
+    }
+    let plain = "/post;v=1/a%20b?sessionId={session}&to=/../x";
+    let world = old(|at| at.mcp.sse_endpoint = Some(plain.to_owned()));
+    echo(&*world.connected(make), "posted where it was announced");
+}

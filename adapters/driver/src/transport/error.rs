@@ -76,7 +76,8 @@ pub enum TransportError {
     Version(Vec<String>),
     /// There is no MCP endpoint at this URL: what it answered to `initialize`.
     NoEndpoint(StatusCode),
-    /// HTTP+SSE announced an endpoint of another origin, or none; nothing was sent there (TRANS-33).
+    /// HTTP+SSE announced an endpoint of another origin, one that can be read in two ways, or none;
+    /// nothing was sent there (TRANS-33, HOST-328).
     Endpoint,
     /// The session id has characters that none may have, or there are two (TRANS-18, HOST-266).
     SessionId,
@@ -241,7 +242,9 @@ impl fmt::Display for TransportError {
             Self::NoEndpoint(status) => {
                 write!(f, "there is no MCP endpoint at this URL: it answered {}", status.as_u16())
             }
-            Self::Endpoint => f.write_str("the stream announced no endpoint of its own origin"),
+            Self::Endpoint => {
+                f.write_str("the stream announced no endpoint that is plainly of its own origin")
+            }
             Self::SessionId => {
                 f.write_str("the session id has characters that none may have, or there are two")
             }

@@ -79,7 +79,9 @@ pub(crate) fn a_request_without_a_token_is_sent_to_learn_what_is_wanted(make: Ma
     assert_eq!(own_client(&world, &second).status().as_u16(), 200);
 }
 
-pub(crate) fn headers_are_for_the_token_area_only_use_06_use_07_host_257_host_258(make: Make) {
+pub(crate) fn headers_are_for_the_token_area_only_use_06_use_07_host_257_host_258_host_328(
+    make: Make,
+) {
     let world = World::new(|_| {});
     let mcp = world.served.mcp_url().to_owned();
     let rest = mcp.strip_prefix("http://").unwrap();
@@ -91,7 +93,16 @@ pub(crate) fn headers_are_for_the_token_area_only_use_06_use_07_host_257_host_25
         mcp.replace("127.0.0.1", "127.0.0.1.evil.example"),
         "/mcp".to_owned(),
     ];
-    let within = ["/mcp2", "/mcp/../other", "/mcp%2f..%2fother"].map(|to| mcp.replace("/mcp", to));
+    let within = [
+        "/mcp2",
+        "/mcp/../other",
+        "/mcp%2f..%2fother",
+        "/mcp/..;/other",
+        "/mcp/..%00/other",
+        "/mcp/%252e%252e/other",
+        "/mcp/%c0%ae%c0%ae/other",
+    ]
+    .map(|to| mcp.replace("/mcp", to));
     // Before there is a token only the origin is known, and nobody else's refusal counts.
     let session = world.session(make);
     for url in &foreign {
@@ -200,15 +211,28 @@ pub(crate) fn a_refusal_is_counted_for_its_operation_step_10(make: Make) {
     assert_eq!(world.pages(), 1);
 }
 
-pub(crate) fn an_answer_that_leads_out_of_the_area_is_not_followed_host_055_host_056(make: Make) {
+pub(crate) fn an_answer_that_leads_out_of_the_area_is_not_followed_host_055_host_056_host_328(
+    make: Make,
+) {
     let world = World::new(|_| {});
     let session = world.logged_in(make);
     let sent = authorize(&session, &world);
-    for location in ["https://evil.example/mcp", "//evil.example/", "/other", "http://[broken"] {
+    for location in [
+        "https://evil.example/mcp",
+        "//evil.example/",
+        "/other",
+        "http://[broken",
+        // A join would have made these ordinary before anybody looked.
+        "/other/../mcp/x",
+        "/mcp/./x",
+        "/mcp/..;/other",
+        "/mcp/%252e%252e/other",
+        "http:/mcp/x",
+    ] {
         let moved = answer(307, &[(LOCATION, location)]);
         assert_eq!(kind(session.seen(&sent, &moved)), Kind::OriginMismatch, "{location}");
     }
-    for location in ["/mcp/", "mcp/x?y"] {
+    for location in ["/mcp/", "mcp/x?y", "/mcp/a%20b;v=1?to=.."] {
         let moved = answer(307, &[(LOCATION, location)]);
         assert!(matches!(session.seen(&sent, &moved), Ok(Seen::Final)), "{location}");
     }
