@@ -263,7 +263,8 @@ pub(crate) const DEFAULT_ACCOUNT: &str = "default";
 /// Collects settings; nothing is checked before [`Builder::build`].
 #[derive(Clone, Debug)]
 pub struct Builder {
-    mcp_url: String,
+    /// As it was given, which may be with a password or a key in it (HOST-326).
+    mcp_url: Secret,
     account: Option<String>,
     profile: Profile,
     legacy: Option<bool>,
@@ -321,7 +322,7 @@ enum RedirectSetting {
 impl Builder {
     fn new(mcp_url: &str) -> Self {
         Self {
-            mcp_url: mcp_url.to_owned(),
+            mcp_url: Secret::new(mcp_url),
             account: None,
             profile: Profile::Standard,
             legacy: None,
@@ -637,7 +638,7 @@ impl Builder {
     /// was sent; change the setting.
     pub fn build(self) -> Result<Arc<Config>, Failure> {
         let strict = self.profile == Profile::Strict;
-        let mcp = McpUrl::parse(&self.mcp_url, &self.plain_http, strict)?;
+        let mcp = McpUrl::parse(self.mcp_url.expose(), &self.plain_http, strict)?;
         if self.account.as_deref().is_some_and(|name| matches!(name, "" | DEFAULT_ACCOUNT)) {
             return Err(invalid("account", "HOST-299"));
         }

@@ -250,7 +250,7 @@ fn hides_in(text: &str, secrets: &[&str]) {
 
 /// The public types that carry secrets into the session.
 #[test]
-fn inputs_hide_what_they_carry_host_300() {
+fn inputs_hide_what_they_carry_host_300_host_326() {
     let client = PreRegistered {
         issuer: None,
         client_id: "c".to_owned(),
@@ -259,11 +259,13 @@ fn inputs_hide_what_they_carry_host_300() {
     };
     let callback = Callback::url("https://127.0.0.1/?code=CODE-CANARY&state=STATE-CANARY");
     let bare = Callback::bare_code("CODE-CANARY");
-    let config = mcp_authz_core::Config::builder("https://mcp.example/mcp")
+    let config = mcp_authz_core::Config::builder("https://mcp.example/mcp?key=QUERY-CANARY")
         .pre_registered(client.clone())
         .initial_access_token(Secret::new("SECRET-CANARY"));
     let built = config.clone().build().unwrap();
+    let refused = mcp_authz_core::Config::builder("http://x:PASS-CANARY@mcp.example/?QUERY-CANARY");
     for text in [
+        format!("{refused:?} {:?}", refused.clone().build().err()),
         format!("{client:?}"),
         format!("{callback:?}"),
         format!("{bare:?}"),
