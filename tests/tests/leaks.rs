@@ -157,7 +157,7 @@ impl<'a> Program<'a> {
                 self.tokens += 1;
                 match self.codes {
                     Codes::Refused => return answer(400, &json!({ "error": "invalid_grant" })),
-                    Codes::LostOrGood if self.tokens % 2 == 0 => {
+                    Codes::LostOrGood if self.tokens.is_multiple_of(2) => {
                         return Reply::MaybeSent(mcp_authz_core::effect::Why::Broken);
                     }
                     Codes::Good | Codes::LostOrGood => json!({
@@ -186,7 +186,7 @@ impl<'a> Program<'a> {
             let expected = match self.codes {
                 Codes::Good => Ok(()),
                 Codes::Refused => Err(Kind::GrantRejected),
-                Codes::LostOrGood if self.tokens % 2 == 0 => Err(Kind::OutcomeUnknown),
+                Codes::LostOrGood if self.tokens.is_multiple_of(2) => Err(Kind::OutcomeUnknown),
                 Codes::LostOrGood => Ok(()),
             };
             assert_eq!(self.outcome.take(), Some(expected));
