@@ -56,8 +56,13 @@ fn registration(bencher: divan::Bencher<'_, '_>) {
     let uri = "http://127.0.0.1:51000/callback";
     let redirect_uri = RedirectUri::read(uri, false).expect("a fixed URI");
     let answer = canned::answer(201, canned::REGISTRATION);
-    let asked =
-        Asked { method: Method::None, listed: None, redirect_uri: &redirect_uri, legacy: false };
+    let asked = Asked {
+        method: Method::None,
+        listed: None,
+        redirect_uri: &redirect_uri,
+        sent: None,
+        legacy: false,
+    };
     bencher.bench_local(|| read_registration(black_box(&answer), &asked, NOW));
 }
 
