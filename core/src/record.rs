@@ -4,6 +4,7 @@
 //! that it belongs to its key are checked before anything of it is used. Unknown members survive a
 //! rewrite.
 
+use core::num::NonZeroU16;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,7 +99,7 @@ pub(crate) struct Client {
     pub(crate) stale: bool,
     /// The port of the redirect URI that was registered, if it was a listener's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) port: Option<u16>,
+    pub(crate) port: Option<NonZeroU16>,
     #[serde(flatten)]
     pub(crate) aside: Rare<Aside>,
     #[serde(flatten)]

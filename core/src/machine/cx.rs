@@ -76,6 +76,8 @@ pub(crate) struct Cx<'a> {
     /// What the session holds in secret, while a peer's words are read: they are neither shown nor sent
     /// on with one of these in them (HOST-324, HOST-325).
     pub(crate) secrets: &'a [&'a Secret],
+    /// Browsers wait for the page that tells how the login goes on.
+    pub(crate) awaited: bool,
     /// What the arrival that caused this step is answered, or, if none did, all that were not answered
     /// yet; `None` to answer them when the flow ends.
     pub(crate) page: Option<Page>,

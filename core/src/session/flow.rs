@@ -19,6 +19,7 @@ use crate::stage::revocation::Revocation;
 use crate::stage::token::{self, Token};
 use crate::stage::vault::{Recall, Save, Write};
 use crate::time::Awaited;
+use crate::wire::url::ServerUrl;
 
 impl Session {
     /// Starts a flow in a free lane. Answers whether it has ended already.
@@ -123,6 +124,7 @@ impl Session {
             shown_metadata: &mut self.body.memory.shown_metadata,
             holder: &mut self.holder,
             secrets: &held,
+            awaited: !flow.arrivals.is_empty(),
             page: None,
         };
         let moved = stage.step(signal, &mut cx).map_err(|failure| failure.without(&held));
@@ -289,11 +291,16 @@ impl Session {
         let server = &found.server;
         let dynamic = enrolled.way == Way::Dynamic;
         let registered = server.registration_endpoint.as_ref().filter(|_| dynamic);
+        let token_host: Arc<str> = server.token_endpoint.host_str().into();
+        let host = |at: &ServerUrl| match at.host_str() {
+            same if *same == *token_host => Arc::clone(&token_host),
+            other => other.into(),
+        };
         Ok(authorization::Ask {
             endpoint: server.authorization_endpoint.clone(),
-            token_host: server.token_endpoint.host_str().into(),
-            registration_host: registered.map(|at| at.host_str().into()),
-            revocation_host: server.revocation_endpoint.as_ref().map(|at| at.host_str().into()),
+            registration_host: registered.map(host),
+            revocation_host: server.revocation_endpoint.as_ref().map(host),
+            token_host: Arc::clone(&token_host),
             issuer: server.issuer.clone(),
             listed: found.listed.clone(),
             previous_issuer: ground.previous_issuer.clone(),

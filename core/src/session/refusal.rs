@@ -80,7 +80,10 @@ impl Session {
         if refusal.status == 401 && !outdated && wants_dpop_alone(&refusal.headers) {
             return self.refuse(waiter, Failure::new(Kind::DpopRequired, "DPOP-18"), now);
         }
-        let named = words(read.as_ref(), refusal.status.as_u16(), &held);
+        // Without a token there was nothing to refuse: what it says leads to a login.
+        let bare = refusal.status == 401 && refusal.may_ask && refusal.epoch.is_none();
+        let read_aloud = read.as_ref().filter(|_| !bare);
+        let named = words(read_aloud, refusal.status.as_u16(), &held);
         let worn = self.worn(refusal.accepted, now);
         let mut cause = match refusal.status.as_u16() {
             // More scope is asked for with a token; without one a login names it (STEP-91).

@@ -132,12 +132,18 @@ impl Authorization {
 
     /// Between whom it is, as its page will say.
     pub(crate) fn parties(&self, config: &Config) -> Parties {
-        let issuer = Url::parse(&self.ask.issuer).ok();
-        let issuer = issuer.as_ref().and_then(Url::host_str);
-        Parties {
-            resource: config.mcp.host_str().to_owned(),
-            issuer: issuer.unwrap_or_else(|| self.ask.endpoint.host_str()).to_owned(),
-        }
+        let endpoint = self.ask.endpoint.host_str();
+        // Nearly always the same host, which is cheaper to see than to parse.
+        let after = self.ask.issuer.strip_prefix("https://");
+        let after = after.and_then(|after| after.strip_prefix(endpoint));
+        let issuer = match after {
+            Some(rest) if rest.is_empty() || rest.starts_with(['/', ':']) => endpoint.to_owned(),
+            _ => {
+                let issuer = Url::parse(&self.ask.issuer).ok();
+                issuer.as_ref().and_then(Url::host_str).unwrap_or(endpoint).to_owned()
+            }
+        };
+        Parties { resource: config.mcp.host_str().to_owned(), issuer }
     }
 
     /// Moves the deadline into another process's clock.
@@ -157,7 +163,7 @@ impl Authorization {
         let visit = self.visit(&sent, false, cx.config)?;
         self.sent = Some(sent);
         // Whoever came with an answer to an earlier page of this login waits no longer (REG-21).
-        cx.page = Some(Page::OneMoreStep(self.parties(cx.config)));
+        cx.page = cx.awaited.then(|| Page::OneMoreStep(self.parties(cx.config)));
         let listen = self.ask.listen.clone().filter(|_| !self.ask.bound);
         let parked = cx.person(visit, cx.config.times.callback, listen);
         Ok(Turn::Wait(self, parked))
@@ -222,8 +228,9 @@ impl Authorization {
         let ours = [&sent.state, &sent.verifier];
         let secrets: Vec<&Secret> = ours.into_iter().chain(cx.secrets.iter().copied()).collect();
         let rest = callback.rest;
-        let received = rest.as_ref().ok().and_then(|params| params.named_issuer(&secrets));
         let Ask { issuer, iss_promised, legacy, .. } = &self.ask;
+        let other = rest.as_ref().ok().filter(|params| !params.names(issuer));
+        let received = other.and_then(|params| params.named_issuer(&secrets));
         let failure = match rest
             .and_then(|params| params.checked(issuer, *iss_promised, *legacy, &secrets))
         {

@@ -4,6 +4,7 @@
 //! to decide what happens to an older registration. The port is bound before anything is
 //! registered, so that the URI that is registered is one that works.
 
+use core::num::NonZeroU16;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -140,10 +141,13 @@ impl Registration {
     /// The port of a registration at hand. Many servers compare redirect URIs whole, whatever
     /// RFC 8252 says of ports, and refuse every other one.
     fn registered_port(&self, on: &ListenOn, cx: &Cx<'_>) -> Result<Option<u16>, Failure> {
+        if self.ask.held.is_empty() {
+            return Ok(None);
+        }
         let uri = RedirectUri::loopback(on.host, ANY_PORT, &on.path)?;
         let redirect = Redirected { set: cx.config.redirect_set(&uri), uri, listen: None };
         let held = self.ask.held_for(&redirect).filter(|held| self.ask.takes(held, cx));
-        Ok(held.filter(|_| !self.ask.anew).and_then(|held| held.value.port))
+        Ok(held.filter(|_| !self.ask.anew).and_then(|held| held.value.port).map(NonZeroU16::get))
     }
 
     fn listen(mut self, on: ListenOn, cx: &mut Cx<'_>) -> Turn<Self> {
@@ -227,7 +231,7 @@ impl Registration {
         match vault::read::<Client>(record, &key, cx)? {
             Some(held) if self.ask.takes(&held, cx) => {
                 let on = redirect.listen.clone().filter(|_| any_port(cx.config));
-                let Some((on, port)) = on.zip(held.value.port) else {
+                let Some((on, port)) = on.zip(held.value.port.map(NonZeroU16::get)) else {
                     return Ok(self::stored(held, self.ask.chosen, redirect, cx));
                 };
                 if on.port == Some(port) {
@@ -316,7 +320,7 @@ impl Registration {
             credentials: read.credentials.clone(),
             expires: read.secret_expires,
             stale: false,
-            port: redirect.listen.as_ref().and_then(|on| on.port),
+            port: redirect.listen.as_ref().and_then(|on| on.port).and_then(NonZeroU16::new),
             aside: Rare::default(),
             unknown: Unknown::default(),
         };

@@ -233,6 +233,11 @@ impl Params {
         }
     }
 
+    /// Whether the answer names this issuer.
+    pub(crate) fn names(&self, issuer: &str) -> bool {
+        self.iss.as_deref() == Some(issuer)
+    }
+
     /// The issuer that the answer names, for a failure alone: without the code and these secrets, and
     /// cut.
     #[must_use]
