@@ -60,7 +60,7 @@ fn registration(bencher: divan::Bencher<'_, '_>) {
         method: Method::None,
         listed: None,
         redirect_uri: &redirect_uri,
-        sent: None,
+        sent: &[],
         legacy: false,
     };
     bencher.bench_local(|| read_registration(black_box(&answer), &asked, NOW));
