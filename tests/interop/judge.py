@@ -315,6 +315,9 @@ def shared(number: int) -> None:
     with server:
         judge(row, "login", run(clients[0], url, "--store", store), **GOOD, logins=1)
 
+        # The token's life ends while all of them call.
+        time.sleep(LIFE - 0.3)
+
         def one(at: int) -> dict:
             return run(clients[at], url, "--store", store, "--calls", each, "--parallel", CALLERS)
 
@@ -324,6 +327,8 @@ def shared(number: int) -> None:
             judge(row, f"{at + 1}", end, **GOOD, logins=0, calls=each)
         logins = sum(", authorization_code" in line for line in server.lines)
         TABLE.put(row, "logins", str(logins), "" if logins == 1 else "a second login")
+        renewed = sum(", refresh_token" in line and line.split()[1] == "200" for line in server.lines)
+        TABLE.put(row, "renewals", str(renewed), "" if renewed else "no token ran out")
 
 
 def main() -> int:
