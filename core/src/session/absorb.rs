@@ -267,7 +267,8 @@ impl Session {
         }
         let issuer = found.server.issuer.clone();
         if matches!(goal.cause, Cause::Refused | Cause::Expired) {
-            let served = goal.cause == Cause::Expired;
+            let minted = self.body.memory.minted;
+            let served = minted.filter(|_| goal.cause == Cause::Expired);
             self.body.history.may_open(&issuer, served, now.mono)?;
         }
         let scopes = self.scopes(goal, &found, now)?;

@@ -117,16 +117,17 @@ impl History {
     }
 
     /// Whether a page of this issuer may be opened because the server refused a request; `served`
-    /// says that it had let requests in with a token whose life is over.
+    /// says when the token came that it had let requests in with, and whose life is over.
     ///
     /// # Errors
-    /// `reauthorization_required` when one of this issuer was opened less than ten minutes ago, for a
-    /// token that served, or three of any: a resource may name another issuer each time (HOST-323).
+    /// `reauthorization_required` when one of this issuer was opened less than ten minutes ago, unless
+    /// the token that came of it has served, or three of any: a resource may name another issuer each
+    /// time (HOST-323).
     /// Only a caller who asks for a login gets the next one.
     pub(crate) fn may_open(
         &mut self,
         issuer: &str,
-        served: bool,
+        served: Option<Monotonic>,
         now: Monotonic,
     ) -> Result<(), Failure> {
         self.prune(now);
@@ -135,7 +136,9 @@ impl History {
         if self.refusals.len() >= MOST_PAGES {
             return refuse("HOST-323");
         }
-        if !served && self.refusals.iter().any(|login| *login.issuer == *issuer) {
+        // A page that nothing came of was turned down, or closed.
+        let last = self.refusals.iter().rfind(|login| *login.issuer == *issuer);
+        if last.is_some_and(|last| served.is_none_or(|minted| minted < last.at)) {
             return refuse("STEP-12");
         }
         Ok(())

@@ -167,6 +167,21 @@ scripts! {
         sim.expect_no_visit();
     }
 
+    /// Who has turned the page down is not shown it again, though the token had served its life.
+    a_page_that_was_turned_down_does_not_come_again_step_90_host_245(sim = by_hand()) {
+        logged_in(sim, &access_only(1, 60));
+        sim.accept();
+        sim.at(61);
+        let bare = refused_bare(sim, true);
+        discover(sim);
+        sim.expect_visit().arrive_with("error=access_denied");
+        sim.expect_failed(bare, "authorization_denied");
+        let next = refused_bare(sim, true);
+        discover(sim);
+        sim.expect_failed(next, "reauthorization_required");
+        sim.expect_no_visit();
+    }
+
     /// One login a request: the token of the second one was over, too.
     one_login_for_one_request_step_90(sim = by_hand()) {
         logged_in(sim, &access_only(1, 3600));
