@@ -323,7 +323,7 @@ pub fn token_response(data: &[u8]) {
     }
     let sent = Secret::new(CANARY);
     for (strict, code) in [(false, true), (true, false)] {
-        let rules = TokenRules { strict, code, now: NOW, sent: &[&sent], spent: None };
+        let rules = TokenRules { strict, code, now: NOW, sent: &[&sent], held: &[], spent: None };
         match read_tokens(&response, &rules) {
             Ok(tokens) => {
                 let token = tokens.access_token.expose();
@@ -422,7 +422,7 @@ impl TokenAnswer {
             _ => body.insert(at, byte),
         }
         let shown = String::from_utf8_lossy(&body).into_owned();
-        let rules = TokenRules { strict: false, code: false, now: NOW, sent: &[], spent: None };
+        let rules = TokenRules { strict: false, code: false, now: NOW, sent: &[], held: &[], spent: None };
         let tokens = read_tokens(&Response::new(body), &rules);
         let tokens = tokens.map_err(|refusal| format!("{shown}: {refusal}"))?;
         let refresh = tokens.refresh_token.as_ref().map(Secret::expose);

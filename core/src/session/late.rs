@@ -5,6 +5,7 @@ use crate::failure::Kind;
 use crate::machine::Signal;
 use crate::note::Note;
 use crate::record::{Grant, Held};
+use crate::secret::Secret;
 use crate::session::lanes::{self, Flow, Goal, Lane, Late, Stage};
 use crate::session::{Now, Session, push_within};
 use crate::stage::vault::Over;
@@ -52,7 +53,9 @@ impl Session {
             return self.late_word(ticket, &signal, now);
         };
         let Signal::Reply(reply) = &signal else { return now.note(Note::Late { kept: false }) };
-        let read = late.stage.read(reply, self.config.strict(), now.wall);
+        let held = self.body.memory.secrets(&self.config);
+        let held: Vec<&Secret> = held.iter().collect();
+        let read = late.stage.read(reply, self.config.strict(), now.wall, &held);
         if let Some(farewell) = &late.forgotten {
             if let Some(grant) = self.brought(&late, read.as_ref(), now) {
                 self.body.log_out.give_back(farewell, &grant);

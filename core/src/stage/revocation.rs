@@ -51,6 +51,12 @@ impl Ask {
         }
     }
 
+    /// What a server could echo into an error (HOST-303): it may know the token that goes later.
+    fn secrets<'a>(&'a self, basic: &'a Option<Secret>) -> Vec<&'a Secret> {
+        let tokens = self.refresh_token.iter().chain(&self.access_token);
+        tokens.chain(&self.credentials.secret).chain(basic).collect()
+    }
+
     /// The token that goes next: the refresh token first, since it usually takes the access tokens
     /// along (REVK-02).
     fn next(&self) -> Option<(&Secret, TokenTypeHint)> {
@@ -120,13 +126,14 @@ impl Revocation {
     fn answered(mut self, response: &Response<Vec<u8>>, cx: &mut Cx<'_>) -> Turn<Self> {
         let status = response.status().as_u16();
         cx.note(Note::Answered { purpose: Purpose::Revocation, status });
-        let token = self.ask.next().map(|(token, _)| token);
-        let sent: Vec<&Secret> = token.into_iter().chain(&self.ask.credentials.secret).collect();
+        let basic = self.ask.credentials.basic();
+        let sent = self.ask.secrets(&basic);
         let rules = TokenRules {
             strict: cx.config.strict(),
             code: false,
             now: cx.wall,
             sent: &sent,
+            held: cx.secrets,
             spent: None,
         };
         let read = read_revocation(response, &rules);

@@ -164,6 +164,7 @@ impl Token {
         reply: &Reply,
         strict: bool,
         now: Timestamp,
+        held: &[&Secret],
     ) -> Option<Result<Tokens, TokenRefusal>> {
         let Reply::Answered(response) = reply else { return None };
         if reply.lost().is_some() {
@@ -179,6 +180,7 @@ impl Token {
             code: self.purpose() == Purpose::CodeExchange,
             now,
             sent: &self.ask.secrets(&basic),
+            held,
             spent: self.ask.refresh_token(),
         };
         Some(token::read_tokens(response, &rules))
@@ -191,7 +193,7 @@ impl Token {
             if reply.lost().is_none() {
                 cx.note(Note::Answered { purpose, status });
             }
-            if let Some(read) = self.read(reply, cx.config.strict(), cx.wall) {
+            if let Some(read) = self.read(reply, cx.config.strict(), cx.wall, cx.secrets) {
                 return self.answered(status, read, cx);
             }
         }

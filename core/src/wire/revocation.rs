@@ -104,7 +104,7 @@ mod tests {
         let now = Timestamp::from_unix(1_800_000_000);
         read_revocation(
             &response,
-            &TokenRules { strict: false, code: false, now, sent: &[], spent: None },
+            &TokenRules { strict: false, code: false, now, sent: &[], held: &[], spent: None },
         )
     }
 

@@ -109,8 +109,18 @@ pub struct TokenRules<'a> {
     pub now: Timestamp,
     /// The secrets that were sent, so that a server cannot echo them into an error (HOST-303).
     pub sent: &'a [&'a Secret],
+    /// The other secrets that the session holds: a server that knows them could name them as well
+    /// (HOST-324).
+    pub held: &'a [&'a Secret],
     /// The refresh token that was sent, which may come back as such.
     pub spent: Option<&'a Secret>,
+}
+
+impl TokenRules<'_> {
+    /// Everything that no text of the answer may repeat.
+    fn secrets(&self) -> Vec<&Secret> {
+        self.sent.iter().chain(self.held).copied().collect()
+    }
 }
 
 /// What was granted.
@@ -288,11 +298,11 @@ fn read_outage(response: &Response<Vec<u8>>, status: u16, rules: &TokenRules<'_>
         let after = read_retry_after(response.headers(), rules.now);
         Failure::new(Kind::Transient, "TOK-15").with_remedy(Remedy::Retry { after })
     };
-    told(|_| failure, Words::read(response.body(), rules.sent), status, rules)
+    told(|_| failure, Words::read(response.body(), &rules.secrets()), status, rules)
 }
 
 fn read_error(body: &[u8], status: u16, rules: &TokenRules<'_>) -> TokenRefusal {
-    told(refused, Words::read(body, rules.sent), status, rules)
+    told(refused, Words::read(body, &rules.secrets()), status, rules)
 }
 
 /// A refusal with what the server said of it (TOK-12, TOK-90).
@@ -307,7 +317,7 @@ fn told(
     let definite = words.definite() && matches!(status, 200 | 400 | 401 | 403 | 404 | 410 | 422);
     let said = Said {
         error: code.name().to_owned(),
-        description: words.description(code != ErrorCode::Other, rules.sent),
+        description: words.description(code != ErrorCode::Other, &rules.secrets()),
         status: Some(status),
     };
     TokenRefusal { error, definite, ..failure(error).with_said(said).into() }
@@ -387,7 +397,7 @@ fn read_success(
     let mut tokens =
         read_granted(&found, rules, notes).map_err(|failure| refusal(failure.into()))?;
     tokens.refresh_token.clone_from(&rescued);
-    drop_scopes_of_secrets(&mut tokens, rules.sent);
+    drop_scopes_of_secrets(&mut tokens, rules);
     let refused = if !tokens.type_named {
         Failure::new(Kind::TokenTypeUnsupported, "TOK-06")
             .with_subject("token_type")
@@ -443,7 +453,7 @@ fn unreadable(
 /// A success without an access token: what the server says of it, if it says that there is an error
 /// (TOK-13, REF-90).
 fn refusal_in_success(body: &[u8], status: u16, rules: &TokenRules<'_>) -> Option<TokenRefusal> {
-    let words = Words::read(body, rules.sent);
+    let words = Words::read(body, &rules.secrets());
     words.refuses().then(|| told(refused, words, status, rules))
 }
 
@@ -573,10 +583,11 @@ fn read_scope(value: Value<'_>, notes: &mut Vec<Failure>) -> Option<ScopeSet> {
 
 /// Scopes are shown and stored in the open, and a server may make one of what it was sent or has just
 /// issued: then none of them is believed (HOST-303).
-fn drop_scopes_of_secrets(tokens: &mut Tokens, sent: &[&Secret]) {
+fn drop_scopes_of_secrets(tokens: &mut Tokens, rules: &TokenRules<'_>) {
     let Some(set) = tokens.scope.as_ref().map(ScopeSet::as_str) else { return };
     let refresh = tokens.refresh_token.as_ref();
-    let known = sent.iter().copied().chain(refresh).map(Secret::expose);
+    let sent = rules.sent.iter().chain(rules.held).copied();
+    let known = sent.chain(refresh).map(Secret::expose);
     let mut secrets = known.chain([tokens.access_token.expose()]);
     if secrets.any(|secret| secret.len() >= SHORTEST_SECRET && echoes(set, secret)) {
         tokens.scope = None;
@@ -604,6 +615,7 @@ mod tests {
             code: true,
             now: Timestamp::from_unix(0),
             sent: &[],
+            held: &[],
             spent: None,
         }
     }

@@ -4,6 +4,7 @@
 use core::error::Error;
 
 use mcp_authz_core::config::PreRegistered;
+use mcp_authz_core::effect::Revoked;
 use mcp_authz_core::failure::{Failure, LONGEST_SHOWN};
 use mcp_authz_core::input::Callback;
 use mcp_authz_core::secret::Secret;
@@ -90,6 +91,54 @@ scripts! {
         call.reply_json(400, &said);
         let text = shown(&sim.expect_failed(waiter, "grant_rejected"));
         assert!(!text.contains("CANARY") && !text.contains(&verifier), "{text}");
+    }
+
+    /// The token endpoint knows more of our secrets than those of this one request.
+    an_echo_of_what_is_held_and_was_not_sent_is_cut_out_host_324(sim = by_hand()) {
+        logged_in(sim, &tokens(1, 60));
+        let caller = sim.at(60).acquire_quietly("");
+        let said = json!({ "error": "invalid_request", "error_description": "was AT-CANARY-1" });
+        refresh(sim, 1).reply_json(400, &said);
+        let failure = sim.expect_failed(caller, "reauthorization_required");
+        let text = shown(&failure);
+        assert!(!text.contains("AT-CANARY") && text.contains("[redacted]"), "{text}");
+    }
+
+    a_held_token_named_as_a_granted_scope_is_not_kept_host_303(sim = by_hand()) {
+        let mut first = tokens(1, 60);
+        first["access_token"] = json!("AT-CANARY-of-a-usual-length");
+        logged_in(sim, &first);
+        let caller = sim.at(60).acquire("");
+        let mut answer = tokens(2, 60);
+        answer["scope"] = json!("files:read AT-CANARY-of-a-usual-length");
+        refresh(sim, 1).reply_json(200, &answer);
+        sim.expect_granted(caller);
+        sim.expect_note("not used: scope, token_response_invalid [TOK-19]");
+        hides(sim, "AT-CANARY-of-a-usual-length");
+    }
+
+    /// The refresh token goes first, and the answer to it names the access token that goes after it.
+    an_echo_of_a_token_that_is_still_to_be_revoked_is_cut_out_host_324(sim = kept()) {
+        let waiter = sim.acquire("");
+        let mut offers = server();
+        offers["revocation_endpoint"] = json!("https://as.example/revoke");
+        discover_with(sim, &resource(&[]), &offers);
+        register(sim, "c1");
+        sim.expect_visit().arrive_with_code("");
+        exchange(sim).reply_json(200, &tokens(1, 600));
+        sim.expect_granted(waiter);
+        sim.forget();
+        let call = sim.expect_call(http::Method::POST, "https://as.example/revoke");
+        let said = json!({ "error": "invalid_request", "error_description": "beside AT-CANARY-1" });
+        call.reply_json(400, &said);
+        let forgotten = sim.expect_call(http::Method::POST, "https://as.example/revoke");
+        forgotten.reply(200);
+        let [forgotten] = sim.forgotten() else { panic!("told: {:?}", sim.forgotten()) };
+        let Revoked::Failed(failure) = &forgotten.revoked else { panic!("{forgotten:?}") };
+        let text = shown(failure);
+        assert!(!text.contains("AT-CANARY"), "{text}");
+        // The server's words do not outlive a restart.
+        assert!(failure.said().is_none() || text.contains("[redacted]"), "{text}");
     }
 
     /// Whoever has seen the URL of the page can say it back in the callback.
