@@ -75,7 +75,8 @@ fn callback(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench]
 fn tokens(bencher: divan::Bencher<'_, '_>) {
     let answer = canned::answer(200, canned::TOKENS);
-    let rules = TokenRules { strict: false, code: true, now: NOW, sent: &[], held: &[], spent: None };
+    let rules =
+        TokenRules { strict: false, code: true, now: NOW, sent: &[], held: &[], spent: None };
     bencher.bench_local(|| read_tokens(black_box(&answer), &rules));
 }
 

@@ -100,7 +100,8 @@ pub struct Refusal {
 /// What one request has had since it was first sent: every settlement gives it anew, and the next
 /// [`Refusal`] of the same request takes it back. It bounds the request's retries, and counts only
 /// tokens that came while the request was under way: one that was found in a store, or adopted from
-/// another process, is none (STEP-90).
+/// another process, is none (STEP-90). A caller who starts from the default at every refusal is given a
+/// refresh at every refusal, without end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Had {
     /// Tokens that a refresh brought.

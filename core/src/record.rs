@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Bytes, Key, Record, RecordKind, StoreRequest};
-use crate::failure::Kind;
+use crate::failure::{Failure, Kind};
 use crate::rare::{Absent, Rare};
 use crate::scope::ScopeSet;
 use crate::secret::{AccessToken, Secret, written_option};
@@ -338,8 +338,15 @@ impl Document for Grant {
     }
 
     fn sound(&self, reach: &Reach) -> bool {
+        self.recheck(reach).is_ok()
+    }
+}
+
+impl Grant {
+    /// Judges its endpoints by today's switches: they may have been recorded under others (SEC-05).
+    pub(crate) fn recheck(&self, reach: &Reach) -> Result<(), Failure> {
+        self.token_endpoint.recheck("token_endpoint", reach)?;
         let revocation = self.revocation_endpoint.as_ref();
-        self.token_endpoint.recheck("token_endpoint", reach).is_ok()
-            && revocation.is_none_or(|url| url.recheck("revocation_endpoint", reach).is_ok())
+        revocation.map_or(Ok(()), |url| url.recheck("revocation_endpoint", reach))
     }
 }

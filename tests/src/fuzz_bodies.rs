@@ -422,7 +422,8 @@ impl TokenAnswer {
             _ => body.insert(at, byte),
         }
         let shown = String::from_utf8_lossy(&body).into_owned();
-        let rules = TokenRules { strict: false, code: false, now: NOW, sent: &[], held: &[], spent: None };
+        let rules =
+            TokenRules { strict: false, code: false, now: NOW, sent: &[], held: &[], spent: None };
         let tokens = read_tokens(&Response::new(body), &rules);
         let tokens = tokens.map_err(|refusal| format!("{shown}: {refusal}"))?;
         let refresh = tokens.refresh_token.as_ref().map(Secret::expose);

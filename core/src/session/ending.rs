@@ -194,8 +194,15 @@ impl Session {
             }
             Goal::Forget => return self.body.memory.forgot(minted),
             Goal::Keep(_) => return self.kept(minted, flow.ground.unsaved, now),
-            Goal::Login(_) => self.body.memory.logged_in(!here),
             _ => {}
+        }
+        if let Err(failure) = minted.value.recheck(&config.reach) {
+            // Restored under other switches: it is in the store, and of no use here.
+            flow.ground.verdict = Some(failure);
+            return;
+        }
+        if login {
+            self.body.memory.logged_in(!here);
         }
         if login && !config.persistent {
             self.body.memory.binding = self.binding(flow);

@@ -170,3 +170,27 @@ pub fn at(number: u32) -> String {
 pub fn held(answer: &Value) -> String {
     answer["access_token"].as_str().unwrap_or_default().to_owned()
 }
+
+/// A session with a store whose switch lets it reach the authorization server over plain http.
+pub fn kept_in_the_clear() -> Sim {
+    Sim::by_hand(|config| config.persistent(true).danger().allow_plain_http("as.example").done())
+}
+
+/// A text with the URLs of that server.
+pub fn in_the_clear(text: &str) -> String {
+    text.replace("https://as.example", "http://as.example")
+}
+
+/// A first login there, up to the token request.
+pub fn up_to_exchange_in_the_clear(sim: &mut Sim) -> (WaiterId, Asked<'_>) {
+    let told = |document: &Value| {
+        serde_json::from_str::<Value>(&in_the_clear(&document.to_string())).expect("it was JSON")
+    };
+    let waiter = sim.acquire("");
+    sim.expect_call(Method::GET, RESOURCE).reply_json(200, &told(&resource(&[])));
+    sim.expect_call(Method::GET, &in_the_clear(METADATA)).reply_json(200, &told(&server()));
+    let call = sim.expect_call(Method::POST, &in_the_clear(REGISTER));
+    call.reply_json(201, &json!({ "client_id": "c1" }));
+    sim.expect_visit().arrive_with_code("");
+    (waiter, sim.expect_call(Method::POST, &in_the_clear(TOKEN)))
+}

@@ -10,8 +10,8 @@ use mcp_authz_tests::sim::{BEGINNING, Sim};
 use serde_json::{Value, json};
 
 use crate::given::{
-    approve, at, bearer, by_hand, discover, kept, logged_in, refresh, register, tokens,
-    up_to_exchange,
+    TOKEN, approve, at, bearer, by_hand, discover, in_the_clear, kept, kept_in_the_clear,
+    logged_in, refresh, register, tokens, up_to_exchange, up_to_exchange_in_the_clear,
 };
 
 fn env(wall: i64, mono: u64, seed: u8) -> Env {
@@ -37,6 +37,51 @@ fn read(written: &Value) -> Snapshot {
 }
 
 scripts! {
+    /// What came is saved, since it may be wanted under other switches again; here it is used for
+    /// nothing, as if it had been read from the store.
+    a_grant_that_is_restored_in_its_save_is_not_used_where_its_endpoint_is_refused_sec_05(
+        sim = kept_in_the_clear()
+    ) {
+        if sim.restarting() {
+            return;
+        }
+        let (first, call) = up_to_exchange_in_the_clear(sim);
+        let (_, ticket) = call.hold();
+        sim.store().mute(Some(RecordKind::Grant));
+        sim.reply_late(ticket, 200, &tokens(1, 60));
+        sim.expect_waiting(first);
+        sim.store().heal();
+        sim.restart_with(|config| config.persistent(true));
+        assert!(sim.published().is_none(), "{:?}", sim.published());
+        sim.expect_waiting(first);
+    }
+
+    a_rotation_that_is_restored_in_its_save_is_not_used_where_its_endpoint_is_refused_sec_05(
+        sim = kept_in_the_clear()
+    ) {
+        if sim.restarting() {
+            return;
+        }
+        let (first, call) = up_to_exchange_in_the_clear(sim);
+        call.reply_json(200, &tokens(1, 60));
+        sim.expect_granted(first);
+        let caller = sim.at(60).acquire("");
+        let (_, ticket) = sim.expect_call(http::Method::POST, &in_the_clear(TOKEN)).hold();
+        sim.store().mute(Some(RecordKind::Grant));
+        sim.reply_late(ticket, 200, &tokens(2, 60));
+        sim.expect_waiting(caller);
+        sim.store().heal();
+        sim.restart_with(|config| config.persistent(true));
+        let used = sim.published().filter(|granted| granted.access_token().expose() == at(2));
+        assert!(used.is_none(), "{used:?}");
+        // It is not lost to those who may use it.
+        sim.new_process(|config| {
+            config.persistent(true).danger().allow_plain_http("as.example").done()
+        });
+        let other = sim.acquire("");
+        assert_eq!(sim.expect_granted(other).access_token().expose(), at(2));
+    }
+
     /// The code is spent and its answer lost: said so, with what to do, and never sent again.
     in_the_middle_of_a_code_exchange_tok_04_host_219(sim = kept()) {
         let (waiter, call) = up_to_exchange(sim);

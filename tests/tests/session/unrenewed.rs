@@ -9,8 +9,8 @@ use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 
 use crate::given::{
-    METADATA, REGISTER, RESOURCE, TOKEN, approve, at, discover, error, kept, known_client,
-    logged_in, pause_until, refresh, resource, server, tokens,
+    TOKEN, approve, at, discover, error, in_the_clear, kept, kept_in_the_clear, known_client,
+    logged_in, pause_until, refresh, tokens, up_to_exchange_in_the_clear,
 };
 
 /// Another process: it knows the MCP URL and the store.
@@ -210,30 +210,18 @@ scripts! {
     }
 
     /// A restored refusal whose grant was never saved, and may not be used any more, writes nothing.
-    a_restored_refusal_of_an_unsaved_grant_ends_step_16_sec_05(
-        sim = Sim::by_hand(|config| {
-            config.persistent(true).danger().allow_plain_http("as.example").done()
-        })
-    ) {
-        let plain = |text: &str| text.replace("https://as.example", "http://as.example");
-        let told = |document: &serde_json::Value| {
-            serde_json::from_str::<serde_json::Value>(&plain(&document.to_string())).unwrap()
-        };
-        let first = sim.acquire("");
-        sim.expect_call(Method::GET, RESOURCE).reply_json(200, &told(&resource(&[])));
-        sim.expect_call(Method::GET, &plain(METADATA)).reply_json(200, &told(&server()));
-        let call = sim.expect_call(Method::POST, &plain(REGISTER));
-        call.reply_json(201, &json!({ "client_id": "c1" }));
+    a_restored_refusal_of_an_unsaved_grant_ends_step_16_sec_05(sim = kept_in_the_clear()) {
         if sim.restarting() {
             return;
         }
-        sim.expect_visit().arrive_with_code("");
+        let (first, call) = up_to_exchange_in_the_clear(sim);
+        let (_, ticket) = call.hold();
         sim.store().fail(Some(mcp_authz_core::failure::Kind::StoreUnavailable));
-        sim.expect_call(Method::POST, &plain(TOKEN)).reply_json(200, &tokens(1, 60));
+        sim.reply_late(ticket, 200, &tokens(1, 60));
         sim.expect_granted(first);
         assert!(sim.unsaved(first));
         let caller = sim.at(60).acquire("");
-        let (_, ticket) = sim.expect_call(Method::POST, &plain(TOKEN)).hold();
+        let (_, ticket) = sim.expect_call(Method::POST, &in_the_clear(TOKEN)).hold();
         sim.store().heal();
         sim.store().mute(Some(RecordKind::Grant));
         sim.reply_late(ticket, 400, &error("invalid_scope"));
@@ -260,28 +248,15 @@ scripts! {
     }
 
     /// A flow that is restored where its grant may not be used any more has nothing to write, and ends.
-    a_restored_refusal_without_its_grant_ends_step_16_sec_05(
-        sim = Sim::by_hand(|config| {
-            config.persistent(true).danger().allow_plain_http("as.example").done()
-        })
-    ) {
-        let plain = |text: &str| text.replace("https://as.example", "http://as.example");
-        let told = |document: &serde_json::Value| {
-            serde_json::from_str::<serde_json::Value>(&plain(&document.to_string())).unwrap()
-        };
-        let first = sim.acquire("");
-        sim.expect_call(Method::GET, RESOURCE).reply_json(200, &told(&resource(&[])));
-        sim.expect_call(Method::GET, &plain(METADATA)).reply_json(200, &told(&server()));
-        let call = sim.expect_call(Method::POST, &plain(REGISTER));
-        call.reply_json(201, &json!({ "client_id": "c1" }));
-        sim.expect_visit().arrive_with_code("");
-        sim.expect_call(Method::POST, &plain(TOKEN)).reply_json(200, &tokens(1, 60));
+    a_restored_refusal_without_its_grant_ends_step_16_sec_05(sim = kept_in_the_clear()) {
+        let (first, call) = up_to_exchange_in_the_clear(sim);
+        call.reply_json(200, &tokens(1, 60));
         sim.expect_granted(first);
         if sim.restarting() {
             return;
         }
         let caller = sim.at(60).acquire("");
-        let (_, ticket) = sim.expect_call(Method::POST, &plain(TOKEN)).hold();
+        let (_, ticket) = sim.expect_call(Method::POST, &in_the_clear(TOKEN)).hold();
         sim.store().mute(Some(RecordKind::Grant));
         sim.reply_late(ticket, 400, &error("invalid_grant"));
         sim.expect_waiting(caller);
