@@ -8,11 +8,15 @@ use http::HeaderValue;
 use http::uri::{Scheme, Uri};
 use serde::{Deserialize, Serialize};
 
-use crate::input::Epoch;
 use crate::scope::ScopeSet;
 use crate::secret::AccessToken;
 use crate::time::{Monotonic, Timestamp};
 use crate::wire::one_way::reads_one_way;
+
+/// Counts access tokens: each new one has a higher epoch than those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
 
 /// A grant that callers may use. Immutable; a newer one replaces it whole.
 #[derive(Clone)]

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, StatusCode};
-use serde::{Deserialize, Serialize};
 
-use crate::effect::{Bound, Reply, Signature, Stored, TicketId, Visit};
+pub use crate::granted::Epoch;
+use crate::outcome::{Bound, Reply, Signature, TicketId};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
+use crate::store::Stored;
+use crate::visit::Visit;
 
 /// Names one caller that waits for a settlement; chosen by the driver, unique among the unsettled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,11 +20,6 @@ pub struct WaiterId(pub u64);
 /// Names one request that reached the redirect URI, so that its page can be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArrivalId(pub u64);
-
-/// Counts access tokens: each new one has a higher epoch than those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Epoch(pub u64);
 
 /// One thing that happened.
 #[derive(Debug)]

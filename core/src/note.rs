@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::effect::{Purpose, Why};
 use crate::failure::{Fault, Kind, Switch};
-use crate::machine::{MachineName, SignalName, StateName};
+use crate::outcome::Why;
+use crate::purpose::Purpose;
 use crate::scope::ScopeSet;
+use crate::table::{MachineName, SignalName, StateName};
 
 /// One thing the session did, decided or noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,14 +5,15 @@
 
 mod cx;
 pub mod diagram;
-mod table;
 
-use crate::effect::{Bound, Reply, Signature, Stored};
 use crate::failure::{Failure, Fault};
 use crate::note::{Edge, Note};
+use crate::outcome::{Bound, Reply, Signature};
+use crate::store::Stored;
+use crate::wire::authorize::CallbackParams;
 
+pub use crate::table::{MachineName, Row, SignalName, State, StateName, Table};
 pub(crate) use cx::{Budget, Cx, Parked};
-pub use table::{MachineName, Row, SignalName, State, StateName, Table};
 
 /// A stage: a small machine for one exchange, its retries included.
 pub(crate) trait Machine: Sized {
@@ -48,7 +49,7 @@ pub(crate) enum Signal {
     /// A listener is bound, or could not be.
     Bound(Bound),
     /// A callback with this stage's `state` arrived.
-    Callback(crate::wire::authorize::CallbackParams),
+    Callback(CallbackParams),
     /// The page could be shown to nobody.
     Unshown,
     /// The store answered.

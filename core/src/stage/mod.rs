@@ -13,19 +13,21 @@ pub(crate) mod vault;
 
 use crate::machine::{Machine, MachineName, Table};
 
-/// Every table, in the order in which flows go through them.
-pub(crate) const TABLES: &[&Table] = &[
-    vault::Recall::TABLE,
-    discovery::Discovery::TABLE,
-    registration::Registration::TABLE,
-    authorization::Authorization::TABLE,
-    claim::Claim::TABLE,
-    claim::Intent::TABLE,
-    token::Token::TABLE,
-    vault::Save::TABLE,
-    claim::Release::TABLE,
-    revocation::Revocation::TABLE,
-];
+impl Table {
+    /// Every table of the machine, in the order a login goes through them.
+    pub const ALL: &'static [&'static Self] = &[
+        vault::Recall::TABLE,
+        discovery::Discovery::TABLE,
+        registration::Registration::TABLE,
+        authorization::Authorization::TABLE,
+        claim::Claim::TABLE,
+        claim::Intent::TABLE,
+        token::Token::TABLE,
+        vault::Save::TABLE,
+        claim::Release::TABLE,
+        revocation::Revocation::TABLE,
+    ];
+}
 
 /// The order of the stages in each flow, where nothing goes wrong and there is a store.
 pub(crate) const FLOWS: &[(&str, &[MachineName])] = &[

@@ -7,7 +7,7 @@
 use core::fmt;
 use std::borrow::Cow;
 
-use super::form;
+use super::form::{self, is_reserved_parameter};
 use super::pkce;
 use super::redact::redacted;
 use super::url::ServerUrl;
@@ -21,43 +21,6 @@ pub const LONGEST_REQUEST: usize = 8192;
 pub const LONGEST_CODE: usize = 4096;
 /// Most bytes of a callback that is read at all.
 pub const LONGEST_CALLBACK: usize = 32 * 1024;
-
-/// Parameters that are ours alone; a host may not add them (AUTHZ-09), nor a server's endpoint
-/// hold them.
-const RESERVED: [&str; 20] = [
-    "response_type",
-    "client_id",
-    "redirect_uri",
-    "scope",
-    "state",
-    "resource",
-    "code_challenge",
-    "code_challenge_method",
-    "request",
-    "request_uri",
-    "response_mode",
-    "dpop_jkt",
-    "grant_type",
-    "code",
-    "code_verifier",
-    "refresh_token",
-    "client_secret",
-    "client_assertion",
-    "client_assertion_type",
-    "iss",
-];
-
-/// Whether a parameter is ours alone, so that configuration may not add it (AUTHZ-09, HOST-166).
-#[must_use]
-pub fn is_reserved_parameter(name: &str) -> bool {
-    RESERVED.contains(&name)
-}
-
-/// Whether an undecoded name may not stand in an endpoint's query: ours alone, or able to hide
-/// the page from the person (HOST-017).
-pub(super) fn is_reserved_in_endpoint(name: &str) -> bool {
-    form::decoded(name).is_ok_and(|name| is_reserved_parameter(&name) || name == "prompt")
-}
 
 /// All that an authorization URL is made of (AUTHZ-01).
 #[derive(Clone, Copy)]

@@ -15,7 +15,6 @@ use zeroize::Zeroizing;
 
 use super::form;
 use super::json::List;
-use super::metadata::request;
 use super::url::ServerUrl;
 use crate::failure::{Failure, Kind, Switch};
 use crate::secret::{Secret, written_option};
@@ -321,7 +320,7 @@ pub(super) fn post_form(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     authenticate(credentials, &mut form, &mut headers)?;
-    request(endpoint, http::Method::POST, headers, form.into_bytes())
+    endpoint.request(http::Method::POST, headers, form.into_bytes())
 }
 
 fn basic(client_id: &str, secret: &Secret) -> Result<HeaderValue, Failure> {

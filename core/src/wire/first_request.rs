@@ -11,7 +11,6 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 
 use super::json::{Value, read_members};
-use super::metadata::request;
 use super::retry_after::read_retry_after;
 use super::url::ServerUrl;
 use crate::failure::Failure;
@@ -32,7 +31,7 @@ pub fn first_request(url: &ServerUrl) -> Result<Request<Vec<u8>>, Failure> {
         (HeaderName::from_static("mcp-method"), "server/discover"),
     ];
     let fields = FIELDS.map(|(name, value)| (name, HeaderValue::from_static(value)));
-    request(url, Method::POST, HeaderMap::from_iter(fields), BODY.to_vec())
+    url.request(Method::POST, HeaderMap::from_iter(fields), BODY.to_vec())
 }
 
 /// Who answered.

@@ -5,6 +5,31 @@
 
 use std::borrow::Cow;
 
+/// Parameters that are ours alone; a host may not add them (AUTHZ-09), nor a server's endpoint
+/// hold them.
+const RESERVED: [&str; 20] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "resource",
+    "code_challenge",
+    "code_challenge_method",
+    "request",
+    "request_uri",
+    "response_mode",
+    "dpop_jkt",
+    "grant_type",
+    "code",
+    "code_verifier",
+    "refresh_token",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "iss",
+];
+
 /// Why a text cannot be decoded: an escape without two hex digits, or bytes that are no UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Undecodable;
@@ -85,6 +110,18 @@ fn decode(text: &str, plus: bool) -> Result<Cow<'_, str>, Undecodable> {
         });
     }
     String::from_utf8(out).map(Cow::Owned).map_err(|_| Undecodable)
+}
+
+/// Whether a parameter is ours alone, so that configuration may not add it (AUTHZ-09, HOST-166).
+#[must_use]
+pub(crate) fn is_reserved_parameter(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
+/// Whether an undecoded name may not stand in an endpoint's query: ours alone, or able to hide
+/// the page from the person (HOST-017).
+pub(super) fn is_reserved_in_endpoint(name: &str) -> bool {
+    decoded(name).is_ok_and(|name| is_reserved_parameter(&name) || name == "prompt")
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use core::fmt;
 
 use url::{Host, Url};
 
-use super::parts::default_port;
-use super::reach::lists_host;
+use super::parts::{default_port, lists_host};
 use crate::failure::{Failure, Kind, Switch};
 
 /// The MCP URL: parsed, without user name, password and fragment, beside its canonical form.

@@ -5,12 +5,11 @@
 //! is the business of [`read_resource_metadata`] and [`read_server_metadata`].
 
 use core::time::Duration;
-use std::borrow::Cow;
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 
-use super::json::{self, List, Value};
+use super::json;
 pub use super::resource_metadata::{
     Match, ResourceMetadata, check_resource, read_resource_metadata,
 };
@@ -19,6 +18,7 @@ pub(crate) use super::server_metadata::check_given_endpoints;
 pub use super::server_metadata::{
     GrantTypes, Pkce, ServerMetadata, ServerRules, check_server_metadata, read_server_metadata,
 };
+use super::shape::is_encoded;
 use super::url::ServerUrl;
 use crate::failure::{Failure, Kind};
 use crate::time::Timestamp;
@@ -39,21 +39,7 @@ pub fn metadata_request(
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(PROTOCOL_VERSION, protocol_version.clone());
-    request(url, Method::GET, headers, Vec::new())
-}
-
-/// Puts a request together.
-pub(super) fn request(
-    url: &ServerUrl,
-    method: Method,
-    headers: HeaderMap,
-    body: Vec<u8>,
-) -> Result<Request<Vec<u8>>, Failure> {
-    let mut request = Request::new(body);
-    *request.method_mut() = method;
-    *request.uri_mut() = url.uri()?;
-    *request.headers_mut() = headers;
-    Ok(request)
+    url.request(Method::GET, headers, Vec::new())
 }
 
 /// What the answer to a metadata request is.
@@ -101,14 +87,6 @@ pub fn classify(response: &Response<Vec<u8>>, now: Timestamp) -> Finding<'_> {
     }
 }
 
-/// Whether the body is compressed although identity was asked for; nothing is ever inflated.
-pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
-}
-
 /// `application/json` or anything `+json`, with or without parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return false };
@@ -122,55 +100,6 @@ fn is_json(headers: &HeaderMap) -> bool {
             .is_some_and(|tail| tail.eq_ignore_ascii_case(end))
     };
     media.eq_ignore_ascii_case(b"application/json") || ends(b"+json")
-}
-
-/// Reads members of the types a document must have. A wrong type is never read as absent
-/// (HOST-086).
-#[derive(Clone, Copy)]
-pub(super) struct Shape {
-    pub(super) kind: Kind,
-    pub(super) rule: &'static str,
-}
-
-impl Shape {
-    pub(super) fn invalid(self, field: &str) -> Failure {
-        Failure::new(self.kind, self.rule).with_subject(field)
-    }
-
-    pub(super) fn text<'a>(
-        self,
-        value: Option<Value<'a>>,
-        field: &str,
-    ) -> Result<Option<Cow<'a, str>>, Failure> {
-        value.map(|value| value.text().ok_or_else(|| self.invalid(field))).transpose()
-    }
-
-    pub(super) fn flag(self, value: Option<Value<'_>>, field: &str) -> Result<bool, Failure> {
-        match value {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(flag),
-            Some(_) => Err(self.invalid(field)),
-        }
-    }
-
-    /// A list; one over the limit is a failure of its own.
-    pub(super) fn list<'a>(
-        self,
-        value: Option<Value<'a>>,
-        field: &str,
-    ) -> Result<Option<List<'a>>, Failure> {
-        match value {
-            None => Ok(None),
-            Some(Value::List(list)) if list.over_limit() => Err(over_limit(field)),
-            Some(Value::List(list)) => Ok(Some(list)),
-            Some(_) => Err(self.invalid(field)),
-        }
-    }
-}
-
-/// A list of more elements than are read.
-pub(super) fn over_limit(field: &str) -> Failure {
-    Failure::new(Kind::LimitExceeded, "HOST-084").with_subject(field)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::failure::Kind;
+use crate::kind::Kind;
 
 /// Most bytes of a URL that a server named.
 pub const LONGEST_URL: usize = 2048;
@@ -215,4 +215,12 @@ fn is_dot_segment(segment: &str) -> bool {
         rest = rest.get(length..).unwrap_or_default();
     }
     dots <= 2
+}
+
+/// Whether a list of hosts holds one, without regard to case or brackets.
+pub(super) fn lists_host(hosts: &[Box<str>], host: &str) -> bool {
+    fn bare(host: &str) -> &str {
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+    hosts.iter().any(|listed| bare(listed).eq_ignore_ascii_case(bare(host)))
 }

@@ -8,8 +8,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use super::mcp_url::McpUrl;
-use super::parts::Parts;
-use super::url::{ServerUrl, addresses};
+use super::parts::{Parts, lists_host};
 use crate::address::Addresses;
 use crate::failure::{Failure, Kind, Switch};
 
@@ -91,23 +90,11 @@ impl Reach {
         Self { policy, ..self }
     }
 
-    /// Which addresses may be dialled for a URL that passed the rules.
-    #[must_use]
-    pub fn addresses(&self, url: &ServerUrl) -> Addresses {
-        addresses(self, url)
-    }
-
-    /// Whether a URL is on the MCP URL's own origin.
-    #[must_use]
-    pub fn is_own(&self, url: &ServerUrl) -> bool {
-        self.owns(&url.parts())
-    }
-
     pub(super) fn own_host(&self) -> &str {
         &self.own_origin.host
     }
 
-    fn owns(&self, parts: &Parts<'_>) -> bool {
+    pub(super) fn owns(&self, parts: &Parts<'_>) -> bool {
         let own = &self.own_origin;
         own.https == parts.https
             && own.port == parts.port
@@ -163,14 +150,6 @@ impl Reach {
     fn switched_on(&self, hosts: &[Box<str>], host: &str) -> bool {
         !self.strict && lists_host(hosts, host)
     }
-}
-
-/// Whether a list of hosts holds one, without regard to case or brackets.
-pub(super) fn lists_host(hosts: &[Box<str>], host: &str) -> bool {
-    fn bare(host: &str) -> &str {
-        host.trim_start_matches('[').trim_end_matches(']')
-    }
-    hosts.iter().any(|listed| bare(listed).eq_ignore_ascii_case(bare(host)))
 }
 
 /// Names that mean this machine or its network whatever a resolver says (HOST-036).

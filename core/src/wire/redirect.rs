@@ -9,7 +9,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::parts::Parts;
-use crate::effect::LoopbackHost;
 use crate::failure::{Failure, Kind};
 
 /// A redirect URI, kept as it is written: servers compare it character by character.
@@ -135,6 +134,30 @@ impl<'de> Deserialize<'de> for RedirectUri {
         let raw = Box::<str>::deserialize(from)?;
         // It was configured once; whether private schemes are still on is the configuration's say.
         Self::read(&raw, true).map_err(|failure| serde::de::Error::custom(failure.kind().code()))
+    }
+}
+
+/// The loopback host of a redirect URI.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LoopbackHost {
+    /// `127.0.0.1`.
+    #[default]
+    V4,
+    /// `[::1]`.
+    V6,
+    /// `localhost`, for servers that want it registered so (NAT-03).
+    Localhost,
+}
+
+impl LoopbackHost {
+    /// As a URL writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V4 => "127.0.0.1",
+            Self::V6 => "[::1]",
+            Self::Localhost => "localhost",
+        }
     }
 }
 

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::client_auth::{Credentials, Method, Methods, bound_method};
 use super::json::{Members, Value, read_members};
-use super::metadata::{is_encoded, request};
 use super::redirect::RedirectUri;
 use super::retry_after::read_retry_after;
 use super::said::Words;
+use super::shape::is_encoded;
 use super::token::LONGEST_TOKEN;
 use super::url::ServerUrl;
 use crate::failure::{Failure, Kind, Remedy, Said};
@@ -144,7 +144,7 @@ pub fn registration_request(asked: RegistrationRequest<'_>) -> Result<Request<Ve
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }
-    request(asked.endpoint, http::Method::POST, headers, body)
+    asked.endpoint.request(http::Method::POST, headers, body)
 }
 
 /// What an answer is held against.

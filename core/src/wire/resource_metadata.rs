@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::json::{List, Value, read_members};
 use super::mcp_url::McpUrl;
-use super::metadata::{Shape, over_limit};
 use super::parts::Parts;
 use super::reach::Reach;
+use super::shape::{Shape, over_limit};
 use super::url::ServerUrl;
 use super::well_known::Place;
 use crate::failure::{Failure, Kind, Switch};

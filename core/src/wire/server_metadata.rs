@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::authorize::differ_by_slash;
 use super::client_auth::Methods;
 use super::json::{List, Value, read_members};
-use super::metadata::{Shape, over_limit};
 use super::parts::Parts;
 use super::reach::Reach;
+use super::shape::{Shape, over_limit};
 use super::url::ServerUrl;
 use crate::failure::{Failure, Kind, Remedy, Switch};
 

@@ -9,11 +9,10 @@ use core::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::LOCATION;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Method, Request, Uri};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::authorize::is_reserved_in_endpoint;
-use super::form;
+use super::form::{self, is_reserved_in_endpoint};
 pub use super::mcp_url::{McpUrl, scheme_missing};
 pub use super::parts::LONGEST_URL;
 use super::parts::{Parts, is_url_text};
@@ -204,6 +203,23 @@ impl ServerUrl {
         Uri::try_from(&*self.raw)
             .map_err(|_| Failure::new(Kind::UrlMalformed, "SEC-04").with_subject(self.shown()))
     }
+
+    /// A request to this URL.
+    ///
+    /// # Errors
+    /// `url_malformed` if the HTTP library cannot take the URL; end the flow.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Request<Vec<u8>>, Failure> {
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = self.uri()?;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
 }
 
 impl fmt::Debug for ServerUrl {
@@ -256,9 +272,18 @@ fn names_well_known(path: &str) -> bool {
         || (path.contains('%') && form::percent_decoded(path).is_ok_and(|path| named(&path)))
 }
 
-/// Which addresses may be dialled for a URL that has been read.
-pub(super) fn addresses(reach: &Reach, url: &ServerUrl) -> Addresses {
-    reach.admit(&url.parts()).unwrap_or(Addresses::Public)
+impl Reach {
+    /// Which addresses may be dialled for a URL that passed the rules.
+    #[must_use]
+    pub fn addresses(&self, url: &ServerUrl) -> Addresses {
+        self.admit(&url.parts()).unwrap_or(Addresses::Public)
+    }
+
+    /// Whether a URL is on the MCP URL's own origin.
+    #[must_use]
+    pub fn is_own(&self, url: &ServerUrl) -> bool {
+        self.owns(&url.parts())
+    }
 }
 
 /// Where a redirected metadata request goes on (SEC-09): the same origin only, and no URL that

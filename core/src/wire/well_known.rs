@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::mcp_url::McpUrl;
-use super::metadata::{Pkce, ServerMetadata};
 use super::reach::Reach;
+use super::server_metadata::{Pkce, ServerMetadata};
 use super::url::ServerUrl;
 use crate::failure::Failure;
 

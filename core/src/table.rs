@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use crate::stage;
 use crate::time::Awaited;
 
 /// One stage's states and edges.
@@ -39,9 +38,6 @@ pub struct Row {
 }
 
 impl Table {
-    /// Every table of the machine, in the order a login goes through them.
-    pub const ALL: &'static [&'static Self] = stage::TABLES;
-
     /// The row for a state and a signal.
     #[must_use]
     pub fn row(&self, from: StateName, on: SignalName) -> Option<&'static Row> {

@@ -4,7 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Kind;
+use crate::kind::Kind;
 
 /// One operation of the credential store. A store sees opaque bytes under a key with a generation.
 ///

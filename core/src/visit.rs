@@ -1,0 +1,130 @@
+//! The page a person is sent to, and the page that their browser comes back to.
+
+use core::fmt;
+use std::sync::Arc;
+
+use crate::failure::{Failure, Kind, Remedy};
+use crate::scope::ScopeSet;
+use crate::secret::Secret;
+
+/// A page for the person, and what to show beside it before it is opened (AUTHZ-14).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Visit {
+    pub(crate) url: Secret,
+    /// The authorization server.
+    pub issuer: Arc<str>,
+    /// The authorization server of the record so far, if it was another (BIND-03).
+    pub previous_issuer: Option<Arc<str>>,
+    /// The resource the token is for.
+    pub resource: Arc<str>,
+    /// Host of the authorization endpoint, in punycode.
+    pub authorization_host: String,
+    /// Host of the token endpoint, in punycode.
+    pub token_host: String,
+    /// The scopes that are asked for.
+    pub scopes: ScopeSet,
+    /// Our client identifier there.
+    pub client_id: Arc<str>,
+    /// Where the answer will arrive.
+    pub redirect_uri: String,
+    /// Host of the endpoint where the program has registered itself, in punycode.
+    pub registration_host: Option<Arc<str>>,
+    /// Host of the endpoint that takes the tokens back at a log-out, in punycode.
+    pub revocation_host: Option<Arc<str>>,
+    /// Shown before, by this process or the one before it: do not open it a second time.
+    pub reissued: bool,
+}
+
+impl Visit {
+    /// The authorization URL, for the person's browser and nothing else: it holds `state`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.url.expose()
+    }
+
+    /// The resource as it may be shown: without its query, which may hold a key (HOST-326).
+    #[must_use]
+    pub fn shown_resource(&self) -> &str {
+        self.resource.split(['?', '#']).next().unwrap_or_default()
+    }
+
+    /// Every host of the authorization server that gets something, and what it gets (HOST-147). One
+    /// host may stand there for several things.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<(&'static str, &str)> {
+        let mut hosts = vec![
+            ("log-in host", self.authorization_host.as_str()),
+            ("token host", self.token_host.as_str()),
+        ];
+        hosts.extend(self.registration_host.iter().map(|host| ("registration", &**host)));
+        hosts.extend(self.revocation_host.iter().map(|host| ("log-out host", &**host)));
+        hosts
+    }
+}
+
+impl fmt::Debug for Visit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visit")
+            .field("issuer", &self.issuer)
+            .field("resource", &self.shown_resource())
+            .field("scopes", &self.scopes.as_str())
+            .field("reissued", &self.reissued)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the listener answers to one arrival. Never a byte of the request is shown by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// The login is complete.
+    Authorized(Parties),
+    /// The login goes on with another page, which [`Told::Open`] has shown: the server had forgotten
+    /// the registration that the first one was for (REG-21).
+    OneMoreStep(Parties),
+    /// This arrival has the login's own `state`, and is not of the issuer that the login is at: it is
+    /// not believed, and the login goes on waiting (ISS-90).
+    Untrusted {
+        /// Between whom the login is.
+        parties: Parties,
+        /// What the login ends as if nothing better comes. Its subject names the issuer that was
+        /// received, so a browser is shown its kind alone.
+        failure: Arc<Failure>,
+    },
+    /// The person, or the server, said no.
+    Denied(Parties),
+    /// The login ended with a failure.
+    Failed {
+        /// Between whom.
+        parties: Parties,
+        /// What happened.
+        kind: Kind,
+        /// What to do about it.
+        remedy: Remedy,
+    },
+    /// This arrival belongs to no waiting login; the waiting one, if any, goes on. Names nobody: any
+    /// web page can send a browser here.
+    Refused(Kind),
+}
+
+/// Between whom a login was, as its page names them. Both are what the session itself has verified,
+/// never a name that a server chose for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parties {
+    /// Host of the MCP server, in punycode.
+    pub resource: String,
+    /// Host of the authorization server's issuer, in punycode.
+    pub issuer: String,
+}
+
+impl Page {
+    /// The HTTP status for it.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Authorized(_) | Self::OneMoreStep(_) | Self::Denied(_) | Self::Failed { .. } => {
+                200
+            }
+            Self::Untrusted { .. } | Self::Refused(_) => 400,
+        }
+    }
+}
