@@ -4,7 +4,8 @@
 //! Decides at configuration time, before any network. Refuses to fetch or to host anything.
 
 use super::client_auth::Method;
-use super::json::{Members, Value, read_members};
+use super::json::Value;
+use super::members::{Member, Named, members};
 use super::parts::Parts;
 use super::reach::is_special_name;
 use super::redirect::RedirectUri;
@@ -104,51 +105,53 @@ impl Checked {
     }
 }
 
+members! {
+    /// The members of a document that are read.
+    Document {
+        client_id,
+        client_name,
+        redirect_uris,
+        token_endpoint_auth_method,
+        grant_types,
+        client_secret,
+        client_secret_expires_at,
+        jwks,
+        jwks_uri,
+    }
+}
+
 /// Checks the document that is served at a client document URL (CIMD-06 to CIMD-09, CIMD-11).
 ///
 /// # Errors
 /// `config_invalid` with the field that makes it unusable, or the code of the JSON fault; correct
 /// the document.
 pub fn check_client_document(url: &ClientDocumentUrl, body: &[u8]) -> Result<Checked, Failure> {
-    const NAMES: [&str; 9] = [
-        "client_id",
-        "client_name",
-        "redirect_uris",
-        "token_endpoint_auth_method",
-        "grant_types",
-        "client_secret",
-        "client_secret_expires_at",
-        "jwks",
-        "jwks_uri",
-    ];
-    let [id, name, redirects, method, grants, secret, expires, jwks, jwks_uri] =
-        read_members(body, &NAMES)
-            .and_then(Members::unique)
-            .map_err(|fault| fault.failure(Kind::ConfigInvalid, "client document"))?;
-    let is_text =
-        |value: Option<Value<'_>>| value.and_then(Value::text).is_some_and(|text| !text.is_empty());
-    if id.and_then(Value::text).as_deref() != Some(url.as_str()) {
-        return Err(refused("CIMD-06", "client_id"));
+    let found = Document::read(body)
+        .map_err(|fault| fault.failure(Kind::ConfigInvalid, "client document"))?;
+    if found.client_id.value.and_then(Value::text).as_deref() != Some(url.as_str()) {
+        return Err(refused("CIMD-06", found.client_id.name));
     }
-    if !is_text(name) {
-        return Err(refused("CIMD-06", "client_name"));
+    if found.client_name.value.and_then(Value::text).is_none_or(|name| name.is_empty()) {
+        return Err(refused("CIMD-06", found.client_name.name));
     }
-    for (value, field) in [(secret, "client_secret"), (expires, "client_secret_expires_at")] {
-        if value.is_some() {
-            return Err(refused("CIMD-07", field));
+    for member in [found.client_secret, found.client_secret_expires_at] {
+        if member.value.is_some() {
+            return Err(refused("CIMD-07", member.name));
         }
     }
-    let redirect_uris: Vec<Box<str>> = match redirects {
+    let redirect_uris: Vec<Box<str>> = match found.redirect_uris.value {
         Some(Value::List(list)) => list.iter().filter_map(Value::text).map(Into::into).collect(),
         _ => Vec::new(),
     };
     if redirect_uris.is_empty() {
         return Err(refused("CIMD-06", "redirect_uris"));
     }
-    let method = read_method(method, jwks.is_some() || jwks_uri.is_some())?;
+    let keyed = found.jwks.value.is_some() || found.jwks_uri.value.is_some();
+    let method = read_method(found.token_endpoint_auth_method, keyed)?;
     let mut warnings = Vec::new();
-    if !matches!(grants, Some(Value::List(list)) if list.has_text("refresh_token")) {
-        warnings.push(refused("CIMD-09", "grant_types"));
+    if !matches!(found.grant_types.value, Some(Value::List(list)) if list.has_text("refresh_token"))
+    {
+        warnings.push(refused("CIMD-09", found.grant_types.name));
     }
     if body.len() > LONGEST_DOCUMENT {
         warnings.push(refused("CIMD-11", "document size"));
@@ -158,9 +161,9 @@ pub fn check_client_document(url: &ClientDocumentUrl, body: &[u8]) -> Result<Che
 
 /// `none`, or `private_key_jwt` with keys. An absent method is HTTP Basic by RFC 7591, which
 /// needs a secret that a public document cannot hold.
-fn read_method(value: Option<Value<'_>>, keyed: bool) -> Result<Method, Failure> {
-    let wrong = |rule| refused(rule, "token_endpoint_auth_method");
-    match value.and_then(Value::text).as_deref().and_then(Method::from_name) {
+fn read_method(member: Member<'_>, keyed: bool) -> Result<Method, Failure> {
+    let wrong = |rule| refused(rule, member.name);
+    match member.value.and_then(Value::text).as_deref().and_then(Method::from_name) {
         Some(Method::None) => Ok(Method::None),
         Some(Method::PrivateKeyJwt) if keyed => Ok(Method::PrivateKeyJwt),
         Some(Method::PrivateKeyJwt) => Err(wrong("CIMD-08")),

@@ -10,7 +10,8 @@ use core::time::Duration;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 
-use super::json::{Value, read_members};
+use super::json::Value;
+use super::members::{Named, members};
 use super::retry_after::read_retry_after;
 use super::url::ServerUrl;
 use crate::failure::Failure;
@@ -70,8 +71,13 @@ pub fn read_first_answer(response: &Response<Vec<u8>>, now: Timestamp) -> Answer
     }
 }
 
+members! {
+    /// The member by which an answer is known as one of JSON-RPC.
+    Message { jsonrpc }
+}
+
 fn is_json_rpc(body: &[u8]) -> bool {
-    let version = read_members(body, &["jsonrpc"]).ok().and_then(|members| members.once(0));
+    let version = Message::read(body).ok().and_then(|message| message.jsonrpc.value);
     version.and_then(Value::text).is_some_and(|version| version == "2.0")
 }
 

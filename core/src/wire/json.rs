@@ -76,7 +76,7 @@ impl<'a> Text<'a> {
         if self.escaped { Cow::Owned(unescaped(self.raw)) } else { Cow::Borrowed(self.raw) }
     }
 
-    fn is(self, other: &str) -> bool {
+    pub(super) fn is(self, other: &str) -> bool {
         if self.escaped { unescaped(self.raw) == other } else { self.raw == other }
     }
 }
@@ -115,115 +115,6 @@ impl<'a> List<'a> {
     }
 }
 
-/// The members asked for, `None` for those that are absent or `null`.
-#[derive(Debug)]
-pub(super) struct Members<'a, const N: usize> {
-    values: [Option<Value<'a>>; N],
-    /// Those that came at all, and those that came twice.
-    seen: u64,
-    repeated: u64,
-}
-
-impl<'a, const N: usize> Members<'a, N> {
-    /// The values, if no member that was asked for came twice.
-    pub(super) fn unique(self) -> Result<[Option<Value<'a>>; N], JsonFault> {
-        if self.repeated == 0 { Ok(self.values) } else { Err(JsonFault::Repeated) }
-    }
-
-    /// No members yet.
-    pub(super) const fn none() -> Self {
-        Self { values: [None; N], seen: 0, repeated: 0 }
-    }
-
-    /// Adds what a damaged document says of a member: one that is said twice with different values,
-    /// or cannot be read, has none.
-    pub(super) fn found(&mut self, index: usize, value: Option<Value<'a>>) {
-        let Some(slot) = self.values.get_mut(index) else { return };
-        let bit = 1u64 << index;
-        let said = value.filter(|value| *value != Value::Null);
-        let same = match (*slot, said) {
-            (Some(Value::Text(one)), Some(Value::Text(other))) => one.read() == other.read(),
-            (one, other) => one == other,
-        };
-        if value.is_none() || (self.seen & bit != 0 && !same) {
-            self.repeated |= bit;
-        }
-        self.seen |= bit;
-        *slot = said;
-    }
-
-    /// Whether a member came at all, readable or not.
-    pub(super) fn came(&self, index: usize) -> bool {
-        self.seen
-            .checked_shr(u32::try_from(index).unwrap_or(u32::MAX))
-            .is_some_and(|bits| bits & 1 == 1)
-    }
-
-    /// Whether a member has no value because it came twice, or could not be read.
-    pub(super) fn clashes(&self, index: usize) -> bool {
-        self.repeated
-            .checked_shr(u32::try_from(index).unwrap_or(u32::MAX))
-            .is_some_and(|bits| bits & 1 == 1)
-    }
-
-    /// Whether no member came twice.
-    pub(super) const fn clear(&self) -> bool {
-        self.repeated == 0
-    }
-
-    /// The value at an index of the names, if it came once.
-    pub(super) fn once(&self, index: usize) -> Option<Value<'a>> {
-        if self.clashes(index) { None } else { self.values.get(index).copied().flatten() }
-    }
-}
-
-/// Reads one object and picks the members named, at most 64 of them.
-pub(super) fn read_members<'a, const N: usize>(
-    body: &'a [u8],
-    names: &[&'static str; N],
-) -> Result<Members<'a, N>, JsonFault> {
-    const { assert!(N <= 64) }
-    let text = core::str::from_utf8(body).map_err(|_| JsonFault::Malformed)?;
-    let mut scanner = Scanner::new(text);
-    let mut members = Members::none();
-    scanner.space();
-    if scanner.peek() != Some(b'{') {
-        scanner.value(0)?;
-        scanner.end()?;
-        return Err(JsonFault::NotAnObject);
-    }
-    scanner.at = scanner.at.saturating_add(1);
-    scanner.space();
-    if !scanner.eat(b'}') {
-        loop {
-            let name = scanner.key()?;
-            let value = scanner.value(1)?;
-            let slots = names.iter().zip(&mut members.values).enumerate();
-            if let Some((index, (_, slot))) = slots.into_iter().find(|(_, (n, _))| name.is(n)) {
-                let bit = 1u64 << index;
-                members.repeated |= members.seen & bit;
-                members.seen |= bit;
-                *slot = Some(value).filter(|value| *value != Value::Null);
-            }
-            scanner.space();
-            if scanner.eat(b'}') {
-                break;
-            }
-            if !scanner.eat(b',') {
-                return Err(JsonFault::Malformed);
-            }
-            scanner.space();
-        }
-    }
-    scanner.end()?;
-    Ok(members)
-}
-
-/// Whether the bytes are one JSON object.
-pub(super) fn is_object(body: &[u8]) -> bool {
-    read_members(body, &[]).is_ok()
-}
-
 /// The value that a text begins with, and how long it is.
 pub(super) fn value_at(text: &[u8]) -> Option<(Value<'_>, usize)> {
     let text = core::str::from_utf8(text)
@@ -233,17 +124,17 @@ pub(super) fn value_at(text: &[u8]) -> Option<(Value<'_>, usize)> {
     Some((value, scanner.at))
 }
 
-struct Scanner<'a> {
+pub(super) struct Scanner<'a> {
     text: &'a str,
-    at: usize,
+    pub(super) at: usize,
 }
 
 impl<'a> Scanner<'a> {
-    const fn new(text: &'a str) -> Self {
+    pub(super) const fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
@@ -251,7 +142,7 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    fn eat(&mut self, byte: u8) -> bool {
+    pub(super) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at = self.at.saturating_add(usize::from(found));
         found
@@ -263,13 +154,13 @@ impl<'a> Scanner<'a> {
         length
     }
 
-    fn space(&mut self) {
+    pub(super) fn space(&mut self) {
         if self.peek().is_some_and(|byte| byte <= b' ') {
             self.skip_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
         }
     }
 
-    fn end(&mut self) -> Result<(), JsonFault> {
+    pub(super) fn end(&mut self) -> Result<(), JsonFault> {
         self.space();
         if self.peek().is_none() { Ok(()) } else { Err(JsonFault::Malformed) }
     }
@@ -279,7 +170,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A member's name and the colon after it.
-    fn key(&mut self) -> Result<Text<'a>, JsonFault> {
+    pub(super) fn key(&mut self) -> Result<Text<'a>, JsonFault> {
         let name = self.string()?;
         self.space();
         if !self.eat(b':') {
@@ -290,7 +181,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// One value inside `outer` open containers.
-    fn value(&mut self, outer: u32) -> Result<Value<'a>, JsonFault> {
+    pub(super) fn value(&mut self, outer: u32) -> Result<Value<'a>, JsonFault> {
         let start = self.at;
         match self.peek() {
             Some(b'"') => self.string().map(Value::Text),
@@ -457,6 +348,3 @@ fn unescaped(raw: &str) -> String {
     out.push_str(rest);
     out
 }
-
-#[cfg(test)]
-mod tests;

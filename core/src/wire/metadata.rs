@@ -9,7 +9,7 @@ use core::time::Duration;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 
-use super::json;
+use super::members::is_object;
 pub use super::resource_metadata::{
     Match, ResourceMetadata, check_resource, read_resource_metadata,
 };
@@ -79,7 +79,7 @@ pub fn classify(response: &Response<Vec<u8>>, now: Timestamp) -> Finding<'_> {
         200 if is_encoded(response.headers()) => {
             Finding::Refused(Failure::new(Kind::EncodingRefused, "HOST-066"))
         }
-        200 if is_json(response.headers()) || json::is_object(response.body()) => {
+        200 if is_json(response.headers()) || is_object(response.body()) => {
             Finding::Document(response.body())
         }
         200..=299 => Finding::Unrelated(status),

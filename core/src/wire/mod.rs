@@ -27,6 +27,7 @@ pub mod first_request;
 pub(crate) mod form;
 mod json;
 mod mcp_url;
+mod members;
 pub mod metadata;
 pub mod one_way;
 pub(crate) mod parts;

@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use serde::{Deserialize, Serialize};
 
 use super::client_auth::{Credentials, Method, Methods, bound_method};
-use super::json::{Members, Value, read_members};
+use super::json::Value;
+use super::members::{Member, Named, members};
 use super::redirect::RedirectUri;
 use super::retry_after::read_retry_after;
 use super::said::Words;
@@ -187,16 +188,19 @@ pub struct Management {
     pub uri: Box<str>,
 }
 
-const NAMES: [&str; 8] = [
-    "client_id",
-    "client_secret",
-    "client_secret_expires_at",
-    "token_endpoint_auth_method",
-    "redirect_uris",
-    "grant_types",
-    "registration_access_token",
-    "registration_client_uri",
-];
+members! {
+    /// The members of an answer that are read.
+    Answer {
+        client_id,
+        client_secret,
+        client_secret_expires_at,
+        token_endpoint_auth_method,
+        redirect_uris,
+        grant_types,
+        registration_access_token,
+        registration_client_uri,
+    }
+}
 
 /// Reads the answer to a registration request (REG-11 to REG-17, REG-19). Members that would move
 /// the binding to another issuer are not even looked at (HOST-150).
@@ -254,21 +258,17 @@ fn unusable(rule: &'static str, field: &str) -> Failure {
 }
 
 fn read_success(body: &[u8], asked: &Asked<'_>, now: Timestamp) -> Result<Registered, Failure> {
-    let [id, secret, expires, method, redirects, grants, token, uri] =
-        read_members(body, &NAMES).and_then(Members::unique).map_err(|fault| {
-            // The server has registered somebody: nobody may be told that it refused (REG-92).
-            unusable(fault.failure(Kind::RegistrationUnusable, "").rule(), "registration")
-        })?;
+    let found = Answer::read(body).map_err(|fault| {
+        // The server has registered somebody: nobody may be told that it refused (REG-92).
+        unusable(fault.failure(Kind::RegistrationUnusable, "").rule(), "registration")
+    })?;
     let mut notes = Vec::new();
-    let mut filled = |value, name| filled(value, name, &mut notes);
-    let [id, secret, method] = [
-        filled(id, "client_id"),
-        filled(secret, "client_secret"),
-        filled(method, "token_endpoint_auth_method"),
-    ];
-    let [redirects, grants] = [filled(redirects, "redirect_uris"), filled(grants, "grant_types")];
+    let mut filled = |member| filled(member, &mut notes);
+    let [id, secret, method] =
+        [found.client_id, found.client_secret, found.token_endpoint_auth_method].map(&mut filled);
+    let [redirects, grants] = [found.redirect_uris, found.grant_types].map(&mut filled);
     let [token, uri] =
-        [filled(token, "registration_access_token"), filled(uri, "registration_client_uri")];
+        [found.registration_access_token, found.registration_client_uri].map(&mut filled);
     let client_id = id
         .and_then(Value::text)
         .filter(|id| is_client_id(id))
@@ -278,7 +278,7 @@ fn read_success(body: &[u8], asked: &Asked<'_>, now: Timestamp) -> Result<Regist
     // A secret that no method has use for is not worth keeping, nor is its expiry.
     let secret = secret.filter(|_| method.needs_secret() || asked.method.needs_secret());
     let secret_expires = match &secret {
-        Some(_) => read_expiry(expires, now, &mut notes)?,
+        Some(_) => read_expiry(found.client_secret_expires_at, now, &mut notes)?,
         None => None,
     };
     check_redirect(redirects, asked.redirect_uri)?;
@@ -298,12 +298,12 @@ fn read_success(body: &[u8], asked: &Asked<'_>, now: Timestamp) -> Result<Regist
 
 /// Servers that keep a column for everything send an empty string for what they do not have: it
 /// counts as absent, with a note (TOK-90).
-fn filled<'a>(value: Option<Value<'a>>, name: &str, notes: &mut Vec<Failure>) -> Option<Value<'a>> {
-    let empty = value.and_then(Value::text).is_some_and(|text| text.is_empty());
+fn filled<'a>(member: Member<'a>, notes: &mut Vec<Failure>) -> Option<Value<'a>> {
+    let empty = member.value.and_then(Value::text).is_some_and(|text| text.is_empty());
     if empty {
-        notes.push(unusable("TOK-90", name));
+        notes.push(unusable("TOK-90", member.name));
     }
-    value.filter(|_| !empty)
+    member.value.filter(|_| !empty)
 }
 
 fn is_client_id(id: &str) -> bool {
@@ -346,12 +346,12 @@ fn read_method(
 
 /// 0 is never; what is no number is unknown; what is past is of no use (HOST-155).
 fn read_expiry(
-    value: Option<Value<'_>>,
+    member: Member<'_>,
     now: Timestamp,
     notes: &mut Vec<Failure>,
 ) -> Result<Option<Timestamp>, Failure> {
-    let Some(Value::Number(text)) = value else {
-        notes.push(unusable("REG-14", "client_secret_expires_at"));
+    let Some(Value::Number(text)) = member.value else {
+        notes.push(unusable("REG-14", member.name));
         return Ok(None);
     };
     // A cast of a float saturates, and no float of a JSON number is NaN.
@@ -361,7 +361,7 @@ fn read_expiry(
         return Ok(None);
     }
     if seconds < 0 || expires <= now {
-        return Err(unusable("REG-14", "client_secret_expires_at"));
+        return Err(unusable("REG-14", member.name));
     }
     Ok(Some(expires))
 }

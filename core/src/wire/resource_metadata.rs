@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use super::json::{List, Value, read_members};
+use super::json::{List, Value};
 use super::mcp_url::McpUrl;
+use super::members::{Named, members};
 use super::parts::Parts;
 use super::reach::Reach;
 use super::shape::{Shape, over_limit};
@@ -37,28 +38,30 @@ pub struct ResourceMetadata {
     pub dropped: Vec<Failure>,
 }
 
+members! {
+    /// The members of a document that are read.
+    Document {
+        resource,
+        authorization_servers,
+        scopes_supported,
+        bearer_methods_supported,
+        dpop_bound_access_tokens_required,
+        tls_client_certificate_bound_access_tokens,
+    }
+}
+
 /// Reads the body of a metadata document that [`classify`](super::metadata::classify) found.
 ///
 /// # Errors
 /// `prm_invalid`, `limit_exceeded`, or the code of the JSON fault. End the flow; never fall
 /// through to weaker discovery (DISC-10).
 pub fn read_resource_metadata(body: &[u8]) -> Result<ResourceMetadata, Failure> {
-    const NAMES: [&str; 6] = [
-        "resource",
-        "authorization_servers",
-        "scopes_supported",
-        "bearer_methods_supported",
-        "dpop_bound_access_tokens_required",
-        "tls_client_certificate_bound_access_tokens",
-    ];
-    let members = read_members(body, &NAMES)
-        .and_then(|members| members.unique())
+    let found = Document::read(body)
         .map_err(|fault| fault.failure(Kind::PrmInvalid, "protected resource metadata"))?;
-    let [resource, servers, scopes, methods, dpop, mtls] = members;
     let mut dropped = Vec::new();
-    let resource = SHAPE.text(resource, "resource")?.ok_or_else(|| SHAPE.invalid("resource"))?;
+    let resource = SHAPE.text(found.resource)?.ok_or_else(|| SHAPE.invalid(found.resource.name))?;
     let mut authorization_servers = Vec::new();
-    if let Some(list) = SHAPE.list(servers, "authorization_servers")? {
+    if let Some(list) = SHAPE.list(found.authorization_servers)? {
         for value in list.iter() {
             match value.text() {
                 Some(issuer) => authorization_servers.push(issuer.into()),
@@ -66,19 +69,19 @@ pub fn read_resource_metadata(body: &[u8]) -> Result<ResourceMetadata, Failure> 
             }
         }
     }
-    let scopes_supported = match scopes {
+    let scopes_supported = match found.scopes_supported.value {
         None => None,
         Some(Value::List(list)) => read_scopes(list, &mut dropped),
-        Some(_) => return Err(SHAPE.invalid("scopes_supported")),
+        Some(_) => return Err(SHAPE.invalid(found.scopes_supported.name)),
     };
-    let methods = SHAPE.list(methods, "bearer_methods_supported")?;
+    let methods = SHAPE.list(found.bearer_methods_supported)?;
     Ok(ResourceMetadata {
         resource: resource.into(),
         authorization_servers,
         scopes_supported,
         lists_header_method: methods.is_none_or(|list| list.has_text("header")),
-        dpop_required: SHAPE.flag(dpop, "dpop_bound_access_tokens_required")?,
-        mtls_bound: SHAPE.flag(mtls, "tls_client_certificate_bound_access_tokens")?,
+        dpop_required: SHAPE.flag(found.dpop_bound_access_tokens_required)?,
+        mtls_bound: SHAPE.flag(found.tls_client_certificate_bound_access_tokens)?,
         dropped,
     })
 }

@@ -6,7 +6,8 @@
 
 use std::borrow::Cow;
 
-use super::json::{List, Members, Value, read_members};
+use super::json::{List, Value};
+use super::members::{Member, Named, members, read_members};
 use super::redact::redacted;
 use super::salvage::salvage;
 use crate::failure::{LONGEST_SHOWN, escaped};
@@ -45,48 +46,57 @@ pub(super) struct Words {
     passing: bool,
 }
 
-const NAMES: [&str; 14] = [
-    "error",
-    "error_description",
-    "message",
-    "msg",
-    "detail",
-    "title",
-    "errorSummary",
-    "errors",
-    "ok",
-    "code",
-    "error_code",
-    "errorCode",
-    "type",
-    "status",
-];
-const OK: usize = 8;
+members! {
+    /// The members in which servers say that something is wrong.
+    Body {
+        error,
+        error_description,
+        message,
+        msg,
+        detail,
+        title,
+        error_summary = "errorSummary",
+        errors,
+        ok,
+        code,
+        error_code,
+        camel_code = "errorCode",
+        kind = "type",
+        status,
+    }
+}
 
 impl Words {
     /// Reads a body. `secrets` are taken out of what is kept.
     pub(super) fn read(body: &[u8], secrets: &[&Secret]) -> Self {
-        let whole = read_members(body, &NAMES).ok();
-        let first = || salvage(body, &NAMES).filter(|found| found.whole).map(|found| found.members);
+        let whole = read_members(body, &Body::NAMES).ok();
+        let first =
+            || salvage(body, &Body::NAMES).filter(|found| found.whole).map(|found| found.members);
         match whole.or_else(first) {
-            Some(members) => Self::of(&members, body, secrets),
+            Some(members) => Self::of(&Body::of(&members), body, secrets),
             None => Self { text: excerpt(body, secrets), ..Self::default() },
         }
     }
 
-    fn of(members: &Members<'_, 14>, body: &[u8], secrets: &[&Secret]) -> Self {
-        let at = |index| members.once(index).filter(|value| !is_blank(*value));
-        let error = at(0).and_then(Value::text);
-        let spoken = [at(1), at(2), at(0).filter(|_| error.is_none())]
+    fn of(found: &Body<'_>, body: &[u8], secrets: &[&Secret]) -> Self {
+        let said = filled(found.error);
+        let error = said.and_then(Value::text);
+        let texts = [found.msg, found.detail, found.title, found.error_summary, found.errors];
+        let spoken = [filled(found.error_description), filled(found.message)]
             .into_iter()
-            .chain((3..=7).map(at))
+            .chain([said.filter(|_| error.is_none())])
+            .chain(texts.map(filled))
             .flatten()
             .find_map(|value| words(value, 0));
-        let refused = members.once(OK) == Some(Value::Bool(false));
-        let refuses = refused || at(0).is_some() || spoken.is_some();
-        let codes = (9..=13).map(at).chain([at(0)]).flatten();
-        let passing = codes.clone().any(is_passing)
-            || [at(0), at(7)].into_iter().flatten().any(|value| inner(value).any(is_passing));
+        let refused = found.ok.value == Some(Value::Bool(false));
+        let refuses = refused || said.is_some() || spoken.is_some();
+        let codes = [found.code, found.error_code, found.camel_code, found.kind, found.status];
+        let mut codes = codes.map(filled).into_iter().chain([said]).flatten();
+        let passing = codes.any(is_passing)
+            || [said, filled(found.errors)]
+                .into_iter()
+                .flatten()
+                .any(|it| inner(it).any(is_passing));
         let known = spoken.is_some() || error.is_some();
         let text = match spoken {
             Some(text) => Some(shown(text, secrets)),
@@ -119,6 +129,10 @@ impl Words {
     }
 }
 
+fn filled(member: Member<'_>) -> Option<Value<'_>> {
+    member.value.filter(|value| !is_blank(*value))
+}
+
 /// Some servers answer `"error": ""` or `"error": false` beside their tokens.
 pub(super) fn is_blank(value: Value<'_>) -> bool {
     match value {
@@ -136,8 +150,8 @@ fn words(value: Value<'_>, depth: u8) -> Option<Cow<'_, str>> {
         Value::Text(text) => Some(text.read()).filter(|text| !text.is_empty()),
         Value::Object(raw) if depth < 2 => {
             let members = read_members(raw.as_bytes(), &WORDS).ok()?;
-            let values = (0..WORDS.len()).filter_map(|index| members.once(index));
-            values.into_iter().find_map(|value| words(value, depth.saturating_add(1)))
+            let mut values = members.each(&WORDS).into_iter().filter_map(|member| member.value);
+            values.find_map(|value| words(value, depth.saturating_add(1)))
         }
         Value::List(list) if depth < 2 => {
             list.iter().next().and_then(|value| words(value, depth.saturating_add(1)))
@@ -155,8 +169,8 @@ fn inner(value: Value<'_>) -> impl Iterator<Item = Value<'_>> {
         _ => None,
     };
     let members = object.and_then(|raw| read_members(raw.as_bytes(), &KINDS).ok());
-    let values = members.map(|members| [0, 1, 2, 3, 4].map(|index| members.once(index)));
-    values.into_iter().flatten().flatten()
+    let members = members.map(|members| members.each(&KINDS));
+    members.into_iter().flatten().filter_map(|member| member.value)
 }
 
 fn first(list: List<'_>) -> Option<&str> {

@@ -8,7 +8,8 @@
 //! A quote that cannot begin or end a string, and a bracket that cannot open, count as noise. So one
 //! wrong byte costs the member it stands in and no other.
 
-use super::json::{Members, value_at};
+use super::json::value_at;
+use super::members::Members;
 
 /// How often each byte may be looked at.
 const MOST_WORK: usize = 16;

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::authorize::differ_by_slash;
 use super::client_auth::Methods;
-use super::json::{List, Value, read_members};
+use super::json::{List, Value};
+use super::members::{Member, Named, members};
 use super::parts::Parts;
 use super::reach::Reach;
 use super::shape::{Shape, over_limit};
@@ -74,6 +75,27 @@ pub enum Pkce {
     WithoutS256,
 }
 
+members! {
+    /// The members of a document that are read.
+    Document {
+        issuer,
+        authorization_endpoint,
+        token_endpoint,
+        registration_endpoint,
+        revocation_endpoint,
+        token_endpoint_auth_methods_supported,
+        scopes_supported,
+        authorization_response_iss_parameter_supported,
+        client_id_metadata_document_supported,
+        grant_types_supported,
+        response_types_supported,
+        require_pushed_authorization_requests,
+        dpop_signing_alg_values_supported,
+        protected_resources,
+        code_challenge_methods_supported,
+    }
+}
+
 /// Reads the body of a metadata document that [`classify`](super::metadata::classify) found.
 ///
 /// The second value is what was dropped: optional endpoints that may not be used. A flow that
@@ -86,66 +108,30 @@ pub fn read_server_metadata(
     body: &[u8],
     reach: &Reach,
 ) -> Result<(ServerMetadata, Vec<Failure>), Failure> {
-    const NAMES: [&str; 15] = [
-        "issuer",
-        "authorization_endpoint",
-        "token_endpoint",
-        "registration_endpoint",
-        "revocation_endpoint",
-        "token_endpoint_auth_methods_supported",
-        "scopes_supported",
-        "authorization_response_iss_parameter_supported",
-        "client_id_metadata_document_supported",
-        "grant_types_supported",
-        "response_types_supported",
-        "require_pushed_authorization_requests",
-        "dpop_signing_alg_values_supported",
-        "protected_resources",
-        "code_challenge_methods_supported",
-    ];
-    let members = read_members(body, &NAMES)
-        .and_then(|members| members.unique())
+    let found = Document::read(body)
         .map_err(|fault| fault.failure(Kind::AsMetadataInvalid, "server metadata"))?;
-    let [
-        issuer,
-        authorization,
-        token,
-        registration,
-        revocation,
-        methods,
-        scopes,
-        iss,
-        documents,
-        grants,
-        responses,
-        par,
-        dpop,
-        resources,
-        pkce,
-    ] = members;
     let mut dropped = Vec::new();
-    let list = |value, field| SHAPE.list(value, field);
     let metadata = ServerMetadata {
-        issuer: read_document_issuer(issuer)?,
-        authorization_endpoint: needed(authorization, "authorization_endpoint", reach)?,
-        token_endpoint: needed(token, "token_endpoint", reach)?,
-        registration_endpoint: optional(registration, "registration_endpoint", reach, &mut dropped),
-        revocation_endpoint: optional(revocation, "revocation_endpoint", reach, &mut dropped),
-        methods: list(methods, "token_endpoint_auth_methods_supported")?.map(Methods::read),
-        scopes_offline_access: loose_list(scopes, "scopes_supported", &mut dropped)?
+        issuer: read_document_issuer(found.issuer)?,
+        authorization_endpoint: needed(found.authorization_endpoint, reach)?,
+        token_endpoint: needed(found.token_endpoint, reach)?,
+        registration_endpoint: optional(found.registration_endpoint, reach, &mut dropped),
+        revocation_endpoint: optional(found.revocation_endpoint, reach, &mut dropped),
+        methods: SHAPE.list(found.token_endpoint_auth_methods_supported)?.map(Methods::read),
+        scopes_offline_access: loose_list(found.scopes_supported, &mut dropped)?
             .is_some_and(|list| list.has_text("offline_access")),
-        iss_promised: SHAPE.flag(iss, "authorization_response_iss_parameter_supported")?,
-        client_documents: SHAPE.flag(documents, "client_id_metadata_document_supported")?,
-        grant_types: list(grants, "grant_types_supported")?.map(|list| GrantTypes {
+        iss_promised: SHAPE.flag(found.authorization_response_iss_parameter_supported)?,
+        client_documents: SHAPE.flag(found.client_id_metadata_document_supported)?,
+        grant_types: SHAPE.list(found.grant_types_supported)?.map(|list| GrantTypes {
             code: list.has_text("authorization_code"),
             refresh: list.has_text("refresh_token"),
         }),
-        code_flow: list(responses, "response_types_supported")?.map(|list| list.has_text("code")),
-        par_required: SHAPE.flag(par, "require_pushed_authorization_requests")?,
-        dpop: list(dpop, "dpop_signing_alg_values_supported")?.map(lists_asymmetric),
-        protected_resources: loose_list(resources, "protected_resources", &mut dropped)?
+        code_flow: SHAPE.list(found.response_types_supported)?.map(|list| list.has_text("code")),
+        par_required: SHAPE.flag(found.require_pushed_authorization_requests)?,
+        dpop: SHAPE.list(found.dpop_signing_alg_values_supported)?.map(lists_asymmetric),
+        protected_resources: loose_list(found.protected_resources, &mut dropped)?
             .map(|list| list.iter().filter_map(Value::text).map(Into::into).collect()),
-        pkce: match list(pkce, "code_challenge_methods_supported")? {
+        pkce: match SHAPE.list(found.code_challenge_methods_supported)? {
             None => Pkce::Unlisted,
             Some(list) if list.has_text("S256") => Pkce::Listed,
             Some(_) => Pkce::WithoutS256,
@@ -154,47 +140,36 @@ pub fn read_server_metadata(
     Ok((metadata, dropped))
 }
 
-fn read_document_issuer(value: Option<Value<'_>>) -> Result<Arc<str>, Failure> {
+fn read_document_issuer(member: Member<'_>) -> Result<Arc<str>, Failure> {
     SHAPE
-        .text(value, "issuer")?
+        .text(member)?
         .filter(|issuer| !issuer.is_empty() && !issuer.contains(['?', '#']))
         .map(Into::into)
-        .ok_or_else(|| SHAPE.invalid("issuer"))
+        .ok_or_else(|| SHAPE.invalid(member.name))
 }
 
-fn needed(
-    value: Option<Value<'_>>,
-    field: &'static str,
-    reach: &Reach,
-) -> Result<ServerUrl, Failure> {
-    let text = SHAPE.text(value, field)?.ok_or_else(|| SHAPE.invalid(field))?;
-    ServerUrl::read_endpoint(&text, field, reach)
+fn needed(member: Member<'_>, reach: &Reach) -> Result<ServerUrl, Failure> {
+    let text = SHAPE.text(member)?.ok_or_else(|| SHAPE.invalid(member.name))?;
+    ServerUrl::read_endpoint(&text, member.name, reach)
 }
 
 /// An endpoint the flow may do without: a bad one is never used.
-fn optional(
-    value: Option<Value<'_>>,
-    field: &'static str,
-    reach: &Reach,
-    dropped: &mut Vec<Failure>,
-) -> Option<ServerUrl> {
-    value.and_then(|value| {
-        needed(Some(value), field, reach).map_err(|failure| dropped.push(failure)).ok()
-    })
+fn optional(member: Member<'_>, reach: &Reach, dropped: &mut Vec<Failure>) -> Option<ServerUrl> {
+    member.value?;
+    needed(member, reach).map_err(|failure| dropped.push(failure)).ok()
 }
 
 /// A list that is of little use: one over the limit is dropped, not the document.
 fn loose_list<'a>(
-    value: Option<Value<'a>>,
-    field: &str,
+    member: Member<'a>,
     dropped: &mut Vec<Failure>,
 ) -> Result<Option<List<'a>>, Failure> {
-    match value {
+    match member.value {
         Some(Value::List(list)) if list.over_limit() => {
-            dropped.push(over_limit(field));
+            dropped.push(over_limit(member.name));
             Ok(None)
         }
-        value => SHAPE.list(value, field),
+        _ => SHAPE.list(member),
     }
 }
 

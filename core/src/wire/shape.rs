@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
 use super::json::{List, Value};
+use super::members::Member;
 use crate::failure::{Failure, Kind};
 
 /// Whether the body is compressed although identity was asked for; nothing is ever inflated.
@@ -30,33 +31,25 @@ impl Shape {
         Failure::new(self.kind, self.rule).with_subject(field)
     }
 
-    pub(super) fn text<'a>(
-        self,
-        value: Option<Value<'a>>,
-        field: &str,
-    ) -> Result<Option<Cow<'a, str>>, Failure> {
-        value.map(|value| value.text().ok_or_else(|| self.invalid(field))).transpose()
+    pub(super) fn text(self, member: Member<'_>) -> Result<Option<Cow<'_, str>>, Failure> {
+        member.value.map(|it| it.text().ok_or_else(|| self.invalid(member.name))).transpose()
     }
 
-    pub(super) fn flag(self, value: Option<Value<'_>>, field: &str) -> Result<bool, Failure> {
-        match value {
+    pub(super) fn flag(self, member: Member<'_>) -> Result<bool, Failure> {
+        match member.value {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(flag),
-            Some(_) => Err(self.invalid(field)),
+            Some(_) => Err(self.invalid(member.name)),
         }
     }
 
     /// A list; one over the limit is a failure of its own.
-    pub(super) fn list<'a>(
-        self,
-        value: Option<Value<'a>>,
-        field: &str,
-    ) -> Result<Option<List<'a>>, Failure> {
-        match value {
+    pub(super) fn list(self, member: Member<'_>) -> Result<Option<List<'_>>, Failure> {
+        match member.value {
             None => Ok(None),
-            Some(Value::List(list)) if list.over_limit() => Err(over_limit(field)),
+            Some(Value::List(list)) if list.over_limit() => Err(over_limit(member.name)),
             Some(Value::List(list)) => Ok(Some(list)),
-            Some(_) => Err(self.invalid(field)),
+            Some(_) => Err(self.invalid(member.name)),
         }
     }
 }

@@ -4,99 +4,31 @@
 //! is one-time, so an answer is read as generously as is safe, and a refresh token in it is never
 //! thrown away (REF-03). Refuses to decide what a refusal means for the record.
 
+mod request;
+mod values;
+
 use core::fmt;
 use core::time::Duration;
 
-use http::{Request, Response};
+use http::Response;
 
-use super::client_auth::{Credentials, post_form, roomy_form};
-use super::form;
-use super::json::{JsonFault, Members, Value, read_members};
+pub use self::request::{GrantRequest, token_request};
+pub use self::values::{LONGEST_LIFETIME, LONGEST_TOKEN};
+use self::values::{is_empty, is_token, read_lifetime, read_refresh_token, read_scope};
+use super::json::{JsonFault, Value};
+use super::members::{Named, members, read_members};
 use super::redact::echoes;
 use super::retry_after::read_retry_after;
 use super::said::{Words, is_blank};
 use super::salvage::{Salvaged, salvage};
 use super::shape::is_encoded;
-use super::url::ServerUrl;
 use crate::failure::{Failure, Kind, Remedy, Said, Switch};
-use crate::scope::{ScopeFault, ScopeSet};
+use crate::scope::ScopeSet;
 use crate::secret::{self, AccessToken, Secret};
 use crate::time::Timestamp;
 
-/// Most bytes of one token.
-pub const LONGEST_TOKEN: usize = 32 * 1024;
-/// Longest lifetime that is believed: ten years.
-pub const LONGEST_LIFETIME: Duration = Duration::from_secs(315_360_000);
-
 /// What is shorter may be an ordinary word, and so a scope's name.
 const SHORTEST_SECRET: usize = 16;
-
-/// The one-time credential that is spent.
-#[derive(Clone, Copy, Debug)]
-pub enum GrantRequest<'a> {
-    /// A code, at most once (TOK-04).
-    Code {
-        /// The code.
-        code: &'a Secret,
-        /// The verifier of the challenge that was sent (PKCE-06).
-        verifier: &'a Secret,
-        /// The one of the authorization request (TOK-02).
-        redirect_uri: &'a str,
-    },
-    /// A refresh token (REF-01).
-    Refresh {
-        /// The token.
-        refresh_token: &'a Secret,
-        /// Never more than was granted (REF-02); `None` for the same.
-        scope: Option<&'a ScopeSet>,
-    },
-}
-
-/// Writes a token request. The endpoint is the recorded one (TOK-03), the resource the recorded
-/// one (RES-08).
-///
-/// # Errors
-/// `client_auth_unsupported` if the credentials do not suit their method; nothing is sent then.
-pub fn token_request(
-    endpoint: &ServerUrl,
-    grant: GrantRequest<'_>,
-    resource: Option<&str>,
-    credentials: &Credentials,
-) -> Result<Request<Vec<u8>>, Failure> {
-    let mut body = roomy_form(length(grant, resource), credentials);
-    match grant {
-        GrantRequest::Code { code, verifier, redirect_uri } => {
-            form::append(&mut body, "grant_type", "authorization_code");
-            form::append(&mut body, "code", code.expose());
-            form::append(&mut body, "code_verifier", verifier.expose());
-            form::append(&mut body, "redirect_uri", redirect_uri);
-        }
-        GrantRequest::Refresh { refresh_token, scope } => {
-            form::append(&mut body, "grant_type", "refresh_token");
-            form::append(&mut body, "refresh_token", refresh_token.expose());
-            if let Some(scope) = scope.filter(|scope| !scope.is_empty()) {
-                form::append(&mut body, "scope", scope.as_str());
-            }
-        }
-    }
-    if let Some(resource) = resource {
-        form::append(&mut body, "resource", resource);
-    }
-    post_form(endpoint, body, credentials)
-}
-
-/// How long the values are.
-fn length(grant: GrantRequest<'_>, resource: Option<&str>) -> usize {
-    let values = match grant {
-        GrantRequest::Code { code, verifier, redirect_uri } => {
-            code.expose().len() + verifier.expose().len() + redirect_uri.len()
-        }
-        GrantRequest::Refresh { refresh_token, scope } => {
-            refresh_token.expose().len() + scope.map_or(0, |scope| scope.as_str().len())
-        }
-    };
-    values + resource.map_or(0, str::len)
-}
 
 /// How an answer is read.
 #[derive(Clone, Copy, Debug)]
@@ -235,14 +167,10 @@ error_codes! {
     Server "server_error" ServerError "The server failed.";
 }
 
-const NAMES: [&str; 6] =
-    ["access_token", "token_type", "expires_in", "refresh_token", "scope", "error"];
-const ACCESS_TOKEN: usize = 0;
-const TOKEN_TYPE: usize = 1;
-const EXPIRES_IN: usize = 2;
-const REFRESH_TOKEN: usize = 3;
-const SCOPE: usize = 4;
-const ERROR: usize = 5;
+members! {
+    /// The members of an answer that are read.
+    Answer { access_token, token_type, expires_in, refresh_token, scope, error }
+}
 
 /// Reads the answer to a token request (TOK-05 to TOK-15, TOK-19). Whatever its media type: it
 /// cannot be asked for again (HOST-060).
@@ -266,8 +194,8 @@ pub fn read_tokens(
 /// Reads a success whose body was cut off: all that counts is a refresh token that came whole (D19).
 pub fn read_cut(response: &Response<Vec<u8>>) -> Option<Secret> {
     let granted = (200..=203).contains(&response.status().as_u16());
-    let found = granted.then(|| salvage(response.body(), &NAMES)).flatten()?;
-    read_refresh_token(found.members.once(REFRESH_TOKEN), &mut Vec::new())
+    let found = granted.then(|| salvage(response.body(), &Answer::NAMES)).flatten()?;
+    read_refresh_token(Answer::of(&found.members).refresh_token, &mut Vec::new())
 }
 
 /// Reads an answer that grants nothing, by its status.
@@ -336,7 +264,7 @@ fn refused(error: Option<ErrorCode>) -> Failure {
 
 /// What an answer says, and what is odd about how it says it.
 struct Found<'a> {
-    members: Members<'a, { NAMES.len() }>,
+    answer: Answer<'a>,
     /// The object's end was read.
     whole: bool,
     /// A member that is not there is absent.
@@ -354,18 +282,23 @@ fn find(response: &Response<Vec<u8>>, status: u16) -> Result<Found<'_>, JsonFaul
         let failure = Failure::new(Kind::EncodingRefused, "HOST-320");
         oddities.push(failure.with_subject("content-encoding"));
     }
-    let fault = match read_members(response.body(), &NAMES) {
+    let fault = match read_members(response.body(), &Answer::NAMES) {
         Ok(members) if members.clear() => {
-            return Ok(Found { members, whole: true, certain: true, oddities });
+            return Ok(Found {
+                answer: Answer::of(&members),
+                whole: true,
+                certain: true,
+                oddities,
+            });
         }
         Ok(_) => JsonFault::Repeated,
         Err(fault) => fault,
     };
-    let found = salvage(response.body(), &NAMES).ok_or(fault)?;
+    let found = salvage(response.body(), &Answer::NAMES).ok_or(fault)?;
     let kind = Kind::TokenResponseInvalid;
     oddities.push(Failure::new(fault.kind(kind), "HOST-320").with_subject("token answer"));
     let Salvaged { members, whole, certain } = found;
-    Ok(Found { members, whole, certain, oddities })
+    Ok(Found { answer: Answer::of(&members), whole, certain, oddities })
 }
 
 fn read_success(
@@ -375,7 +308,7 @@ fn read_success(
 ) -> Result<Tokens, TokenRefusal> {
     let found = find(response, status).map_err(|fault| unreadable(fault, response, rules))?;
     let mut notes = found.oddities.clone();
-    let rescued = read_refresh_token(found.members.once(REFRESH_TOKEN), &mut notes)
+    let rescued = read_refresh_token(found.answer.refresh_token, &mut notes)
         .filter(|token| !is_echo(token.expose(), rules, rules.spent, "refresh_token", &mut notes));
     let oddities = &notes.clone();
     let refusal = |refusal: TokenRefusal| TokenRefusal {
@@ -383,14 +316,13 @@ fn read_success(
         notes: oddities.clone(),
         ..refusal
     };
-    if !found.members.came(ACCESS_TOKEN)
+    let Answer { access_token, error, .. } = found.answer;
+    if !access_token.came
         && let Some(refused) = refusal_in_success(response.body(), status, rules)
     {
         return Err(refusal(refused));
     }
-    if found.members.clashes(ERROR)
-        || found.members.once(ERROR).is_some_and(|error| !is_blank(error))
-    {
+    if error.clashes || error.value.is_some_and(|error| !is_blank(error)) {
         // Nonsense: both granted and refused (HOST-215).
         return Err(refusal(invalid("HOST-215").with_subject("error").into()));
     }
@@ -462,7 +394,7 @@ fn read_granted(
     rules: &TokenRules<'_>,
     mut notes: Vec<Failure>,
 ) -> Result<Tokens, Failure> {
-    let members = &found.members;
+    let Answer { access_token, token_type, expires_in, scope, .. } = found.answer;
     if !found.whole {
         // What was cut off may have been a refusal.
         return Err(if rules.code {
@@ -471,12 +403,12 @@ fn read_granted(
             Failure::new(Kind::OutcomeUnknown, "HOST-226")
         });
     }
-    if members.clashes(ACCESS_TOKEN) || members.clashes(TOKEN_TYPE) {
+    if access_token.clashes || token_type.clashes {
         let failure = Failure::new(Kind::JsonDuplicateKey, "HOST-078");
         return Err(failure.with_subject("token answer"));
     }
-    let access_token = members
-        .once(ACCESS_TOKEN)
+    let access_token = access_token
+        .value
         .and_then(Value::text)
         .filter(|token| !token.is_empty())
         .ok_or_else(|| invalid("TOK-06").with_subject("access_token"))?;
@@ -486,7 +418,7 @@ fn read_granted(
     if is_echo(&access_token, rules, None, "access_token", &mut notes) {
         return Err(invalid("HOST-320").with_subject("access_token"));
     }
-    let token_type = members.once(TOKEN_TYPE).filter(|value| !is_empty(*value));
+    let token_type = token_type.value.filter(|value| !is_empty(*value));
     let bearer =
         |value: Value<'_>| value.text().is_some_and(|name| name.eq_ignore_ascii_case("Bearer"));
     if !token_type.map_or(found.certain, bearer) {
@@ -502,83 +434,11 @@ fn read_granted(
     Ok(Tokens {
         access_token: AccessToken::new(&access_token),
         refresh_token: None,
-        lifetime: members.once(EXPIRES_IN).and_then(read_lifetime),
-        scope: members.once(SCOPE).and_then(|scope| read_scope(scope, &mut notes)),
+        lifetime: expires_in.value.and_then(read_lifetime),
+        scope: scope.value.and_then(|scope| read_scope(scope, &mut notes)),
         type_named: token_type.is_some(),
         notes,
     })
-}
-
-/// An empty text counts as absent (TOK-90).
-fn is_empty(value: Value<'_>) -> bool {
-    value.text().is_some_and(|text| text.is_empty())
-}
-
-/// 0x21 to 0x7E: nothing that could end a header line (TOK-11, HOST-207).
-fn is_token(text: &str) -> bool {
-    (1..=LONGEST_TOKEN).contains(&text.len())
-        && text.bytes().all(|byte| matches!(byte, 0x21..=0x7E))
-}
-
-/// An unusable refresh token counts as none, so that it cannot replace a good one (HOST-213).
-fn read_refresh_token(value: Option<Value<'_>>, notes: &mut Vec<Failure>) -> Option<Secret> {
-    let text = value?.text();
-    if let Some(token) = text.as_ref().filter(|token| is_token(token)) {
-        return Some(Secret::new(token.as_ref()));
-    }
-    if text.is_none_or(|text| !text.is_empty()) {
-        notes.push(Failure::new(Kind::TokenMalformed, "TOK-11").with_subject("refresh_token"));
-    }
-    None
-}
-
-/// A number or a string of digits; everything else is unknown (TOK-08, HOST-202 to HOST-205).
-fn read_lifetime(value: Value<'_>) -> Option<Duration> {
-    let seconds = match value {
-        Value::Number(text) => text.parse::<f64>().ok()?,
-        Value::Text(text) => {
-            let text = text.read();
-            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            if !digits {
-                return None;
-            }
-            text.parse::<f64>().ok()?
-        }
-        _ => return None,
-    };
-    // A cast of a float saturates, and cuts fractions.
-    Some(Duration::from_secs(seconds as u64).min(LONGEST_LIFETIME))
-}
-
-/// Never a reason to refuse tokens: what cannot be read is cut, with a note (HOST-212).
-fn read_scope(value: Value<'_>, notes: &mut Vec<Failure>) -> Option<ScopeSet> {
-    let mut set = ScopeSet::empty();
-    let mut fault = None;
-    let mut add = |token: &str| match set.insert(token) {
-        Err(found) if !token.is_empty() => fault = Some(found),
-        _ => {}
-    };
-    match value {
-        Value::Text(text) => {
-            let text = text.read();
-            let separator = if text.contains(' ') { ' ' } else { ',' };
-            text.split(separator).for_each(&mut add);
-        }
-        Value::List(list) => {
-            for text in list.iter().filter_map(Value::text) {
-                text.split(' ').for_each(&mut add);
-            }
-        }
-        _ => fault = Some(ScopeFault::Alphabet),
-    }
-    if let Some(fault) = fault {
-        let kind = match fault {
-            ScopeFault::Limit => Kind::LimitExceeded,
-            ScopeFault::Alphabet => Kind::TokenResponseInvalid,
-        };
-        notes.push(Failure::new(kind, "TOK-19").with_subject("scope"));
-    }
-    Some(set).filter(|set| !set.is_empty())
 }
 
 /// Scopes are shown and stored in the open, and a server may make one of what it was sent or has just

@@ -4,7 +4,7 @@ const NAMES: [&str; 3] = ["a", "r", "t"];
 
 fn read(body: &[u8]) -> Option<(String, bool, bool)> {
     let found = salvage(body, &NAMES)?;
-    let text = |index| match found.members.once(index) {
+    let text = |index: usize| match found.members.each(&NAMES)[index].value {
         Some(value) => value.text().map_or("?".to_owned(), |text| text.into_owned()),
         None => "-".to_owned(),
     };

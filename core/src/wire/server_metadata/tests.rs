@@ -1,5 +1,6 @@
 use super::*;
 use crate::wire::client_auth::Method;
+use crate::wire::members::read_members;
 use crate::wire::url::tests::public;
 
 const GOOD: [(&str, &str); 4] = [
@@ -101,8 +102,8 @@ fn absent_members_have_their_defaults_asm_13_asm_14() {
     assert_eq!(full.methods, {
         let list = r#"["client_secret_post","none","x"]"#;
         let body = format!("{{\"a\":{list}}}");
-        let [value] = read_members(body.as_bytes(), &["a"]).unwrap().unique().unwrap();
-        let Some(Value::List(list)) = value else { panic!() };
+        let [member] = read_members(body.as_bytes(), &["a"]).unwrap().each(&["a"]);
+        let Some(Value::List(list)) = member.value else { panic!() };
         Some(Methods::read(list))
     });
     assert!(full.methods.unwrap().has(Method::SecretPost));

@@ -1,6 +1,7 @@
 use http::header::{ACCEPT, CONTENT_TYPE};
 
 use super::*;
+use crate::wire::client_auth::Credentials;
 use crate::wire::client_auth::Method;
 use crate::wire::url::tests::server_url;
 

@@ -1,7 +1,9 @@
+use std::borrow::Cow;
+
 use super::*;
 
 fn fault(body: &[u8]) -> Option<JsonFault> {
-    read_members(body, &["a", "b"]).and_then(|members| members.unique()).err()
+    read_members(body, &["a", "b"]).and_then(Members::unique).err()
 }
 
 #[test]
@@ -57,8 +59,10 @@ fn values_stay_in_place_and_null_is_absent_disc_19_host_079() {
     let body =
         br#"{"a":"x","b":["p","q\/\u00e9\ud83d\ude00",1,null,["r"],{"s":1}],"c":null,"d":-1.5e3,
         "e":true,"f":{"g":[{}]}}"#;
-    let [a, b, c, d, e, f, g] =
-        read_members(body, &["a", "b", "c", "d", "e", "f", "g"]).and_then(Members::unique).unwrap();
+    let [a, b, c, d, e, f, g] = read_members(body, &["a", "b", "c", "d", "e", "f", "g"])
+        .and_then(Members::unique)
+        .unwrap()
+        .values;
     assert!(matches!(a.and_then(Value::text), Some(Cow::Borrowed("x"))));
     let Some(Value::List(list)) = b else { panic!("{b:?}") };
     assert_eq!(list.iter().count(), 6);
@@ -73,7 +77,8 @@ fn long_lists_are_flagged_and_cut_host_084() {
     let list = |length: usize| format!("{{\"a\":[{}]}}", vec!["1"; length].join(","));
     for (length, over) in [(0, false), (256, false), (257, true), (5000, true)] {
         let body = list(length);
-        let [value] = read_members(body.as_bytes(), &["a"]).and_then(Members::unique).unwrap();
+        let [value] =
+            read_members(body.as_bytes(), &["a"]).and_then(Members::unique).unwrap().values;
         let Some(Value::List(found)) = value else { panic!("{value:?}") };
         assert_eq!((found.over_limit(), found.iter().count()), (over, length.min(256)));
     }
@@ -143,7 +148,8 @@ fn agrees_with_the_ordinary_parser_sec_19() {
 fn text_reads_as_the_ordinary_parser_does() {
     for text in [r#""a\"b\\c\/d\b\f\n\r\t""#, r#""\u00e9\u0000\uffff\ud83d\ude00x""#] {
         let body = format!("{{\"a\":{text}}}");
-        let [value] = read_members(body.as_bytes(), &["a"]).and_then(Members::unique).unwrap();
+        let [value] =
+            read_members(body.as_bytes(), &["a"]).and_then(Members::unique).unwrap().values;
         let theirs: String = serde_json::from_str(text).unwrap();
         assert_eq!(value.and_then(Value::text).as_deref(), Some(theirs.as_str()));
     }
