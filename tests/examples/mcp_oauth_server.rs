@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mcp_authz_tests::model::{
-    AuthMethod, Consent, Endpoint, Era, Model, Oddity, Preregistered, REVISIONS, RefreshIssue,
+    AuthMethod, Consent, End, Endpoint, Era, Model, Oddity, Preregistered, REVISIONS, RefreshIssue,
     RegistrationMode, Rotation, Seen, Settings,
 };
 use mcp_authz_tests::serve::{Door, OnRequest, Served};
@@ -110,18 +110,20 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
     Ok(Asked::Serve(options))
 }
 
-/// One line for each: its name, the ends of a first and of a second run, seconds that an access token lives, and what
-/// it does.
+/// One line for each: its name, the ends of a first, of a second and of a third run, seconds that an access token
+/// lives, and what it does.
 fn oddities() -> String {
     let line = |oddity: &Oddity| {
         let mut settings = Settings::default();
         oddity.apply(&mut settings);
         let life = settings.server.tokens.access_life_s;
-        let again = oddity.again.map_or_else(|| "-".to_owned(), |again| again.to_string());
+        let end = |end: Option<End>| end.map_or_else(|| "-".to_owned(), |end| end.to_string());
         format!(
-            "{:<24} {:<24} {again:<8} {life:>5}  {}\n",
+            "{:<24} {:<24} {:<8} {:<8} {life:>5}  {}\n",
             oddity.name,
             oddity.first.to_string(),
+            end(oddity.again),
+            end(oddity.later),
             oddity.about
         )
     };

@@ -247,7 +247,7 @@ def example_server(name: str, *options: str) -> tuple:
 
 def oddities() -> list:
     listed = subprocess.run([EXAMPLE_SERVER, "--oddity", "list"], capture_output=True, text=True, check=True)
-    return [line.split(maxsplit=4)[:4] for line in listed.stdout.splitlines()]
+    return [line.split(maxsplit=5)[:5] for line in listed.stdout.splitlines()]
 
 
 ENDS = {
@@ -255,19 +255,20 @@ ENDS = {
     "renewed": {**GOOD, "logins": 0, "refreshes": 1},
     "held": {**GOOD, "logins": 0, "token_requests": 0},
     "open": {"outcome": "open", "status": 0, "logins": 0, "token_requests": 0},
+    "stuck": {"outcome": "failed", "status": 1, "code": "person_stuck"},
 }
 
 
-def odd(name: str, first: str, again: str, life: str) -> None:
+def odd(name: str, first: str, again: str, later: str, life: str) -> None:
     server, url = example_server(name, "--oddity", name)
 
     def one(client: str) -> None:
         row, store = (f"oddity {name}", client), WORK / "odd" / name / client
-        for column, end in (("first", first), ("then", again)):
+        for column, end in (("first", first), ("then", again), ("later", later)):
             if end == "-":
                 TABLE.put(row, column, "-")
                 continue
-            if column == "then" and int(life) < 60:
+            if column != "first" and int(life) < 60:
                 time.sleep(int(life) + 1)
             expected = ENDS.get(end) or {"outcome": "failed", "status": 1, "code": end}
             judge(row, column, run(client, url, "--store", store), **expected)

@@ -26,6 +26,7 @@ const HEADER_MISMATCH: i64 = -32020;
 const MISSING_CAPABILITY: i64 = -32021;
 const UNSUPPORTED_VERSION: i64 = -32022;
 const NO_METHOD: i64 = -32601;
+const SESSION_LOST: i64 = -32001;
 
 /// How often a lost session is begun anew.
 const MOST_RESTARTS: u8 = 2;
@@ -159,7 +160,7 @@ impl Mcp {
         if is_refused(response) {
             return Heard::Refused;
         }
-        if status == StatusCode::NOT_FOUND && self.session.is_some() && *ask != Ask::Initialize {
+        if self.session.is_some() && *ask != Ask::Initialize && self.is_lost(response) {
             return self.restart();
         }
         if !status.is_success() {
@@ -222,6 +223,19 @@ impl Mcp {
         version.clone_into(&mut self.version);
         self.stage = Stage::Notify;
         Heard::Moved
+    }
+
+    /// Whether the session is gone, in whatever words (TRANS-90). A bare 400 may mean the request
+    /// instead, and is taken for that once a new session has not helped.
+    fn is_lost(&self, response: &Response<Vec<u8>>) -> bool {
+        let error = framing::error(response).map(|error| code(&error));
+        match response.status().as_u16() {
+            404 | 410 => true,
+            401 | 403 | 408 | 429 => false,
+            400 if error.is_none() => self.restarts == 0,
+            400..=499 => error == Some(SESSION_LOST),
+            _ => false,
+        }
     }
 
     fn restart(&mut self) -> Heard {

@@ -17,6 +17,8 @@ pub struct Answer {
     pub delay_ms: u64,
     /// The error code it carries (OAuth, Bearer or JSON-RPC), for logs and tests; it is not on the wire by itself.
     pub error: Option<String>,
+    /// The tokens it grants, as they are meant, whatever is wrong with the body; for tests, like the error.
+    pub granted: Option<Value>,
 }
 
 /// The body of an answer.
@@ -55,6 +57,7 @@ impl Answer {
             body: Body::Whole(body.into()),
             delay_ms: 0,
             error: None,
+            granted: None,
         }
     }
 

@@ -12,8 +12,9 @@ use super::answer::Answer;
 use super::client::Client;
 use super::grant::{Code, Family};
 use super::params::{Call, words};
-use super::server::{Consent, IssMode, ResourceRule, ScopeEcho, Server, StateEcho};
+use super::server::{Consent, IssMode, ResourceRule, Server, StateEcho};
 use super::settings::StepUp;
+use super::tokens::ScopeEcho;
 
 const COOKIE: &str = "login";
 
@@ -44,7 +45,7 @@ impl Model {
             [value] => Some((*value).to_owned()),
             _ => None,
         };
-        let client = one("client_id").and_then(|id| self.client(index, &server, &id));
+        let client = one("client_id").and_then(|id| self.client(call, index, &server, &id));
         let Some(client) = client else {
             return told("invalid_client", "no client of that identifier is registered");
         };

@@ -45,7 +45,11 @@ impl Model {
             Some(_) if call.headers.get_all(AUTHORIZATION).iter().count() > 1 => {
                 return Err(self.challenge(StatusCode::BAD_REQUEST, Some("invalid_request"), None));
             }
-            Some(token) => self.bearer(token, call.now)?,
+            Some(token) => {
+                let caller = self.bearer(token, call.now)?;
+                self.grants.use_access(token);
+                caller
+            }
         };
         for wish in wishes {
             self.check_scopes(&caller, wish)?;

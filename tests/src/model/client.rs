@@ -21,6 +21,8 @@ pub(crate) struct Client {
     pub(crate) method: AuthMethod,
     pub(crate) redirect_uris: Vec<String>,
     pub(crate) grant_types: Vec<String>,
+    /// When it is forgotten, in milliseconds since the Unix epoch.
+    pub(crate) ends: Option<u64>,
     /// Registered itself, and can be forgotten.
     pub(crate) dynamic: bool,
 }
@@ -60,6 +62,7 @@ impl Model {
                     method: known.method,
                     redirect_uris: known.redirect_uris.clone(),
                     grant_types: known.grant_types.clone(),
+                    ends: None,
                     dynamic: false,
                 };
                 self.clients.add(index, client);
@@ -68,9 +71,16 @@ impl Model {
     }
 
     /// The client of that identifier; a metadata document URL is taken for the document it names.
-    pub(crate) fn client(&self, index: usize, server: &Server, id: &str) -> Option<Client> {
+    pub(crate) fn client(
+        &self,
+        call: &Call<'_>,
+        index: usize,
+        server: &Server,
+        id: &str,
+    ) -> Option<Client> {
         if let Some(client) = self.clients.0.get(&(index, id.to_owned())) {
-            return Some(client.clone());
+            return Some(client.clone())
+                .filter(|client| client.ends.is_none_or(|end| call.now < end));
         }
         let document = Url::parse(id).ok().filter(|url| {
             url.scheme() == "https" && !matches!(url.path(), "" | "/") && url.fragment().is_none()
@@ -82,6 +92,7 @@ impl Model {
             method: AuthMethod::None,
             redirect_uris: server.client_documents.redirect_uris.clone(),
             grant_types: server.grant_types.clone(),
+            ends: None,
             dynamic: false,
         })
     }
@@ -123,7 +134,7 @@ impl Model {
             let method = if body_secret.is_some() { AuthMethod::Post } else { AuthMethod::None };
             (id.to_owned(), body_secret.map(str::to_owned), method)
         };
-        let Some(client) = self.client(index, server, &id) else {
+        let Some(client) = self.client(call, index, server, &id) else {
             if server.hides_unknown_clients && call.form.get("refresh_token").is_some() {
                 return Err(bad_request("invalid_grant", "unknown refresh token"));
             }
@@ -144,7 +155,7 @@ impl Model {
     }
 }
 
-fn unauthenticated(header: bool, description: &str) -> Answer {
+pub(crate) fn unauthenticated(header: bool, description: &str) -> Answer {
     let answer = Answer::refusal(StatusCode::UNAUTHORIZED, "invalid_client", description);
     // RFC 6749 section 5.2: a client that tried the header is told which scheme is meant.
     if header { answer.header(WWW_AUTHENTICATE, "Basic realm=\"token\"") } else { answer }

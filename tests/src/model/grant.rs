@@ -38,6 +38,8 @@ pub(crate) struct Access {
     pub(crate) family: u64,
     pub(crate) scopes: Vec<String>,
     pub(crate) ends: u64,
+    /// Requests that it is still good for, if they are counted.
+    pub(crate) uses: Option<usize>,
     pub(crate) revoked: bool,
 }
 
@@ -68,7 +70,14 @@ impl Grants {
     pub(crate) fn good_access(&self, token: &str, now: u64) -> Option<(&Access, &Family)> {
         let access = self.access.get(token)?;
         let family = self.families.get(&access.family)?;
-        (!access.revoked && !family.revoked && access.ends > now).then_some((access, family))
+        let good = !access.revoked && !family.revoked && access.ends > now;
+        (good && access.uses != Some(0)).then_some((access, family))
+    }
+
+    /// A request was made with an access token.
+    pub(crate) fn use_access(&mut self, token: &str) {
+        let uses = self.access.get_mut(token).and_then(|access| access.uses.as_mut());
+        uses.into_iter().for_each(|left| *left = left.saturating_sub(1));
     }
 
     pub(crate) fn family_of(&self, token: &str) -> Option<u64> {

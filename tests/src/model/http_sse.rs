@@ -62,7 +62,7 @@ impl Model {
         let right = format!("{}{MESSAGES}?sessionId={id}", path.unwrap_or_default());
         let other = self.settings.mcp.sse_endpoint.as_ref();
         let endpoint = other.map_or(right, |other| other.replace("{session}", &id));
-        self.transport.open(id.clone(), VERSION.to_owned(), None);
+        self.transport.open(id.clone(), VERSION.to_owned(), None, None);
         event_stream(self.streams.http_sse(id, endpoint))
     }
 }

@@ -12,7 +12,7 @@ use super::bearer::{Caller, Wish};
 use super::modern::META_VERSION;
 use super::params::Call;
 use super::rpc;
-use super::settings::{AnswerForm, Cut, Era};
+use super::settings::{AnswerForm, Cut, Era, Mcp};
 use super::stream::{Event, Manner, Stop};
 
 pub(crate) const VERSION: &str = "mcp-protocol-version";
@@ -27,13 +27,16 @@ pub(crate) struct Transport {
     authorized: usize,
     steps: usize,
     cuts: usize,
+    /// Sessions that each client has opened.
+    opened: BTreeMap<Option<String>, usize>,
 }
 
 #[derive(Clone, Debug)]
 struct Session {
     version: String,
     subject: Option<String>,
-    used: usize,
+    /// Messages that it is still good for, if they are counted.
+    uses: Option<usize>,
 }
 
 impl Transport {
@@ -41,8 +44,21 @@ impl Transport {
         self.sessions.contains_key(session)
     }
 
-    pub(crate) fn open(&mut self, id: String, version: String, subject: Option<String>) {
-        self.sessions.insert(id, Session { version, subject, used: 0 });
+    pub(crate) fn open(
+        &mut self,
+        id: String,
+        version: String,
+        subject: Option<String>,
+        uses: Option<usize>,
+    ) {
+        self.sessions.insert(id, Session { version, subject, uses });
+    }
+
+    /// How many messages the next session of a client is good for.
+    fn uses(&mut self, client: Option<&str>, mcp: &Mcp) -> Option<usize> {
+        let opened = self.opened.entry(client.map(str::to_owned)).or_default();
+        *opened = opened.saturating_add(1);
+        mcp.session_uses.filter(|_| *opened <= mcp.short_sessions)
     }
 
     pub(crate) fn forget(&mut self) {
@@ -249,7 +265,8 @@ impl Model {
         let mut answer = self.replied(call, vec![reply], None, false);
         if let Some(id) = session {
             answer = answer.header(HeaderName::from_static(SESSION), &id);
-            self.transport.open(id, version, caller.subject.clone());
+            let uses = self.transport.uses(caller.client.as_deref(), &self.settings.mcp);
+            self.transport.open(id, version, caller.subject.clone(), uses);
         }
         answer
     }
@@ -286,10 +303,10 @@ impl Model {
             ));
         };
         // A session id proves nothing: it is good only together with a token of the person who opened it.
-        let most = self.settings.mcp.session_uses.unwrap_or(usize::MAX);
         let session = self.transport.sessions.get_mut(id).and_then(|session| {
-            session.used = session.used.saturating_add(1);
-            (session.subject == caller.subject && session.used <= most).then_some(&*session)
+            let good = session.subject == caller.subject && session.uses != Some(0);
+            session.uses = session.uses.map(|left| left.saturating_sub(1));
+            good.then_some(&*session)
         });
         let Some(session) = session else {
             return Err(self.lost_session());

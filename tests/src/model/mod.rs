@@ -31,8 +31,10 @@ mod route;
 mod rpc;
 mod server;
 mod settings;
+mod sloppy;
 mod stream;
 mod token;
+mod tokens;
 mod visit;
 
 use std::collections::BTreeMap;
@@ -48,14 +50,15 @@ pub use oddity::{End, Oddity};
 pub use params::Params;
 pub use route::Endpoint;
 pub use server::{
-    ApplicationType, AuthMethod, Callback, ClientDocuments, Consent, ExpiresIn, IssMode, Metadata,
-    MetadataPlace, Pkce, Preregistered, RefreshIssue, Registration, RegistrationMode, ResourceRule,
-    Rotation, ScopeEcho, Server, StateEcho, Tokens,
+    ApplicationType, AuthMethod, Callback, ClientDocuments, Consent, IssMode, Metadata,
+    MetadataPlace, Pkce, Preregistered, Registration, RegistrationMode, ResourceRule, Server,
+    StateEcho,
 };
 pub use settings::{
     Absent, AnswerForm, Challenge, ChallengeForm, Cut, Discover, Era, Gate, LostBody, LostSession,
     Mcp, Prm, PrmPlace, REVISIONS, Redirect, Settings, StepUp, StepUpScope,
 };
+pub use tokens::{ExpiresIn, RefreshIssue, Rotation, ScopeEcho, Sloppiness, Tokens};
 
 use params::Call;
 use route::Route;
@@ -70,6 +73,9 @@ pub struct Model {
     clients: client::Clients,
     /// Code exchanges that have found their client forgotten.
     forgotten: usize,
+    /// Code exchanges, and refreshes that were answered by 503.
+    exchanges: usize,
+    outages: usize,
     pending: BTreeMap<String, authorize::Pending>,
     grants: grant::Grants,
     transport: mcp::Transport,
@@ -145,6 +151,8 @@ impl Model {
             current: 0,
             clients: client::Clients::default(),
             forgotten: 0,
+            exchanges: 0,
+            outages: 0,
             pending: BTreeMap::new(),
             grants: grant::Grants::default(),
             transport: mcp::Transport::default(),

@@ -26,6 +26,8 @@ pub struct Oddity {
     pub first: End,
     /// The end of the next run on the same store. Access tokens that live for seconds are over by then.
     pub again: Option<End>,
+    /// The end of the run after that, where it differs from the run before.
+    pub later: Option<End>,
     change: fn(&mut Settings),
 }
 
@@ -40,6 +42,8 @@ pub enum End {
     Holds,
     /// The tools are listed without any token.
     Open,
+    /// Nothing is listed: the person sees a page of the server's own, and nobody comes back.
+    Stuck,
     /// Nothing is listed, for this reason.
     Fails(Kind),
 }
@@ -51,6 +55,7 @@ impl fmt::Display for End {
             Self::Renews => "renewed",
             Self::Holds => "held",
             Self::Open => "open",
+            Self::Stuck => "stuck",
             Self::Fails(kind) => kind.code(),
         })
     }
@@ -74,7 +79,7 @@ impl Oddity {
 
     /// One that lets a person in, whose token then is good for a long time.
     const fn lets_in(name: &'static str, about: &'static str, change: fn(&mut Settings)) -> Self {
-        Self { name, about, first: End::LogsIn, again: Some(End::Holds), change }
+        Self { name, about, first: End::LogsIn, again: Some(End::Holds), later: None, change }
     }
 
     /// One at which no login succeeds.
@@ -84,12 +89,18 @@ impl Oddity {
         kind: Kind,
         change: fn(&mut Settings),
     ) -> Self {
-        Self { name, about, first: End::Fails(kind), again: None, change }
+        Self { name, about, first: End::Fails(kind), again: None, later: None, change }
     }
 
     /// The same with another end of the next run.
     const fn then(mut self, again: End) -> Self {
         self.again = Some(again);
+        self
+    }
+
+    /// The same with the end of the run after that.
+    const fn later(mut self, later: End) -> Self {
+        self.later = Some(later);
         self
     }
 }

@@ -82,6 +82,7 @@ impl Model {
             method: rules.binds.filter(|_| rules.omits_method).unwrap_or(method),
             redirect_uris: asked.redirect_uris,
             grant_types: asked.grant_types,
+            ends: rules.life_s.map(|life| call.now.saturating_add(life.saturating_mul(1000))),
             dynamic: true,
         };
         self.clients.add(index, client);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::settings::Redirect;
+use super::tokens::Tokens;
 
 /// An authorization server.
 #[derive(Clone, Debug)]
@@ -172,6 +173,8 @@ pub struct Registration {
     pub binds: Option<AuthMethod>,
     /// Seconds a secret lives; `None` means for ever (`client_secret_expires_at` 0).
     pub secret_life_s: Option<u64>,
+    /// Seconds until a registration is forgotten; `None` means never.
+    pub life_s: Option<u64>,
     /// The status of success.
     pub status: u16,
     /// A Bearer token that registration demands.
@@ -190,6 +193,7 @@ impl Default for Registration {
             omits_method: false,
             binds: None,
             secret_life_s: None,
+            life_s: None,
             status: 201,
             initial_access_token: None,
             members: Vec::new(),
@@ -312,115 +316,4 @@ pub struct Preregistered {
     pub redirect_uris: Vec<String>,
     /// Its grants.
     pub grant_types: Vec<String>,
-}
-
-/// The token endpoint.
-#[derive(Clone, Debug)]
-pub struct Tokens {
-    /// Seconds an access token really lives.
-    pub access_life_s: u64,
-    /// How `expires_in` is written.
-    pub expires_in: ExpiresIn,
-    /// `token_type`; `None` leaves it out.
-    pub token_type: Option<String>,
-    /// Which scopes are granted, and how the answer names them.
-    pub scope: ScopeEcho,
-    /// Who gets a refresh token.
-    pub refresh: RefreshIssue,
-    /// What becomes of a used refresh token.
-    pub rotation: Rotation,
-    /// Milliseconds a refresh token lives; `None` means for ever.
-    pub refresh_life_ms: Option<u64>,
-    /// A refresh makes the older access tokens of the grant invalid.
-    pub refresh_ends_access: bool,
-    /// So many code exchanges find that the server has forgotten the registration of their client.
-    pub forgets_clients: usize,
-    /// The status of every token error, instead of the right one.
-    pub error_status: Option<u16>,
-    /// Characters in an access token.
-    pub length: usize,
-    /// Members laid over a successful answer; `null` removes one.
-    pub members: Vec<(String, Value)>,
-}
-
-impl Default for Tokens {
-    fn default() -> Self {
-        Self {
-            access_life_s: 3600,
-            expires_in: ExpiresIn::Number,
-            token_type: Some("Bearer".to_owned()),
-            scope: ScopeEcho::AsAsked,
-            refresh: RefreshIssue::Always,
-            rotation: Rotation::On { revoke_family: true, grace_ms: 0 },
-            refresh_life_ms: None,
-            refresh_ends_access: false,
-            forgets_clients: 0,
-            error_status: None,
-            length: 46,
-            members: Vec::new(),
-        }
-    }
-}
-
-/// How `expires_in` is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExpiresIn {
-    /// `3600`.
-    Number,
-    /// `"3600"`.
-    Text,
-    /// `3600.0`.
-    Float,
-    /// `0`.
-    Zero,
-    /// `-1`.
-    Negative,
-    /// `1e30`.
-    Huge,
-    /// `"soon"`.
-    Nonsense,
-    /// Left out.
-    Absent,
-}
-
-/// Which scopes are granted, and how the answer names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ScopeEcho {
-    /// Granted and named as asked.
-    AsAsked,
-    /// The last scope asked for is not granted.
-    Narrower,
-    /// This scope is granted besides.
-    Wider(String),
-    /// Granted as asked, named with commas.
-    Commas,
-    /// Granted as asked, named in a JSON array.
-    Array,
-    /// Granted as asked, not named.
-    Absent,
-}
-
-/// Who gets a refresh token. In any case the client must have registered the grant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefreshIssue {
-    /// Every code exchange.
-    Always,
-    /// Only where `offline_access` was granted.
-    OfflineAccess,
-    /// Nobody.
-    Never,
-}
-
-/// What becomes of a used refresh token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rotation {
-    /// It stays, and the answer names none.
-    Off,
-    /// The answer has a new one.
-    On {
-        /// Using an old one revokes everything that came of the same consent.
-        revoke_family: bool,
-        /// For this long after its first use an old one still works.
-        grace_ms: u64,
-    },
 }

@@ -167,6 +167,8 @@ pub struct Mcp {
     pub lost: LostSession,
     /// How many messages each session lives for; one is `notifications/initialized`.
     pub session_uses: Option<usize>,
+    /// How many sessions of each client live so short; those after them live on.
+    pub short_sessions: usize,
     /// A tool whose calls are always answered like this on the legacy wire.
     pub refused_tool: Option<(String, LostSession)>,
     /// What becomes of `server/discover`.
@@ -389,6 +391,7 @@ impl Settings {
                 sessions: true,
                 lost: LostSession::new(404, LostBody::Rpc(-32000)),
                 session_uses: None,
+                short_sessions: usize::MAX,
                 refused_tool: None,
                 discover: Discover::Known,
                 answers: AnswerForm::Json,

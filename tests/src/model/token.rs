@@ -10,12 +10,12 @@ use sha2::{Digest as _, Sha256};
 use super::Model;
 use super::answer::{Answer, lay_over};
 use super::authorize::is_base64url;
-use super::client::{Client, bad_request};
+use super::client::{Client, bad_request, unauthenticated};
 use super::grant::{Access, Family, Refresh};
 use super::params::{Call, words};
-use super::server::{
-    AuthMethod, ExpiresIn, RefreshIssue, ResourceRule, Rotation, ScopeEcho, Server,
-};
+use super::server::{AuthMethod, ResourceRule, Server};
+use super::sloppy;
+use super::tokens::{ExpiresIn, RefreshIssue, Rotation, ScopeEcho};
 
 impl Model {
     pub(crate) fn token(&mut self, call: &Call<'_>, index: usize) -> Answer {
@@ -23,13 +23,14 @@ impl Model {
             return Answer::empty(StatusCode::METHOD_NOT_ALLOWED).header(ALLOW, "POST");
         }
         let server = self.server(index);
-        let mut answer = match self.grant(call, index, &server) {
-            Ok(answer) | Err(answer) => answer,
-        };
-        if let (Some(_), Some(status)) = (&answer.error, server.tokens.error_status) {
-            answer.status = StatusCode::from_u16(status).unwrap_or(answer.status);
+        let refresh = call.form.get("grant_type") == Some("refresh_token");
+        if refresh && self.outages < server.tokens.refresh_outages {
+            self.outages = self.outages.saturating_add(1);
+            return sloppy::unavailable();
         }
-        answer
+        match self.grant(call, index, &server) {
+            Ok(answer) | Err(answer) => sloppy::as_told(&server.tokens, answer, refresh),
+        }
     }
 
     fn grant(&mut self, call: &Call<'_>, index: usize, server: &Server) -> Result<Answer, Answer> {
@@ -38,6 +39,10 @@ impl Model {
         if exchange && self.forgotten < server.tokens.forgets_clients {
             self.forgotten = self.forgotten.saturating_add(1);
             self.forget_clients();
+        }
+        self.exchanges = self.exchanges.saturating_add(usize::from(exchange));
+        if exchange && server.tokens.refuses_exchange == Some(self.exchanges) {
+            return Err(unauthenticated(false, "not now"));
         }
         let client = self.authenticate(call, index, server)?;
         let grant_type = call
@@ -221,7 +226,13 @@ impl Model {
         let ends = call.now.saturating_add(rules.access_life_s.saturating_mul(1000));
         self.grants.issue_access(
             access.clone(),
-            Access { family, scopes: scopes.to_vec(), ends, revoked: false },
+            Access {
+                family,
+                scopes: scopes.to_vec(),
+                ends,
+                uses: rules.access_uses,
+                revoked: false,
+            },
         );
         let mut members = vec![("access_token", json!(access))];
         members.extend(rules.token_type.as_ref().map(|name| ("token_type", json!(name))));
@@ -244,8 +255,9 @@ impl Model {
         let document = Value::Object(
             members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         );
-        Answer::json(StatusCode::OK, &lay_over(document, &rules.members))
-            .header(CACHE_CONTROL, "no-store")
+        let document = lay_over(document, &rules.members);
+        let answer = Answer::json(StatusCode::OK, &document).header(CACHE_CONTROL, "no-store");
+        Answer { granted: Some(document), ..answer }
     }
 
     fn access_token(&mut self, length: usize) -> String {

@@ -376,10 +376,15 @@ impl Visited<'_> {
     /// The person says yes at the model, and the browser arrives at the redirect URI.
     #[track_caller]
     pub fn approve(self) -> ArrivalId {
+        self.approve_if_asked().expect("the model sends the browser back")
+    }
+
+    /// The same; nobody comes back from a page on which there is nothing to agree to.
+    pub fn approve_if_asked(self) -> Option<ArrivalId> {
         let now = self.sim.wall_ms();
         let url = self.visit.url().to_owned();
-        let back = self.sim.model().visit(&url, now).expect("the model sends the browser back");
-        self.sim.arrive(&back)
+        let back = self.sim.model().visit(&url, now)?;
+        Some(self.sim.arrive(&back))
     }
 
     /// The browser arrives with a code, the right `state`, and what else is said.

@@ -146,7 +146,7 @@ impl Client {
         }
         let answer = self.model.handle(&request.body(body).unwrap(), self.now);
         let (text, stream, end) = match answer.body {
-            Body::Whole(bytes) => (String::from_utf8(bytes).unwrap(), None, None),
+            Body::Whole(bytes) => (String::from_utf8_lossy(&bytes).into_owned(), None, None),
             Body::Dropped => (String::new(), None, None),
             Body::Stream(id) => {
                 let (text, end) = self.read(id);

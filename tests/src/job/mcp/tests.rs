@@ -267,10 +267,46 @@ fn a_lost_session_begins_anew_a_few_times_trans_19() {
 }
 
 #[test]
+fn a_session_is_lost_in_other_words_trans_90() {
+    let lost = || error(400, -32001, Value::Null);
+    let answers: [(fn() -> Response<Vec<u8>>, bool); 8] = [
+        (|| http(410, &[], ""), true),
+        (|| http(400, &[], "No valid session ID provided"), true),
+        (|| error(400, -32001, Value::Null), true),
+        (|| error(422, -32001, Value::Null), true),
+        (|| error(400, -32000, Value::Null), false),
+        (|| error(408, -32001, Value::Null), false),
+        (|| error(429, -32001, Value::Null), false),
+        (|| http(409, &[], "busy"), false),
+    ];
+    for (answer, means_it) in answers {
+        let mut mcp = legacy("2025-06-18", Some("old"));
+        let id = mcp.request(&list()).unwrap().id;
+        let heard = mcp.read(&list(), id, &answer());
+        assert_eq!(heard == Heard::SessionLost, means_it, "{:?}", answer());
+    }
+    // A bare 400 may mean the request: one new session, and no more.
+    let mut mcp = legacy("2025-06-18", Some("old"));
+    for (round, answer) in [http(400, &[], "no"), http(400, &[], "no"), lost()].iter().enumerate() {
+        let id = mcp.request(&list()).unwrap().id;
+        let heard = mcp.read(&list(), id, answer);
+        assert_eq!(heard == Heard::SessionLost, round != 1, "{round}");
+        if round == 0 {
+            let id = mcp.request(&Ask::Initialize).unwrap().id;
+            let mut answer = result(id, json!({ "protocolVersion": "2025-06-18" }));
+            answer.headers_mut().insert(SESSION, HeaderValue::from_static("new"));
+            mcp.read(&Ask::Initialize, id, &answer);
+        }
+    }
+}
+
+#[test]
 fn protocol_errors_are_no_refusals_trans_20() {
     let mut mcp = legacy("2025-06-18", Some("s"));
     let id = mcp.request(&list()).unwrap().id;
     assert_eq!(fault(mcp.read(&list(), id, &error(400, -32000, Value::Null))).code, "mcp_error");
+    let mut mcp = legacy("2025-06-18", None);
+    let id = mcp.request(&list()).unwrap().id;
     assert_eq!(fault(mcp.read(&list(), id, &http(400, &[], "Bad Request"))).code, "mcp_status");
 }
 

@@ -3,7 +3,7 @@
 use mcp_authz_core::failure::Kind;
 use serde_json::json;
 
-use super::{End, Oddity, short};
+use super::{End, Oddity, SHORT_S, short};
 use crate::model::{
     ApplicationType, AuthMethod, Consent, IssMode, RefreshIssue, RegistrationMode, ResourceRule,
     StateEcho,
@@ -62,6 +62,19 @@ pub(super) const ALL: &[Oddity] = &[
                 RegistrationMode::Refuses("invalid_client_metadata".to_owned());
         },
     ),
+    Oddity::lets_in(
+        "registration-forgotten",
+        "forgets a registration with its tokens, and tells the person alone",
+        |settings| {
+            short(settings);
+            for server in settings.servers_mut() {
+                server.registration.life_s = Some(SHORT_S);
+                server.hides_unknown_clients = true;
+            }
+        },
+    )
+    .then(End::Stuck)
+    .later(End::LogsIn),
     Oddity::lets_in("consent-form", "shows a page with a form", |settings| {
         settings.server.consent = Consent::Form;
     }),

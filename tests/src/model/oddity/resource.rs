@@ -4,7 +4,8 @@ use mcp_authz_core::failure::Kind;
 
 use super::{End, Oddity};
 use crate::model::{
-    Absent, AnswerForm, ChallengeForm, Era, RegistrationMode, ResourceRule, Settings,
+    Absent, AnswerForm, ChallengeForm, Era, LostBody, LostSession, RegistrationMode, ResourceRule,
+    Settings,
 };
 
 pub(super) const ALL: &[Oddity] = &[
@@ -13,6 +14,7 @@ pub(super) const ALL: &[Oddity] = &[
         about: "wants no authorization",
         first: End::Open,
         again: Some(End::Open),
+        later: None,
         change: |settings| settings.gate.open = true,
     },
     Oddity::lets_in("bare-401", "refuses with a bare 401", |settings| {
@@ -65,12 +67,36 @@ pub(super) const ALL: &[Oddity] = &[
         settings.mcp.era = Era::Legacy;
         settings.mcp.sessions = false;
     }),
+    Oddity::lets_in("session-lost-404", "loses a session and says so with 404", |settings| {
+        loses(settings, 404, LostBody::Empty);
+    }),
+    Oddity::lets_in("session-lost-410", "loses a session and says so with 410", |settings| {
+        loses(settings, 410, LostBody::Empty);
+    }),
+    Oddity::lets_in(
+        "session-lost-400",
+        "loses a session and says so with a bare 400",
+        |settings| {
+            loses(settings, 400, LostBody::Text("No valid session ID provided"));
+        },
+    ),
+    Oddity::lets_in("session-lost-rpc", "loses a session and says so with -32001", |settings| {
+        loses(settings, 422, LostBody::Rpc(-32001));
+    }),
     Oddity::lets_in("resource-ignored", "does not look at the resource parameter", |settings| {
         for server in settings.servers_mut() {
             server.resource = ResourceRule::Ignored;
         }
     }),
 ];
+
+/// The first session of each client is gone after the notification that opens it.
+fn loses(settings: &mut Settings, status: u16, body: LostBody) {
+    settings.mcp.era = Era::Legacy;
+    settings.mcp.session_uses = Some(1);
+    settings.mcp.short_sessions = 1;
+    settings.mcp.lost = LostSession::new(status, body);
+}
 
 /// No document, and nobody to register at.
 fn without_oauth(settings: &mut Settings) {

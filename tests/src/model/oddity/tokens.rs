@@ -1,15 +1,37 @@
 //! Token endpoints that answer oddly, and tokens with odd lives.
 
 use mcp_authz_core::failure::Kind;
+use serde_json::{Value, json};
 
 use super::{End, Oddity, short};
-use crate::model::{ExpiresIn, RefreshIssue, Rotation, ScopeEcho, Settings};
+use crate::model::{ExpiresIn, RefreshIssue, Rotation, ScopeEcho, Settings, Sloppiness};
 
 /// Changes the token endpoint of each authorization server.
 fn tokens(settings: &mut Settings, change: impl Fn(&mut crate::model::Tokens)) {
     for server in settings.servers_mut() {
         change(&mut server.tokens);
     }
+}
+
+/// Good tokens, in a form that is not; they are over soon, so that a refresh is answered in it, too.
+fn sloppy(settings: &mut Settings, sloppiness: Sloppiness) {
+    short(settings);
+    tokens(settings, |tokens| tokens.sloppiness = Some(sloppiness));
+}
+
+/// The same with another status than 200.
+fn granted_with(settings: &mut Settings, status: u16) {
+    short(settings);
+    tokens(settings, |tokens| tokens.status = status);
+}
+
+/// Refresh tokens end with the access tokens, and are refused in these words.
+fn refused(settings: &mut Settings, status: u16, body: &Value) {
+    short(settings);
+    tokens(settings, |tokens| {
+        tokens.refresh_life_ms = Some(3000);
+        tokens.refresh_refusal = Some((status, body.clone()));
+    });
 }
 
 pub(super) const ALL: &[Oddity] = &[
@@ -54,6 +76,74 @@ pub(super) const ALL: &[Oddity] = &[
         });
     })
     .then(End::LogsIn),
+    Oddity::lets_in("refused-ok-false", "refuses a refresh with 200 and ok:false", |settings| {
+        refused(settings, 200, &json!({ "ok": false, "error": "invalid_refresh_token" }));
+    })
+    .then(End::LogsIn),
+    Oddity::lets_in("refused-message", "refuses a refresh with 422 and a message", |settings| {
+        refused(settings, 422, &json!({ "message": "Invalid Refresh Token: Not Found" }));
+    })
+    .then(End::LogsIn),
+    Oddity::lets_in("refused-scope", "refuses a refresh as invalid_scope", |settings| {
+        refused(settings, 400, &json!({ "error": "invalid_scope" }));
+    })
+    .then(End::LogsIn),
+    Oddity::lets_in("refused-request", "refuses a refresh as invalid_request", |settings| {
+        refused(settings, 400, &json!({ "error": "invalid_request" }));
+    })
+    .then(End::LogsIn),
+    Oddity::lets_in("refused-client", "refuses a refresh as invalid_client", |settings| {
+        refused(settings, 401, &json!({ "error": "invalid_client" }));
+    })
+    .then(End::LogsIn),
+    Oddity::lets_in("granted-202", "grants tokens with 202", |settings| {
+        granted_with(settings, 202);
+    })
+    .then(End::Renews),
+    Oddity::lets_in("granted-203", "grants tokens with 203", |settings| {
+        granted_with(settings, 203);
+    })
+    .then(End::Renews),
+    Oddity::lets_in("token-encoding", "names an encoding that its tokens have not", |settings| {
+        sloppy(settings, Sloppiness::Encoding("utf-8"));
+    })
+    .then(End::Renews),
+    Oddity::lets_in("token-encoding-empty", "names an empty encoding for its tokens", |settings| {
+        sloppy(settings, Sloppiness::Encoding(""));
+    })
+    .then(End::Renews),
+    Oddity::lets_in(
+        "token-not-utf8",
+        "has a byte beside its tokens that is not UTF-8",
+        |settings| {
+            sloppy(settings, Sloppiness::NotUtf8);
+        },
+    )
+    .then(End::Renews),
+    Oddity::lets_in("token-surrogate", "has half a character beside its tokens", |settings| {
+        sloppy(settings, Sloppiness::Surrogate);
+    })
+    .then(End::Renews),
+    Oddity::lets_in("token-line-end", "has a line end as it is beside its tokens", |settings| {
+        sloppy(settings, Sloppiness::LineEnd);
+    })
+    .then(End::Renews),
+    Oddity::lets_in("token-deep", "has a member 40 deep beside its tokens", |settings| {
+        sloppy(settings, Sloppiness::Deep);
+    })
+    .then(End::Renews),
+    Oddity::lets_in("token-nul-after", "ends its tokens with NUL", |settings| {
+        sloppy(settings, Sloppiness::Followed(b"\0"));
+    })
+    .then(End::Renews),
+    Oddity::lets_in("token-text-after", "writes a remark behind its tokens", |settings| {
+        sloppy(settings, Sloppiness::Followed(b"\n<!-- 12 ms -->"));
+    })
+    .then(End::Renews),
+    Oddity::lets_in("token-twice", "says everything about its tokens twice", |settings| {
+        sloppy(settings, Sloppiness::Twice);
+    })
+    .then(End::Renews),
     Oddity::lets_in("short-untold", "issues short tokens and does not say so", |settings| {
         short(settings);
         tokens(settings, |tokens| tokens.expires_in = ExpiresIn::Absent);
