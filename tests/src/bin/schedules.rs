@@ -6,12 +6,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use mcp_authz_tests::schedule::{Rule, Schedule, prove, run, script, unhex};
+use mcp_authz_tests::schedule::{Rule, Schedule, digest, effects, prove, run, script, unhex};
 
 const USAGE: &str = "usage: schedules [SEEDS [FIRST]]     default: 100000 from 0
        schedules replay BYTES
+       schedules digest SEEDS [FIRST]
+       schedules effects SEED
 
 Runs random schedules against the reference model, or one again that was reported.
+`digest` prints a number a seed that stands for all effects of it: two builds of the machine that print
+the same lines do the same. `effects` prints the effects themselves, to find the first that differs.
 Exits with 1 if a rule is broken.";
 
 fn main() -> ExitCode {
@@ -21,6 +25,14 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let well = match arguments.as_slice() {
         ["replay", bytes] => unhex(bytes).map(|schedule| replay(&schedule)),
+        ["digest", seeds, rest @ ..] if rest.len() < 2 => {
+            let first = rest.first().map_or(Ok(0), |first| first.parse());
+            seeds.parse().ok().zip(first.ok()).map(|(seeds, first)| digests(seeds, first))
+        }
+        ["effects", seed] => seed.parse().ok().map(|seed| {
+            effects(&Schedule::of(seed)).iter().for_each(|line| println!("{line}"));
+            true
+        }),
         [] => Some(search(100_000, 0)),
         [seeds] => seeds.parse().ok().map(|seeds| search(seeds, 0)),
         [seeds, first] => match (seeds.parse(), first.parse()) {
@@ -44,26 +56,46 @@ fn replay(schedule: &Schedule) -> bool {
     run(schedule, None).is_ok()
 }
 
-fn search(seeds: u64, first: u64) -> bool {
+/// Takes so many seeds, on all cores.
+fn each(seeds: u64, first: u64, take: impl Fn(u64) + Sync) {
     let end = first.saturating_add(seeds);
     let next = AtomicU64::new(first);
-    let broken = Mutex::new(BTreeMap::<Rule, Vec<u64>>::new());
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= end {
                 return;
             }
-            if let Err(violation) = run(&Schedule::of(seed), None)
-                && let Ok(mut broken) = broken.lock()
-            {
-                broken.entry(violation.rule).or_default().push(seed);
-            }
+            take(seed);
         }
     };
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(work);
+        }
+    });
+}
+
+fn digests(seeds: u64, first: u64) -> bool {
+    let all = Mutex::new(BTreeMap::<u64, u64>::new());
+    each(seeds, first, |seed| {
+        let digest = digest(&Schedule::of(seed));
+        if let Ok(mut all) = all.lock() {
+            all.insert(seed, digest);
+        }
+    });
+    let all = all.into_inner().unwrap_or_default();
+    all.iter().for_each(|(seed, digest)| println!("{seed} {digest:016x}"));
+    all.len() as u64 == seeds
+}
+
+fn search(seeds: u64, first: u64) -> bool {
+    let broken = Mutex::new(BTreeMap::<Rule, Vec<u64>>::new());
+    each(seeds, first, |seed| {
+        if let Err(violation) = run(&Schedule::of(seed), None)
+            && let Ok(mut broken) = broken.lock()
+        {
+            broken.entry(violation.rule).or_default().push(seed);
         }
     });
     let broken = broken.into_inner().unwrap_or_default();

@@ -14,6 +14,7 @@
 //! | `outside` | the server and the store, well or broken on purpose |
 //! | `deeds`, `lives`, `end` | how an action is carried out; how everything comes to rest |
 //! | `report` | the shortest script that breaks a rule |
+//! | `twin` | everything that a schedule makes the sessions do, to compare two builds of the machine |
 //!
 //! The same bytes are the same schedule in the test suite, in the fuzz target and in a report.
 
@@ -26,6 +27,7 @@ mod lives;
 mod outside;
 mod process;
 mod report;
+mod twin;
 mod world;
 
 use core::fmt;
@@ -33,6 +35,7 @@ use std::panic::catch_unwind;
 
 pub use action::{Action, Fate, Outage, Person, Scene, Schedule};
 pub use report::{hex, prove, script, shrink, unhex};
+pub use twin::{digest, effects};
 
 use world::World;
 

@@ -75,6 +75,8 @@ pub(super) struct World {
     pub(super) reached: Reached,
     /// What happened, if anybody wants to know.
     pub(super) told: Option<Vec<String>>,
+    /// What the sessions did, if it is compared with another build of the machine.
+    pub(super) twin: Option<Vec<String>>,
 }
 
 impl World {
@@ -107,6 +109,7 @@ impl World {
             first: None,
             reached: Reached::default(),
             told: tell.then(Vec::new),
+            twin: None,
         };
         world.slots.resize_with(scene.processes, Slot::default);
         world.callers.resize_with(scene.callers, Caller::default);
@@ -206,6 +209,7 @@ impl World {
     }
 
     pub(super) fn perform(&mut self, process: usize, effects: Effects) -> Check<()> {
+        self.witness_effects(process, &effects);
         for told in effects.told {
             self.hear(process, told)?;
         }
@@ -268,6 +272,7 @@ impl World {
             Asked::Sign(_) => return broken(Rule::NoFault, "no key is configured".to_owned()),
         };
         self.say(|| format!("process {process} wants {}", shown(&work)));
+        self.witness_work(&work);
         if let Some(running) = self.running(process) {
             running.out.push(Item { id, work, given_up: false });
         }
