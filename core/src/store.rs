@@ -80,6 +80,14 @@ pub struct Holder(pub u64);
 impl Holder {
     const SESSION: u64 = (1 << 40) - 1;
 
+    /// The holder of nothing.
+    pub(crate) const NOBODY: Self = Self(0);
+
+    /// The first claim of a session with this random name.
+    pub(crate) const fn drawn(name: u64) -> Self {
+        Self(Self(name).session())
+    }
+
     /// The session alone: alike for all of its claims.
     #[must_use]
     pub const fn session(self) -> u64 {

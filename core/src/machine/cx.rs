@@ -6,11 +6,12 @@ use core::time::Duration;
 use crate::address::Addresses;
 use crate::config::Config;
 use crate::effect::{
-    Call, Holder, Limits, Listen, ListenOn, Page, Purpose, StoreOp, StoreRequest, Ticket, TicketId,
+    Call, Holder, Limits, Listen, ListenOn, Page, Parties, Purpose, StoreOp, StoreRequest, Ticket, TicketId,
     Told, Visit, Work,
 };
 use crate::entropy::Draw;
 use crate::failure::{Evidence, Failure, Kind, Outcome, Switch, escaped};
+use crate::input::ArrivalId;
 use crate::note::{Note, Shown};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -69,18 +70,15 @@ pub(crate) struct Cx<'a> {
     pub(crate) told: &'a mut Vec<Told>,
     pub(crate) budget: &'a mut Budget,
     pub(crate) evidence: &'a mut Vec<Evidence>,
-    /// The resource has shown metadata, in this flow or an earlier one (LEG-05).
-    pub(crate) shown_metadata: &'a mut bool,
-    /// As whom this session takes leases in this process; drawn when it takes the first.
-    pub(crate) holder: &'a mut Option<Holder>,
+    /// As whom this session takes leases in this process; nobody, for stages that take none.
+    pub(crate) holder: Holder,
     /// What the session holds in secret, while a peer's words are read: they are neither shown nor sent
     /// on with one of these in them (HOST-324, HOST-325).
     pub(crate) secrets: &'a [&'a Secret],
-    /// Browsers wait for the page that tells how the login goes on.
-    pub(crate) awaited: bool,
-    /// What the arrival that caused this step is answered, or, if none did, all that were not answered
-    /// yet; `None` to answer them when the flow ends.
-    pub(crate) page: Option<Page>,
+    /// Browsers that wait for the page that tells how the login goes on.
+    pub(crate) arrivals: &'a mut Vec<(ArrivalId, Parties)>,
+    /// The stage has seen the resource show metadata (LEG-05): what it learns leaves with its step.
+    pub(crate) shown_metadata: bool,
 }
 
 /// The one effect a stage waits for, with its deadline. Only [`Cx`] makes one.
@@ -125,6 +123,18 @@ impl Cx<'_> {
         let Some(clean) = without_secrets(&scopes, self.secrets) else { return Some(scopes) };
         self.dropped(&Failure::new(kind, "HOST-325").with_subject(field));
         Some(clean).filter(|clean| !clean.is_empty())
+    }
+
+    /// Answers the browser that came last; the others wait for the end of the flow.
+    pub(crate) fn answer_last(&mut self, page: Page) {
+        let last = self.arrivals.pop();
+        self.told.extend(last.map(|(arrival, _)| Told::Page { arrival, page }));
+    }
+
+    /// Answers every browser that waits.
+    pub(crate) fn answer_all(&mut self, page: &Page) {
+        let answered = self.arrivals.drain(..);
+        self.told.extend(answered.map(|(arrival, _)| Told::Page { arrival, page: page.clone() }));
     }
 
     /// Notes a leniency that was used.
@@ -198,11 +208,6 @@ impl Cx<'_> {
         let id = self.ticket();
         let op = StoreOp { request, ticket: Ticket::new(id) };
         self.park(Awaited::Store, Some(id), STORE, Some(Work::Store(op)))
-    }
-
-    /// As whom this session takes leases.
-    pub(crate) fn holder(&mut self) -> Holder {
-        *self.holder.get_or_insert_with(|| Holder(Holder(self.draw.number()).session()))
     }
 
     /// Waits for time to pass while nothing is out.

@@ -109,10 +109,11 @@ impl Session {
         flow: &mut Flow,
         now: &mut Now,
     ) -> Result<Moved, Failure> {
-        let callback = matches!(signal, Signal::Callback(_));
-        let heard = callback || matches!(signal, Signal::Reply(_));
+        let heard = matches!(signal, Signal::Callback(_) | Signal::Reply(_));
         let held = if heard { self.body.memory.secrets(&self.config) } else { Vec::new() };
         let held: Vec<&Secret> = held.iter().collect();
+        let leases = matches!(stage, Stage::Claim(_) | Stage::Intent(_));
+        let holder = if leases { self.holder_of_leases(now) } else { Holder::NOBODY };
         let mut cx = Cx {
             config: &self.config,
             wall: now.wall,
@@ -121,21 +122,19 @@ impl Session {
             told: &mut now.out.told,
             budget: &mut flow.budget,
             evidence: &mut flow.evidence,
-            shown_metadata: &mut self.body.memory.shown_metadata,
-            holder: &mut self.holder,
+            holder,
             secrets: &held,
-            awaited: !flow.arrivals.is_empty(),
-            page: None,
+            arrivals: &mut flow.arrivals,
+            shown_metadata: false,
         };
         let moved = stage.step(signal, &mut cx).map_err(|failure| failure.without(&held));
-        if let Some(page) = cx.page {
-            // A callback's own page is that of the last arrival; any other is for all that still wait.
-            let first = if callback { flow.arrivals.len().saturating_sub(1) } else { 0 };
-            for (arrival, _) in flow.arrivals.drain(first..) {
-                now.out.told.push(Told::Page { arrival, page: page.clone() });
-            }
-        }
+        self.body.memory.shown_metadata |= cx.shown_metadata;
         moved
+    }
+
+    /// As whom this session takes leases in this process: drawn when it takes the first.
+    fn holder_of_leases(&mut self, now: &mut Now) -> Holder {
+        *self.holder.get_or_insert_with(|| Holder::drawn(now.draw.number()))
     }
 
     /// The next stage of a flow, made of what is known; `None` when the goal is reached.

@@ -163,7 +163,9 @@ impl Authorization {
         let visit = self.visit(&sent, false, cx.config)?;
         self.sent = Some(sent);
         // Whoever came with an answer to an earlier page of this login waits no longer (REG-21).
-        cx.page = cx.awaited.then(|| Page::OneMoreStep(self.parties(cx.config)));
+        if !cx.arrivals.is_empty() {
+            cx.answer_all(&Page::OneMoreStep(self.parties(cx.config)));
+        }
         let listen = self.ask.listen.clone().filter(|_| !self.ask.bound);
         let parked = cx.person(visit, cx.config.times.callback, listen);
         Ok(Turn::Wait(self, parked))
@@ -248,10 +250,10 @@ impl Authorization {
             cx.note(Note::Untrusted { kind, rule });
             let failure = self.untrusted.insert(Untrusted { received }).failure(&self.ask);
             let parties = self.parties(cx.config);
-            cx.page = Some(Page::Untrusted { parties, failure: Arc::new(failure) });
+            cx.answer_last(Page::Untrusted { parties, failure: Arc::new(failure) });
         } else {
             cx.note(Note::Stray { kind, rule });
-            cx.page = Some(Page::Refused(kind));
+            cx.answer_last(Page::Refused(kind));
         }
         Ok(Turn::Wait(self, cx.still(Awaited::Person, until)))
     }

@@ -73,7 +73,7 @@ impl Claim {
     fn lease(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
         self.phase = Phase::Lease;
         self.asked = self.asked.saturating_add(1);
-        let holder = cx.holder();
+        let holder = cx.holder;
         let parked = cx.store(StoreRequest::Lease { key: self.key.clone(), holder });
         Turn::Wait(self, parked)
     }
@@ -246,8 +246,8 @@ impl Intent {
     fn record(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
         self.phase = Sending::Recorded;
         let holder = match &self.spend {
-            Spend::Refresh { .. } => cx.holder(),
-            Spend::Code { .. } => cx.holder().of_codes(),
+            Spend::Refresh { .. } => cx.holder,
+            Spend::Code { .. } => cx.holder.of_codes(),
         };
         let (key, spend) = (self.key.clone(), self.spend.clone());
         let parked = cx.store(StoreRequest::Intend { key, spend, holder });

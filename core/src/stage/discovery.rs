@@ -510,7 +510,7 @@ impl Discovery {
         if matched == Match::Parent {
             cx.lenient(Switch::ParentResource, without_query(&read.resource));
         }
-        *cx.shown_metadata = true;
+        cx.shown_metadata = true;
         for failure in &read.dropped {
             cx.dropped(failure);
         }
