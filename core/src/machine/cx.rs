@@ -6,8 +6,8 @@ use core::time::Duration;
 use crate::address::Addresses;
 use crate::config::Config;
 use crate::effect::{
-    Call, Holder, Limits, Listen, ListenOn, Page, Parties, Purpose, StoreOp, StoreRequest, Ticket, TicketId,
-    Told, Visit, Work,
+    Call, Holder, Limits, Listen, ListenOn, Page, Parties, Purpose, StoreOp, StoreRequest, Ticket,
+    TicketId, Told, Visit, Work,
 };
 use crate::entropy::Draw;
 use crate::failure::{Evidence, Failure, Kind, Outcome, Switch, escaped};

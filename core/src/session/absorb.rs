@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::failure::{Failure, Kind, Remedy, Switch};
 use crate::note::{Choice, Note};
+use crate::record::merge::{Brings, Occasion, Word, brings, merge};
 use crate::record::{Binding, Document, FORMAT, Grant, Held, Unknown, Way};
 use crate::scope::ScopeSet;
 use crate::session::flow::{fault, missing};
@@ -137,35 +138,18 @@ impl Session {
     }
 
     /// A look before a refresh, or after its refusal: only a record that is newer than ours is
-    /// taken over (REF-06, HOST-224), and none before ours was ever written: what is there is older,
-    /// whatever its number.
+    /// taken over (REF-06, HOST-224).
     pub(super) fn looked(&mut self, flow: &mut Flow, found: Option<Held<Grant>>, now: &mut Now) {
         let memory = &mut self.body.memory;
         let welcome = |theirs: &Held<Grant>| theirs.value.rejected || memory.welcome(&theirs.value);
         let found = found.filter(welcome);
         let Some(ours) = &mut memory.grant else { return };
-        let unwritten = memory.unsaved || ours.generation.is_none();
-        let spent = [memory.rewrite.over.spent(), &memory.rewrite.spent];
-        let newer = found.filter(|theirs| {
-            let helps = flow.ground.refused && !theirs.value.rejected;
-            // A write that was given up got there after all, and another process has gone on from it.
-            let goes_on = theirs.value.login.is_some()
-                && theirs.value.login == ours.value.login
-                && theirs.value.refresh_token.as_ref().is_some_and(|token| {
-                    ours.value.refresh_token.as_ref() != Some(token)
-                        && !spent.iter().any(|spent| spent.contains(token))
-                });
-            // A login that began the record anew, whatever its number.
-            let another = helps && theirs.value.login != ours.value.login;
-            // The largest there is can only be written over with itself.
-            let last = theirs.generation == Some(u64::MAX)
-                && ours.generation == theirs.generation
-                && ours.value.refresh_token != theirs.value.refresh_token;
-            another
-                || ((theirs.generation > ours.generation || last)
-                    && (!unwritten || helps || goes_on))
-        });
-        let Some(theirs) = newer else {
+        let occasion = Occasion::Look {
+            refused: flow.ground.refused,
+            unwritten: memory.unsaved || ours.generation.is_none(),
+            spent: [memory.rewrite.over.spent(), &memory.rewrite.spent],
+        };
+        let Some(theirs) = found.filter(|it| merge(ours, it, occasion) == Word::Theirs) else {
             let refused = ours.value.refresh_token.as_ref() == memory.learnt.refused_late.as_ref();
             if flow.ground.refused && refused {
                 ours.value.rejected = true;
@@ -176,22 +160,23 @@ impl Session {
             }
             return;
         };
-        let grant = &theirs.value;
-        let renewed = grant.access_token != ours.value.access_token;
-        let alive = grant.expires.is_none_or(|end| !now.wall.plausible() || now.wall < end);
-        let unspent = grant.refresh_token != ours.value.refresh_token;
-        if grant.rejected {
-            // Another process was told so, or has logged out: it is not sent once more (REF-08).
-            let failure = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
-            flow.ground.refused = true;
-            flow.ground.verdict.get_or_insert_with(failure);
-        } else if renewed && alive && grant.access_token.is_some() {
-            now.note(Note::Adopted);
-            flow.ground.adopted = true;
-            flow.ground.verdict = None;
-        } else if unspent {
-            flow.ground.refused = false;
-            flow.ground.verdict = None;
+        match brings(&ours.value, &theirs.value, now.wall) {
+            Brings::Refusal => {
+                // It is not sent once more (REF-08).
+                let failure = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
+                flow.ground.refused = true;
+                flow.ground.verdict.get_or_insert_with(failure);
+            }
+            Brings::Token => {
+                now.note(Note::Adopted);
+                flow.ground.adopted = true;
+                flow.ground.verdict = None;
+            }
+            Brings::RefreshToken => {
+                flow.ground.refused = false;
+                flow.ground.verdict = None;
+            }
+            Brings::Nothing => {}
         }
         memory.renewed();
         flow.ground.intent = None;

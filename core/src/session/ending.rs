@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::effect::{Page, Parties, Settlement, Told};
 use crate::failure::{Failure, Kind};
 use crate::note::Note;
+use crate::record::merge::{Occasion, Word, merge};
 use crate::session::lanes::{Cause, Flow, Goal, Lane, Lease, LoginGoal, Stage};
 use crate::session::refusal::unhelped;
 use crate::session::waiters::{Waiting, Want};
@@ -178,13 +179,9 @@ impl Session {
         // Reading the store has brought this very login, and it was perhaps renewed, before all was
         // saved. A refresh that has begun since then is a refresh of it.
         let login = matches!(flow.goal, Goal::Login(_));
-        let memory = &self.body.memory;
-        let here = memory.grant.as_ref().is_some_and(|held| {
-            let same = held.generation == minted.generation && !memory.unpublished();
-            login
-                && held.value.login.is_some()
-                && held.value.login == minted.value.login
-                && (held.generation > minted.generation || same)
+        let published = !self.body.memory.unpublished();
+        let here = self.body.memory.grant.as_ref().is_some_and(|held| {
+            login && merge(&minted, held, Occasion::LoginEnds { published }) == Word::Theirs
         });
         match flow.goal {
             Goal::Forget if flow.ground.unsaved => {

@@ -12,6 +12,7 @@ use crate::effect::{Holder, Key, Parties, Spend, TicketId};
 use crate::failure::{Evidence, Failure};
 use crate::input::ArrivalId;
 use crate::machine::{Budget, Cx, Parked, Signal, Turn, step};
+use crate::record::merge::Over;
 use crate::record::{Binding, Client, Grant, Held};
 use crate::scope::ScopeSet;
 use crate::stage::authorization::{Approved, Authorization};
@@ -20,7 +21,7 @@ use crate::stage::discovery::{Discovery, Found, Looked};
 use crate::stage::registration::{Enrolled, Redirected, Registration};
 use crate::stage::revocation::{self, Given, Revocation};
 use crate::stage::token::{Minted, Token};
-use crate::stage::vault::{Over, Recall, Recalled, Save, Saved, Write};
+use crate::stage::vault::{Recall, Recalled, Save, Saved, Write};
 use crate::time::{Awaited, Monotonic};
 use crate::wire::url::ServerUrl;
 

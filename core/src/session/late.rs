@@ -4,11 +4,11 @@ use crate::effect::{Purpose, Stored, TicketId, Told};
 use crate::failure::Kind;
 use crate::machine::Signal;
 use crate::note::Note;
+use crate::record::merge::Over;
 use crate::record::{Grant, Held};
 use crate::secret::Secret;
 use crate::session::lanes::{self, Flow, Goal, Lane, Late, Stage};
 use crate::session::{Now, Session, push_within};
-use crate::stage::vault::Over;
 use crate::time::Awaited;
 use crate::wire::token::{TokenRefusal, Tokens};
 

@@ -10,11 +10,12 @@ use crate::failure::{Failure, Kind, Said};
 use crate::granted::{Granted, Life};
 use crate::input::Epoch;
 use crate::rare::{Absent, Rare};
+use crate::record::merge::{Occasion, Over, Word, merge};
 use crate::record::{Binding, Class, Client, Document, Grant, Held, Way};
 use crate::scope::ScopeSet;
 use crate::secret::{AccessToken, Secret};
 use crate::session::push_within;
-use crate::stage::vault::{Over, Recalled};
+use crate::stage::vault::Recalled;
 use crate::time::{Monotonic, Timestamp};
 use crate::wire::client_auth::{Credentials, Method};
 use crate::wire::token::Tokens;
@@ -596,14 +597,9 @@ impl Memory {
                 && self.welcome(&theirs.value)
         };
         let Some(theirs) = grant.filter(useful) else { return };
-        let newer = match &self.grant {
-            Some(ours) if ours.value.key() == theirs.value.key() => {
-                theirs.generation > ours.generation
-            }
-            Some(ours) => moved || ours.value.rejected,
-            None => true,
-        };
-        if newer {
+        let occasion = Occasion::Read { newer_binding: moved };
+        let newer = self.grant.as_ref().map(|ours| merge(ours, &theirs, occasion));
+        if newer != Some(Word::Ours) {
             self.grant = Some(theirs);
             self.renewed();
         }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::effect::Told;
 use crate::failure::{Failure, Kind};
+use crate::record::merge::{Over, alike};
 use crate::record::{Binding, Client, Document, FORMAT, Grant, Held, Way};
 use crate::session::lanes::{Flow, Goal, Lane};
 use crate::session::log_out::farewell;
 use crate::session::{Now, Session};
-use crate::stage::vault::{Over, Saved, Write};
+use crate::stage::vault::{Saved, Write};
 
 impl Session {
     /// What a flow writes: what came, and the binding that leads to it.
@@ -148,7 +149,8 @@ impl Session {
         let ours = ground.minted.take();
         let keeps = matches!(flow.goal, Goal::Keep(_));
         let memory = &mut self.body.memory;
-        let same = |held: &Held<Grant>| ours.as_ref().is_some_and(|ours| alike(held, ours));
+        let same =
+            |held: &Held<Grant>| ours.as_ref().is_some_and(|ours| alike(&held.value, &ours.value));
         if keeps && !memory.grant.as_ref().is_some_and(same) {
             return memory.save_soon();
         }
@@ -207,7 +209,7 @@ impl Session {
     pub(super) fn kept(&mut self, minted: Held<Grant>, unsaved: bool, now: &mut Now) {
         let memory = &mut self.body.memory;
         match &mut memory.grant {
-            Some(held) if alike(held, &minted) => {}
+            Some(held) if alike(&held.value, &minted.value) => {}
             // The older record may have been written over the newer one.
             Some(held) => {
                 if held.value.key() == minted.value.key() {
@@ -259,10 +261,4 @@ impl Session {
             self.keep(held, over, binding, now);
         }
     }
-}
-
-/// Whether two grants hold the same tokens.
-pub(super) fn alike(held: &Held<Grant>, other: &Held<Grant>) -> bool {
-    held.value.access_token == other.value.access_token
-        && held.value.refresh_token == other.value.refresh_token
 }

@@ -3,7 +3,6 @@
 //! Decides what to load after what, and what a refusal of the store means; refuses to decide
 //! whether a record is to be used.
 
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +12,8 @@ use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
 };
 use crate::note::Note;
+use crate::record::merge::{Occasion, Over, Word, merge, merge_unreadable};
 use crate::record::{self, Binding, Client, Document, Grant, Held, Way};
-use crate::secret::Secret;
 use crate::time::{Awaited, Timestamp};
 
 /// What a restart finds, or a look before a refresh.
@@ -200,36 +199,6 @@ pub(crate) enum Write {
     Grant(Held<Grant>, Over),
 }
 
-/// What a grant may be written over, if another process has written meanwhile.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Over {
-    /// Any grant: a person has just logged in, or out.
-    #[default]
-    Anything,
-    /// One that is of no use, of a login that was logged out of, or whose refresh token was spent on
-    /// the way to it: another process may have saved a login since.
-    Useless {
-        #[serde(with = "crate::secret::written_list")]
-        spent: Vec<Secret>,
-        left: Vec<Arc<str>>,
-    },
-    /// Only one with a refresh token that was spent on the way to it.
-    Spent(#[serde(with = "crate::secret::written_list")] Vec<Secret>),
-    /// Only one of this login, renewed or not: what was logged out of. A login that came after it is
-    /// somebody's who wants it.
-    OfLogin(Option<Arc<str>>),
-}
-
-impl Over {
-    /// The tokens that were spent.
-    pub(crate) fn spent(&self) -> &[Secret] {
-        match self {
-            Self::Spent(spent) | Self::Useless { spent, .. } => spent,
-            Self::Anything | Self::OfLogin(_) => &[],
-        }
-    }
-}
-
 /// What a write does about the record that was there first.
 #[expect(clippy::large_enum_variant, reason = "looked at once, never stored")]
 enum Meeting {
@@ -272,37 +241,17 @@ impl Write {
             }
             Self::Grant(held, over) => {
                 let key = held.value.key();
-                match (record::read::<Grant>(&record.bytes, &key), over) {
-                    (Err(Kind::StoreVersion), _) => Meeting::Leave(Kind::StoreVersion),
-                    (_, Over::Anything) => Meeting::Over,
-                    // An older copy that somebody put back (HOST-291).
-                    (Ok(theirs), _)
-                        if generation < held.generation && theirs.login == held.value.login =>
-                    {
-                        Meeting::Over
-                    }
-                    (Err(_), Over::OfLogin(_)) => Meeting::Over,
-                    (Ok(theirs), Over::OfLogin(login)) if theirs.login == *login => Meeting::Over,
-                    (Err(_), Over::Useless { .. }) => Meeting::Over,
-                    (Ok(theirs), Over::Useless { left, .. })
-                        if theirs.rejected
-                            || theirs.refresh_token.is_none()
-                            || theirs.login.as_ref().is_some_and(|login| left.contains(login)) =>
-                    {
-                        Meeting::Over
-                    }
-                    (Err(kind), Over::Spent(_)) => Meeting::Leave(kind),
-                    (Ok(theirs), _) => {
-                        let ours = held.value.refresh_token.as_ref();
-                        let known =
-                            |token: &Secret| over.spent().contains(token) || ours == Some(token);
-                        if theirs.refresh_token.as_ref().is_some_and(known) {
-                            return Meeting::Over;
+                match record::read::<Grant>(&record.bytes, &key) {
+                    Err(kind) => match merge_unreadable(kind, over) {
+                        Ok(()) => Meeting::Over,
+                        Err(kind) => Meeting::Leave(kind),
+                    },
+                    Ok(value) => {
+                        let theirs = Held { value, generation };
+                        match merge(held, &theirs, Occasion::Write(over)) {
+                            Word::Ours => Meeting::Over,
+                            Word::Theirs => Meeting::Yield(Self::Grant(theirs, over.clone())),
                         }
-                        Meeting::Yield(Self::Grant(
-                            Held { value: theirs, generation },
-                            over.clone(),
-                        ))
                     }
                 }
             }

@@ -1,0 +1,184 @@
+//! Whose record of a grant counts where two processes have written (REF-06, REF-08, HOST-224, HOST-269,
+//! HOST-291).
+//!
+//! Decides by the two records and the occasion alone; refuses to decide what follows for a flow, and
+//! who hears of it. Every rule about two records of one grant stands here.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Document, Grant, Held};
+use crate::failure::Kind;
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// A grant that may replace the record of another process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Over {
+    /// Any grant: a person has just logged in, or out.
+    #[default]
+    Anything,
+    /// One that is of no use, of a login that was logged out of, or whose refresh token was spent on
+    /// the way to it: another process may have saved a login since.
+    Useless {
+        #[serde(with = "crate::secret::written_list")]
+        spent: Vec<Secret>,
+        left: Vec<Arc<str>>,
+    },
+    /// Only one with a refresh token that was spent on the way to it.
+    Spent(#[serde(with = "crate::secret::written_list")] Vec<Secret>),
+    /// Only one of this login, renewed or not: what was logged out of. A login that came after it is
+    /// somebody's who wants it.
+    OfLogin(Option<Arc<str>>),
+}
+
+impl Over {
+    /// The tokens that were spent.
+    pub(crate) fn spent(&self) -> &[Secret] {
+        match self {
+            Self::Spent(spent) | Self::Useless { spent, .. } => spent,
+            Self::Anything | Self::OfLogin(_) => &[],
+        }
+    }
+}
+
+/// The moment at which two records meet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Occasion<'a> {
+    /// Everything was read once more; the binding found there may be newer than ours.
+    Read { newer_binding: bool },
+    /// The grant alone was read, before its refresh token is spent, or after it was refused.
+    Look {
+        refused: bool,
+        /// Ours never reached the store: what is there is older, whatever its number.
+        unwritten: bool,
+        /// Tokens that were spent on the way to ours.
+        spent: [&'a [Secret]; 2],
+    },
+    /// Ours is about to be written, and theirs was written first.
+    Write(&'a Over),
+    /// A login has ended; theirs is what reading the store has brought meanwhile.
+    LoginEnds { published: bool },
+}
+
+/// The record that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// Ours: theirs is older, or may be written over.
+    Ours,
+    /// Theirs is taken over, or given way to.
+    Theirs,
+}
+
+/// The use of a record that was taken over for a refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Brings {
+    /// Another process was told that the grant is dead, or has logged out.
+    Refusal,
+    /// A live access token that we did not have.
+    Token,
+    /// A refresh token that was not refused.
+    RefreshToken,
+    /// Nothing that we did not have.
+    Nothing,
+}
+
+/// The record that counts, of ours and one that another process has written.
+pub(crate) fn merge(ours: &Held<Grant>, theirs: &Held<Grant>, occasion: Occasion<'_>) -> Word {
+    let theirs_counts = match occasion {
+        Occasion::Read { newer_binding } => {
+            if ours.value.key() == theirs.value.key() {
+                theirs.generation > ours.generation
+            } else {
+                newer_binding || ours.value.rejected
+            }
+        }
+        Occasion::Look { refused, unwritten, spent } => {
+            let helps = refused && !theirs.value.rejected;
+            // A login that began the record anew, whatever its number.
+            let another = helps && theirs.value.login != ours.value.login;
+            let newer = theirs.generation > ours.generation || numbers_end(ours, theirs);
+            another || (newer && (!unwritten || helps || goes_on(ours, theirs, spent)))
+        }
+        Occasion::Write(over) => !gives_way(ours, theirs, over),
+        Occasion::LoginEnds { published } => {
+            let same = theirs.generation == ours.generation && published;
+            same_login(ours, theirs) && (theirs.generation > ours.generation || same)
+        }
+    };
+    if theirs_counts { Word::Theirs } else { Word::Ours }
+}
+
+/// A record that cannot be read, where ours is about to be written: it is replaced only after a login
+/// or log-out, since nobody but a person can say that it is not wanted (HOST-269), and never where a
+/// newer version wrote it (BIND-10).
+///
+/// # Errors
+/// Why it is left alone.
+pub(crate) const fn merge_unreadable(kind: Kind, over: &Over) -> Result<(), Kind> {
+    match (kind, over) {
+        (Kind::StoreVersion, _) | (_, Over::Spent(_)) => Err(kind),
+        _ => Ok(()),
+    }
+}
+
+/// What a record that was taken over brings to the refresh of ours.
+pub(crate) fn brings(ours: &Grant, theirs: &Grant, wall: Timestamp) -> Brings {
+    let renewed = theirs.access_token.is_some() && theirs.access_token != ours.access_token;
+    let alive = theirs.expires.is_none_or(|end| !wall.plausible() || wall < end);
+    match () {
+        () if theirs.rejected => Brings::Refusal,
+        () if renewed && alive => Brings::Token,
+        () if theirs.refresh_token != ours.refresh_token => Brings::RefreshToken,
+        () => Brings::Nothing,
+    }
+}
+
+/// Whether two grants hold the same tokens.
+pub(crate) fn alike(held: &Grant, other: &Grant) -> bool {
+    held.access_token == other.access_token && held.refresh_token == other.refresh_token
+}
+
+fn same_login(ours: &Held<Grant>, theirs: &Held<Grant>) -> bool {
+    theirs.value.login.is_some() && theirs.value.login == ours.value.login
+}
+
+/// A write that was given up has reached the store after all, and another process has gone on from it.
+fn goes_on(ours: &Held<Grant>, theirs: &Held<Grant>, spent: [&[Secret]; 2]) -> bool {
+    same_login(ours, theirs)
+        && theirs.value.refresh_token.as_ref().is_some_and(|token| {
+            ours.value.refresh_token.as_ref() != Some(token)
+                && !spent.iter().any(|spent| spent.contains(token))
+        })
+}
+
+/// The largest number there is can only be written over with itself.
+fn numbers_end(ours: &Held<Grant>, theirs: &Held<Grant>) -> bool {
+    theirs.generation == Some(u64::MAX)
+        && ours.generation == theirs.generation
+        && ours.value.refresh_token != theirs.value.refresh_token
+}
+
+/// Whether theirs may be written over with ours.
+fn gives_way(ours: &Held<Grant>, theirs: &Held<Grant>, over: &Over) -> bool {
+    // An older copy that somebody has put back (HOST-291).
+    let put_back = theirs.generation < ours.generation && theirs.value.login == ours.value.login;
+    let on_the_way = |token: &Secret| {
+        over.spent().contains(token) || ours.value.refresh_token.as_ref() == Some(token)
+    };
+    let spent = theirs.value.refresh_token.as_ref().is_some_and(on_the_way);
+    match over {
+        Over::Anything => true,
+        _ if put_back || spent => true,
+        Over::OfLogin(login) => theirs.value.login == *login,
+        Over::Useless { left, .. } => {
+            let left_behind = theirs.value.login.as_ref().is_some_and(|it| left.contains(it));
+            theirs.value.rejected || theirs.value.refresh_token.is_none() || left_behind
+        }
+        Over::Spent(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
