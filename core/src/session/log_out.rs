@@ -194,9 +194,7 @@ impl Session {
     /// Gives the next tokens back to the server. The record is removed after that, whatever the
     /// server says (REVK-05).
     pub(super) fn give_back(&mut self, now: &mut Now) {
-        if self.body.machine.is_none()
-            && let Some(ask) = self.body.log_out.to_revoke.first().cloned()
-        {
+        if let Some(ask) = self.body.log_out.to_revoke.first().cloned() {
             self.launch(Lane::Machine, Flow::new(Goal::Revoke(Box::new(ask))), now);
         }
     }
@@ -221,20 +219,15 @@ impl Session {
     /// A log-out is tried until it has reached the store.
     pub(super) fn forget_again(&mut self, now: &mut Now) {
         let memory = &mut self.body.memory;
-        if self.body.machine.is_none()
-            && self.body.log_out.to_revoke.is_empty()
-            && memory.to_be_forgotten(now.mono)
+        memory.postpone_forget(now.mono);
+        let mut flow = Flow::new(Goal::Forget);
+        if !memory.parting.forget_found
+            && let Some(held) = memory.parting.to_forget.first().cloned()
         {
-            memory.postpone_forget(now.mono);
-            let mut flow = Flow::new(Goal::Forget);
-            if !memory.parting.forget_found
-                && let Some(held) = memory.parting.to_forget.first().cloned()
-            {
-                flow.ground.forgets(held);
-                flow.ground.looked = true;
-            }
-            self.launch(Lane::Machine, flow, now);
+            flow.ground.forgets(held);
+            flow.ground.looked = true;
         }
+        self.launch(Lane::Machine, flow, now);
     }
 
     /// Says how a log-out ended, once everything has been tried.

@@ -328,27 +328,20 @@ impl Memory {
             && self.learnt.ahead_after.is_none_or(|after| after <= mono)
     }
 
-    /// Whether a record that the store refused should be offered to it again.
-    pub(crate) fn to_be_saved(&self, now: Monotonic) -> bool {
-        self.unsaved && self.rewrite.after.is_none_or(|after| after <= now)
+    /// When a record that the store refused is offered to it again.
+    pub(crate) fn save_at(&self, now: Monotonic) -> Option<Monotonic> {
+        let saving = self.unsaved && self.grant.is_some();
+        saving.then(|| self.rewrite.after.unwrap_or(now))
     }
 
-    /// When a record that the store refused is offered to it again, or emptied again.
-    pub(crate) fn store_again(&self, now: Monotonic) -> Option<Monotonic> {
-        let saving = self.unsaved && self.grant.is_some();
-        let save = saving.then(|| self.rewrite.after.unwrap_or(now));
-        let forget = self.forgetting().then(|| self.parting.forget_after.unwrap_or(now));
-        [save, forget].into_iter().flatten().min()
+    /// When a record that was logged out of is emptied, if one is left.
+    pub(crate) fn forget_at(&self, now: Monotonic) -> Option<Monotonic> {
+        self.forgetting().then(|| self.parting.forget_after.unwrap_or(now))
     }
 
     /// Whether a log-out has not reached the store yet.
     pub(crate) fn forgetting(&self) -> bool {
         self.parting.forget_found || !self.parting.to_forget.is_empty()
-    }
-
-    /// Whether the next attempt at it is due.
-    pub(crate) fn to_be_forgotten(&self, now: Monotonic) -> bool {
-        self.forgetting() && self.parting.forget_after.is_none_or(|after| after <= now)
     }
 
     /// A grant whose record is to be emptied. While the first one is under way, an equal one waits

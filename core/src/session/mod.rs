@@ -117,7 +117,7 @@ const MOST_STEPS: u32 = 1_000;
 
 impl Now {
     /// Whether another stage may be moved in this step (STEP-16).
-    const fn may_step(&mut self) -> bool {
+    pub(crate) const fn may_step(&mut self) -> bool {
         self.steps = self.steps.saturating_add(1);
         self.steps <= MOST_STEPS
     }
@@ -168,18 +168,13 @@ impl Session {
     /// nothing is under way, and nothing is left that the store has refused.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
-        // What the store refused is offered to it again when its lane is free.
-        let free = self.body.machine.is_none() && self.config.persistent;
-        let again = free.then(|| self.body.memory.store_again(self.body.mono)).flatten();
-        let owed = free.then(|| self.owed_at(self.body.mono)).flatten();
-        let again = [again, owed].into_iter().flatten().min();
-        let again = again.map(|at| Deadline { at, reason: Awaited::Backoff });
+        let errand = self.errand_due().map(|at| Deadline { at, reason: Awaited::Backoff });
         [&self.body.machine, &self.body.person]
             .into_iter()
             .flatten()
             .filter_map(|flow| flow.parking.as_ref())
             .map(|parking| Deadline { at: parking.until, reason: parking.awaited })
-            .chain(again)
+            .chain(errand)
             .min_by_key(|deadline| deadline.at)
     }
 

@@ -115,14 +115,18 @@ impl Session {
         (!self.owed.leases.is_empty()).then(|| self.owed.after.unwrap_or(now))
     }
 
-    /// Gives the next of them back.
-    pub(super) fn give_back_owed(&mut self, now: &mut Now) {
+    /// Once the store has what came for a token, its intent has served.
+    pub(super) fn owe_what_is_saved(&mut self) {
         if !self.body.memory.unsaved {
             let mut saved = Vec::new();
             self.owed.if_there(|owed| saved.append(&mut owed.until_saved));
             saved.into_iter().for_each(|lease| self.owe(lease, None));
         }
-        if self.body.machine.is_none() && self.owed_at(now.mono).is_some_and(|at| at <= now.mono) {
+    }
+
+    /// Gives the next of them back.
+    pub(super) fn give_back_owed(&mut self, now: &mut Now) {
+        if !self.owed.leases.is_empty() {
             let lease = self.owed.leases.remove(0);
             self.launch(Lane::Machine, Flow::new(Goal::Release(lease)), now);
         }

@@ -1,11 +1,13 @@
-//! What follows what: two pure choices, and nothing else.
+//! What follows what: three pure choices, and nothing else.
 //!
 //! [`next_step`] orders the stages of a flow by what is known; [`verdict`] decides what one caller
-//! gets now. Neither looks at a clock, a store or a message.
+//! gets now; [`next_errand`] what a lane does that no caller needs. None looks at a clock, a store or a
+//! message.
 
 use crate::failure::Kind;
 use crate::input::Epoch;
 use crate::session::lanes::{Goal, Ground, Lane};
+use crate::time::Monotonic;
 
 /// What a flow does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +191,48 @@ pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
     Verdict::Fail(Kind::ReauthorizationRequired, "STEP-12")
 }
 
+/// Something that is done while no caller needs the lane of machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// A lease or an intent is given back to the store.
+    GiveBack,
+    /// The tokens of a log-out are given back to the server.
+    Revoke,
+    /// The record of a log-out is emptied.
+    Forget,
+    /// A record that the store refused is offered to it again.
+    Save,
+    /// The token that is held is renewed ahead of its end.
+    RefreshAhead,
+}
+
+/// The errands that are left, each with the moment before which it is not tried.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Errands {
+    pub(crate) give_back: Option<Monotonic>,
+    pub(crate) revoke: Option<Monotonic>,
+    pub(crate) forget: Option<Monotonic>,
+    pub(crate) save: Option<Monotonic>,
+    pub(crate) refresh_ahead: Option<Monotonic>,
+}
+
+/// The errand of a free lane, and its moment: the most urgent of those that are due, or the first that
+/// will be.
+pub(crate) fn next_errand(errands: Errands, now: Monotonic) -> Option<(Monotonic, Errand)> {
+    let Errands { give_back, revoke, forget, save, refresh_ahead } = errands;
+    // Other processes wait for what is given back, and the server is told before the record goes, so
+    // that a program that ends between the two can still tell it (REVK-05).
+    let by_urgency = [
+        (give_back, Errand::GiveBack),
+        (revoke, Errand::Revoke),
+        (forget.filter(|_| revoke.is_none()), Errand::Forget),
+        (save, Errand::Save),
+        (refresh_ahead, Errand::RefreshAhead),
+    ];
+    let left = || by_urgency.into_iter().filter_map(|(at, errand)| Some((at?, errand)));
+    left().find(|(at, _)| *at <= now).or_else(|| left().min_by_key(|(at, _)| *at))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,6 +252,52 @@ mod tests {
     const ASKS: Wish = Wish { over: None, step_up: false, again: false, may_ask: true };
     const REFRESH: Verdict = Verdict::Await(Lane::Machine, Start::Refresh);
     const LOGIN: Verdict = Verdict::Await(Lane::Person, Start::Login);
+
+    #[test]
+    fn the_whole_table_of_errands_host_229_revk_05() {
+        let [now, later, last] = [10, 20, 30].map(|at| Some(Monotonic::from_millis(at)));
+        let none = Errands::default();
+        let all =
+            Errands { give_back: now, revoke: now, forget: now, save: now, refresh_ahead: now };
+        for (case, errands, expected) in [
+            ("nothing is left", none, None),
+            ("a lease goes before all else", all, Some((10, Errand::GiveBack))),
+            (
+                "a lease that the store refused a moment ago waits",
+                Errands { give_back: later, ..all },
+                Some((10, Errand::Revoke)),
+            ),
+            (
+                "tokens go before their record",
+                Errands { revoke: later, forget: now, ..none },
+                Some((20, Errand::Revoke)),
+            ),
+            (
+                "a log-out goes before a save",
+                Errands { give_back: None, revoke: None, ..all },
+                Some((10, Errand::Forget)),
+            ),
+            (
+                "a save goes before a refresh",
+                Errands { save: now, refresh_ahead: now, ..none },
+                Some((10, Errand::Save)),
+            ),
+            (
+                "what is due goes before what is more urgent, later",
+                Errands { give_back: later, forget: later, refresh_ahead: now, ..none },
+                Some((10, Errand::RefreshAhead)),
+            ),
+            (
+                "nothing is due: the first that will be",
+                Errands { give_back: last, save: later, ..none },
+                Some((20, Errand::Save)),
+            ),
+        ] {
+            let at = Monotonic::from_millis(10);
+            let expected = expected.map(|(at, errand)| (Monotonic::from_millis(at), errand));
+            assert_eq!(next_errand(errands, at), expected, "{case}");
+        }
+    }
 
     #[test]
     fn the_whole_table_of_verdicts_step_12() {

@@ -4,7 +4,7 @@ use crate::effect::Told;
 use std::sync::Arc;
 
 use crate::failure::{Failure, Kind, Said, escaped};
-use crate::input::{Challenge, Epoch};
+use crate::input::{Challenge, Epoch, Refusal};
 use crate::note::Note;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
@@ -30,100 +30,38 @@ enum Worn {
     Perhaps,
 }
 
+/// What a challenge says, as far as it may be used.
+struct Heard {
+    /// Its error is `insufficient_scope`.
+    insufficient: bool,
+    scopes: Option<ScopeSet>,
+    /// Where the resource's metadata is.
+    pointer: Option<ServerUrl>,
+    /// Its words, for the person.
+    named: Named,
+}
+
 impl Session {
     /// A refusal by the MCP server: what kind of want it makes, or that nothing helps.
     pub(super) fn challenge(&mut self, challenge: Challenge, now: &mut Now) {
         let Challenge { waiter, refusal } = challenge;
         let current = self.body.memory.current();
-        let read = read_challenge(&refusal.headers, false);
-        if let Some(read) = &read {
-            for (kind, rule) in read.faults() {
-                let subject = "WWW-Authenticate".to_owned();
-                now.note(Note::Dropped { kind, rule, subject });
-            }
-        }
-        let insufficient = read.as_ref().is_some_and(|read| read.error_is("insufficient_scope"));
-        let held = self.body.memory.secrets(&self.config);
-        let held: Vec<&Secret> = held.iter().collect();
-        let mut challenged = read.as_ref().and_then(|read| read.scopes()?.ok());
-        if let Some(clean) = challenged.as_ref().and_then(|scopes| without_secrets(scopes, &held)) {
-            now.note(secret_named("scope"));
-            challenged = Some(clean).filter(|scopes| !scopes.is_empty());
-        }
-        if !self.config.refresh_tokens
-            && let Some(scopes) = &mut challenged
-            && scopes.contains("offline_access")
-        {
-            // Nobody wants the refresh token that it stands for (SCOPE-10, REF-15).
-            *scopes = scopes::without_offline(scopes);
-            let subject = "offline_access".to_owned();
-            now.note(Note::Dropped { kind: Kind::LimitExceeded, rule: "SCOPE-10", subject });
-        }
-        let pointer = read.as_ref().and_then(|read| {
-            let text = read.resource_metadata.as_ref()?.to_string();
-            if names_secret(&text, &held) {
-                now.note(secret_named("resource_metadata"));
-                return None;
-            }
-            match ServerUrl::read(&text, "resource_metadata", &self.config.reach) {
-                Ok(url) => Some(url),
-                Err(failure) => {
-                    let subject = failure.subject().unwrap_or_default().to_owned();
-                    let (kind, rule) = (failure.kind(), failure.rule());
-                    now.note(Note::Dropped { kind, rule, subject });
-                    None
-                }
-            }
-        });
+        let heard = self.hear(&refusal, now);
         let outdated = refusal.epoch < current;
         // No page and no refresh brings a token of another type.
         if refusal.status == 401 && !outdated && wants_dpop_alone(&refusal.headers) {
             return self.refuse(waiter, Failure::new(Kind::DpopRequired, "DPOP-18"), now);
         }
-        // Without a token there was nothing to refuse: what it says leads to a login.
-        let bare = refusal.status == 401 && refusal.may_ask && refusal.epoch.is_none();
-        let read_aloud = read.as_ref().filter(|_| !bare);
-        let named = words(read_aloud, refusal.status.as_u16(), &held);
         let worn = self.worn(refusal.accepted, now);
-        let mut cause = match refusal.status.as_u16() {
-            // More scope is asked for with a token; without one a login names it (STEP-91).
-            401 | 403 if insufficient && (refusal.status == 403 || refusal.epoch.is_some()) => {
-                Cause::StepUp
-            }
-            401 if worn == Some(Worn::Served) => Cause::Expired,
-            401 => Cause::Refused,
-            status => {
-                let rule = if status == 403 { "STEP-11" } else { "STEP-14" };
-                let failure = named.explain(Failure::new(Kind::Forbidden, rule));
-                return self.refuse(waiter, failure, now);
-            }
+        let judged = self.cause(&refusal, &heard, worn, outdated).and_then(|cause| {
+            let refused = refusal.status == 401 && !outdated && cause != Cause::StepUp;
+            Ok((cause, self.had_enough(&refusal, &heard, worn.filter(|_| refused), refused, now)?))
+        });
+        let Heard { pointer, scopes: challenged, named, .. } = heard;
+        let (cause, again) = match judged {
+            Ok(judged) => judged,
+            Err(failure) => return self.refuse(waiter, named.explain(failure), now),
         };
-        // The caller has had a fresh token for this very request, and it did not help (STEP-12), unless
-        // its life was over or others had used it up before this request's turn came (STEP-90).
-        let had = refusal.had;
-        let unauthorized = refusal.status == 401 && !outdated && cause != Cause::StepUp;
-        if unauthorized && had.fresh_token() && self.lacks(challenged.as_ref()) {
-            // It is scope that the fresh token lacks, in other words (STEP-91).
-            cause = Cause::StepUp;
-        }
-        let refused = unauthorized && cause != Cause::StepUp;
-        if refused && refusal.epoch.is_some() {
-            let memory = &mut self.body.memory;
-            let token = memory.published.as_ref().map(|granted| granted.access_token().clone());
-            memory.learnt.refused = token;
-        }
-        if (refused && worn.is_some() && had.renewals >= MOST_RENEWALS) || had.grants >= MOST_GRANTS
-        {
-            let failure = named.explain(Failure::new(Kind::GrantUnstable, "STEP-90"));
-            return self.refuse(waiter, failure, now);
-        }
-        let again = refused && had.fresh_token() && worn.is_none();
-        if again {
-            self.retire(now);
-            if pointer.is_some() || !self.body.memory.may_have_moved() {
-                return self.refuse(waiter, named.explain(unhelped()), now);
-            }
-        }
         let mut want = Want {
             cause,
             may_ask: refusal.may_ask,
@@ -131,7 +69,7 @@ impl Session {
             wanted: ScopeSet::empty(),
             over: refusal.epoch,
             since: current,
-            had,
+            had: refusal.had,
             flows: 0,
             logins: 0,
             again,
@@ -150,6 +88,122 @@ impl Session {
             }
         }
         self.park(waiter, want);
+    }
+
+    /// Reads the challenge; what of it is not used is noted.
+    fn hear(&self, refusal: &Refusal, now: &mut Now) -> Heard {
+        let read = read_challenge(&refusal.headers, false);
+        for (kind, rule) in read.iter().flat_map(|read| read.faults()) {
+            let subject = "WWW-Authenticate".to_owned();
+            now.note(Note::Dropped { kind, rule, subject });
+        }
+        let held = self.body.memory.secrets(&self.config);
+        let held: Vec<&Secret> = held.iter().collect();
+        let scopes = read.as_ref().and_then(|read| read.scopes()?.ok());
+        let scopes = scopes.and_then(|scopes| self.wanted_scopes(scopes, &held, now));
+        let pointer = read.as_ref().and_then(|read| self.pointer(read, &held, now));
+        // Without a token there was nothing to refuse: what it says leads to a login.
+        let bare = refusal.status == 401 && refusal.may_ask && refusal.epoch.is_none();
+        let named = words(read.as_ref().filter(|_| !bare), refusal.status.as_u16(), &held);
+        let insufficient = read.as_ref().is_some_and(|read| read.error_is("insufficient_scope"));
+        Heard { insufficient, scopes, pointer, named }
+    }
+
+    /// The scopes that a challenge names, without our secrets and without what nobody wants.
+    fn wanted_scopes(&self, scopes: ScopeSet, held: &[&Secret], now: &mut Now) -> Option<ScopeSet> {
+        let mut scopes = match without_secrets(&scopes, held) {
+            Some(clean) => {
+                now.note(secret_named("scope"));
+                Some(clean).filter(|scopes| !scopes.is_empty())?
+            }
+            None => scopes,
+        };
+        if !self.config.refresh_tokens && scopes.contains("offline_access") {
+            // Nobody wants the refresh token that it stands for (SCOPE-10, REF-15).
+            scopes = scopes::without_offline(&scopes);
+            let subject = "offline_access".to_owned();
+            now.note(Note::Dropped { kind: Kind::LimitExceeded, rule: "SCOPE-10", subject });
+        }
+        Some(scopes)
+    }
+
+    /// Where a challenge says that the resource's metadata is, if that may be asked.
+    fn pointer(
+        &self,
+        read: &wire::Challenge<'_>,
+        held: &[&Secret],
+        now: &mut Now,
+    ) -> Option<ServerUrl> {
+        let text = read.resource_metadata.as_ref()?.to_string();
+        if names_secret(&text, held) {
+            now.note(secret_named("resource_metadata"));
+            return None;
+        }
+        match ServerUrl::read(&text, "resource_metadata", &self.config.reach) {
+            Ok(url) => Some(url),
+            Err(failure) => {
+                let subject = failure.subject().unwrap_or_default().to_owned();
+                let (kind, rule) = (failure.kind(), failure.rule());
+                now.note(Note::Dropped { kind, rule, subject });
+                None
+            }
+        }
+    }
+
+    /// What the request was refused for.
+    ///
+    /// # Errors
+    /// `forbidden` where no token could help.
+    fn cause(
+        &self,
+        refusal: &Refusal,
+        heard: &Heard,
+        worn: Option<Worn>,
+        outdated: bool,
+    ) -> Result<Cause, Failure> {
+        let (status, with_token) = (refusal.status.as_u16(), refusal.epoch.is_some());
+        match status {
+            // More scope is asked for with a token; without one a login names it (STEP-91).
+            401 | 403 if heard.insufficient && (status == 403 || with_token) => Ok(Cause::StepUp),
+            // It is scope that the fresh token lacks, in other words (STEP-91).
+            401 if !outdated && refusal.had.fresh_token() && self.lacks(heard.scopes.as_ref()) => {
+                Ok(Cause::StepUp)
+            }
+            401 if worn == Some(Worn::Served) => Ok(Cause::Expired),
+            401 => Ok(Cause::Refused),
+            403 => Err(Failure::new(Kind::Forbidden, "STEP-11")),
+            _ => Err(Failure::new(Kind::Forbidden, "STEP-14")),
+        }
+    }
+
+    /// Whether this request has had all that helps: a fresh token of its own that was refused (STEP-12),
+    /// unless its life was over or others had used it up before this request's turn came (STEP-90).
+    /// Answers whether only a change of issuer could explain it.
+    fn had_enough(
+        &mut self,
+        refusal: &Refusal,
+        heard: &Heard,
+        worn: Option<Worn>,
+        refused: bool,
+        now: &mut Now,
+    ) -> Result<bool, Failure> {
+        let had = refusal.had;
+        if refused && refusal.epoch.is_some() {
+            let memory = &mut self.body.memory;
+            let token = memory.published.as_ref().map(|granted| granted.access_token().clone());
+            memory.learnt.refused = token;
+        }
+        if (worn.is_some() && had.renewals >= MOST_RENEWALS) || had.grants >= MOST_GRANTS {
+            return Err(Failure::new(Kind::GrantUnstable, "STEP-90"));
+        }
+        let again = refused && had.fresh_token() && worn.is_none();
+        if again {
+            self.retire(now);
+            if heard.pointer.is_some() || !self.body.memory.may_have_moved() {
+                return Err(unhelped());
+            }
+        }
+        Ok(again)
     }
 
     /// Whether these are scopes that nobody has asked for yet, and that may be asked for: a caller who

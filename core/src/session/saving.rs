@@ -244,10 +244,7 @@ impl Session {
     /// A record that the store refused is offered to it again while the process lives (HOST-229).
     pub(super) fn save_again(&mut self, now: &mut Now) {
         let memory = &mut self.body.memory;
-        if self.body.machine.is_none()
-            && memory.to_be_saved(now.mono)
-            && let Some(held) = memory.grant.clone()
-        {
+        if let Some(held) = memory.grant.clone() {
             memory.postpone_save(now.mono);
             let binding = memory.binding.clone();
             // A login that another process has saved meanwhile stays.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::effect::{Settlement, Told};
 use crate::failure::{Failure, Kind};
 use crate::session::lanes::{self, Cause, Flow, Goal, Lane};
-use crate::session::plan::{Standing, Start, Verdict, verdict};
+use crate::session::plan::{Errand, Errands, Standing, Start, Verdict, next_errand, verdict};
 use crate::session::waiters::Waiting;
 use crate::session::waiters::Want;
 use crate::session::{Now, Session};
@@ -15,65 +15,127 @@ impl Session {
     /// Settles whom it can and starts what the others need, until nothing changes.
     pub(super) fn settle(&mut self, now: &mut Now) {
         // First, since a refresh could find an intent of this session's own.
-        self.give_back_owed(now);
+        self.give_back_first(now);
         let mut at = 0;
-        while let Some(waiting) = self.waiters.get(at) {
-            if waiting.lane == Some(Lane::Machine) && self.untold() {
-                at = at.saturating_add(1);
-                continue;
-            }
-            match verdict(waiting.want.wish(), self.standing(&waiting.want, now)) {
-                Verdict::Use => {
-                    let waiting = self.waiters.remove(at);
-                    let lane = waiting.lane;
-                    self.grant(&waiting, now);
-                    if lane == Some(Lane::Person) {
-                        self.orphan();
-                    }
-                }
-                Verdict::Fail(kind, rule) => {
-                    let Waiting { id, want, .. } = self.waiters.remove(at);
-                    let failure = self.body.memory.in_words(Failure::new(kind, rule), now.mono);
-                    self.refuse(id, want.named.explain(failure), now);
-                }
-                Verdict::Await(lane, start) => {
-                    if let Some(failure) = waiting.want.enough(lane) {
-                        let Waiting { id, want, .. } = self.waiters.remove(at);
-                        self.refuse(id, want.named.explain(failure), now);
-                        continue;
-                    }
-                    if self.free(lane) {
-                        let id = waiting.id;
-                        let goal = match start {
-                            Start::Recall => Goal::Recall,
-                            Start::Refresh => Goal::Refresh(waiting.want.refresh()),
-                            Start::Relist => Goal::Relist,
-                            Start::Login => Goal::Login(waiting.want.login()),
-                        };
-                        if let Err(failure) = self.may_start(&goal, now.mono) {
-                            self.waiters.remove(at);
-                            self.refuse(id, failure, now);
-                            continue;
-                        }
-                        self.join(at, lane);
-                        // A flow that ends at once changes everybody's verdict.
-                        let ended = self.start(lane, goal, now);
-                        at = if ended { 0 } else { at.saturating_add(1) };
-                    } else {
-                        self.join(at, lane);
-                        at = at.saturating_add(1);
-                    }
-                }
-            }
+        while at < self.waiters.len() {
+            at = self.serve(at, now);
         }
-        self.give_back_owed(now);
-        self.give_back(now);
-        self.forget_again(now);
-        self.save_again(now);
-        self.refresh_ahead(now);
+        self.run_errands(now);
         self.tell_forgotten(now);
         self.tell_saved(now);
-        self.give_back_owed(now);
+    }
+
+    /// Settles one caller, or has it wait for a flow. Answers which caller is next.
+    fn serve(&mut self, at: usize, now: &mut Now) -> usize {
+        let Some(waiting) = self.waiters.get(at) else { return at };
+        if waiting.lane == Some(Lane::Machine) && self.untold() {
+            return at.saturating_add(1);
+        }
+        match verdict(waiting.want.wish(), self.standing(&waiting.want, now)) {
+            Verdict::Use => {
+                let waiting = self.waiters.remove(at);
+                self.grant(&waiting, now);
+                if waiting.lane == Some(Lane::Person) {
+                    self.orphan();
+                }
+                at
+            }
+            Verdict::Fail(kind, rule) => {
+                let failure = self.body.memory.in_words(Failure::new(kind, rule), now.mono);
+                self.turn_away(at, failure, now)
+            }
+            Verdict::Await(lane, start) => match waiting.want.enough(lane) {
+                Some(failure) => self.turn_away(at, failure, now),
+                None => self.have_wait(at, lane, start, now),
+            },
+        }
+    }
+
+    /// A caller gets nothing, and hears of what its refusal said.
+    fn turn_away(&mut self, at: usize, failure: Failure, now: &mut Now) -> usize {
+        let Waiting { id, want, .. } = self.waiters.remove(at);
+        self.refuse(id, want.named.explain(failure), now);
+        at
+    }
+
+    /// A caller waits for a lane, whose flow is started if it is free.
+    fn have_wait(&mut self, at: usize, lane: Lane, start: Start, now: &mut Now) -> usize {
+        let next = at.saturating_add(1);
+        let Some(Waiting { id, want, .. }) = self.waiters.get(at).filter(|_| self.free(lane))
+        else {
+            self.join(at, lane);
+            return next;
+        };
+        let id = *id;
+        let goal = match start {
+            Start::Recall => Goal::Recall,
+            Start::Refresh => Goal::Refresh(want.refresh()),
+            Start::Relist => Goal::Relist,
+            Start::Login => Goal::Login(want.login()),
+        };
+        if let Err(failure) = self.may_start(&goal, now.mono) {
+            self.waiters.remove(at);
+            self.refuse(id, failure, now);
+            return at;
+        }
+        self.join(at, lane);
+        // A flow that ends at once changes everybody's verdict.
+        if self.start(lane, goal, now) { 0 } else { next }
+    }
+
+    /// What is to be given back goes before the callers' flows.
+    fn give_back_first(&mut self, now: &mut Now) {
+        self.owe_what_is_saved();
+        let owed = self.errands(now.mono).give_back.filter(|at| *at <= now.mono);
+        if owed.is_some() && self.free(Lane::Machine) {
+            self.run_errand(Errand::GiveBack, now);
+        }
+    }
+
+    /// A lane that no caller needs does what is left, one thing after the other.
+    fn run_errands(&mut self, now: &mut Now) {
+        self.owe_what_is_saved();
+        while self.free(Lane::Machine) && now.may_step() {
+            let ahead = self.ageing(now).then_some(now.mono);
+            let errands = Errands { refresh_ahead: ahead, ..self.errands(now.mono) };
+            match next_errand(errands, now.mono) {
+                Some((at, errand)) if at <= now.mono => self.run_errand(errand, now),
+                _ => return,
+            }
+            self.owe_what_is_saved();
+        }
+    }
+
+    fn run_errand(&mut self, errand: Errand, now: &mut Now) {
+        match errand {
+            Errand::GiveBack => self.give_back_owed(now),
+            Errand::Revoke => self.give_back(now),
+            Errand::Forget => self.forget_again(now),
+            Errand::Save => self.save_again(now),
+            Errand::RefreshAhead => {
+                self.start(Lane::Machine, Goal::Refresh(lanes::RefreshGoal::default()), now);
+            }
+        }
+    }
+
+    /// What is left to do for the store and for log-outs.
+    fn errands(&self, now: Monotonic) -> Errands {
+        let (memory, persistent) = (&self.body.memory, self.config.persistent);
+        let revokes = !self.body.log_out.to_revoke.is_empty();
+        Errands {
+            give_back: self.owed_at(now).filter(|_| persistent),
+            revoke: revokes.then_some(now),
+            forget: memory.forget_at(now).filter(|_| persistent),
+            save: memory.save_at(now).filter(|_| persistent),
+            refresh_ahead: None,
+        }
+    }
+
+    /// When a free lane is to be woken for an errand.
+    pub(super) fn errand_due(&self) -> Option<Monotonic> {
+        let now = self.body.mono;
+        let free = self.free(Lane::Machine).then(|| next_errand(self.errands(now), now));
+        free.flatten().map(|(at, _)| at)
     }
 
     /// Whether those who wait for machines are told of a failure as soon as it is durable (REF-91), or
@@ -187,17 +249,13 @@ impl Session {
             && !memory.forgetting()
     }
 
-    /// Starts a refresh ahead of time; callers keep using the live token meanwhile. Once it is over
-    /// the next caller starts one: a session that nobody asks sends nothing for hours on end.
-    pub(super) fn refresh_ahead(&mut self, now: &mut Now) {
+    /// Whether a refresh ahead of time is due; callers keep using the live token meanwhile. Once it is
+    /// over the next caller starts one: a session that nobody asks sends nothing for hours on end.
+    fn ageing(&self, now: &Now) -> bool {
         let memory = &self.body.memory;
-        if self.body.machine.is_none()
-            && memory.ageing(now.wall, now.mono)
+        memory.ageing(now.wall, now.mono)
             && memory.published.as_ref().is_some_and(|it| !it.life().over(now.wall, now.mono))
             && memory.rested(now.mono)
             && memory.refreshable(&self.config, now.wall, now.mono)
-        {
-            self.start(Lane::Machine, Goal::Refresh(lanes::RefreshGoal::default()), now);
-        }
     }
 }

@@ -3,7 +3,6 @@
 //! Decides what to load after what, and what a refusal of the store means; refuses to decide
 //! whether a record is to be used.
 
-
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Key, Record, StoreRequest, Stored};
