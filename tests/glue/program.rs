@@ -1,37 +1,47 @@
 //! The outside of an example client: arguments in, lines and an exit status out. What is left to the
-//! example is the client of its runtime.
+//! example is what a program of one's own would have, too.
 
 use std::ffi::OsString;
-use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::process::{self, ExitCode};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use mcp_authz_core::Config;
-use mcp_authz_core::effect::{Told, Visit};
-use mcp_authz_driver::ports::Observer;
-use mcp_authz_host::browser::Opener;
+use mcp_authz_core::config::Builder;
+use mcp_authz_core::effect::{Forgotten, Told};
+use mcp_authz_core::granted::Granted;
+use mcp_authz_driver::ports::{Observer, Store};
+use mcp_authz_driver::transport::{Bounds, Choice, Settings};
+use mcp_authz_host::person::Desktop;
+use mcp_authz_host::store::{FileStore, Memory};
 use mcp_authz_tests::job::args::{self, Command};
-use mcp_authz_tests::job::{self, Options, Outcome, Show, Step, Target, Who};
+use mcp_authz_tests::job::{
+    Fault, Goal, Options, Outcome, Report, Show, Step, Target, Transport, Who,
+};
 use mcp_authz_tests::serve::Served;
+use serde_json::Value;
 
-#[path = "kept.rs"]
-mod kept;
+#[path = "person.rs"]
+mod person;
+#[path = "stop.rs"]
+mod stop;
 
-use kept::Kept;
+pub(crate) use person::Somebody;
+pub(crate) use stop::Stop;
 
-/// Who is told of a page that can be shown to nobody.
-type Unshown = Arc<OnceLock<Box<dyn Fn(&Visit) + Send + Sync>>>;
+/// Gives the grant that the manager has.
+type Grants = OnceLock<Box<dyn Fn() -> Option<Arc<Granted>> + Send + Sync>>;
 
 /// What the command line asks for, ready to be done.
 pub(crate) struct Program {
     pub(crate) options: Options,
-    pub(crate) show: Show,
+    show: Show,
     /// The MCP URL.
-    pub(crate) url: String,
-    pub(crate) config: Arc<Config>,
-    pub(crate) store: Kept,
-    unshown: Unshown,
+    url: String,
+    store: Arc<dyn Store>,
+    report: Arc<Mutex<Report>>,
+    grants: Arc<Grants>,
+    /// Why the played person could not go on.
+    gone: Arc<OnceLock<Outcome>>,
     /// Stops when the program ends.
     _served: Option<Served>,
 }
@@ -41,19 +51,15 @@ pub(crate) fn arguments() -> impl Iterator<Item = OsString> {
     std::env::args_os().skip(1)
 }
 
-/// A variable of the environment.
-pub(crate) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
+/// Beginning and end.
 impl Program {
     /// Reads the arguments and starts the embedded server if there is no other. An error is the
     /// program's end; all there is to say has been said.
-    pub(crate) fn start<'a>(
-        name: impl Into<job::Program<'a>>,
+    pub(crate) fn start(
+        name: &str,
         arguments: impl IntoIterator<Item = OsString>,
-        variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ExitCode> {
+        let variable = |name: &str| std::env::var(name).ok();
         let options = match args::read(name, arguments, variable) {
             Ok(Command::Run(options)) => *options,
             Ok(Command::Say(text)) => {
@@ -67,78 +73,187 @@ impl Program {
             }
         };
         let show = Show::new(options.format, print_line);
-        let failed = |outcome: Outcome| end(&show, outcome);
-        let store = kept::open(&options).map_err(|outcome| failed(*outcome))?;
-        let served = options.serve().map_err(|error| failed(setup(&error)))?;
+        let failed = |outcome: Outcome| {
+            show.step(&Step::outcome(&outcome));
+            ExitCode::from(outcome.exit_status())
+        };
+        let served = options.serve().map_err(|error| failed(Outcome::setup(&error.to_string())))?;
         let url = match (&served, &options.target) {
             (Some(served), _) => served.mcp_url().to_owned(),
             (None, Target::Url(url)) => url.clone(),
-            (None, Target::Embedded(_)) => return Err(failed(setup(&"no embedded server"))),
+            (None, Target::Embedded(_)) => return Err(failed(Outcome::setup("no server"))),
         };
         if served.is_some() {
             show.step(&Step::server(&url));
         }
-        let config = options.config(&url).map_err(|failure| failed(failure.into()))?;
-        let unshown = Unshown::default();
-        Ok(Self { options, show, url, config, store, unshown, _served: served })
+        let program = Self::at(options, show.clone(), url).map_err(|outcome| failed(*outcome))?;
+        Ok(Self { _served: served, ..program })
     }
 
-    /// The observer for the client: with `--browser` it opens pages before the face hears of them.
-    pub(crate) fn observer<O: Observer>(&self, face: O) -> Seen<O> {
-        let opener = (self.options.person == Who::Browser).then(Opener::default);
-        // Somebody at a terminal can open a page by hand.
-        let terminal =
-            io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
-        let unheard = !terminal && !self.options.paste;
-        let unshown = unheard.then(|| Arc::clone(&self.unshown));
-        Seen { opener, unshown, show: self.show.clone(), face }
+    /// The same at this MCP URL, with lines that go somewhere else.
+    pub(crate) fn at(options: Options, show: Show, url: String) -> Result<Self, Box<Outcome>> {
+        let store = open(&options)?;
+        let report = Arc::new(Mutex::new(Report::new(&options, &url)));
+        let (grants, gone) = (Arc::default(), Arc::default());
+        Ok(Self { options, show, url, store, report, grants, gone, _served: None })
     }
 
-    /// Where it is said that a page can be shown to nobody: no browser opens, and nobody is at a
-    /// terminal.
-    pub(crate) fn unshown_goes_to(&self, tell: impl Fn(&Visit) + Send + Sync + 'static) {
-        let _once = self.unshown.set(Box::new(tell));
+    /// Shows the last line.
+    pub(crate) fn outcome(self, ended: Result<(), Stop>) -> Outcome {
+        self.look();
+        let failed = ended.err().map(|stop| {
+            let known = self.gone.get().cloned();
+            known.unwrap_or_else(|| stop.outcome(&self.report()))
+        });
+        let (step, outcome) = self.report().end(failed);
+        self.show.step(&step);
+        outcome
     }
 
-    /// The end, if not even a client could be built.
-    pub(crate) fn failed(&self, error: &impl Display) -> ExitCode {
-        end(&self.show, setup(error))
+    pub(crate) fn end(self, ended: Result<(), Stop>) -> ExitCode {
+        ExitCode::from(self.outcome(ended).exit_status())
+    }
+
+    fn report(&self) -> MutexGuard<'_, Report> {
+        locked(&self.report)
     }
 }
 
-/// Told by the session: the face, and a browser before it if one is to open pages.
-pub(crate) struct Seen<O> {
-    opener: Option<Opener>,
-    unshown: Option<Unshown>,
-    show: Show,
-    face: O,
-}
+/// What the options want of the manager and its connection.
+impl Program {
+    /// The MCP URL with everything that is said of it.
+    pub(crate) fn config(&self) -> Builder {
+        self.options.config(&self.url)
+    }
 
-impl<O: Observer> Observer for Seen<O> {
-    fn told(&self, told: &Told) {
-        // One that was shown before is not opened a second time; the face may show it.
-        if let (Some(opener), Told::Open(visit)) = (&self.opener, told)
-            && !visit.reissued
-        {
-            let (show, unshown) = (self.show.clone(), self.unshown.clone());
-            opener.open_or(visit, move |visit, refused| {
-                show.step(&Step::browser_refused());
-                if let (Some(_), Some(tell)) = (refused, unshown.as_ref().and_then(|at| at.get())) {
-                    tell(visit);
-                }
-            });
+    /// The folder of `--store`, or memory.
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// Shows what the manager tells.
+    pub(crate) fn observer(&self) -> impl Observer + use<> {
+        let (show, report) = (self.show.clone(), Arc::clone(&self.report));
+        // The manager has this one, so this one must not have the manager.
+        let grants = Arc::downgrade(&self.grants);
+        Seen(move |told: &Told| {
+            if let Told::Note(note) = told {
+                show.note(note);
+            }
+            let grants = grants.upgrade();
+            if let Some(granted) = grants.as_ref().and_then(|grants| grants.get()?()) {
+                locked(&report).knows(granted.access_token());
+            }
+        })
+    }
+
+    /// The person at this machine, or the one that the options name.
+    pub(crate) fn person(&self, desktop: Desktop) -> Somebody {
+        Somebody::new(desktop, &self.options, &self.show, &self.gone)
+    }
+
+    /// Settings of a connection with the wire and the limits of the options.
+    pub(crate) fn settings(&self, settings: Settings) -> Settings {
+        let Options { timeout, person, .. } = self.options;
+        let bounds =
+            Bounds { head: timeout, idle: timeout, response: timeout, ..Bounds::default() };
+        // A list that was lost on its way is asked for again.
+        let settings = settings.bounds(bounds).may_ask(person != Who::Nobody).repeat_reads(true);
+        let settings = settings.transport(match self.options.transport {
+            Transport::Auto => Choice::Auto,
+            Transport::Http => Choice::StreamableHttp,
+            Transport::Sse => Choice::HttpSse,
+        });
+        match self.options.revision() {
+            Some(revision) => settings.revision(revision),
+            None => settings,
         }
-        self.face.told(told);
     }
 }
 
-fn setup(error: &impl Display) -> Outcome {
-    Outcome::setup(&error.to_string())
+/// What is to be done, and what is shown of it.
+impl Program {
+    /// The manager is there, and this is what it has been granted.
+    pub(crate) fn begins(
+        &self,
+        granted: impl Fn() -> Option<Arc<Granted>> + Send + Sync + 'static,
+    ) {
+        let _once = self.grants.set(Box::new(granted));
+        self.show.step(&Step::connecting(&self.url));
+    }
+
+    /// Says so if there is another grant.
+    fn look(&self) {
+        let Some(granted) = self.grants.get().and_then(|grants| grants()) else { return };
+        let step = self.report().holds(&granted, !self.show.has_asked());
+        self.show.all(step.as_slice());
+    }
+
+    /// The connection is open.
+    pub(crate) fn speaks(&self, version: &str) {
+        self.look();
+        let step = self.report().speaks(version);
+        self.show.step(&step);
+    }
+
+    /// What to do next.
+    pub(crate) fn next(&self) -> Option<Goal> {
+        let goal = self.report().next_goal();
+        match &goal {
+            Some(Goal::Repeat(repeat)) => self.show.step(&Step::calls(*repeat)),
+            Some(Goal::Refresh(_)) => self.show.step(&Step::refresh()),
+            Some(Goal::Call(tool)) => self.show.step(&self.report().calling(tool)),
+            _ => {}
+        }
+        goal
+    }
+
+    /// A page of the list of tools.
+    pub(crate) fn listed(&self, result: &Value) -> Result<(), Fault> {
+        self.look();
+        let step = self.report().listed(result)?;
+        self.show.all(step.as_slice());
+        Ok(())
+    }
+
+    /// What a tool said.
+    pub(crate) fn called(&self, tool: &str, result: &Value) {
+        self.look();
+        let step = self.report().called(tool, result);
+        self.show.step(&step);
+    }
+
+    /// One of many calls has ended.
+    pub(crate) fn counted<T, E>(&self, ended: &Result<T, E>) {
+        self.report().counted(ended.is_err());
+    }
+
+    /// How far a log-out came.
+    pub(crate) fn logged_out(&self, forgotten: &Forgotten) {
+        self.look();
+        self.show.step(&Step::logged_out(forgotten));
+    }
 }
 
-fn end(show: &Show, outcome: Outcome) -> ExitCode {
-    show.step(&Step::outcome(&outcome));
-    ExitCode::from(outcome.exit_status())
+struct Seen<F>(F);
+
+impl<F: Fn(&Told) + Send + Sync + 'static> Observer for Seen<F> {
+    fn told(&self, told: &Told) {
+        (self.0)(told);
+    }
+}
+
+/// The store that the options name.
+fn open(options: &Options) -> Result<Arc<dyn Store>, Box<Outcome>> {
+    let Some(folder) = &options.store else { return Ok(Arc::new(Memory::new())) };
+    match FileStore::open(folder) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error) => Err(Box::new(Outcome::store(error.kind(), &error.to_string()))),
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Once nobody reads any more, nothing is left to be done: this is a program for looking on.

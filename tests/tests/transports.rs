@@ -127,6 +127,8 @@ over_all_runtimes! {
     }
     tokens {
         a_revoked_or_expired_token_is_replaced_unnoticed_use_05_trans_35,
+        a_refused_request_goes_again_as_it_was_trans_35,
+        a_400_is_a_refusal_only_with_a_challenge_trans_20,
         more_scope_is_asked_for_unnoticed,
         a_hundred_calls_during_a_rotation_and_one_token_request,
         where_nobody_may_be_asked_an_error_says_so,

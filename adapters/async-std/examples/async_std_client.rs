@@ -1,5 +1,9 @@
-//! An MCP client on async-std that meets a protected server it has never seen: finds out who
-//! may let it in, registers, asks the person, gets a token, lists the tools, refreshes.
+//! An MCP client on async-std that meets a protected server it has never seen, logs in, lists its tools and
+//! calls them.
+//!
+//! A program of your own is [`work`], with the URL in place of the options: a manager, a connection,
+//! requests. Nothing else is needed from the other files, which read the command line, show each step
+//! and play the person where nobody is.
 //!
 //! Without arguments it starts a server of its own and plays the person too. With `--store DIR` and
 //! a URL the next run, or another one at the same time, goes on without a person. `--help` says more.
@@ -7,12 +11,17 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use mcp_authz_async_std::Client;
+use futures_util::{StreamExt as _, stream};
+use mcp_authz_async_std::driver::transport::Settings;
+use mcp_authz_async_std::host::person::Desktop;
+use mcp_authz_async_std::{AuthorizationManager, Transport};
+use mcp_authz_tests::job::Goal;
+use serde_json::json;
 
-#[path = "../../../tests/glue/asynchronous.rs"]
-mod glue;
 #[path = "../../../tests/glue/program.rs"]
-mod program;
+pub(crate) mod program;
+
+use program::{Program, Stop};
 
 #[async_std::main]
 async fn main() -> ExitCode {
@@ -21,22 +30,77 @@ async fn main() -> ExitCode {
 
 /// The whole program, without its name among the arguments.
 pub(crate) async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let program = match program::Program::start("async_std_client", arguments, program::variable) {
+    let program = match Program::start("async_std_client", arguments) {
         Ok(program) => program,
         Err(status) => return status,
     };
-    let (options, show) = (&program.options, &program.show);
-    let (face, visits) = glue::Face::new(show, options);
-    let builder = Client::builder().observer(program.observer(face)).store(program.store.clone());
-    let client = match builder.build() {
-        Ok(client) => client,
-        Err(error) => return program.failed(&error),
-    };
-    let session = client.session(program.config.clone());
-    let asked = session.clone();
-    program.unshown_goes_to(move |visit| {
-        let _without_it_the_login_times_out = asked.unshown(visit);
-    });
-    let outcome = glue::run(options, &program.url, &session, client.http(), visits, show).await;
-    ExitCode::from(outcome.exit_status())
+    let ended = work(&program).await;
+    program.end(ended)
+}
+
+pub(crate) async fn work(program: &Program) -> Result<(), Stop> {
+    // One manager for one MCP server; its URL would do in place of a configuration.
+    let manager = AuthorizationManager::builder(program.config())
+        .store(program.store()) // where the tokens are kept; `FileStore::at_home()` outlives the program
+        .person(program.person(Desktop::new())) // who is shown the login page, once one is needed
+        .observer(program.observer()) // who hears of every step
+        .build()?;
+    let granted = manager.clone();
+    program.begins(move || granted.granted());
+
+    let done = talk(&manager, program).await;
+    if program.options.log_out {
+        program.logged_out(&manager.forget().await?);
+    }
+    // What is being saved is saved before the program ends.
+    manager.session().quiet().await;
+    done
+}
+
+async fn talk(manager: &AuthorizationManager, program: &Program) -> Result<(), Stop> {
+    // The connection, over whatever the server speaks. If the server wants a token and the store has
+    // none, this is where the person logs in.
+    let settings = Settings::new("async_std_client", env!("CARGO_PKG_VERSION"));
+    let server = manager.connect(program.settings(settings)).await?;
+    program.speaks(&server.protocol_version());
+
+    let mut done = Ok(());
+    while let (Ok(()), Some(goal)) = (&done, program.next()) {
+        done = ask(goal, &server, manager, program).await;
+    }
+    // Ends the session at the server, which would find out by itself later.
+    let _or_later = server.close().await;
+    done
+}
+
+/// What a program asks of a server. Tokens that run out, refusals and lost sessions are healed on the way.
+async fn ask(
+    goal: Goal,
+    server: &Transport,
+    manager: &AuthorizationManager,
+    program: &Program,
+) -> Result<(), Stop> {
+    match goal {
+        Goal::List(page) => program.listed(&server.call("tools/list", page).await?)?,
+        Goal::Call(tool) => {
+            let tool_and_arguments = json!({"name": tool, "arguments": {}});
+            let result = server.call("tools/call", tool_and_arguments).await?;
+            program.called(&tool, &result);
+        }
+        // Any number of tasks may share a connection.
+        Goal::Repeat(repeat) => {
+            let calls = stream::iter(0..repeat.calls.get());
+            let calls = calls.map(|_| server.call("tools/list", json!({})));
+            let mut ends = calls.buffer_unordered(repeat.parallel.get());
+            while let Some(end) = ends.next().await {
+                program.counted(&end);
+                end?;
+            }
+        }
+        // No program needs this: tokens are replaced in time. Here it can be seen.
+        Goal::Refresh(refusal) => {
+            manager.session().challenge(*refusal).await?.outcome?;
+        }
+    }
+    Ok(())
 }

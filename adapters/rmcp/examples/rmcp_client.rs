@@ -7,15 +7,16 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use mcp_authz_tests::job::Program as Named;
-use mcp_authz_tokio::Client;
+use mcp_authz_host::person::Desktop;
+use mcp_authz_tokio::AuthorizationManager;
 
-#[path = "../../../tests/glue/person.rs"]
-mod person;
 #[path = "../../../tests/glue/program.rs"]
-mod program;
+#[allow(dead_code, reason = "what the examples share")]
+pub(crate) mod program;
 #[path = "rmcp_client/work.rs"]
 mod work;
+
+use program::{Program, Stop};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -24,24 +25,27 @@ async fn main() -> ExitCode {
 
 /// The whole program, without its name among the arguments.
 pub(crate) async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let name = Named::from("rmcp_client").with_transports();
-    let program = match program::Program::start(name, arguments, program::variable) {
+    let program = match Program::start("rmcp_client", arguments) {
         Ok(program) => program,
         Err(status) => return status,
     };
-    let (options, show) = (&program.options, &program.show);
-    let (face, visits) = person::Face::new(show, options);
-    let builder = Client::builder().observer(program.observer(face)).store(program.store.clone());
-    let client = match builder.build() {
-        Ok(client) => client,
-        Err(error) => return program.failed(&error),
-    };
-    let session = client.session(program.config.clone());
-    let asked = session.clone();
-    program.unshown_goes_to(move |visit| {
-        let _without_it_the_login_times_out = asked.unshown(visit);
-    });
-    let job = Box::pin(work::work(options, &program.url, &session, show));
-    let outcome = person::beside(options, &session, client.http(), visits, show, job).await;
-    ExitCode::from(outcome.exit_status())
+    let ended = authorized(&program).await;
+    program.end(ended)
+}
+
+async fn authorized(program: &Program) -> Result<(), Stop> {
+    let manager = AuthorizationManager::builder(program.config())
+        .store(program.store())
+        .person(program.person(Desktop::new()))
+        .observer(program.observer())
+        .build()?;
+    let granted = manager.clone();
+    program.begins(move || granted.granted());
+
+    let done = work::talk(&manager, program).await;
+    if program.options.log_out {
+        program.logged_out(&manager.forget().await?);
+    }
+    manager.session().quiet().await;
+    done
 }

@@ -12,10 +12,8 @@ use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::secret::Secret;
 
 use super::help;
-use super::mcp::Hint;
-use super::options::{Embedded, Leniency, Options, Repeat, Target, Who};
+use super::options::{Embedded, Leniency, MODERN, Options, Repeat, Target, Transport, Who, Wire};
 use super::print::{Format, of_arguments};
-use super::transport::{Program, Transport};
 use crate::model::REVISIONS;
 use unknown::unknown;
 
@@ -25,8 +23,6 @@ pub const SECRET_VARIABLE: &str = "MCP_CLIENT_SECRET";
 const MOST_CALLS: usize = 1_000_000;
 /// Most of them at a time: each has a thread or a connection of its own.
 const MOST_AT_ONCE: usize = 256;
-/// Only of programs that speak over more transports than one.
-const TRANSPORT: &str = "--transport";
 const FLAGS: [&str; 11] = [
     "--browser",
     "--headless",
@@ -40,7 +36,7 @@ const FLAGS: [&str; 11] = [
     "--help",
     "--version",
 ];
-const VALUED: [&str; 27] = [
+const VALUED: [&str; 28] = [
     "--scope",
     "--call",
     "--calls",
@@ -58,6 +54,7 @@ const VALUED: [&str; 27] = [
     "--revision",
     "--registration",
     "--era",
+    "--transport",
     "--protocol-version",
     "--timeout",
     "--legacy",
@@ -95,14 +92,12 @@ impl std::error::Error for Usage {}
 ///
 /// # Errors
 /// [`Usage`], which says what is wrong and what to do.
-pub fn read<'a>(
-    program: impl Into<Program<'a>>,
+pub fn read(
+    program: &str,
     arguments: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Command, Usage> {
-    let program = program.into();
-    let mut reader = Reader { transports: program.transports, ..Reader::default() };
-    program.name.clone_into(&mut reader.options.program);
+    let mut reader = Reader::default();
     let mut arguments =
         Words { rest: arguments.into_iter().collect::<Vec<_>>().into_iter(), joined: None };
     let mut plain = false;
@@ -111,11 +106,7 @@ pub fn read<'a>(
             "--" if !plain => plain = true,
             "-h" | "--help" if !plain => return Ok(Command::Say(help::text(program))),
             "-V" | "--version" if !plain => {
-                return Ok(Command::Say(format!(
-                    "{} {}\n",
-                    program.name,
-                    env!("CARGO_PKG_VERSION")
-                )));
+                return Ok(Command::Say(format!("{program} {}\n", env!("CARGO_PKG_VERSION"))));
             }
             option if option.starts_with('-') && !plain => reader.option(option, &mut arguments)?,
             _ => reader.url(word)?,
@@ -165,8 +156,6 @@ impl Words {
 
 #[derive(Debug, Default)]
 struct Reader {
-    /// Whether the program knows `--transport`.
-    transports: bool,
     options: Options,
     url: Option<String>,
     who: Option<(Who, &'static str)>,
@@ -197,18 +186,12 @@ impl Reader {
         if FLAGS.contains(&option) {
             return self.flag(option);
         }
-        let transport = self.transports && option == TRANSPORT;
-        if !VALUED.contains(&option) && !transport {
+        if !VALUED.contains(&option) {
             return Err(unknown(option));
         }
         let value = words.value(option)?;
         let options = &mut self.options;
         match option {
-            TRANSPORT => {
-                let named = Transport::named(&value);
-                options.transport =
-                    named.ok_or_else(|| no_such("transport", &value, Transport::NAMES))?;
-            }
             "--scope" => {
                 let more =
                     ScopeSet::read(&value).ok().and_then(|more| options.scopes.union(&more).ok());
@@ -237,11 +220,19 @@ impl Reader {
             "--registration" => self.registration = Some(switch(option, &value)?),
             "--legacy" => options.legacy = Some(switch(option, &value)?),
             "--era" => {
-                options.hint = match value.as_str() {
-                    "auto" => Hint::Auto,
-                    "modern" => Hint::Modern,
-                    "legacy" => Hint::Legacy,
+                options.wire = match value.as_str() {
+                    "auto" => Wire::Auto,
+                    "modern" => Wire::Modern,
+                    "legacy" => Wire::Legacy,
                     _ => return Err(no_such("era", &value, "auto, modern, legacy")),
+                }
+            }
+            "--transport" => {
+                options.transport = match value.as_str() {
+                    "auto" => Transport::Auto,
+                    "http" => Transport::Http,
+                    "sse" => Transport::Sse,
+                    _ => return Err(no_such("transport", &value, "auto, http, sse")),
                 }
             }
             "--protocol-version" if value.bytes().all(|byte| matches!(byte, b'!'..=b'~')) => {
@@ -296,6 +287,11 @@ impl Reader {
                 "--strict forbids what another option allows: leave out one of them".to_owned(),
             ));
         }
+        if contradicts(&options) {
+            return Err(Usage(
+                "--era and --protocol-version contradict each other: leave --era out".to_owned(),
+            ));
+        }
         options.repeat = repeat(&options, self.calls, self.parallel)?;
         if options.store.is_some() && self.url.is_none() {
             let text = "--store is for a server that is still there next time: give its URL, such as that of the \
@@ -330,10 +326,20 @@ impl Reader {
             Target::Url(url) => url,
             Target::Embedded(_) => "http://127.0.0.1:1/mcp",
         };
-        match options.config(url) {
+        match options.config(url).build() {
             Ok(_) => Ok(options),
             Err(failure) => Err(Usage(of_arguments(&failure))),
         }
+    }
+}
+
+/// Whether the revision that is named is not of the wire that is named.
+fn contradicts(options: &Options) -> bool {
+    let modern = options.protocol_version.as_deref().map(|version| version >= MODERN);
+    match options.wire {
+        Wire::Auto => false,
+        Wire::Modern => modern == Some(false),
+        Wire::Legacy => modern == Some(true),
     }
 }
 

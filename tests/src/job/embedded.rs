@@ -2,8 +2,7 @@
 
 use std::io;
 
-use super::options::{Embedded, Options, Target};
-use super::transport::Transport;
+use super::options::{Embedded, Options, Target, Transport};
 use crate::model::{AuthMethod, Consent, Era, Preregistered, RegistrationMode, Settings};
 use crate::serve::{self, Served};
 

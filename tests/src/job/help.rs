@@ -1,17 +1,7 @@
 //! The text of `--help`.
 
-use super::transport::Program;
-
-/// Only of programs that speak over more transports than one.
-const TRANSPORT: &str = "
-    --transport http|sse|auto
-                             Streamable HTTP, HTTP+SSE of 2024-11-05 (which the server of its own speaks then, too), or
-                             the first, and the second for servers that speak no other (default: http)";
-
 /// How to use a program.
-pub(crate) fn text(program: Program<'_>) -> String {
-    let transport = if program.transports { TRANSPORT } else { "" };
-    let program = program.name;
+pub(crate) fn text(program: &str) -> String {
     format!(
         "{program}: authorize at an MCP server, list its tools, show every step
 
@@ -69,7 +59,10 @@ THE SERVER OF ITS OWN
 
 THE WIRE
     --era auto|modern|legacy the wire to begin with; auto asks the server
-    --protocol-version V     the protocol version to begin with; it decides the era, too{transport}
+    --protocol-version V     the protocol version to begin with; it decides the era, too
+    --transport auto|http|sse
+                             Streamable HTTP, HTTP+SSE of 2024-11-05 (which the server of its own speaks then, too), or
+                             the first, and the second for servers that speak no other (default: auto)
     --timeout SECONDS        for each request, not for the person (default: 30)
 
 HOW STRICT TO BE

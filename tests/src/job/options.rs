@@ -2,19 +2,20 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_authz_core::config::{Builder, Config, PreRegistered, Profile, Times};
 use mcp_authz_core::effect::LoopbackHost;
-use mcp_authz_core::failure::Failure;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::secret::Secret;
 use url::{Host, Url};
 
-use super::mcp::Hint;
 use super::print::Format;
-use super::transport::Transport;
+
+/// The first revision of the modern wire.
+pub(crate) const MODERN: &str = "2026-07-28";
+/// The newest revision of the wire before it.
+const NEWEST_LEGACY: &str = "2025-11-25";
 
 /// Which MCP server to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,30 @@ pub enum Who {
     Browser,
     /// Nobody may be asked.
     Nobody,
+}
+
+/// Which wire to begin with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wire {
+    /// Ask the server (TRANS-27).
+    #[default]
+    Auto,
+    /// Stateless requests of 2026-07-28.
+    Modern,
+    /// `initialize`, as in all revisions before that.
+    Legacy,
+}
+
+/// What carries the messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// Streamable HTTP, and HTTP+SSE for servers that speak no other (TRANS-30).
+    #[default]
+    Auto,
+    /// Streamable HTTP.
+    Http,
+    /// HTTP+SSE of 2024-11-05.
+    Sse,
 }
 
 /// Many requests of one kind, after the login.
@@ -76,8 +101,8 @@ pub struct Options {
     /// The folder that credentials are kept in; without one they end with the program.
     pub store: Option<PathBuf>,
     /// Which wire to begin with.
-    pub hint: Hint,
-    /// What carries the messages; Streamable HTTP for programs that speak over nothing else.
+    pub wire: Wire,
+    /// What carries the messages.
     pub transport: Transport,
     /// The protocol version to begin with.
     pub protocol_version: Option<String>,
@@ -85,8 +110,6 @@ pub struct Options {
     pub paste: bool,
     /// For one request, of the session, of MCP and of the headless person alike.
     pub timeout: Duration,
-    /// The program's name, which servers show to the person.
-    pub(crate) program: String,
     pub(crate) register_scopes: bool,
     pub(crate) account: Option<String>,
     pub(crate) client_id: Option<String>,
@@ -133,12 +156,11 @@ impl Default for Options {
             log_out: false,
             repeat: None,
             store: None,
-            hint: Hint::Auto,
-            transport: Transport::Http,
+            wire: Wire::Auto,
+            transport: Transport::Auto,
             protocol_version: None,
             paste: false,
             timeout: Duration::from_secs(30),
-            program: String::new(),
             register_scopes: false,
             account: None,
             client_id: None,
@@ -155,17 +177,15 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The configuration of the session, for this MCP URL: the one given, or the embedded server's.
-    ///
-    /// # Errors
-    /// `config_invalid`, or the code of a URL rule; its subject names what to change.
-    pub fn config(&self, mcp_url: &str) -> Result<Arc<Config>, Failure> {
-        let mut builder = Config::builder(mcp_url).persistent(self.store.is_some()).times(Times {
+    /// The configuration of the manager, for this MCP URL: the one given, or the embedded server's.
+    #[must_use]
+    pub fn config(&self, mcp_url: &str) -> Builder {
+        let mut builder = Config::builder(mcp_url).times(Times {
             connect: self.timeout.min(Times::default().connect),
             request: self.timeout,
             ..Times::default()
         });
-        builder = builder.program(&self.program).register_scopes(self.register_scopes);
+        builder = builder.register_scopes(self.register_scopes);
         if !self.scopes.is_empty() {
             builder = builder.scopes(&self.scopes.iter().collect::<Vec<_>>());
         }
@@ -200,7 +220,17 @@ impl Options {
         if let Some(legacy) = self.legacy {
             builder = builder.legacy_servers(legacy);
         }
-        self.leniencies.iter().fold(builder, lenient).build()
+        self.leniencies.iter().fold(builder, lenient)
+    }
+
+    /// The protocol revision to begin with; `None` to ask the server.
+    #[must_use]
+    pub fn revision(&self) -> Option<&str> {
+        self.protocol_version.as_deref().or(match self.wire {
+            Wire::Auto => None,
+            Wire::Modern => Some(MODERN),
+            Wire::Legacy => Some(NEWEST_LEGACY),
+        })
     }
 
     /// Whether the person may paste the address they ended up at into standard input, which is a terminal or not.

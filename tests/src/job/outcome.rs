@@ -136,6 +136,28 @@ impl Fault {
         Self { why: Some(why), ..fault }
     }
 
+    /// What the MCP client says of it, with the rule behind its code.
+    pub(crate) fn mcp(code: &'static str, text: &str, remedy: Remedy) -> Self {
+        let rule = match code {
+            "mcp_lost" => "TRANS-17",
+            "mcp_session_lost" => "TRANS-19",
+            "mcp_session_id" => "TRANS-18",
+            "mcp_malformed" => "TRANS-04",
+            "mcp_status" => "TRANS-20",
+            "mcp_version" => "TRANS-09",
+            "mcp_no_endpoint" => "TRANS-30",
+            "transient" => "REF-09",
+            "redirect_refused" => {
+                let text = format!(
+                    "{text}: a redirect, which no token may follow; give the URL it leads to"
+                );
+                return Self::new(code, &text, "USE-04", remedy);
+            }
+            _ => "",
+        };
+        Self::new(code, text, rule, remedy)
+    }
+
     /// The server does what no MCP server may do.
     pub(crate) fn server(code: &'static str, text: &str, rule: &'static str) -> Self {
         Self::new(code, text, rule, Remedy::Report)

@@ -7,15 +7,13 @@
 use std::fmt;
 
 use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use mcp_authz_core::effect::Why;
 use mcp_authz_core::failure::escaped;
 use url::Url;
 
-use super::Turn;
 use super::cookies::Jar;
 use super::form::{self, Next};
-use super::framing;
 use super::outcome::unanswered;
 use super::print::Step;
 
@@ -25,6 +23,16 @@ const MOST_HOPS: usize = 10;
 pub const LARGEST_PAGE: usize = 1024 * 1024;
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+
+/// What a step says, and what is to be done.
+#[must_use]
+#[derive(Debug)]
+pub struct Turn {
+    /// To be shown before the action is performed.
+    pub said: Vec<Step>,
+    /// To be performed, and answered with an event.
+    pub action: PersonAction,
+}
 
 /// What came of an action.
 #[derive(Debug)]
@@ -91,7 +99,7 @@ impl Person {
     }
 
     /// Takes in what happened and says what to do next. `Arrived` and `Stuck` are the end.
-    pub fn step(&mut self, event: PersonEvent) -> Turn<PersonAction> {
+    pub fn step(&mut self, event: PersonEvent) -> Turn {
         let mut said = Vec::new();
         let action = match (self.sent.take(), event) {
             (None, PersonEvent::Start) => match Url::parse(&self.start) {
@@ -137,7 +145,7 @@ impl Person {
             return stuck(&with_address(&answer, &sent.url));
         }
         if !matches!(
-            framing::essence(response.headers()).as_str(),
+            essence(response.headers()).as_str(),
             "" | "text/html" | "application/xhtml+xml"
         ) {
             let answer = "the authorization server answered with something that is no page";
@@ -229,6 +237,12 @@ fn with_address(why: &str, at: &Url) -> String {
     };
     let description = says("error_description").map(|text| format!(" ({text})"));
     format!("{why}; its address says error={error}{}", description.unwrap_or_default())
+}
+
+/// The media type without parameters, in lower case.
+fn essence(headers: &HeaderMap) -> String {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn stuck(why: &str) -> PersonAction {

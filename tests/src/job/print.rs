@@ -17,9 +17,8 @@ use mcp_authz_core::effect::{Forgotten, Revoked, Visit, Why};
 use mcp_authz_core::failure::{Kind, escaped};
 use serde_json::{Value, json};
 
-use super::machine::Held;
-use super::mcp::Ask;
 use super::options::Repeat;
+use super::report::Held;
 
 /// What the last step is recognised by.
 const ENDING: &str = "outcome";
@@ -85,8 +84,7 @@ impl Step {
     }
 
     /// The page that the person is about to see, and for what. The URL itself is not shown: it holds `state`.
-    #[must_use]
-    pub fn visit(visit: &Visit) -> Self {
+    pub(crate) fn visit(visit: &Visit) -> Self {
         let previous = visit.previous_issuer.as_deref().map(escaped);
         let mut rows = vec![
             ("for", bare(&visit.resource)),
@@ -116,22 +114,11 @@ impl Step {
     /// worth nothing to anybody who cannot also answer at the redirect URI. `paste`: whether the address that the
     /// person ends up at is read from standard input.
     #[must_use]
-    pub fn open(visit: &Visit, paste: bool) -> Self {
-        let wait = Times::default().callback;
-        let mut rows = vec![("", visit.url().to_owned())];
-        if paste {
-            rows.push(("", "or paste here the address you ended up at".to_owned()));
-        }
-        let minutes = wait.as_secs().div_ceil(60);
-        rows.push(("", format!("waiting up to {minutes} minutes; Ctrl-C stops")));
-        Self::new("open", "")
+    pub(crate) fn open(visit: &Visit, paste: bool) -> Self {
+        Self::new("open", format!("open {}", visit.url()))
             .with("url", visit.url())
             .with("paste", paste)
-            .with("wait_s", wait.as_secs())
-            .human(Human::Block(
-                "open this page, if your browser does not show it:".to_owned(),
-                rows,
-            ))
+            .with("wait_s", Times::default().callback.as_secs())
     }
 
     /// An address that was pasted is not the one that is waited for. It is not shown: it may hold a code.
@@ -139,17 +126,6 @@ impl Step {
     pub fn paste_refused(kind: Kind) -> Self {
         let line = "that address does not answer this login: paste all of it, from http to its end";
         Self::new("paste_refused", line).with("code", kind.code())
-    }
-
-    /// No browser could be opened; the person has to.
-    #[must_use]
-    pub fn browser_refused() -> Self {
-        Self::new("browser_refused", "no browser could be opened: open the page above by hand")
-            .with("code", "browser_refused")
-    }
-
-    pub(crate) fn mcp_request(ask: &Ask, method: &Method, url: &str, token: bool) -> Self {
-        Self::request(ask.method(), method, url, token)
     }
 
     /// A request leaves. Only the path of the URL is shown: queries hold codes and states.
@@ -185,10 +161,6 @@ impl Step {
             .human(Human::Came(why.name().to_owned()))
     }
 
-    pub(crate) fn nothing_held(code: &str) -> Self {
-        Self::new("nothing_held", "no grant is held that could be used").with("code", code)
-    }
-
     pub(crate) fn granted(name: &'static str, held: &Held) -> Self {
         let scopes = match &held.scopes {
             Some(scopes) => or_nothing(scopes),
@@ -202,17 +174,6 @@ impl Step {
             .with("scope", held.scopes.as_deref())
     }
 
-    pub(crate) fn challenge(status: u16, operation: &str, again: bool) -> Self {
-        let more = if again { ", again" } else { "" };
-        Self::new(
-            "challenge",
-            format!("{operation} was refused{more}; asking the session what to do"),
-        )
-        .with("status", status)
-        .with("operation", operation)
-        .with("again", again)
-    }
-
     pub(crate) fn wire(era: &str, version: &str) -> Self {
         let version = escaped(version);
         Self::new("wire", format!("{era} wire, protocol version {version}"))
@@ -220,11 +181,9 @@ impl Step {
             .with("version", version.as_str())
     }
 
-    pub(crate) fn session_lost() -> Self {
-        Self::new("session_lost", "the MCP session is gone; a new one begins, with the same token")
-    }
-
-    pub(crate) fn refresh() -> Self {
+    /// A refresh that only this program wants.
+    #[must_use]
+    pub fn refresh() -> Self {
         Self::new(
             "forced_refresh",
             "telling the session that its token was refused, to see it refresh",
@@ -251,7 +210,9 @@ impl Step {
         Self::new("tools", format!("tools: {list}")).with("tools", json!(names))
     }
 
-    pub(crate) fn calls(repeat: Repeat) -> Self {
+    /// Many calls are about to be made.
+    #[must_use]
+    pub fn calls(repeat: Repeat) -> Self {
         let (calls, parallel) = (repeat.calls.get(), repeat.parallel.get());
         let line = match (calls, parallel) {
             (1, _) => "tools/list once more".to_owned(),
@@ -259,6 +220,17 @@ impl Step {
             _ => format!("tools/list {calls} times more, {parallel} at a time"),
         };
         Self::new("calls", line).with("calls", calls).with("parallel", parallel)
+    }
+
+    /// The MCP server is about to be asked for the first time.
+    #[must_use]
+    pub fn connecting(mcp_url: &str) -> Self {
+        let url = bare(mcp_url);
+        Self::new("connecting", format!("connecting to {url}")).with("url", url.as_str())
+    }
+
+    pub(crate) fn calling(name: &str) -> Self {
+        Self::new("calling", format!("calling {name}")).with("tool", name)
     }
 
     pub(crate) fn called(name: &str, error: bool, text: &str) -> Self {

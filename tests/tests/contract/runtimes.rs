@@ -1,4 +1,4 @@
-//! Running the example clients' job in this process, on each runtime, against the model server over
+//! Running the example clients in this process, on each runtime, against the model server over
 //! real sockets.
 
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use mcp_authz_tests::job::args::{self, Command};
 use mcp_authz_tests::job::{Options, Outcome, Show};
 use mcp_authz_tests::serve::Served;
 
-use crate::{asynchronous, blocking, kept};
+use crate::{async_std_client, blocking_client, oauth_client};
 
 /// The job on one runtime.
 pub(crate) type Run = fn(&Options, &Served) -> Ran;
@@ -30,9 +30,9 @@ pub(crate) fn options(arguments: &[&str]) -> Options {
     }
 }
 
-/// Runs the job with one adapter; `$run` is given options, URL, session, port, visits and show.
+/// Runs an example's work.
 macro_rules! ran {
-    ($options:expr, $served:expr, $glue:ident, $client:ty $(, $await:tt)?) => {{
+    ($options:expr, $served:expr, $example:ident $(, $await:tt)?) => {{
         let options: &Options = $options;
         let printed = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&printed);
@@ -40,12 +40,10 @@ macro_rules! ran {
             lines.lock().unwrap().push(line.to_owned());
         });
         let url = $served.mcp_url().to_owned();
-        let store = kept::open(options).unwrap_or_else(|outcome| panic!("{outcome:?}"));
-        let (face, visits) = $glue::Face::new(&show, options);
-        let client = <$client>::builder().observer(face).store(store).build().unwrap();
-        let session = client.session(options.config(&url).unwrap());
-        let outcome =
-            $glue::run(options, &url, &session, client.http(), visits, &show)$(.$await)?;
+        let program = $example::program::Program::at(options.clone(), show, url)
+            .unwrap_or_else(|outcome| panic!("{outcome:?}"));
+        let ended = $example::work(&program)$(.$await)?;
+        let outcome = program.outcome(ended);
         let lines = printed.lock().unwrap().iter().map(|line| normalised(line)).collect();
         Ran { lines, outcome }
     }};
@@ -66,20 +64,30 @@ fn normalised(line: &str) -> String {
 
 /// On blocking ureq.
 pub(crate) fn on_ureq(options: &Options, served: &Served) -> Ran {
-    ran!(options, served, blocking, mcp_authz_ureq::Client)
+    ran!(options, served, blocking_client)
 }
 
 /// On tokio.
 pub(crate) fn on_tokio(options: &Options, served: &Served) -> Ran {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async { ran!(options, served, asynchronous, mcp_authz_tokio::Client, await) })
+    runtime.block_on(async { ran!(options, served, oauth_client, await) })
 }
 
 /// On async-std.
 pub(crate) fn on_async_std(options: &Options, served: &Served) -> Ran {
-    async_std::task::block_on(async {
-        ran!(options, served, asynchronous, mcp_authz_async_std::Client, await)
-    })
+    async_std::task::block_on(async { ran!(options, served, async_std_client, await) })
+}
+
+/// Every runtime says the same; of long stories it is shown where they part.
+pub(crate) fn alike(stories: &[Vec<String>; 3]) {
+    let [ureq, others @ ..] = stories;
+    for other in others {
+        let at = ureq.iter().zip(other).take_while(|(one, other)| one == other).count();
+        let from =
+            |lines: &[String]| lines[at.saturating_sub(2)..].iter().take(6).cloned().collect();
+        let parted: [Vec<String>; 2] = [from(ureq), from(other)];
+        assert!(ureq == other, "{parted:#?}");
+    }
 }
 
 /// Runs the job on every runtime, each against a server of its own, and compares what they say.
@@ -88,7 +96,7 @@ pub(crate) fn all_alike(arguments: &[&str], serve: &dyn Fn() -> Served) -> Ran {
     let blocking = on_ureq(&options, &serve());
     let tokio = on_tokio(&options, &serve());
     let async_std = on_async_std(&options, &serve());
-    assert_eq!(blocking.lines, tokio.lines, "ureq and tokio say the same: {arguments:?}");
-    assert_eq!(blocking.lines, async_std.lines, "and so does async-std: {arguments:?}");
+    let stories = [&blocking, &tokio, &async_std].map(|ran| ran.lines.clone());
+    alike(&stories);
     blocking
 }

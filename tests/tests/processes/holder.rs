@@ -17,12 +17,12 @@ pub(crate) fn with_grace(at: &mut Settings) {
     at.server.tokens.rotation = Rotation::On { revoke_family: true, grace_ms: 3_600_000 };
 }
 
-/// Two more programs, whose calls are refused while somebody else refreshes.
+/// Two more programs, whose calls are refused while somebody else refreshes, and that wait for it.
 fn others(world: &World) -> [Program; 2] {
     let others: [Program; 2] = array::from_fn(|number| {
         world.start(EXAMPLES[number], &["--no-login", "--calls", "6", "--parallel", "3"])
     });
-    assert!(others.iter().all(|other| other.says(1, |step| step["step"] == "challenge")));
+    assert!(others.iter().all(|other| other.says(1, |step| step["step"] == "waiting")));
     others
 }
 

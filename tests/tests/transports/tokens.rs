@@ -3,11 +3,12 @@
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use mcp_authz_tests::model::{AnswerForm, Endpoint, Era};
+use mcp_authz_driver::transport::{Kind, TransportError};
+use mcp_authz_tests::model::{AnswerForm, Endpoint, Era, Literal, Seen};
 use serde_json::json;
 
 use crate::faces::Make;
-use crate::world::{World, echo, settings};
+use crate::world::{World, echo, method_of, settings};
 
 fn worlds() -> [World; 3] {
     [
@@ -31,6 +32,53 @@ pub(crate) fn a_revoked_or_expired_token_is_replaced_unnoticed_use_05_trans_35(m
         let error = face.call("tools/list", json!({})).unwrap_err();
         assert_eq!((error.code(), error.maybe_executed()), ("reauthorization_required", false));
         assert_eq!(world.visits(), 1);
+    }
+}
+
+pub(crate) fn a_refused_request_goes_again_as_it_was_trans_35(make: Make) {
+    for world in worlds() {
+        let face = world.connected(make);
+        echo(&*face, "before");
+        world.lock().clear_seen();
+        world.lock().revoke_access_tokens();
+        echo(&*face, "refused");
+        let called = |seen: &&Seen| method_of(seen) == Some("tools/call");
+        let seen: Vec<Seen> = world.lock().seen().iter().filter(called).cloned().collect();
+        let [refused, again] = &seen[..] else { panic!("{seen:?}") };
+        assert_eq!(refused.status, 401);
+        assert_eq!((&refused.method, &refused.path), (&again.method, &again.path));
+        assert_eq!((&refused.query.0, &refused.json), (&again.query.0, &again.json));
+        let [first, second] = [refused, again].map(|seen| {
+            let mut headers = seen.headers.clone();
+            (headers.remove("authorization"), headers)
+        });
+        assert_ne!(first.0, second.0);
+        assert_eq!(first.1, second.1);
+    }
+}
+
+pub(crate) fn a_400_is_a_refusal_only_with_a_challenge_trans_20(make: Make) {
+    for world in worlds() {
+        let face = world.connected(make);
+        let posts = match face.kind() {
+            Kind::HttpSse => Endpoint::Messages,
+            _ => Endpoint::Mcp,
+        };
+        echo(&*face, "before");
+        let tokens = world.count(Endpoint::Token);
+        let error = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"m"}}"#;
+        world.lock().inject(posts, 1, Literal::json(400, error));
+        assert_eq!(face.call("tools/list", json!({})).unwrap_err().code(), "mcp_error");
+        assert_eq!(world.count(Endpoint::Token), tokens, "no token could mend that");
+        let challenge = r#"Bearer error="invalid_token""#;
+        let refused = Literal::json(400, error).header("www-authenticate", challenge);
+        world.lock().inject(posts, 1, refused);
+        let error = face.call("tools/list", json!({})).unwrap_err();
+        assert!(
+            matches!(error, TransportError::Authorization(_)),
+            "the session's to judge: {error}"
+        );
+        echo(&*face, "and it goes on");
     }
 }
 

@@ -95,8 +95,8 @@ fn options_are_taken_in_both_spellings() {
     ]);
     assert_eq!(given.scopes.as_str(), "files:read mcp:tools");
     assert_eq!(given.call.as_deref(), Some("whoami"));
-    assert!(given.refresh && given.format == Format::Json && given.hint == Hint::Legacy);
-    assert!(given.register_scopes && !given.program.is_empty());
+    assert!(given.refresh && given.format == Format::Json && given.wire == Wire::Legacy);
+    assert!(given.register_scopes);
     assert_eq!(given.protocol_version.as_deref(), Some("2025-06-18"));
     assert_eq!(given.timeout, Duration::from_secs(5));
     assert_eq!(
@@ -120,7 +120,7 @@ fn every_option_is_read_and_explained() {
         let value = match option {
             "--revision" | "--protocol-version" => "2025-11-25",
             "--registration" | "--legacy" => "on",
-            "--era" => "auto",
+            "--era" | "--transport" => "auto",
             "--timeout" | "--calls" | "--parallel" => "9",
             "--redirect" => "http://localhost:3000/callback",
             _ => "https://as.example/x",
@@ -235,27 +235,33 @@ fn the_embedded_server_is_what_the_options_say() {
 }
 
 #[test]
-fn only_programs_with_several_transports_know_the_option() {
-    let read = |program: Program<'_>, line: &[&str]| {
-        super::read(program, line.iter().map(OsString::from), |_| None)
-    };
-    let several = Program::from("example").with_transports();
+fn the_era_or_a_version_is_the_revision_to_begin_with() {
+    for (line, revision) in [
+        (&[][..], None),
+        (&["--era", "auto"], None),
+        (&["--era", "modern"], Some("2026-07-28")),
+        (&["--era", "legacy"], Some("2025-11-25")),
+        (&["--protocol-version", "2025-03-26"], Some("2025-03-26")),
+        (&["--era", "legacy", "--protocol-version", "2025-03-26"], Some("2025-03-26")),
+        (&["--era", "modern", "--protocol-version", "2027-01-01"], Some("2027-01-01")),
+    ] {
+        assert_eq!(options(line).revision(), revision, "{line:?}");
+    }
+    for line in [
+        ["--era", "modern", "--protocol-version", "2025-11-25"],
+        ["--era", "legacy", "--protocol-version", "2026-07-28"],
+    ] {
+        assert!(usage(&line).contains("contradict each other"), "{line:?}");
+    }
+}
+
+#[test]
+fn the_transport_is_one_of_three() {
     for (name, transport) in
         [("http", Transport::Http), ("sse", Transport::Sse), ("auto", Transport::Auto)]
     {
-        match read(several, &["--transport", name]) {
-            Ok(Command::Run(options)) => assert_eq!(options.transport, transport),
-            other => panic!("{name}: {other:?}"),
-        }
+        assert_eq!(options(&["--transport", name]).transport, transport);
     }
-    assert_eq!(options(&[]).transport, Transport::Http);
-    let error = read(several, &["--transport=pigeon"]).unwrap_err().to_string();
-    assert!(error.contains("http, sse, auto"), "{error}");
-    assert_eq!(usage(&["--transport", "http"]), "there is no --transport: see --help");
-    for (program, listed) in [(several, true), ("example".into(), false)] {
-        match read(program, &["--help"]) {
-            Ok(Command::Say(text)) => assert_eq!(text.contains("--transport"), listed),
-            other => panic!("{other:?}"),
-        }
-    }
+    assert_eq!(options(&[]).transport, Transport::Auto);
+    assert!(usage(&["--transport=pigeon"]).contains("auto, http, sse"));
 }

@@ -186,6 +186,9 @@ fn next_of(failure: &Failure, issuer: Option<&str>) -> Vec<String> {
                 "your --client-id is for {known}; this server uses {uses}: correct --issuer"
             )]
         }
+        (_, Remedy::Configure) if failure.rule() == "TRANS-91" => {
+            vec!["if it is a server of 2025-11-25 or before: --era legacy".to_owned()]
+        }
         // The switches below say how.
         (_, Remedy::Configure) if openings(failure).next().is_some() => Vec::new(),
         (_, Remedy::Retry { after: Some(_) }) => vec![advice(failure.remedy())],

@@ -6,6 +6,10 @@ use mcp_authz_core::note::{Choice, Note};
 use super::{Step, tally};
 
 impl Step {
+    pub(super) fn waiting() -> Self {
+        Self::new("waiting", "another program replaces the token; waiting for what it gets")
+    }
+
     /// What the session did, if it is of interest here. Edges of tables are not, and late answers come when they
     /// like.
     #[must_use]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mcp_authz_core::effect::{Told, Visit};
+use mcp_authz_core::effect::Visit;
 use mcp_authz_core::note::Note;
 
 use super::tally::Tally;
@@ -53,27 +53,36 @@ impl Show {
         }
     }
 
-    /// Shows what a session tells the outside, as far as it is of interest.
-    pub fn told(&self, told: &Told) {
-        match told {
-            Told::Note(note) => self.note(note),
-            Told::Open(visit) => self.visit(visit),
-            _ => {}
-        }
-    }
-
     /// Counts what the session did, and shows it if it is of interest.
     pub fn note(&self, note: &Note) {
-        self.screen().tally.note(note);
-        if let Some(step) = Step::note(note) {
-            self.step(&step);
+        let mut screen = self.screen();
+        let waits = screen.tally.note(note).then(Step::waiting);
+        if let Some(step) = waits.or_else(|| Step::note(note)) {
+            screen.show(&step);
         }
     }
 
-    /// Shows what the person is about to be asked.
+    /// Shows what the played person is about to be asked.
     pub fn visit(&self, visit: &Visit) {
-        self.screen().tally.visit(visit);
-        self.step(&Step::visit(visit));
+        let mut screen = self.screen();
+        screen.tally.visit(visit);
+        screen.show(&Step::visit(visit));
+    }
+
+    /// The same of a person at this machine, whom somebody else shows the page: it is told to programs alone.
+    pub fn open(&self, visit: &Visit, paste: bool) {
+        let mut screen = self.screen();
+        screen.tally.visit(visit);
+        if screen.format == Format::Json {
+            screen.show(&Step::visit(visit));
+            screen.show(&Step::open(visit, paste));
+        }
+    }
+
+    /// Whether this run has asked for tokens, or taken some over from another program.
+    #[must_use]
+    pub fn has_asked(&self) -> bool {
+        self.screen().tally.has_asked()
     }
 }
 

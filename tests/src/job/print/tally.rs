@@ -1,5 +1,7 @@
 //! What a run cost: counted from what the session tells, and added to the last step.
 
+use std::mem;
+
 use mcp_authz_core::effect::{Purpose, Visit, Why};
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::machine::{MachineName, StateName};
@@ -40,6 +42,15 @@ pub(super) fn cut_off(note: &Note) -> bool {
     matches!(note, Note::Step(edge) if recovery(edge))
 }
 
+/// Whether the lease of a record was asked for: whether another program has it, or nothing of that kind.
+fn lease(note: &Note) -> Option<bool> {
+    let Note::Step(Edge { machine: MachineName::Claim, from: StateName::Lease, to, .. }) = note
+    else {
+        return None;
+    };
+    Some(*to == StateName::Pause)
+}
+
 /// Counts of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
@@ -51,6 +62,8 @@ pub(super) struct Tally {
     refreshes: usize,
     /// Records taken over from another process.
     adopted: usize,
+    /// Another program has the lease, which was said.
+    waits: bool,
     /// A process that is gone had said that it would send the refresh token, and not what came of it.
     cut_off: bool,
     /// The refresh token was sent, or may have been, and no answer came.
@@ -58,7 +71,16 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn note(&mut self, note: &Note) {
+    /// Takes it in, and says whether a wait for another program begins with it.
+    pub(super) fn note(&mut self, note: &Note) -> bool {
+        if let Some(waits) = lease(note) {
+            return !mem::replace(&mut self.waits, waits) && waits;
+        }
+        self.count(note);
+        false
+    }
+
+    fn count(&mut self, note: &Note) {
         self.cut_off |= cut_off(note);
         self.unanswered |= unanswered(note);
         let count = match note {
@@ -70,6 +92,10 @@ impl Tally {
             _ => return,
         };
         *count = count.saturating_add(1);
+    }
+
+    pub(super) const fn has_asked(&self) -> bool {
+        self.token_requests > 0 || self.adopted > 0
     }
 
     pub(super) fn visit(&mut self, visit: &Visit) {

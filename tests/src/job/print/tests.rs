@@ -173,7 +173,7 @@ fn every_kind_and_every_switch_has_something_to_do_next() {
         let next = read(&Step::outcome(&Failure::new(*kind, "X-01").into()))["next"].clone();
         assert!(next.as_array().is_some_and(|next| !next.is_empty()), "{kind:?}");
     }
-    let help = super::super::help::text("example".into());
+    let help = super::super::help::text("example");
     for switch in [
         Switch::PkceUnlisted,
         Switch::LegacyServers,

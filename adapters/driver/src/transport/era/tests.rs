@@ -213,6 +213,7 @@ fn http_sse_comes_after_a_post_that_found_no_endpoint_trans_30() {
 fn what_the_program_names_is_not_found_out() {
     for (settings, wire, ask, version) in [
         (settings().revision(MODERN), Wire::Modern, Ask::Discover, MODERN),
+        (settings().revision("2027-01-01"), Wire::Modern, Ask::Discover, "2027-01-01"),
         (settings().revision("2025-06-18"), Wire::Session, Ask::Initialize, "2025-06-18"),
         (settings().transport(Choice::HttpSse), Wire::HttpSse, Ask::Stream, "2024-11-05"),
     ] {
