@@ -27,8 +27,8 @@ mod by_hand;
 mod callback;
 #[path = "session/canary.rs"]
 mod canary;
-#[path = "session/challenge_words.rs"]
-mod challenge_words;
+#[path = "session/challenge_scope.rs"]
+mod challenge_scope;
 #[path = "session/claims.rs"]
 mod claims;
 #[path = "session/client_auth.rs"]
@@ -77,6 +77,8 @@ mod races;
 mod refresh;
 #[path = "session/refusals.rs"]
 mod refusals;
+#[path = "session/refused_refreshes.rs"]
+mod refused_refreshes;
 #[path = "session/registering.rs"]
 mod registering;
 #[path = "session/registration.rs"]
@@ -99,7 +101,5 @@ mod table;
 mod tenants;
 #[path = "session/tokens.rs"]
 mod tokens;
-#[path = "session/unrenewed.rs"]
-mod unrenewed;
 #[path = "session/vault.rs"]
 mod vault;
