@@ -242,6 +242,12 @@ impl Config {
         self.settings(listed, issuer).find_map(|at| at.client_auth)
     }
 
+    /// The authorization server that the person has described, if it is this issuer. What they say of
+    /// it holds for what it has granted before, too.
+    pub(crate) fn server_of(&self, issuer: &str) -> Option<&ServerMetadata> {
+        self.server.as_deref().filter(|server| *server.issuer == *issuer)
+    }
+
     /// The credentials for an issuer. Those without one belong to the first issuer that was `met`,
     /// or a resource could have them sent to whom it likes by naming another (HOST-163).
     pub(crate) fn client_for(&self, issuer: &str, met: Option<&str>) -> Option<&PreRegistered> {

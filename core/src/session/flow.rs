@@ -338,8 +338,7 @@ impl Session {
         let binding = self.body.memory.binding.as_ref().map(|held| &held.value);
         let bound = binding.filter(|binding| binding.issuer == grant.issuer);
         let listed = bound.map_or(&grant.issuer, |binding| &binding.listed);
-        let given = self.config.server.as_ref().filter(|server| server.issuer == grant.issuer);
-        if let Some(server) = given {
+        if let Some(server) = self.config.server_of(&grant.issuer) {
             ask.endpoint = server.token_endpoint.clone();
         }
         for settings in self.config.settings(listed, &grant.issuer) {

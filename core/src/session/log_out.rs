@@ -121,7 +121,7 @@ impl Session {
         let memory = &self.body.memory;
         let credentials = memory.credentials(&self.config, now.wall);
         if let Some(grant) = memory.grant.as_ref().map(|held| held.value.clone()) {
-            let farewell = farewell(&grant, credentials.clone());
+            let farewell = self.farewell(&grant, credentials.clone());
             self.body.log_out.give_back(&farewell, &grant);
             for late in self.late.iter_mut() {
                 late.forgotten.get_or_insert_with(|| farewell.clone());
@@ -134,16 +134,31 @@ impl Session {
         }
     }
 
+    /// How the tokens of a grant are given back: where the person says now, if they do (ASM-21).
+    pub(super) fn farewell(&self, grant: &Grant, credentials: Option<Credentials>) -> Farewell {
+        let named = self.config.server_of(&grant.issuer);
+        let named = named.and_then(|server| server.revocation_endpoint.as_ref());
+        match (named.or(grant.revocation_endpoint.as_ref()), credentials) {
+            (Some(endpoint), Some(credentials)) => Farewell::Ask(Box::new(revocation::Ask {
+                endpoint: endpoint.clone(),
+                credentials,
+                refresh_token: None,
+                access_token: None,
+            })),
+            _ => Farewell::NotOffered,
+        }
+    }
+
     /// What a flow has brought is given back, and so is what its answer brings yet.
     fn part_with(&mut self, flow: &Flow, now: &mut Now) {
         let enrolled = flow.ground.enrolled.as_ref().map(|it| it.credentials.clone());
         let credentials = enrolled.or_else(|| self.body.memory.credentials(&self.config, now.wall));
         for held in flow.grants() {
-            let farewell = farewell(&held.value, credentials.clone());
+            let farewell = self.farewell(&held.value, credentials.clone());
             self.body.log_out.give_back(&farewell, &held.value);
         }
         let Some(template) = self.template(flow) else { return };
-        let farewell = farewell(&template, credentials);
+        let farewell = self.farewell(&template, credentials);
         let ticket = flow.parking.as_ref().and_then(|parking| parking.ticket);
         if let Some(ticket) = ticket {
             self.await_late(flow, ticket, self.body.memory.epoch);
@@ -248,19 +263,6 @@ impl Session {
             **log_out = LogOut::default();
             now.out.told.push(Told::Forgotten(Forgotten { revoked, unremoved }));
         }
-    }
-}
-
-/// How the tokens of a grant are given back.
-pub(super) fn farewell(grant: &Grant, credentials: Option<Credentials>) -> Farewell {
-    match (grant.revocation_endpoint.clone(), credentials) {
-        (Some(endpoint), Some(credentials)) => Farewell::Ask(Box::new(revocation::Ask {
-            endpoint,
-            credentials,
-            refresh_token: None,
-            access_token: None,
-        })),
-        _ => Farewell::NotOffered,
     }
 }
 

@@ -7,7 +7,6 @@ use crate::failure::{Failure, Kind};
 use crate::record::merge::{Over, alike};
 use crate::record::{Binding, Client, Document, FORMAT, Grant, Held, Way};
 use crate::session::lanes::{Flow, Goal, Lane};
-use crate::session::log_out::farewell;
 use crate::session::{Now, Session};
 use crate::stage::vault::{Saved, Write};
 
@@ -158,7 +157,7 @@ impl Session {
             // Somebody has logged out while this came: it is part of what is given back (HOST-242).
             let credentials = memory.credentials(&self.config, now.wall);
             if let Some(ours) = &ours {
-                let farewell = farewell(&ours.value, credentials);
+                let farewell = self.farewell(&ours.value, credentials);
                 self.body.log_out.give_back(&farewell, &ours.value);
             }
         }

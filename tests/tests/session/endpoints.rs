@@ -47,6 +47,8 @@ scripts! {
         for kind in [RecordKind::Binding, RecordKind::Client, RecordKind::Grant] {
             assert_eq!(sim.store().documents(kind)[0]["issuer"], ORIGIN);
         }
+        // Nothing says that there ever was metadata, so that its absence is nothing strange later.
+        assert_eq!(sim.store().documents(RecordKind::Binding)[0]["class"], "legacy");
         sim.forget();
         sim.expect_call(Method::POST, REVOKE).reply(200);
     }
@@ -55,7 +57,7 @@ scripts! {
     the_resource_names_itself_and_no_server_disc_11_asm_21(
         sim = Sim::by_hand(|config| {
             let known = PreRegistered { issuer: Some(ORIGIN.to_owned()), ..known_client(None) };
-            described(config).pre_registered(known)
+            described(config).persistent(true).pre_registered(known)
         })
     ) {
         for document in [
@@ -74,6 +76,12 @@ scripts! {
             visit.arrive_with("error=access_denied");
             sim.expect_failed(waiter, "authorization_denied");
         }
+        let waiter = sim.acquire("");
+        listed(sim);
+        sim.expect_visit().arrive_with_code("");
+        sim.expect_call(Method::POST, TOKENS).reply_json(200, &tokens());
+        sim.expect_granted(waiter);
+        assert_eq!(sim.store().documents(RecordKind::Binding)[0]["class"], "resource");
         untouched(sim, "as.example");
     }
 
@@ -129,6 +137,73 @@ scripts! {
         assert_eq!(call.form("grant_type"), ["refresh_token"]);
         call.reply_json(200, &with(tokens(), json!({ "access_token": "AT2-CANARY" })));
         sim.expect_granted(waiter);
+    }
+
+    /// So is a revocation endpoint, for whom the session holds a grant of and for what it finds in the
+    /// store; taken away again, tokens go back to the one that is recorded.
+    a_revocation_endpoint_named_later_holds_for_a_stored_grant_asm_21_revk_01(
+        sim = Sim::by_hand(|config| described(config).persistent(true).revocation_endpoint(REVOKE))
+    ) {
+        const CORRECTED: &str = "https://api.example.org/v2/revoke";
+        let corrected =
+            |config| described(config).persistent(true).revocation_endpoint(CORRECTED);
+        for (first, settings, held, endpoint) in [
+            (true, corrected as fn(Builder) -> Builder, true, CORRECTED),
+            (false, corrected, false, CORRECTED),
+            (false, |config| described(config).persistent(true), true, REVOKE),
+            (false, |config| config.persistent(true), false, REVOKE),
+        ] {
+            sim.new_process(|config| {
+                described(config).persistent(true).revocation_endpoint(REVOKE)
+            });
+            let waiter = sim.refused(401, "");
+            undescribed(sim);
+            if first {
+                sim.expect_call(Method::POST, JOIN).reply_json(201, &json!({ "client_id": "c1" }));
+            }
+            sim.expect_visit().arrive_with_code("");
+            sim.expect_call(Method::POST, TOKENS).reply_json(200, &refreshable());
+            sim.expect_granted(waiter);
+            sim.new_process(settings);
+            if held {
+                let waiter = sim.acquire("");
+                sim.expect_granted(waiter);
+            }
+            sim.forget();
+            for token in ["RT-CANARY", "AT-CANARY"] {
+                let call = sim.expect_call(Method::POST, endpoint);
+                assert_eq!(call.form("token"), [token]);
+                call.reply(200);
+            }
+        }
+    }
+
+    /// Of another server's grant the person has said nothing: neither is it still listed because of
+    /// that, nor does its refresh token go to whom they describe.
+    a_described_server_is_no_answer_about_another_bind_05_bind_06(
+        sim = Sim::by_hand(|config| config.persistent(true))
+    ) {
+        let waiter = sim.refused(401, "");
+        discovered(sim);
+        registered(sim);
+        sim.expect_visit().arrive_with_code("");
+        sim.expect_call(Method::POST, TOKEN).reply_json(200, &refreshable());
+        sim.expect_granted(waiter);
+        sim.new_process(|config| described(config).persistent(true));
+        let waiter = sim.acquire("");
+        sim.expect_granted(waiter);
+        const POINTER: &str = r#"Bearer resource_metadata="https://mcp.example/prm""#;
+        let waiter = sim.refused(401, POINTER);
+        sim.expect_call(Method::GET, "/prm").reply(404);
+        undescribed(sim);
+        sim.expect_failed(waiter, "discovery_failed");
+        let waiter = sim.refused(401, POINTER);
+        sim.expect_call(Method::GET, "/prm").reply_json(200, &resource());
+        let call = sim.expect_call(Method::POST, TOKEN);
+        assert_eq!(call.form("grant_type"), ["refresh_token"]);
+        call.reply_json(200, &with(refreshable(), json!({ "access_token": "AT2-CANARY" })));
+        sim.expect_granted(waiter);
+        untouched(sim, "api.example.org");
     }
 
     /// Metadata that was shown once does not bind the person, who knows better than a pin.
@@ -254,6 +329,8 @@ fn named_endpoints_pass_what_a_documents_must_pass_asm_16_asm_18_asm_21() {
         assert_eq!(failure.remedy().name(), "configure", "{failure}");
     }
     assert!(good(Config::builder("https://mcp.example/mcp")).build().is_ok());
+    let apart = good(Config::builder("https://mcp.example/mcp"));
+    assert!(apart.endpoints_issuer("https://id.example.net").build().is_ok(), "three hosts");
     let private = good(Config::builder("https://mcp.example/mcp"))
         .token_endpoint("https://10.0.0.1/t")
         .danger()
