@@ -87,6 +87,10 @@ impl Session {
         {
             self.body.memory.learnt.refused_late = late.template.refresh_token.clone();
         }
+        let known = |refusal: &TokenRefusal| refusal.failure.kind() != Kind::OutcomeUnknown;
+        if login && read.as_ref().is_some_and(|read| read.as_ref().err().is_none_or(known)) {
+            self.code_answered(late.template.login.as_deref());
+        }
         let grant = if passed { None } else { self.brought(&late, read.as_ref(), now) };
         let kept = grant.is_some();
         if let Some(grant) = grant {

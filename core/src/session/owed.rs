@@ -95,6 +95,19 @@ impl Session {
         }
     }
 
+    /// A late answer says what became of a code after all. Its intent has served once what came of it is
+    /// saved.
+    pub(super) fn code_answered(&mut self, of: Option<&str>) {
+        let its = |lease: &Lease| match &lease.withdraw {
+            Some(Spend::Code { login }) => Some(login.as_str()) == of,
+            _ => false,
+        };
+        if let Some(at) = self.owed.unknown.iter().position(its) {
+            let lease = self.owed.unknown.remove(at);
+            self.owe_once_saved(lease);
+        }
+    }
+
     /// A login or log-out has come after the codes of which nobody knows what became.
     pub(super) fn forget_codes(&mut self) {
         let mut unknown = Vec::new();
@@ -115,9 +128,10 @@ impl Session {
         (!self.owed.leases.is_empty()).then(|| self.owed.after.unwrap_or(now))
     }
 
-    /// Once the store has what came for a token, its intent has served.
+    /// Once the store has what came for a token, its intent has served. A record that is being written
+    /// is not saved yet.
     pub(super) fn owe_what_is_saved(&mut self) {
-        if !self.body.memory.unsaved {
+        if self.body.machine.is_none() && !self.body.memory.unsaved {
             let mut saved = Vec::new();
             self.owed.if_there(|owed| saved.append(&mut owed.until_saved));
             saved.into_iter().for_each(|lease| self.owe(lease, None));

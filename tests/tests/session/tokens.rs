@@ -1,8 +1,8 @@
 //! The code exchange: what is sent, what may come back, and what nothing may undo.
 
 use mcp_authz_core::config::Profile;
-use mcp_authz_core::effect::{Page, RecordKind, Why};
-use mcp_authz_core::failure::Remedy;
+use mcp_authz_core::effect::{Page, RecordKind, Stored, Why};
+use mcp_authz_core::failure::{Kind, Remedy};
 use mcp_authz_core::granted::Life;
 use serde_json::{Value, json};
 
@@ -273,6 +273,40 @@ scripts! {
         sim.at(31).reply_late(ticket, 400, &error("invalid_grant"));
         sim.expect_note("a late answer was dropped");
         assert!(sim.published().is_none());
+    }
+
+    /// The code's intent stays until it is known what became of it, and what came is saved.
+    a_late_answer_to_a_code_takes_its_intent_away_host_331(sim = kept()) {
+        let (_, call) = up_to_exchange(sim);
+        let (_, ticket) = call.hold();
+        if sim.restarting() {
+            return; // the process that could have heard the answer is gone
+        }
+        sim.at(31);
+        assert_eq!(sim.store().intents(), 1);
+        sim.reply_late(ticket, 400, &error("invalid_grant"));
+        assert_eq!(sim.store().intents(), 0);
+        // Nobody can read what came of it.
+        sim.acquire("files:read");
+        discover(sim);
+        let (_, ticket) = approve(sim).hold();
+        sim.at(62);
+        sim.reply_late(ticket, 500, &json!({}));
+        assert_eq!(sim.store().intents(), 1);
+        sim.acquire("files:read");
+        discover(sim);
+        let (_, ticket) = approve(sim).hold();
+        sim.at(93);
+        assert_eq!(sim.store().intents(), 1, "the next login has taken the other one's away");
+        // Its store can do everything but save.
+        sim.store().answer("swap", Some(Stored::Failed(Kind::StoreUnavailable)));
+        sim.reply_late(ticket, 200, &tokens(1, 3600));
+        assert_eq!(bearer(sim), at(1));
+        assert_eq!(sim.store().intents(), 1);
+        sim.store().heal();
+        sim.at(124);
+        assert_eq!(sim.store().documents(RecordKind::Grant)[0]["refresh_token"], "RT-CANARY-1");
+        assert_eq!(sim.store().intents(), 0);
     }
 
     members_that_are_not_ours_are_not_kept_tok_10_tok_16_host_214(sim = kept()) {
