@@ -541,6 +541,14 @@ mod tests {
              https://as.example/ answered 404 [ASM-06]; \
              check the host's name, and that this machine is online"
         );
+        // What is known of the failure itself goes before what the URLs say.
+        let own = Failure::new(Kind::Transient, "ASM-06").with_cause(Why::Timeout);
+        let own = own.with_evidence(lost.evidence().to_vec());
+        assert_eq!((own.cause(), own.sentence()), (Some(Why::Timeout), Why::Timeout.sentence()));
+        let of_another_kind = Failure::new(Kind::DiscoveryFailed, "ASM-06");
+        assert_eq!(of_another_kind.with_evidence(lost.evidence().to_vec()).cause(), None);
+        let more = Failure::new(Kind::OutcomeUnknown, "REF-09").with_cause(Why::Tls);
+        assert_eq!(more.sentence(), Kind::OutcomeUnknown.sentence());
         // It answers, if not now.
         let busy = seen(&[Outcome::Lost(Why::Resolve), Outcome::Status(503)]);
         assert_eq!((busy.cause(), busy.sentence()), (None, Kind::Transient.sentence()));

@@ -282,7 +282,7 @@ impl Discovery {
         if let Some(server) = cx.config.server.as_ref().filter(|_| !self.ask.listing_only) {
             return Ok(self.given(server, None, None, cx));
         }
-        if let Some(failure) = self.door.failure().filter(|_| !self.ask.refused) {
+        if let Some(failure) = self.door.failure() {
             let url = cx.config.mcp.shown();
             return Err(failure.with_purpose(Purpose::FirstRequest).with_subject(url));
         }

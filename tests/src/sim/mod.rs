@@ -52,7 +52,7 @@ pub struct Sim {
     visits: VecDeque<Visit>,
     pages: VecDeque<(ArrivalId, Page)>,
     listening: BTreeMap<TicketId, u16>,
-    no_listener: bool,
+    no_listener: Option<Bound>,
     /// The port that whoever asks for any gets; each process another one.
     free_port: u16,
     taken_port: Option<u16>,
@@ -127,7 +127,7 @@ impl Sim {
             visits: VecDeque::new(),
             pages: VecDeque::new(),
             listening: BTreeMap::new(),
-            no_listener: false,
+            no_listener: None,
             free_port: 51_000,
             taken_port: None,
             silent_listener: false,
@@ -306,8 +306,18 @@ impl Sim {
 
     /// Writes the session out and takes it up again in another process.
     pub fn restart(&mut self) {
-        let written = serde_json::to_vec(&self.session.snapshot()).expect("snapshots serialise");
-        let read: Snapshot = serde_json::from_slice(&written).expect("snapshots are read back");
+        self.take_up(&self.written());
+    }
+
+    /// The session as it is, for another process to [take up](Self::take_up).
+    #[must_use]
+    pub fn written(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.session.snapshot()).expect("snapshots serialise")
+    }
+
+    /// Takes a session up in another process, as it was when it was written out. This one is gone.
+    pub fn take_up(&mut self, written: &[u8]) {
+        let read: Snapshot = serde_json::from_slice(written).expect("snapshots are read back");
         let env = self.env();
         let (session, effects) =
             Session::restore(Arc::clone(&self.config), read, env).expect("snapshots restore");
@@ -383,7 +393,9 @@ impl Sim {
         if self.silent_listener {
             return;
         }
-        let bound = if self.no_listener || on.port.is_some() && on.port == self.taken_port {
+        let bound = if let Some(bound) = self.no_listener {
+            bound
+        } else if on.port.is_some() && on.port == self.taken_port {
             Bound::Taken
         } else {
             let port = on.port.unwrap_or(self.free_port);
@@ -569,7 +581,12 @@ impl Sim {
 
     /// Every port of loopback is taken from here on.
     pub const fn break_listener(&mut self) {
-        self.no_listener = true;
+        self.no_listener = Some(Bound::Taken);
+    }
+
+    /// This machine has no descriptor left for a listener from here on.
+    pub const fn exhaust_listener(&mut self) {
+        self.no_listener = Some(Bound::Exhausted);
     }
 
     /// The host does not say whether it listens from here on.

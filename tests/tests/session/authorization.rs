@@ -6,15 +6,26 @@ use mcp_authz_core::effect::{LoopbackHost, Page, Purpose};
 use mcp_authz_core::failure::{Kind, Remedy, Switch};
 use mcp_authz_tests::model::{Consent, Endpoint, Settings};
 use mcp_authz_tests::sim::Sim;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::by_hand::*;
+use crate::given::known_client;
 
 /// A server whose person does this.
 fn person(consent: Consent) -> Sim {
     let mut settings = Settings::revision("2026-07-28");
     settings.server.consent = consent;
     Sim::against(settings, |config| config)
+}
+
+/// Endpoints on hosts of their own.
+fn elsewhere() -> Value {
+    json!({
+        "authorization_endpoint": "https://as.example/authorize",
+        "token_endpoint": "https://tokens.example/token",
+        "registration_endpoint": "https://clients.example/register",
+        "revocation_endpoint": "https://ends.example/revoke",
+    })
 }
 
 scripts! {
@@ -88,6 +99,13 @@ scripts! {
         sim.break_listener();
         sim.restart();
         sim.expect_note("failed: listener_unavailable [NAT-08]");
+    }
+
+    a_machine_without_descriptors_after_a_restart_ends_the_visit_host_281(sim = plain()) {
+        asked(sim);
+        sim.exhaust_listener();
+        sim.restart();
+        sim.expect_note("failed: machine_exhausted [NAT-08]");
     }
 
     parameters_of_the_host_are_added_authz_09_authz_10_d9(sim = Sim::by_hand(|config| {
@@ -230,19 +248,23 @@ scripts! {
 
     every_host_that_gets_something_stands_beside_the_page_host_147_host_327(sim = plain()) {
         sim.acquire("");
-        listed(sim);
-        let elsewhere = json!({
-            "authorization_endpoint": "https://as.example/authorize",
-            "token_endpoint": "https://tokens.example/token",
-            "registration_endpoint": "https://clients.example/register",
-            "revocation_endpoint": "https://ends.example/revoke",
-        });
-        sim.expect_call(Method::GET, SERVER).reply_json(200, &with(server(), elsewhere));
+        discovered_as(sim, &with(server(), elsewhere()));
         sim.expect_call(Method::POST, "https://clients.example/register")
             .reply_json(201, &json!({ "client_id": "c1" }));
         let shown = sim.expect_visit().visit().clone();
         let hosts: Vec<&str> = shown.hosts().into_iter().map(|(_, host)| host).collect();
         assert_eq!(hosts, ["as.example", "tokens.example", "clients.example", "ends.example"]);
+    }
+
+    /// Where a known client comes, nothing is registered, and the host for it gets nothing.
+    a_host_that_gets_nothing_is_not_shown_host_147(
+        sim = Sim::by_hand(|config| config.pre_registered(known_client(None)))
+    ) {
+        sim.acquire("");
+        discovered_as(sim, &with(server(), elsewhere()));
+        let shown = sim.expect_visit().visit().clone();
+        let hosts: Vec<&str> = shown.hosts().into_iter().map(|(_, host)| host).collect();
+        assert_eq!(hosts, ["as.example", "tokens.example", "ends.example"]);
     }
 
     a_person_who_closes_the_window_is_waited_for_and_no_longer_authz_11(

@@ -1,14 +1,14 @@
 //! Who may send a refresh token or a code: one of all processes, and after a crash nobody twice
 //! without knowing.
 
-use mcp_authz_core::effect::{RecordKind, Stored};
+use mcp_authz_core::effect::{RecordKind, Stored, Why};
 use mcp_authz_core::failure::{Kind, Remedy};
 use mcp_authz_tests::sim::{BEGINNING, Sim};
 use serde_json::json;
 
 use crate::given::{
-    approve, at, bearer, discover, error, exchange, kept, logged_in, pause_until, refresh,
-    register, tokens,
+    TOKEN, approve, at, bearer, discover, error, exchange, kept, logged_in, pause_until, refresh,
+    register, tokens, up_to_exchange,
 };
 
 /// Another process has renewed the grant: these tokens, this long from the beginning.
@@ -392,6 +392,69 @@ scripts! {
         sim.expect_visit().arrive_with_code("");
         sim.expect_no_call();
         sim.expect_failed(waiter, "outcome_unknown");
+    }
+
+    /// The copy that sent it has ended well, and its intent is gone: what it brought is there.
+    a_code_whose_login_is_over_is_not_sent_tok_04_host_184(sim = kept()) {
+        if sim.restarting() {
+            return; // each step would be another copy
+        }
+        let waiter = sim.acquire("");
+        discover(sim);
+        register(sim, "c1");
+        let (redirect, state) = sim.expect_visit().ours();
+        let callback = format!("{redirect}?code=c&state={state}");
+        let copy = sim.written();
+        sim.arrive(&callback);
+        exchange(sim).reply_json(200, &tokens(1, 3600));
+        sim.expect_granted(waiter);
+        assert_eq!(sim.store().intents(), 0);
+        sim.take_up(&copy);
+        let waiter = sim.acquire("");
+        sim.arrive(&callback);
+        sim.expect_no_call();
+        sim.expect_failed(waiter, "callback_used");
+    }
+
+    /// It was its turn, and whoever goes on from it cannot know what it did with that.
+    a_copy_that_is_restored_in_its_last_look_sends_no_code_tok_04_host_184(sim = kept()) {
+        sim.acquire("");
+        discover(sim);
+        register(sim, "c1");
+        let (redirect, state) = sim.expect_visit().ours();
+        sim.restart();
+        sim.store().answer("load", None);
+        sim.arrive(&format!("{redirect}?code=c&state={state}"));
+        sim.expect_no_call();
+        sim.store().heal();
+        sim.restart();
+        sim.expect_note("failed: outcome_unknown [TOK-04]");
+        assert_eq!(sim.count(TOKEN), 0);
+    }
+
+    /// Copies of the login must not send the code while nobody knows what became of it, or before what
+    /// came is saved. After that it would only take room.
+    the_intent_of_a_code_stands_as_long_as_it_serves_host_331(sim = kept()) {
+        if sim.restarting() {
+            return; // what is out is lost with each process
+        }
+        let (waiter, call) = up_to_exchange(sim);
+        call.maybe_sent(Why::Broken);
+        sim.expect_failed(waiter, "outcome_unknown");
+        assert_eq!(sim.store().intents(), 1, "nobody knows");
+        sim.forget();
+        assert_eq!(sim.store().intents(), 0, "a log-out has come after it");
+        sim.acquire("files:read");
+        discover(sim);
+        approve(sim).reply_json(401, &error("invalid_client"));
+        assert_eq!(sim.store().intents(), 0, "it was refused");
+        register(sim, "c2");
+        sim.store().answer("swap", Some(Stored::Failed(Kind::StoreUnavailable)));
+        approve(sim).reply_json(200, &tokens(1, 3600));
+        assert_eq!(sim.store().intents(), 1, "what came is not saved");
+        sim.store().heal();
+        sim.at(60);
+        assert_eq!(sim.store().intents(), 0);
     }
 
     /// A store that is down stops no login.

@@ -50,6 +50,17 @@ scripts! {
         assert_eq!(failure.subject(), Some(subject));
     }
 
+    /// No other port and no other server would help.
+    a_machine_without_descriptors_registers_nobody_host_281(sim = plain()) {
+        sim.exhaust_listener();
+        let waiter = up_to_registration(sim);
+        let failure = sim.expect_failed(waiter, "machine_exhausted");
+        assert_eq!(failure.remedy(), Remedy::Configure);
+        assert!(failure.to_string().contains("limits on open files"), "{failure}");
+        sim.expect_no_call();
+        sim.expect_no_visit();
+    }
+
     a_host_that_never_says_whether_it_listens_nat_08(sim = plain()) {
         sim.silence_listener(true);
         let waiter = up_to_registration(sim);

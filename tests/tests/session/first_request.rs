@@ -1,9 +1,11 @@
 //! Whether a login is wanted at all: the first request of a session, before a login that somebody
 //! asks for by name, and servers that have nothing of OAuth.
 
+use core::time::Duration;
+
 use http::Method;
 use mcp_authz_core::effect::{Purpose, Why};
-use mcp_authz_core::failure::{Outcome, Setting};
+use mcp_authz_core::failure::{Outcome, Remedy, Setting};
 use mcp_authz_core::input::WaiterId;
 use mcp_authz_tests::model::{Absent, Endpoint, RefreshIssue, Settings};
 use mcp_authz_tests::sim::{Asked, Sim};
@@ -116,6 +118,7 @@ scripts! {
         let challenge = r#"Bearer resource_metadata="http://10.0.0.1/prm", scope="a", scope="b""#;
         call.respond(401, &[("www-authenticate", challenge)], b"");
         sim.expect_note("insecure_transport");
+        sim.expect_note("not used: WWW-Authenticate");
         discovered(sim);
         registered(sim);
         assert_eq!(sim.expect_visit().param("scope"), None);
@@ -159,6 +162,40 @@ scripts! {
         sim.log_in();
         sim.expect_granted(waiter);
         assert_eq!(sim.count("https://mcp.example/mcp"), asked);
+    }
+
+    /// Nor is one of 2025-03-26, though it has no metadata that would show what it wants.
+    a_known_old_server_is_not_asked_again_leg_09_disc_01(
+        sim = {
+            let mut settings = Settings::revision("2025-03-26").without_as_metadata();
+            settings.server.tokens.refresh = RefreshIssue::Never;
+            settings.server.tokens.access_life_s = 60;
+            Sim::against(settings, |config| config.persistent(true))
+        }
+    ) {
+        let waiter = sim.log_in_by_name("");
+        sim.log_in();
+        sim.expect_granted(waiter);
+        let asked = sim.count("https://mcp.example/mcp");
+        sim.new_process(|config| config.persistent(true));
+        sim.at(61);
+        let waiter = sim.acquire("");
+        sim.log_in();
+        sim.expect_granted(waiter);
+        assert_eq!(sim.count("https://mcp.example/mcp"), asked);
+    }
+
+    /// Nor is one that has shown its metadata, whatever became of the login.
+    a_server_that_has_shown_metadata_is_not_asked_again_disc_01(sim = plain()) {
+        let (waiter, call) = named(sim);
+        call.reply(401);
+        discovered(sim);
+        registered(sim);
+        sim.expect_visit().arrive_with("error=access_denied");
+        sim.expect_failed(waiter, "authorization_denied");
+        sim.log_in_by_name("");
+        discovered(sim);
+        sim.expect_visit();
     }
 
     a_server_that_takes_dpop_tokens_alone_shows_no_page_dpop_18(sim = plain()) {
@@ -231,7 +268,16 @@ scripts! {
             call.reply(status);
             no_resource(sim);
             ends(sim, waiter, code);
+            if code == "discovery_failed" {
+                let hint = Some("no MCP endpoint answers there: is the URL right?");
+                assert_eq!(sim.expect_failed(waiter, code).hint(), hint, "{status}");
+            }
         }
+        let (waiter, call) = named(sim);
+        call.respond(503, &[("retry-after", "7")], b"");
+        no_resource(sim);
+        let after = Some(Duration::from_secs(7));
+        assert_eq!(sim.expect_failed(waiter, "transient").remedy(), Remedy::Retry { after });
     }
 
     an_mcp_url_that_does_not_answer_ends_it_disc_09(sim = plain()) {
@@ -289,6 +335,28 @@ scripts! {
                 }
                 sim.expect_no_visit();
             }
+        }
+    }
+
+    /// A guess that cannot answer now, or whose answer nobody has read, is not known to be wrong; and
+    /// one at which somebody has registered was right, whatever is answered later.
+    a_guess_is_wrong_only_if_it_has_answered_so_leg_09_disc_09(sim = plain()) {
+        for code in ["transient", "tls", "server_error"] {
+            let waiter = sim.refused(401, "");
+            no_resource(sim);
+            sim.expect_call(Method::GET, BASE_DOCUMENT).reply(404);
+            let call = sim.expect_call(Method::POST, "/register");
+            match code {
+                "transient" => call.respond(503, &[HTML], b"<html>"),
+                "tls" => call.not_sent(Why::Tls),
+                _ => {
+                    call.reply_json(201, &json!({ "client_id": "c1" }));
+                    sim.expect_visit().arrive_with_code("");
+                    let call = sim.expect_call(Method::POST, "/token");
+                    call.respond(404, &[HTML], b"<html>");
+                }
+            }
+            sim.expect_failed(waiter, code);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use http::Method;
 use mcp_authz_core::effect::{RecordKind, Revoked, Stored, Why};
-use mcp_authz_core::failure::Kind;
+use mcp_authz_core::failure::{Kind, Outcome};
 use mcp_authz_tests::model::Settings;
 use mcp_authz_tests::sim::{Asked, Sim};
 use serde_json::{Value, json};
@@ -137,6 +137,13 @@ scripts! {
         revokes_access(sim).not_sent(Why::Tls);
         let (revoked, unremoved) = told(sim);
         assert_eq!((why(revoked), unremoved), (Kind::Transient, None));
+        if let Revoked::Failed(failure) = revoked
+            && !sim.restarting()
+        {
+            assert_eq!(failure.cause(), Some(Why::Connect));
+            let seen: Vec<_> = failure.evidence().iter().map(|seen| seen.outcome).collect();
+            assert_eq!(seen, [Why::Connect, Why::Connect, Why::Tls].map(Outcome::Lost));
+        }
         removed(sim);
     }
 

@@ -2,12 +2,15 @@
 
 use core::time::Duration;
 
+use http::Method;
 use mcp_authz_core::effect::{RecordKind, Why};
-use mcp_authz_core::failure::Remedy;
+use mcp_authz_core::failure::{Outcome, Remedy};
 use mcp_authz_core::time::Awaited;
 use serde_json::json;
 
-use crate::given::{at, bearer, by_hand, error, kept, logged_in, pause_until, refresh, tokens};
+use crate::given::{
+    REGISTER, at, bearer, by_hand, discover, error, kept, logged_in, pause_until, refresh, tokens,
+};
 
 scripts! {
     /// Three attempts with growing pauses, then the truth: nobody is asked, nothing is lost.
@@ -81,11 +84,26 @@ scripts! {
             refresh(sim, 1).not_sent(why);
             let failure = sim.expect_failed(caller, code);
             assert_eq!((failure.cause(), failure.remedy()), (Some(why), why.remedy()));
+            let seen: Vec<_> = failure.evidence().iter().map(|seen| seen.outcome).collect();
+            assert_eq!(seen, [Outcome::Lost(why)]);
             sim.expect_no_visit();
         }
         let next = sim.at(104).acquire("");
         refresh(sim, 1).reply_json(200, &tokens(2, 60));
         sim.expect_granted(next);
+    }
+
+    a_registration_without_an_answer_says_why_reg_17(sim = by_hand()) {
+        for why in [Why::Resolve, Why::Tls, Why::PlainHttp, Why::Proxy, Why::Exhausted] {
+            let waiter = sim.acquire("");
+            discover(sim);
+            sim.expect_call(Method::POST, REGISTER).not_sent(why);
+            let failure = sim.expect_failed(waiter, why.kind().code());
+            assert_eq!((failure.cause(), failure.remedy()), (Some(why), why.remedy()));
+            let seen = failure.evidence().last().map(|seen| seen.outcome);
+            assert_eq!(seen, Some(Outcome::Lost(why)));
+            sim.expect_no_visit();
+        }
     }
 
     html_with_200_is_an_unknown_outcome_host_226(sim = by_hand()) {

@@ -2,7 +2,8 @@
 //! was granted before them.
 
 use http::Method;
-use mcp_authz_core::config::Builder;
+use mcp_authz_core::Config;
+use mcp_authz_core::config::{Builder, Profile};
 use mcp_authz_core::failure::{Remedy, Switch};
 use mcp_authz_tests::model::{Pkce, ResourceRule, Settings};
 use mcp_authz_tests::sim::Sim;
@@ -14,6 +15,7 @@ use crate::given::{
 };
 
 const AS: &str = "https://as.example";
+const POOL: &str = "https://cognito-idp.eu-1.amazonaws.com/pool";
 
 fn omitting(config: Builder) -> Builder {
     config.persistent(true).danger().omit_resource(AS).done()
@@ -72,6 +74,20 @@ scripts! {
             assert_eq!(failure.switches(), switches, "{answer}");
             assert!(failure.openings().all(|(_, words)| words == [AS]), "{answer}");
         }
+    }
+
+    /// Strict knows no leniency that would help.
+    strict_is_told_of_no_switch_d8(
+        sim = Sim::by_hand(|config| {
+            config.profile(Profile::Strict).pre_registered(known_client(None))
+        })
+    ) {
+        let waiter = sim.acquire("");
+        discover(sim);
+        sim.expect_visit().arrive_with("error=invalid_target");
+        let failure = sim.expect_failed(waiter, "authorization_denied");
+        assert_eq!(failure.switches(), []);
+        assert_ne!(failure.remedy(), Remedy::Configure);
     }
 
     /// Leaving it out for new logins alone would fail at the first refresh of what is stored.
@@ -165,9 +181,9 @@ scripts! {
 
     /// Google gives no refresh token unless it is asked with its own words.
     what_google_needs_goes_together_d9(
-        sim = Sim::by_hand(|config| config.google(AS).google(AS))
+        sim = Sim::by_hand(|config| config.google(AS).google(AS).consent_for_offline_access(AS))
     ) {
-        sim.acquire("");
+        sim.acquire("offline_access");
         discover(sim);
         register(sim, "c1");
         let visit = sim.expect_visit();
@@ -180,18 +196,40 @@ scripts! {
     /// Cognito's document names the pool, whatever the resource lists, and no PKCE methods.
     what_cognito_needs_goes_together_d13_d1(
         sim = Sim::by_hand(|config| {
-            config.danger().cognito(AS, "https://cognito-idp.eu-1.amazonaws.com/pool").done()
+            config.persistent(true).danger().cognito(AS, POOL).done()
         })
     ) {
         let waiter = sim.acquire("");
         let pool = json!({
-            "issuer": "https://cognito-idp.eu-1.amazonaws.com/pool",
+            "issuer": POOL,
             "code_challenge_methods_supported": null,
         });
         discover_with(sim, &resource(&[]), &server_with(&pool));
         register(sim, "c1");
         approve(sim).reply_json(200, &tokens(1, 60));
         sim.expect_granted(waiter);
+        // A switch for the issuer as it is listed holds for what the pool has granted, too.
+        sim.new_process(omitting);
+        sim.at(60).acquire("");
+        let call = refresh(sim, 1);
+        assert!(call.form("resource").is_empty());
+        call.reply_json(200, &tokens(2, 60));
+    }
+
+    /// Once it is pinned, what is still missing goes by the same name.
+    a_pinned_pool_without_pkce_names_the_preset_d1_d13(
+        sim = Sim::by_hand(|config| config.danger().pin_issuer(AS, POOL).done())
+    ) {
+        let waiter = sim.acquire("");
+        discover_with(sim, &resource(&[]), &server_with(&json!({
+            "issuer": POOL,
+            "code_challenge_methods_supported": null,
+        })));
+        let failure = sim.expect_failed(waiter, "pkce_unsupported");
+        let openings: Vec<_> = failure.openings().collect();
+        let pair = [AS.to_owned(), POOL.to_owned()];
+        let pkce = (Switch::PkceUnlisted, &pair[1..]);
+        assert_eq!(openings, [pkce, (Switch::Cognito, &pair[..])]);
     }
 
     /// What a pin has to be written of is in the error, to the last character.
@@ -210,21 +248,22 @@ scripts! {
             discover_with(sim, &resource(&[]), &server_with(&json!({ "issuer": odd })));
             let failure = sim.expect_failed(waiter, "issuer_mismatch");
             assert_eq!(failure.subject(), Some("no URL instead of https://as.example"));
-            assert_eq!(failure.switches(), []);
+            assert_eq!((failure.switches(), failure.remedy()), (&[][..], Remedy::Report));
         }
     }
 
     /// Entra and Cognito are known by their hosts, and what they need by its name.
     the_preset_of_a_known_server_is_named_d1_d13(sim = by_hand()) {
         for (issuer, preset) in [
-            ("https://login.microsoftonline.com/t/v2.0", Switch::Entra),
-            ("https://cognito-idp.eu-1.amazonaws.com/pool", Switch::Cognito),
+            ("https://login.microsoftonline.com/t/v2.0", None),
+            (POOL, Some(Switch::Cognito)),
+            ("https://cognito-idp.example/pool", None),
+            ("https://eu-1.amazonaws.com/pool", None),
         ] {
             let waiter = sim.acquire("");
             discover_with(sim, &resource(&[]), &server_with(&json!({ "issuer": issuer })));
             let failure = sim.expect_failed(waiter, "issuer_mismatch");
-            let named = failure.switches().contains(&preset);
-            assert_eq!(named, preset == Switch::Cognito, "{failure}");
+            assert_eq!(failure.switches().get(1).copied(), preset, "{failure}");
         }
         let tenant = "https://login.microsoftonline.com/t/v2.0";
         let waiter = sim.acquire("");
@@ -271,5 +310,8 @@ scripts! {
         );
         sim.expect_no_call();
         assert_eq!(sim.count(TOKEN), 0);
+        let failure = Config::builder("http://lan.example/mcp").build().expect_err("it is plain");
+        let openings: Vec<_> = failure.openings().collect();
+        assert_eq!(openings, [(Switch::PlainHttp, &["lan.example".to_owned()][..])]);
     }
 }
