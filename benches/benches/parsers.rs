@@ -3,15 +3,15 @@
 
 use divan::{AllocProfiler, black_box};
 use mcp_authz_benches::{canned, flow};
+use mcp_authz_core::internals::authorize::read_callback;
+use mcp_authz_core::internals::challenge::read_challenge;
+use mcp_authz_core::internals::client_auth::Method;
+use mcp_authz_core::internals::metadata::{read_resource_metadata, read_server_metadata};
+use mcp_authz_core::internals::redirect::RedirectUri;
+use mcp_authz_core::internals::registration::{Asked, read_registration};
+use mcp_authz_core::internals::token::{TokenRules, read_tokens};
+use mcp_authz_core::internals::url::{McpUrl, Reach, ServerUrl};
 use mcp_authz_core::time::Timestamp;
-use mcp_authz_core::wire::authorize::read_callback;
-use mcp_authz_core::wire::challenge::read_challenge;
-use mcp_authz_core::wire::client_auth::Method;
-use mcp_authz_core::wire::metadata::{read_resource_metadata, read_server_metadata};
-use mcp_authz_core::wire::redirect::RedirectUri;
-use mcp_authz_core::wire::registration::{Asked, read_registration};
-use mcp_authz_core::wire::token::{TokenRules, read_tokens};
-use mcp_authz_core::wire::url::{McpUrl, Reach, ServerUrl};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();

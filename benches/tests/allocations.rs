@@ -10,7 +10,7 @@
 
 use mcp_authz_benches::live::{Live, at_once};
 use mcp_authz_benches::{canned, flow};
-use mcp_authz_core::wire::challenge::read_challenge;
+use mcp_authz_core::internals::challenge::read_challenge;
 use mcp_authz_driver::authorize::Seen;
 
 /// The most that one login may allocate, canned answers not counted.

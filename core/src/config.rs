@@ -14,18 +14,17 @@ use std::sync::Arc;
 use http::{HeaderValue, Uri};
 
 use crate::failure::{Failure, Kind};
-use crate::wire::redirect::LoopbackHost;
-
 use crate::granted::{Area, read_one_way, same_origin};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
-use crate::wire::client_auth::Method;
+pub use crate::wire::client_auth::Method;
 use crate::wire::client_document::ClientDocumentUrl;
 use crate::wire::metadata::ServerMetadata;
-use crate::wire::redirect::RedirectUri;
-use crate::wire::registration::ClientMetadata;
-pub use crate::wire::url::scheme_missing;
+use crate::wire::redirect::LoopbackHost;
+pub use crate::wire::redirect::RedirectUri;
+pub use crate::wire::registration::ClientMetadata;
 use crate::wire::url::{McpUrl, Reach};
+pub use crate::wire::url::{UrlPolicy, scheme_missing};
 
 pub use builder::Builder;
 pub use danger::Danger;

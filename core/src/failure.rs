@@ -15,7 +15,7 @@ use crate::outcome::Why;
 use crate::purpose::Purpose;
 use crate::secret::Secret;
 use crate::wire::parts::LONGEST_URL;
-use crate::wire::redact::redacted;
+pub use crate::wire::redact::redacted;
 
 /// The world's fault: ends a flow and is delivered to every caller that waited for it.
 #[derive(Clone, PartialEq, Eq)]
@@ -251,7 +251,7 @@ impl Failure {
 
     /// Says why there was no answer.
     #[must_use]
-    pub fn with_cause(mut self, why: Why) -> Self {
+    pub(crate) fn with_cause(mut self, why: Why) -> Self {
         self.0.cause = Some(why);
         self
     }
@@ -279,7 +279,7 @@ impl Failure {
 
     /// Adds the scopes that the MCP server named. The text is escaped and cut here.
     #[must_use]
-    pub fn with_scope(mut self, scope: &str) -> Self {
+    pub(crate) fn with_scope(mut self, scope: &str) -> Self {
         self.0.scope = Some(escaped(scope));
         self
     }

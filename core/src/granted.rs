@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::scope::ScopeSet;
 use crate::secret::AccessToken;
 use crate::time::{Monotonic, Timestamp};
-use crate::wire::one_way::reads_one_way;
+pub use crate::wire::one_way::reads_one_way;
 
 /// Counts access tokens: each new one has a higher epoch than those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -146,7 +146,7 @@ impl Kind {
     }
 }
 
-/// What a caller should do about a [`Failure`].
+/// What a caller should do about a [`Failure`](crate::failure::Failure).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Remedy {
     /// The same request may succeed later; `after` is the server's own wish, if it named one.

@@ -33,7 +33,6 @@
 //! | [`listing`] | which servers and accounts a store knows, and how it stands with each |
 //! | [`machine`] | the form of a stage, transition tables, the diagram |
 //! | [`granted`], [`scope`], [`secret`], [`time`], [`entropy`], [`address`] | the vocabulary |
-//! | [`wire`] | readers and writers of everything that crosses a network |
 //!
 //! # The whole loop
 //!
@@ -119,7 +118,14 @@ mod store;
 mod table;
 pub mod time;
 mod visit;
-pub mod wire;
+mod wire;
+
+/// The readers and writers of the wire, for the tests, benches and fuzzers of this repository. The
+/// name promises nothing: what stands here may change in any release.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::wire::*;
+}
 
 pub use config::Config;
 pub use effect::{Effects, Told, Work};

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Most scopes in one set.
 pub const MOST_SCOPES: usize = 64;
 /// Most bytes in one scope.
-pub const LONGEST_SCOPE: usize = 256;
+pub(crate) const LONGEST_SCOPE: usize = 256;
 /// Most bytes in a set as it is written.
-pub const LONGEST_SET: usize = 4096;
+pub(crate) const LONGEST_SET: usize = 4096;
 
 /// A de-duplicated scope set in first-seen order, held as it is written on the wire: tokens joined
 /// by single spaces (RFC 6749 §3.3).
@@ -48,7 +48,7 @@ impl ScopeSet {
 
     /// An empty set with room for so many bytes, up to the limit.
     #[must_use]
-    pub fn with_room(bytes: usize) -> Self {
+    pub(crate) fn with_room(bytes: usize) -> Self {
         Self(String::with_capacity(bytes.min(LONGEST_SET)))
     }
 

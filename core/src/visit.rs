@@ -78,8 +78,8 @@ impl fmt::Debug for Visit {
 pub enum Page {
     /// The login is complete.
     Authorized(Parties),
-    /// The login goes on with another page, which [`Told::Open`] has shown: the server had forgotten
-    /// the registration that the first one was for (REG-21).
+    /// The login goes on with another page, which [`Told::Open`](crate::effect::Told::Open) has
+    /// shown: the server had forgotten the registration that the first one was for (REG-21).
     OneMoreStep(Parties),
     /// This arrival has the login's own `state`, and is not of the issuer that the login is at: it is
     /// not believed, and the login goes on waiting (ISS-90).

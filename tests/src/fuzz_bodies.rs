@@ -10,22 +10,22 @@ mod session_ops;
 use http::header::{HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response};
 use mcp_authz_core::effect::LoopbackHost;
-use mcp_authz_core::scope::{MOST_SCOPES, ScopeSet};
-use mcp_authz_core::secret::Secret;
-use mcp_authz_core::time::Timestamp;
-use mcp_authz_core::wire::authorize::{self, Outcome};
-use mcp_authz_core::wire::challenge::{Challenge, read_challenge};
-use mcp_authz_core::wire::client_auth::{Method, Methods};
-use mcp_authz_core::wire::metadata::{
+use mcp_authz_core::internals::authorize::{self, Outcome};
+use mcp_authz_core::internals::challenge::{Challenge, read_challenge};
+use mcp_authz_core::internals::client_auth::{Method, Methods};
+use mcp_authz_core::internals::metadata::{
     Finding, ServerRules, check_resource, check_server_metadata, classify, read_resource_metadata,
     read_server_metadata,
 };
-use mcp_authz_core::wire::registration::{self, LONGEST_CLIENT_ID, read_registration};
-use mcp_authz_core::wire::retry_after::{LONGEST_WAIT, read_retry_after};
-use mcp_authz_core::wire::token::{LONGEST_LIFETIME, LONGEST_TOKEN, TokenRules, read_tokens};
-use mcp_authz_core::wire::url::resolve_redirect;
-use mcp_authz_core::wire::well_known::{Place, resource_candidates, server_candidates};
-use mcp_authz_core::wire::{McpUrl, Reach, RedirectUri, ServerUrl};
+use mcp_authz_core::internals::registration::{self, LONGEST_CLIENT_ID, read_registration};
+use mcp_authz_core::internals::retry_after::{LONGEST_WAIT, read_retry_after};
+use mcp_authz_core::internals::token::{LONGEST_LIFETIME, LONGEST_TOKEN, TokenRules, read_tokens};
+use mcp_authz_core::internals::url::resolve_redirect;
+use mcp_authz_core::internals::well_known::{Place, resource_candidates, server_candidates};
+use mcp_authz_core::internals::{McpUrl, Reach, RedirectUri, ServerUrl};
+use mcp_authz_core::scope::{MOST_SCOPES, ScopeSet};
+use mcp_authz_core::secret::Secret;
+use mcp_authz_core::time::Timestamp;
 use url::Url;
 
 use crate::schedule::{Schedule, prove};
@@ -288,7 +288,7 @@ pub fn server_metadata(data: &[u8]) {
         if check_server_metadata(&metadata, &rules).is_ok() {
             let own = &*metadata.issuer;
             assert!(own == ISSUER || (!strict && own.strip_suffix('/') == Some(ISSUER)), "{own}");
-            assert_eq!(metadata.pkce, mcp_authz_core::wire::metadata::Pkce::Listed);
+            assert_eq!(metadata.pkce, mcp_authz_core::internals::metadata::Pkce::Listed);
         }
     }
 }

@@ -10,9 +10,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use mcp_authz_core::config::Config;
 use mcp_authz_core::effect::{Settlement, Visit};
 use mcp_authz_core::failure::{Failure, Kind};
-use mcp_authz_core::granted::Granted;
+use mcp_authz_core::granted::{Granted, reads_one_way};
 use mcp_authz_core::input::{Epoch, Had, Refusal, is_refusal};
-use mcp_authz_core::wire::one_way::reads_one_way;
 use url::Url;
 
 use crate::error::DriveError;

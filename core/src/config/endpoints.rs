@@ -6,7 +6,7 @@
 
 use super::invalid;
 use crate::failure::{Failure, Remedy};
-use crate::wire::metadata::{Pkce, ServerMetadata, check_given_endpoints};
+use crate::wire::metadata::{ServerMetadata, check_given_endpoints};
 use crate::wire::url::{Reach, ServerUrl};
 
 const AUTHORIZATION: &str = "authorization_endpoint";
@@ -52,22 +52,11 @@ impl Endpoints {
                 .text(),
             None => authorization_endpoint.origin().into(),
         };
+        let token = endpoint(token, TOKEN).map_err(configured)?;
         let server = ServerMetadata {
-            issuer,
-            authorization_endpoint,
-            token_endpoint: endpoint(token, TOKEN).map_err(configured)?,
             registration_endpoint: optional(registration, "registration_endpoint")?,
             revocation_endpoint: optional(revocation, "revocation_endpoint")?,
-            methods: None,
-            scopes_offline_access: false,
-            iss_promised: false,
-            client_documents: false,
-            grant_types: None,
-            code_flow: None,
-            par_required: false,
-            dpop: None,
-            protected_resources: None,
-            pkce: Pkce::Unlisted,
+            ..ServerMetadata::undescribed(issuer, authorization_endpoint, token)
         };
         check_given_endpoints(&server, strict)?;
         Ok(Some(server))

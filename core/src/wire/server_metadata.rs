@@ -231,6 +231,31 @@ pub fn check_server_metadata(
 }
 
 impl ServerMetadata {
+    /// A server that no document describes: its endpoints, and nothing else (LEG-03, DISC-11).
+    pub(crate) const fn undescribed(
+        issuer: Arc<str>,
+        authorization_endpoint: ServerUrl,
+        token_endpoint: ServerUrl,
+    ) -> Self {
+        Self {
+            issuer,
+            authorization_endpoint,
+            token_endpoint,
+            registration_endpoint: None,
+            revocation_endpoint: None,
+            methods: None,
+            scopes_offline_access: false,
+            iss_promised: false,
+            client_documents: false,
+            grant_types: None,
+            code_flow: None,
+            par_required: false,
+            dpop: None,
+            protected_resources: None,
+            pkce: Pkce::Unlisted,
+        }
+    }
+
     /// Whether the server lists its resources and this one is not among them; a warning only
     /// unless in strict mode (PRM-18).
     #[must_use]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mcp_url::McpUrl;
 use super::reach::Reach;
-use super::server_metadata::{Pkce, ServerMetadata};
+use super::server_metadata::ServerMetadata;
 use super::url::ServerUrl;
 use crate::failure::Failure;
 
@@ -105,22 +105,11 @@ pub fn legacy_metadata(mcp: &McpUrl) -> String {
 pub fn legacy_server(mcp: &McpUrl, reach: &Reach) -> Result<ServerMetadata, Failure> {
     let endpoint =
         |path: &str, field| ServerUrl::read_endpoint(&[mcp.origin(), path].concat(), field, reach);
+    let authorization = endpoint("/authorize", "authorization_endpoint")?;
+    let token = endpoint("/token", "token_endpoint")?;
     Ok(ServerMetadata {
-        issuer: mcp.origin().into(),
-        authorization_endpoint: endpoint("/authorize", "authorization_endpoint")?,
-        token_endpoint: endpoint("/token", "token_endpoint")?,
         registration_endpoint: Some(endpoint("/register", "registration_endpoint")?),
-        revocation_endpoint: None,
-        methods: None,
-        scopes_offline_access: false,
-        iss_promised: false,
-        client_documents: false,
-        grant_types: None,
-        code_flow: None,
-        par_required: false,
-        dpop: None,
-        protected_resources: None,
-        pkce: Pkce::Unlisted,
+        ..ServerMetadata::undescribed(mcp.origin().into(), authorization, token)
     })
 }
 

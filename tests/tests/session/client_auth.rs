@@ -1,9 +1,8 @@
 //! How the client authenticates at the token endpoint.
 
 use http::Method;
-use mcp_authz_core::config::{Builder, PreRegistered};
+use mcp_authz_core::config::{Builder, Method as Auth, PreRegistered};
 use mcp_authz_core::failure::{Failure, Remedy, Setting};
-use mcp_authz_core::wire::client_auth::Method as Auth;
 use mcp_authz_tests::model::{AuthMethod, Endpoint, Preregistered, Settings};
 use mcp_authz_tests::sim::Sim;
 use serde_json::json;

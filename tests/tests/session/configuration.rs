@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use http::Method;
 use mcp_authz_core::Config;
-use mcp_authz_core::config::{Builder, Profile};
+use mcp_authz_core::config::{Builder, Profile, UrlPolicy};
 use mcp_authz_core::effect::LoopbackHost;
 use mcp_authz_core::failure::Failure;
-use mcp_authz_core::wire::url::UrlPolicy;
 use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 

@@ -1,11 +1,10 @@
 //! What a registration asks for, what its refusal points at, and the settings that mend it.
 
 use http::Method;
-use mcp_authz_core::config::{Builder, PreRegistered};
+use mcp_authz_core::config::{Builder, ClientMetadata, PreRegistered};
 use mcp_authz_core::effect::RecordKind;
 use mcp_authz_core::failure::Setting;
 use mcp_authz_core::secret::Secret;
-use mcp_authz_core::wire::registration::ClientMetadata;
 use mcp_authz_tests::model::{Endpoint, RefreshIssue, RegistrationMode, Settings};
 use mcp_authz_tests::sim::{Asked, Sim};
 use serde_json::{Value, json};

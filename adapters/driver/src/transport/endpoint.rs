@@ -1,6 +1,6 @@
 //! Where HTTP+SSE wants its messages posted (TRANS-33, HOST-261, HOST-328).
 
-use mcp_authz_core::wire::one_way::reads_one_way;
+use mcp_authz_core::granted::reads_one_way;
 use url::Url;
 
 use super::error::TransportError;

@@ -1,9 +1,8 @@
 //! What an answer says that is no success: whether the session is lost, and in which words.
 
 use http::{HeaderValue, Response, StatusCode};
-use mcp_authz_core::failure::escaped;
+use mcp_authz_core::failure::{escaped, redacted};
 use mcp_authz_core::secret::Secret;
-use mcp_authz_core::wire::redact::redacted;
 use serde_json::Value;
 
 use super::answer::{self, Form};
