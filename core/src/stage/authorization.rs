@@ -15,11 +15,11 @@ use crate::effect::{Bound, ListenOn, Page, Parties, Purpose, Visit};
 use crate::failure::{Failure, Kind};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
-    confused,
 };
 use crate::note::Note;
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, same};
+use crate::stage::vault::confused;
 use crate::time::{Awaited, Monotonic};
 use crate::wire::authorize::{self, AuthorizationRequest, CallbackParams};
 use crate::wire::pkce;
@@ -162,12 +162,13 @@ impl Authorization {
         };
         let visit = self.visit(&sent, false, cx.config)?;
         self.sent = Some(sent);
-        // Whoever came with an answer to an earlier page of this login waits no longer (REG-21).
+        let listen = self.ask.listen.clone().filter(|_| !self.ask.bound);
+        let parked = cx.person(visit, cx.config.times.callback, listen);
+        // Whoever came with an answer to an earlier page of this login waits no longer (REG-21). The
+        // page that it goes on with is open by then: they ask for it at once.
         if !cx.arrivals.is_empty() {
             cx.answer_all(&Page::OneMoreStep(self.parties(cx.config)));
         }
-        let listen = self.ask.listen.clone().filter(|_| !self.ask.bound);
-        let parked = cx.person(visit, cx.config.times.callback, listen);
         Ok(Turn::Wait(self, parked))
     }
 

@@ -6,7 +6,6 @@
 pub(crate) mod authorization;
 pub(crate) mod claim;
 pub(crate) mod discovery;
-pub(crate) mod recall;
 pub(crate) mod registration;
 pub(crate) mod revocation;
 pub(crate) mod token;
@@ -17,7 +16,7 @@ use crate::machine::{Machine, MachineName, Table};
 impl Table {
     /// Every table of the machine, in the order a login goes through them.
     pub const ALL: &'static [&'static Self] = &[
-        recall::Recall::TABLE,
+        vault::Recall::TABLE,
         discovery::Discovery::TABLE,
         registration::Registration::TABLE,
         authorization::Authorization::TABLE,

@@ -371,7 +371,11 @@ impl Sim {
                     self.visits.push_back(visit);
                 }
             }
-            Told::Page { arrival, page } => self.pages.push_back((arrival, page)),
+            Told::Page { arrival, page } => {
+                let sent_on = matches!(page, Page::OneMoreStep(_));
+                assert!(!sent_on || !self.visits.is_empty(), "sent on to a page that is not open");
+                self.pages.push_back((arrival, page));
+            }
             Told::Abandon(ticket) => {
                 self.listening.remove(&ticket);
                 self.calls.retain(|call| call.id() != ticket);
