@@ -212,6 +212,18 @@ impl Posted<'_> {
         })
     }
 
+    /// The same of an answer in JSON, unless its values would take more than it may have bytes
+    /// (HOST-322).
+    async fn whole_json(&self, body: Body) -> Result<Vec<u8>, Failed> {
+        let limit = self.limits.max_json_response_size;
+        let body = self.whole(body).await?;
+        if fits(&body, limit) {
+            Ok(body)
+        } else {
+            Err(Failed::ResponseBodyTooLarge { max_size: limit })
+        }
+    }
+
     async fn read(&self, headers: &HeaderMap, body: Body) -> Answered {
         if self.request_id().is_none() && !wire::is(headers, EVENT_STREAM) {
             return Ok(StreamableHttpPostResponse::Accepted);
@@ -224,11 +236,7 @@ impl Posted<'_> {
         if !wire::is(headers, JSON) {
             return Err(unexpected_type(headers));
         }
-        let body = self.whole(body).await?;
-        let limit = self.limits.max_json_response_size;
-        if !fits(&body, limit) {
-            return Err(Failed::ResponseBodyTooLarge { max_size: limit });
-        }
+        let body = self.whole_json(body).await?;
         Ok(StreamableHttpPostResponse::Json(serde_json::from_slice(&body)?, session_id))
     }
 
@@ -239,10 +247,10 @@ impl Posted<'_> {
         let authorization = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         let json = wire::is(&head.headers, JSON);
         let readable = json && !authorization && status != StatusCode::TOO_MANY_REQUESTS;
-        let body = match self.whole(body).await {
-            Ok(body) => body,
-            Err(error) if readable => return Err(error),
-            Err(_) => Vec::new(),
+        let body = if readable {
+            self.whole_json(body).await?
+        } else {
+            self.whole(body).await.unwrap_or_default()
         };
         let error = if readable { error(&body) } else { None };
         if let Some(session) = self.session_id.filter(|_| !self.begins())

@@ -21,6 +21,9 @@ use crate::common::{Person, authorized_transport, count, serve, session, session
 
 type Failed = StreamableHttpError<Error>;
 
+/// The answer to that.
+const INITIALIZED: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"m","version":"1"}}}"#;
+
 fn initialize() -> ClientJsonRpcMessage {
     let request = InitializeRequest::new(ClientConfig::default());
     ClientJsonRpcMessage::request(ClientRequest::InitializeRequest(request), RequestId::Number(1))
@@ -144,17 +147,87 @@ async fn what_rmcp_has_names_for_is_called_so() {
 #[tokio::test]
 async fn session_ids_that_no_header_may_hold_are_refused_host_266() {
     let (served, client, url) = open(|_| {});
-    let body = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"m","version":"1"}}}"#;
     let long = "x".repeat(10 * 1024);
     for id in ["", "a b", "\u{e9}", &long] {
         served.lock().inject(
             Endpoint::Mcp,
             1,
-            Literal::json(200, body).header("mcp-session-id", id),
+            Literal::json(200, INITIALIZED).header("mcp-session-id", id),
         );
         let error = client.post_message(url.clone(), initialize(), None, None, none()).await;
         let Err(Failed::Client(error)) = error else { panic!("{error:?}") };
         assert_eq!(error.failure().unwrap().kind(), Kind::LimitExceeded);
+    }
+}
+
+/// The server may mean the one, and something on the way the other.
+#[tokio::test]
+async fn of_two_session_ids_neither_is_taken_host_266() {
+    let (served, client, url) = open(|_| {});
+    for second in ["a", "b", ""] {
+        let two = Literal::json(200, INITIALIZED).header("mcp-session-id", "a");
+        served.lock().inject(Endpoint::Mcp, 1, two.header("mcp-session-id", second));
+        let error = client.post_message(url.clone(), initialize(), None, None, none()).await;
+        let Err(Failed::Client(error)) = error else { panic!("{second}: {error:?}") };
+        assert_eq!(error.failure().unwrap().rule(), "HOST-266");
+    }
+    let one = Literal::json(200, INITIALIZED).header("mcp-session-id", "a");
+    served.lock().inject(Endpoint::Mcp, 1, one);
+    client.post_message(url.clone(), initialize(), None, None, none()).await.unwrap();
+}
+
+/// A text may be short, and its values many: it is weighed before it is read.
+#[tokio::test]
+async fn answers_that_swell_when_they_are_read_are_too_large_host_322() {
+    const LARGEST: usize = 16 * 1024;
+    let (served, client, url) = open(|_| {});
+    let mut limits = StreamableHttpResponseLimits::default();
+    limits.max_json_response_size = LARGEST;
+    limits.max_sse_event_size = LARGEST;
+    let zeros = format!("[{}0]", "0,".repeat(LARGEST / 4));
+    let text = format!("{:?}", "0,".repeat(LARGEST / 4));
+    let post = async |answer: Literal| {
+        served.lock().inject(Endpoint::Mcp, 1, answer);
+        let none = none();
+        let asked = client.post_message_with_response_limits(
+            url.clone(),
+            initialize(),
+            None,
+            None,
+            none,
+            limits,
+        );
+        match asked.await {
+            Ok(answer) => answer.expect_initialized::<Error>().await.map(drop),
+            Err(error) => Err(error),
+        }
+    };
+    for (values, fits) in [(&text, true), (&zeros, false)] {
+        let result = INITIALIZED.replace(
+            r#""capabilities":{}"#,
+            &format!(r#""capabilities":{{"experimental":{{"x":{{"y":{values}}}}}}}"#),
+        );
+        assert!(result.len() < LARGEST);
+        match post(Literal::json(200, &result)).await {
+            Ok(()) if fits => {}
+            Err(Failed::ResponseBodyTooLarge { max_size: LARGEST }) if !fits => {}
+            other => panic!("{fits} {other:?}"),
+        }
+        // An error is an answer as well.
+        let error = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32602,"message":"no","data":{values}}}}}"#
+        );
+        let refused = post(Literal::json(400, &error)).await;
+        let too_large = matches!(refused, Err(Failed::ResponseBodyTooLarge { max_size: LARGEST }));
+        assert_eq!(too_large, !fits, "{refused:?}");
+        let event = Literal { body: format!("data: {result}\n\n").into(), ..Literal::status(200) };
+        match post(event.header("content-type", "text/event-stream")).await {
+            Ok(()) if fits => {}
+            Err(error @ Failed::Sse(_)) if !fits => {
+                assert!(error.to_string().contains("limit"), "{error}");
+            }
+            other => panic!("{fits} {other:?}"),
+        }
     }
 }
 
