@@ -90,3 +90,17 @@ impl fmt::Debug for Listening {
         f.debug_struct("Listening").field("port", &self.port).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_session_is_told_why_nothing_is_bound_nat_08_host_281() {
+        let failed = |kind: ErrorKind| Listening::outcome(&Err(io::Error::from(kind)));
+        assert_eq!(Listening::outcome(&Ok(Listening::new(4711, ()))), Bound::Port(4711));
+        assert_eq!(failed(ErrorKind::AddrInUse), Bound::Taken);
+        assert_eq!(failed(ErrorKind::OutOfMemory), Bound::Exhausted);
+        assert_eq!(failed(ErrorKind::PermissionDenied), Bound::Failed);
+    }
+}

@@ -170,6 +170,22 @@ mod tests {
         assert_eq!(of(&[], Addresses::Any), Err(Why::Resolve));
     }
 
+    /// HTTP clients wrap what the system said, in errors of their own and in I/O errors.
+    #[test]
+    fn what_a_machine_lacks_is_found_inside_of_other_errors_host_281() {
+        let full = || io::Error::from(ErrorKind::OutOfMemory);
+        let dead = || io::Error::from(ErrorKind::ConnectionRefused);
+        for (error, expected) in [
+            (full(), Some(Why::Exhausted)),
+            (io::Error::other(full()), Some(Why::Exhausted)),
+            (io::Error::other(io::Error::other(full())), Some(Why::Exhausted)),
+            (io::Error::other(dead()), None),
+            (dead(), None),
+        ] {
+            assert_eq!(exhausted_by(&error), expected, "{error:?}");
+        }
+    }
+
     #[test]
     fn plain_http_is_told_from_other_noise_host_332() {
         for (pieces, why) in [

@@ -111,3 +111,18 @@ impl fmt::Display for ResumeError {
 }
 
 impl core::error::Error for ResumeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_did_wrong_is_in_the_failure() {
+        for error in [DriveError::Stalled, DriveError::Reentered] {
+            assert_eq!((error.code(), error.remedy().name()), ("config_invalid", "configure"));
+            assert_eq!(error.failure().unwrap().hint(), Some(&*error.to_string()));
+        }
+        assert_eq!(DriveError::Stopped.code(), "cancelled");
+        assert_eq!(DriveError::EntropyUnavailable.remedy().name(), "report");
+    }
+}

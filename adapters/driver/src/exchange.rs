@@ -313,6 +313,29 @@ mod tests {
     const CANARY: &str = "c4n4ry";
 
     #[test]
+    fn every_error_has_a_code_a_remedy_and_says_why() {
+        let lost = |why, sent| ExchangeError::Lost { why, sent };
+        let failed = || Arc::new(Failure::new(Kind::AuthorizationDenied, "SEC-17"));
+        for (error, code, remedy, said) in [
+            (lost(Why::Resolve, false), "transient", "retry", "not sent: the name of the server"),
+            (lost(Why::PlainHttp, false), "tls", "configure", "not sent: this port speaks plain"),
+            (lost(Why::Broken, true), "transient", "retry", "no answer: the connection broke off"),
+            (ExchangeError::Unsent(failed()), "authorization_denied", "ask_user", "authorization_"),
+            (
+                ExchangeError::Unfit { status: StatusCode::OK },
+                "json_malformed",
+                "report",
+                "the server answered 200",
+            ),
+            (ExchangeError::Drive(DriveError::Stopped), "cancelled", "ask_user", "the runtime"),
+        ] {
+            assert_eq!((error.code(), error.remedy().name()), (code, remedy), "{error}");
+            assert!(error.to_string().starts_with(said), "{error}");
+            assert_eq!(error.failure().unwrap().code(), code, "{error}");
+        }
+    }
+
+    #[test]
     fn debug_shows_no_secret() {
         let request = Request::post(format!("https://u:{CANARY}@mcp.example:8443/mcp?k={CANARY}"))
             .header("x-api-key", CANARY)

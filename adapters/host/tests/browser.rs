@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use mcp_authz_core::effect::Visit;
 use mcp_authz_core::failure::{Failure, Kind, Remedy};
+use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_driver::authorize::AuthorizeError;
 use mcp_authz_driver::person::Person;
 use mcp_authz_host::browser::{Browser, BrowserRefused, Opener};
@@ -99,6 +100,90 @@ fn what_the_person_is_told_names_who_asks_for_what_authz_14() {
     assert!(said.contains("Your browser opens this page"), "{said}");
     // A launcher that says it worked may have done so on a screen that nobody sees.
     assert!(said.contains("/authorize?"), "{said}");
+}
+
+/// Who takes over what is said is there to read it: they open the page by hand, in which everything
+/// stands that a browser would have been opened with.
+#[test]
+fn lines_that_a_program_takes_over_are_read_by_somebody_host_169_host_147() {
+    let by_hand = |lines: &Arc<Mutex<Vec<String>>>| {
+        let lines = Arc::clone(lines);
+        move |line: &str| {
+            lines.lock().unwrap().push(line.to_owned());
+            let url = line.trim().to_owned();
+            if url.starts_with("http://") && url.contains("/authorize?") {
+                thread::spawn(move || log_in(&url));
+            }
+        }
+    };
+    let (served, said) = (embedded(|_| {}).unwrap(), Arc::default());
+    let desktop = Desktop::new().browser(Launcher::Refuses).say(by_hand(&said));
+    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&desktop).unwrap();
+    assert!(said.lock().unwrap().iter().any(|line| line.contains("could not be opened")));
+    let said = Arc::default();
+    let terminal = Terminal::new().say(by_hand(&said));
+    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&terminal).unwrap();
+    let said = said.lock().unwrap().join("\n");
+    let (before, _) = said.split_once("Open this page in a browser").unwrap();
+    for row in ["login server", "token host", "  client  "] {
+        assert!(before.contains(row), "{row}: {said}");
+    }
+}
+
+/// It takes its time, and may open the page yet.
+#[test]
+fn a_browser_that_hangs_has_not_refused_host_169() {
+    for (launcher, expected) in [(Launcher::Refuses, Some(BrowserRefused)), (Launcher::Hangs, None)]
+    {
+        let (served, told) = (embedded(|_| {}).unwrap(), Arc::new(Mutex::new(Vec::new())));
+        let opener = Opener::new(launcher).patience(Duration::from_millis(100));
+        let tells = Arc::clone(&told);
+        let person = move |visit: &Visit, _| {
+            let tells = Arc::clone(&tells);
+            opener.open_or(visit, move |visit, refused| {
+                tells.lock().unwrap().push(refused);
+                let url = visit.url().to_owned();
+                thread::spawn(move || log_in(&url));
+            });
+        };
+        AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&person).unwrap();
+        assert_eq!(*told.lock().unwrap(), [expected]);
+    }
+}
+
+/// It was shown to somebody before, so that somebody may come back.
+#[test]
+fn a_page_that_is_shown_again_ends_no_login_host_169() {
+    let served = embedded(|_| {}).unwrap();
+    let person = |visit: &Visit, answers| {
+        let mut again = visit.clone();
+        again.reissued = true;
+        Terminal::new().show(&again, answers);
+        let url = visit.url().to_owned();
+        thread::spawn(move || log_in(&url));
+    };
+    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&person).unwrap();
+}
+
+/// Whoever let the person in so far, and what is asked for; no text of a server moves the terminal.
+#[test]
+fn what_is_said_of_a_page_is_all_there_is_and_escaped_authz_14_host_303() {
+    let (served, said) = (embedded(|_| {}).unwrap(), Arc::new(Mutex::new(Vec::new())));
+    let lines = Arc::clone(&said);
+    let desktop = Desktop::new().browser(Launcher::Works);
+    let desktop = desktop.say(move |line| lines.lock().unwrap().push(line.to_owned()));
+    let person = move |visit: &Visit, answers| {
+        let mut visit = visit.clone();
+        visit.previous_issuer = Some("https://before.example/\u{1b}[2J".into());
+        visit.client_id = "c\u{1b}[31m".into();
+        visit.scopes = ScopeSet::from_tokens(["files:read", "files:write"]).unwrap();
+        desktop.show(&visit, answers);
+    };
+    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&person).unwrap();
+    let said = said.lock().unwrap().join("\n");
+    assert!(said.contains("so far it was https://before.example/"), "{said}");
+    assert!(said.contains("files:read files:write"), "{said}");
+    assert!(!said.contains('\u{1b}'), "{said:?}");
 }
 
 /// What somebody is told who logs in at this server.

@@ -46,8 +46,8 @@ pub(crate) fn work(program: &Program) -> Result<(), Stop> {
         .person(program.person(Desktop::new())) // who is shown the login page, once one is needed
         .observer(program.observer()) // who hears of every step
         .build()?;
-    let (session, login) = (manager.session(), manager.session());
-    program.begins(move || session.granted(), move || login.cancel()); // for its lines
+    let granted = manager.clone();
+    program.begins(move || granted.granted());
 
     let done = talk(&manager, program);
     if program.options.log_out {

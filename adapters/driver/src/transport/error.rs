@@ -322,9 +322,17 @@ mod tests {
             assert_eq!(error.remedy().name(), remedy, "{error}");
             assert_eq!(error.maybe_executed(), executed, "{error}");
             assert!(!error.to_string().is_empty());
+            // What the MCP server did has no failure of ours behind it.
+            let ours = !code.starts_with("mcp_") || code == "mcp_lost";
+            let ours = ours
+                && !matches!(error, TransportError::Status { .. } | TransportError::Invalid(_));
+            assert_eq!(error.failure().is_some(), ours, "{error}");
             if let Some(failure) = error.failure() {
                 assert_eq!(failure.remedy(), error.remedy(), "{error}");
                 assert!(failure.code() == code || code == "mcp_lost", "{error}");
+            }
+            if let TransportError::Lost { why, .. } = error {
+                assert!(error.to_string().contains(why.sentence()), "{error}");
             }
         }
     }

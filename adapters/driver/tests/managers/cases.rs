@@ -31,10 +31,11 @@ macro_rules! managers {
             use $adapter::{AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Client};
             use http::Request;
             use mcp_authz_core::Config;
-            use mcp_authz_core::config::Profile;
+            use mcp_authz_core::config::{Profile, Times};
             use mcp_authz_core::effect::{Page, Visit};
             use mcp_authz_core::failure::Kind;
             use mcp_authz_core::input::Callback;
+            use mcp_authz_core::scope::ScopeSet;
             use mcp_authz_driver::arrivals::PageSink;
             use mcp_authz_driver::authorize::AuthorizeError;
             use mcp_authz_driver::DriveError;
@@ -44,7 +45,7 @@ macro_rules! managers {
             use mcp_authz_driver::ports::{AsyncBody, Body};
             use mcp_authz_driver::transport::Settings;
             use mcp_authz_host::store::Memory;
-            use mcp_authz_tests::model::{AnswerForm, Consent, Endpoint, IssMode, PrmPlace};
+            use mcp_authz_tests::model::{AnswerForm, Consent, Endpoint, IssMode, PrmPlace, Server};
             use mcp_authz_tests::serve::{Served, embedded};
             use serde_json::{Value, json};
 
@@ -154,6 +155,7 @@ macro_rules! managers {
                     let waits = scope.spawn(|| {
                         enter!($run; $($await)?; {
                             let next = next_page(session.wait()$(.$await)?.unwrap_err());
+                            assert_ne!(next.url(), first, "that one was given out");
                             let there = agree(next.url());
                             session.manager().session().arrivals().report(
                                 Callback::url(there), PageSink::new(|_| {}),
@@ -173,6 +175,48 @@ macro_rules! managers {
                 // Nobody is told of the same page twice.
                 enter!($run; $($await)?; { session.wait()$(.$await)?.unwrap() });
                 assert_eq!(served.lock().count(Endpoint::Token), 2);
+            }
+
+            /// A finished login's program receives the callbacks of the next one as well, and is told
+            /// which page that goes on with.
+            #[test]
+            fn a_finished_login_is_given_the_other_page_of_the_next_one_reg_21() {
+                let served = served();
+                let (sender, shown) = std::sync::mpsc::channel();
+                let sender = Mutex::new(sender);
+                let person = move |visit: &Visit, _: Answers| {
+                    sender.lock().unwrap().send(visit.clone()).unwrap();
+                };
+                let session = enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::builder(served.mcp_url());
+                    let manager = manager.person(person).build().unwrap();
+                    let session = AuthorizationSession::new(manager, &[], REDIRECT)$(.$await)?.unwrap();
+                    let there = agree(session.get_authorization_url().unwrap());
+                    session.handle_callback(there)$(.$await)?.unwrap();
+                    session
+                });
+                served.lock().revoke_all();
+                served.lock().set(|settings| {
+                    settings.servers_mut().for_each(|server| server.tokens.forgets_clients = 1);
+                });
+                thread::scope(|scope| {
+                    let client = AuthorizedHttpClient::new(session.manager().clone(), None);
+                    let url = served.mcp_url();
+                    let asked = scope.spawn(move || {
+                        enter!($run; $($await)?; {
+                            client.post_json::<Value>(url, &initialize(1))$(.$await)?.is_ok()
+                        })
+                    });
+                    let next = || shown.recv_timeout(Duration::from_secs(60)).unwrap();
+                    enter!($run; $($await)?; {
+                        let there = agree(next().url());
+                        let again = session.handle_callback(there)$(.$await)?.unwrap_err();
+                        let visit = next_page(again);
+                        assert_eq!(visit.url(), next().url());
+                        session.handle_callback(agree(visit.url()))$(.$await)?.unwrap();
+                    });
+                    assert!(asked.join().unwrap());
+                });
             }
 
             #[test]
@@ -311,9 +355,16 @@ macro_rules! managers {
                     manager.authorize(&parts::browses)$(.$await)?.unwrap();
                     // With a usable grant nothing is asked.
                     manager.authorize(&parts::browses)$(.$await)?.unwrap();
+                    // So it is for whoever asks the session itself.
+                    let manager = AuthorizationManager::builder(served.mcp_url());
+                    let manager = manager.person(parts::browses).build().unwrap();
+                    for _ in 0..2 {
+                        let asked = manager.session().log_in(&ScopeSet::empty())$(.$await)?;
+                        asked.unwrap().outcome.unwrap();
+                    }
                 });
                 let model = served.lock();
-                assert_eq!((model.count(Endpoint::Mcp), model.count(Endpoint::PrmCustom)), (1, 1));
+                assert_eq!((model.count(Endpoint::Mcp), model.count(Endpoint::PrmCustom)), (2, 2));
                 assert_eq!(model.count(Endpoint::PrmPath) + model.count(Endpoint::PrmRoot), 0);
             }
 
@@ -439,6 +490,50 @@ macro_rules! managers {
                 assert_eq!(served.lock().count(Endpoint::Revoke), 2, "both tokens");
             }
 
+            /// A server that has forgotten everybody need not say so: it answers the refresh with
+            /// `invalid_grant`, and shows the person an error page of its own. The login after the one
+            /// that ended there registers anew.
+            #[test]
+            fn a_forgotten_registration_is_replaced_reg_93() {
+                let (served, store) = (served(), Memory::new());
+                served.lock().set(|settings| {
+                    let hides = |server: &mut Server| server.hides_unknown_clients = true;
+                    settings.servers_mut().for_each(hides);
+                });
+                let (url, pages) = (served.mcp_url(), Arc::new(Mutex::new(Vec::new())));
+                enter!($run; $($await)?; {
+                    let manager = AuthorizationManager::builder(url).store(store.clone());
+                    manager.build().unwrap().authorize(&parts::browses)$(.$await)?.unwrap();
+                    served.lock().forget_clients();
+                    served.lock().revoke_access_tokens();
+                    let looked = Arc::clone(&pages);
+                    let looks = move |visit: &Visit, _: Answers| {
+                        looked.lock().unwrap().push(parts::get(visit.url()));
+                    };
+                    let within = |callback| {
+                        Config::builder(url).times(Times { callback, ..Times::default() })
+                    };
+                    let hasty = within(Duration::from_secs(1));
+                    let manager = AuthorizationManager::builder(hasty).store(store.clone());
+                    let client = AuthorizedHttpClient::new(manager.person(looks).build().unwrap(), None);
+                    match client.post_json::<Value>(url, &initialize(1))$(.$await)? {
+                        Err(ExchangeError::Refused { failure, .. }) => {
+                            assert_eq!(failure.kind(), Kind::CallbackTimeout);
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                    assert_eq!(served.lock().count(Endpoint::Register), 1);
+                    let patient = within(Duration::from_secs(20));
+                    let manager = AuthorizationManager::builder(patient).store(store);
+                    let manager = manager.person(parts::browses).build().unwrap();
+                    let client = AuthorizedHttpClient::new(manager, None);
+                    client.post_json::<Value>(url, &initialize(2))$(.$await)?.unwrap();
+                });
+                let pages = pages.lock().unwrap();
+                assert!(matches!(&pages[..], [page] if !page.contains("location:")), "{pages:?}");
+                assert_eq!(served.lock().count(Endpoint::Register), 2);
+            }
+
             #[test]
             fn a_client_sends_the_token_where_it_may_go_use_01_use_07() {
                 let served = served();
@@ -472,6 +567,14 @@ macro_rules! managers {
                     // A token that is revoked meanwhile is renewed behind the call.
                     served.lock().revoke_access_tokens();
                     client.post_json::<Value>(url, &initialize(3))$(.$await)?.unwrap();
+                    let bare = url.trim_start_matches("http://");
+                    match client.get(bare)$(.$await)?.map(drop) {
+                        Err(ExchangeError::Unsent(failure)) => {
+                            let write = format!("the scheme is missing, write {url}");
+                            assert_eq!(failure.hint(), Some(&*write));
+                        }
+                        other => panic!("{other:?}"),
+                    }
                     // What is no JSON, or no success, is said so.
                     let missing = client.get_json::<Value>(&format!("{url}/none"))$(.$await)?;
                     assert!(matches!(missing, Err(ExchangeError::Unfit { .. })), "{missing:?}");

@@ -148,6 +148,14 @@ fn a_login_that_goes_on_elsewhere_says_so_reg_21() {
     assert!(answer.contains("<h1>One more step</h1>"), "{answer}");
 }
 
+#[test]
+fn a_machine_that_lacks_something_is_not_to_be_reconfigured_blindly_host_281() {
+    let answer = text(page(&failed(Kind::MachineExhausted)));
+    assert!(answer.contains("limits on open files"), "{answer}");
+    let answer = text(page(&failed(Kind::ConfigInvalid)));
+    assert!(answer.contains(&Remedy::Configure.to_string()), "{answer}");
+}
+
 /// Any web page can send a browser here, and learns nothing by it.
 #[test]
 fn strangers_are_told_of_nobody_host_175() {
