@@ -17,7 +17,7 @@
 //! process.
 //!
 //! Two lanes run side by side: what needs only machines, and what waits for a person, so that a
-//! refresh never waits for anybody. [`machine::diagram::mermaid`] draws the stages from their
+//! refresh never waits for anybody. [`machine::diagram::mermaid`] draws flows and stages from their
 //! tables.
 //!
 //! With a persistent configuration a refresh is a transaction of the store: lease, look, intent,
@@ -99,6 +99,7 @@ pub mod config;
 pub mod effect;
 pub mod entropy;
 pub mod failure;
+mod flow;
 pub mod granted;
 pub mod input;
 mod kind;

@@ -1,4 +1,5 @@
-//! Transition tables: what each state awaits and where each signal may lead.
+//! Transition tables of stages and flows: what each state awaits or runs, and where each signal may
+//! lead.
 
 use core::fmt;
 
@@ -45,7 +46,39 @@ impl Table {
     }
 }
 
+/// One flow's states and edges: each state runs a stage, and goes on with what that brings.
+#[derive(Debug)]
+pub struct FlowTable {
+    /// Whose.
+    pub flow: MachineName,
+    /// What it is for, in a few words.
+    pub purpose: &'static str,
+    /// Every state but `Start`, `Done` and `Failed`, and the stage it runs.
+    pub states: &'static [(StateName, MachineName)],
+    /// Every edge, grouped by where it starts.
+    pub rows: &'static [Row],
+}
+
 impl SignalName {
+    /// The signals a flow's state must expect, by the stage it runs: what the stage brings, or that it
+    /// failed. A stage that says in what it brings how it ended fails in no ordinary way.
+    #[must_use]
+    pub const fn met_after(stage: MachineName) -> &'static [Self] {
+        match stage {
+            MachineName::Recall => &[Self::Recalled, Self::Failed],
+            MachineName::Discovery => &[Self::Looked, Self::Failed],
+            MachineName::Registration => &[Self::Enrolled, Self::Failed],
+            MachineName::Authorization => &[Self::Approved, Self::Failed],
+            MachineName::Claim => &[Self::Claimed, Self::Failed],
+            MachineName::Intent => &[Self::Intended],
+            MachineName::Token => &[Self::Minted],
+            MachineName::Save => &[Self::Saved],
+            MachineName::Release => &[Self::Released],
+            MachineName::Revocation => &[Self::Given],
+            _ => &[],
+        }
+    }
+
     /// The signals a state can meet, by what it awaits: its effect's answer, the deadline, and a
     /// restart.
     #[must_use]
@@ -81,7 +114,7 @@ macro_rules! names {
 }
 
 names! {
-    /// The stages.
+    /// The stages, then the flows.
     MachineName {
         /// Reads the records of an MCP URL and account.
         Recall,
@@ -103,11 +136,27 @@ names! {
         Release,
         /// Gives tokens back to the server.
         Revocation,
+        /// The flow that gets a grant from a person.
+        Login,
+        /// The flow that renews a grant.
+        Refresh,
+        /// The flow that learns what the store knows.
+        ReadAll,
+        /// The flow that sees whether the issuer is still listed.
+        Relist,
+        /// The flow that writes records outside a login or refresh.
+        SaveAgain,
+        /// The flow that gives a lease or an intent back.
+        GiveBack,
+        /// The flow that gives the tokens of a log-out back.
+        Revoke,
+        /// The flow that empties the record of a log-out.
+        Forget,
     }
 }
 
 names! {
-    /// The states of all stages: nouns for what is awaited.
+    /// The states of all stages: nouns for what is awaited. Those of flows say what is being done.
     StateName {
         /// Nothing has happened yet.
         Start,
@@ -145,6 +194,40 @@ names! {
         Released,
         /// The answer of the revocation endpoint.
         Revoked,
+        /// A flow reads records.
+        Reading,
+        /// A flow sees whether the issuer is still listed.
+        Listing,
+        /// A flow searches the authorization server.
+        Finding,
+        /// A flow becomes its client.
+        Enrolling,
+        /// A flow saves a registration before the person is sent away with it.
+        KeepingClient,
+        /// A flow asks the person.
+        Asking,
+        /// A flow gets the lease of the grant's record.
+        Claiming,
+        /// A flow records that a credential is about to be spent.
+        Noting,
+        /// A flow spends the refresh token.
+        Sending,
+        /// A flow spends the code.
+        Exchanging,
+        /// A flow looks into the store once more.
+        Looking,
+        /// A flow marks a registration in the store.
+        Marking,
+        /// A flow marks a grant as dead in the store.
+        Rejecting,
+        /// A flow saves what has come.
+        Keeping,
+        /// A flow empties a record.
+        Emptying,
+        /// A flow gives a lease or an intent back.
+        Releasing,
+        /// A flow gives tokens back to the server.
+        Revoking,
         /// The stage is over.
         Done,
         /// The stage, and its flow, failed.
@@ -153,7 +236,7 @@ names! {
 }
 
 names! {
-    /// What can happen to a stage.
+    /// What can happen to a stage; and what a stage can bring to its flow.
     SignalName {
         /// It starts.
         Begin,
@@ -173,5 +256,29 @@ names! {
         Expired,
         /// The session was restored.
         Resumed,
+        /// Records were read.
+        Recalled,
+        /// Discovery has ended.
+        Looked,
+        /// The session is a client.
+        Enrolled,
+        /// The person has approved.
+        Approved,
+        /// The lease is had, and the grant as the store has it.
+        Claimed,
+        /// The store has said what it knows of the credential.
+        Intended,
+        /// The token endpoint has answered.
+        Minted,
+        /// Records were written, or could not be.
+        Saved,
+        /// A lease was given back.
+        Released,
+        /// Tokens were given back.
+        Given,
+        /// The stage failed.
+        Failed,
+        /// What the flow is about is no longer held.
+        Overtaken,
     }
 }

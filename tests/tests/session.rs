@@ -37,6 +37,8 @@ mod client_auth;
 mod client_documents;
 #[path = "session/configuration.rs"]
 mod configuration;
+#[path = "session/courses.rs"]
+mod courses;
 #[path = "session/damage.rs"]
 mod damage;
 #[path = "session/discovery.rs"]

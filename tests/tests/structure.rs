@@ -34,35 +34,26 @@ const IN_A_CIRCLE: [&str; 6] = [
 ];
 
 /// Files of more than [`LONGEST_FILE`] lines.
-const LONG_FILES: [&str; 5] = [
-    "session/absorb.rs",
-    "session/memory.rs",
-    "stage/discovery.rs",
-    "stage/registration.rs",
-    "stage/vault.rs",
-];
+const LONG_FILES: [&str; 4] =
+    ["session/absorb.rs", "session/memory.rs", "stage/discovery.rs", "stage/registration.rs"];
 
 /// Functions of more than [`LONGEST_FUNCTION`] lines, each after its file.
-const LONG_FUNCTIONS: [&str; 13] = [
+const LONG_FUNCTIONS: [&str; 9] = [
     "config/build.rs build",
     "session/absorb.rs absorb",
-    "session/absorb.rs looked",
     "session/ending.rs end",
     "session/ending.rs fail",
     "session/ending.rs install",
     "session/flow.rs prepare",
-    "session/refusal.rs challenge",
-    "session/settle.rs settle",
     "stage/discovery.rs listing",
     "stage/discovery.rs server",
     "stage/registration.rs registered",
-    "stage/vault.rs meet",
 ];
 
 /// Lines of core that begin a public item: `pub` before `fn`, `struct`, `enum`, `trait`, `type`,
 /// `const`, `static`, `mod` or `use`. Those of the wire are not counted: its public name promises
 /// nothing.
-const MOST_PUBLIC_ITEMS: usize = 325;
+const MOST_PUBLIC_ITEMS: usize = 328;
 
 fn core() -> Vec<Source> {
     source::read_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src"))

@@ -2,45 +2,64 @@
 
 use core::fmt::{self, Write};
 
-use super::{Row, SignalName, StateName, Table};
-use crate::stage;
+use super::{MachineName, Row, SignalName, State, StateName, Table};
+use crate::table::FlowTable;
 
-/// The whole machine as a Mermaid state diagram: the order of the stages in each flow, one box for
-/// each stage, the states in it, and the signals that lead from one to another.
+/// The whole machine as a Mermaid state diagram: a box for each flow, with the stages that its states
+/// run, and one for each stage, with what its states wait for; in each the signals that lead from one
+/// state to another.
 #[must_use]
 pub fn mermaid() -> String {
     let mut out = String::from("stateDiagram-v2\n");
+    let flows = FlowTable::ALL.iter().map(|table| Drawn {
+        name: table.flow,
+        purpose: table.purpose,
+        states: table.states.iter().map(|(name, stage)| (*name, format!("runs {stage}"))).collect(),
+        rows: table.rows,
+    });
+    let stages = Table::ALL.iter().map(|table| Drawn {
+        name: table.machine,
+        purpose: table.purpose,
+        states: table.states.iter().map(|state| (state.name, awaits(state))).collect(),
+        rows: table.rows,
+    });
     // Writing to a string cannot fail.
-    let _ = order(&mut out)
-        .and_then(|()| Table::ALL.iter().try_for_each(|table| draw(table, &mut out)));
+    let _ = flows.chain(stages).try_for_each(|drawn| drawn.draw(&mut out));
     out
 }
 
-fn order(out: &mut String) -> fmt::Result {
-    for (flow, stages) in stage::FLOWS {
-        for (stage, next) in stages.iter().zip(stages.iter().skip(1)) {
-            writeln!(out, "    {stage} --> {next}: {flow}")?;
-        }
-    }
-    Ok(())
+fn awaits(state: &State) -> String {
+    format!("awaits {}", format!("{:?}", state.awaits).to_lowercase())
 }
 
-fn draw(table: &Table, out: &mut String) -> fmt::Result {
-    let id = |name: StateName| match name {
-        StateName::Start | StateName::Done => "[*]".to_owned(),
-        other => format!("{}_{other}", table.machine),
-    };
-    writeln!(out, "    state \"{}: {}\" as {} {{", table.machine, table.purpose, table.machine)?;
-    for state in table.states {
-        let (name, awaits) = (state.name, format!("{:?}", state.awaits).to_lowercase());
-        writeln!(out, "        state \"{name} (awaits {awaits})\" as {}", id(name))?;
+/// One box of the picture.
+struct Drawn {
+    name: MachineName,
+    purpose: &'static str,
+    states: Vec<(StateName, String)>,
+    rows: &'static [Row],
+}
+
+impl Drawn {
+    fn draw(&self, out: &mut String) -> fmt::Result {
+        let Self { name: machine, purpose, states, rows } = self;
+        let id = |name: StateName| match name {
+            StateName::Start | StateName::Done => "[*]".to_owned(),
+            other => format!("{machine}_{other}"),
+        };
+        writeln!(out, "    state \"{machine}: {purpose}\" as {machine} {{")?;
+        for (name, what) in states {
+            writeln!(out, "        state \"{name} ({what})\" as {}", id(*name))?;
+        }
+        if rows.iter().any(|row| row.targets.contains(&StateName::Failed)) {
+            writeln!(out, "        state \"Failed\" as {}", id(StateName::Failed))?;
+        }
+        for (from, to, on) in edges(rows) {
+            let on: Vec<String> = on.iter().map(ToString::to_string).collect();
+            writeln!(out, "        {} --> {}: {}", id(from), id(to), on.join(", "))?;
+        }
+        writeln!(out, "    }}")
     }
-    writeln!(out, "        state \"Failed\" as {}", id(StateName::Failed))?;
-    for (from, to, on) in edges(table.rows) {
-        let on: Vec<String> = on.iter().map(ToString::to_string).collect();
-        writeln!(out, "        {} --> {}: {}", id(from), id(to), on.join(", "))?;
-    }
-    writeln!(out, "    }}")
 }
 
 /// The edges, with the signals that lead the same way taken together.

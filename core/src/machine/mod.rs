@@ -12,7 +12,7 @@ use crate::outcome::{Bound, Reply, Signature};
 use crate::store::Stored;
 use crate::wire::authorize::CallbackParams;
 
-pub use crate::table::{MachineName, Row, SignalName, State, StateName, Table};
+pub use crate::table::{FlowTable, MachineName, Row, SignalName, State, StateName, Table};
 pub(crate) use cx::{Budget, Cx, Parked};
 
 /// A stage: a small machine for one exchange, its retries included.

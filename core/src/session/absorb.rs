@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::failure::{Failure, Kind, Remedy, Switch};
+use crate::machine::SignalName;
 use crate::note::{Choice, Note};
 use crate::record::merge::{Brings, Occasion, Word, brings, merge};
 use crate::record::{Binding, Document, FORMAT, Grant, Held, Unknown, Way};
@@ -34,6 +35,9 @@ impl Session {
         let memory = &self.body.memory;
         let news = (flow.ground.logins, flow.ground.epoch) != (memory.logins, memory.epoch);
         if matches!(flow.goal, Goal::Refresh(_)) && news {
+            if let Some((_, on)) = &mut flow.leaving {
+                *on = SignalName::Overtaken;
+            }
             self.overtaken(flow, &brought);
             return Ok(());
         }
@@ -165,7 +169,7 @@ impl Session {
                 // It is not sent once more (REF-08).
                 let failure = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
                 flow.ground.refused = true;
-                flow.ground.verdict.get_or_insert_with(failure);
+                flow.ground.verdict.get_or_insert_with(|| failure().into());
             }
             Brings::Token => {
                 now.note(Note::Adopted);
@@ -228,7 +232,7 @@ impl Session {
         held.value.rejected = true;
         now.note(Note::Rejected);
         flow.ground.refused = true;
-        flow.ground.verdict = Some(Failure::new(Kind::ReauthorizationRequired, rule));
+        flow.ground.verdict = Some(Failure::new(Kind::ReauthorizationRequired, rule).into());
         Ok(())
     }
 
@@ -455,7 +459,7 @@ impl Session {
             let (template, generation) = self.place_for(flow)?;
             let grant = self.salvaged(template, &refusal, login, now);
             flow.ground.minted = grant.map(|value| Held { value, generation });
-            flow.ground.verdict = Some(refusal.failure);
+            flow.ground.verdict = Some(refusal.failure.into());
             return Ok(());
         }
         let definite = refusal.definite();
@@ -499,8 +503,8 @@ impl Session {
         if client {
             return self.client_refused(flow, failure);
         }
-        flow.ground.verdict =
-            Some(if rejected { failure } else { failure.with_remedy(Remedy::AskUser) });
+        let failure = if rejected { failure } else { failure.with_remedy(Remedy::AskUser) };
+        flow.ground.verdict = Some(failure.into());
         if self.config.persistent && !flow.ground.looked_again {
             // Another process may have spent it, and saved what it got (HOST-224).
             flow.ground.looked_again = true;
@@ -525,7 +529,7 @@ impl Session {
             return Err(failure);
         }
         // The next process is not to send it either. Those who wait hear of it when that is written.
-        flow.ground.verdict = Some(failure.with_remedy(Remedy::AskUser));
+        flow.ground.verdict = Some(failure.with_remedy(Remedy::AskUser).into());
         Ok(())
     }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crate::effect::{Page, Parties, Settlement, Told};
 use crate::failure::{Failure, Kind};
+use crate::machine::StateName;
 use crate::note::Note;
 use crate::record::merge::{Occasion, Word, merge};
+use crate::session::flow::took;
 use crate::session::lanes::{Cause, Flow, Goal, Lane, Lease, LoginGoal, Stage};
 use crate::session::refusal::unhelped;
 use crate::session::waiters::{Waiting, Want};
@@ -25,7 +27,7 @@ impl Session {
         {
             self.give_up_unfinished(&mut flow, now);
             flow.stage = None;
-            flow.ground.verdict = result.err();
+            flow.ground.verdict = result.err().map(Into::into);
             return self.resume(lane, flow, now);
         }
         let lease = self.lease(&mut flow);
@@ -46,9 +48,11 @@ impl Session {
         }
         let result = result.and_then(|()| {
             self.install(&mut flow, now);
-            flow.ground.verdict.take().map_or(Ok(()), Err)
+            flow.ground.verdict.take().map_or(Ok(()), |verdict| Err(verdict.into()))
         });
         let result = result.map_err(|failure| Self::mended(&flow, failure));
+        let end = if result.is_ok() { StateName::Done } else { StateName::Failed };
+        took(&mut flow, end, now);
         for (arrival, parties) in flow.arrivals.drain(..) {
             now.out.told.push(Told::Page { arrival, page: page(&result, parties) });
         }
@@ -195,7 +199,7 @@ impl Session {
         }
         if let Err(failure) = minted.value.recheck(&config.reach) {
             // Restored under other switches: it is in the store, and of no use here.
-            flow.ground.verdict = Some(failure);
+            flow.ground.verdict = Some(failure.into());
             return;
         }
         if login {
@@ -233,7 +237,7 @@ impl Session {
         }
         if has_token && self.body.memory.brought_back() {
             // Under a new epoch its callers would go round for ever.
-            flow.ground.verdict.get_or_insert_with(unhelped);
+            flow.ground.verdict.get_or_insert_with(|| unhelped().into());
         } else if has_token {
             self.publish(false, now);
         }

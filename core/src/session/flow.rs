@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::effect::{Holder, Key, Spend, Told};
 use crate::failure::{Failure, Fault, Kind};
-use crate::machine::{Cx, Signal};
-use crate::note::Note;
+use crate::machine::{Cx, Parked, Signal, SignalName, StateName};
+use crate::note::{Edge, Note};
 use crate::record::{Class, Document, Grant, Way};
 use crate::secret::Secret;
 use crate::session::lanes::{Brought, Cause, Flow, Goal, Lane, Moved, Parking, Stage};
@@ -30,19 +30,16 @@ impl Session {
     pub(super) fn launch(&mut self, lane: Lane, mut flow: Box<Flow>, now: &mut Now) -> bool {
         flow.ground.logins = self.body.memory.logins;
         flow.ground.epoch = self.body.memory.epoch;
+        flow.leaving = Some((StateName::Start, SignalName::Begin));
         self.resume(lane, flow, now);
         self.lane(lane).is_none()
     }
 
     /// Starts the next stage of a flow that waits for nothing.
     pub(super) fn resume(&mut self, lane: Lane, mut flow: Box<Flow>, now: &mut Now) {
-        match self.prepare(&mut flow, now) {
-            Ok(Some(stage)) => {
-                flow.stage = Some(stage);
-                self.run(lane, flow, Signal::Begin, now);
-            }
-            Ok(None) => self.end(lane, flow, Ok(()), now),
-            Err(failure) => self.end(lane, flow, Err(failure), now),
+        let prepared = self.prepare(&mut flow, now);
+        if let Some(flow) = self.go_on(lane, flow, prepared, now) {
+            self.run(lane, flow, Signal::Begin, now);
         }
     }
 
@@ -50,56 +47,86 @@ impl Session {
     pub(super) fn run(&mut self, lane: Lane, mut flow: Box<Flow>, signal: Signal, now: &mut Now) {
         let mut signal = signal;
         loop {
+            let from = flow.state();
             let stage = flow.stage.take().filter(|_| now.may_step());
             let Some(stage) = stage else {
                 return self.end(lane, flow, Err(fault(now)), now);
             };
-            let moved = self.step(stage, signal, &mut flow, now);
-            let brought = match moved {
-                Ok(Moved::Wait(stage, parked)) => {
-                    flow.stage = Some(stage);
-                    // A stage that goes on waiting keeps the ticket it had, unless nothing is out.
-                    let before = flow.parking.take().and_then(|parking| parking.ticket);
-                    let kept = before.filter(|_| parked.awaited != Awaited::Pause);
-                    flow.parking = Some(Parking {
-                        awaited: parked.awaited,
-                        until: parked.until,
-                        ticket: parked.ticket.or(kept),
-                    });
-                    if let Some(work) = parked.work {
-                        if matches!(work, crate::effect::Work::Listen(_)) {
-                            // One that could not be had, or that another takes the place of.
-                            let before = flow.listener.replace(work.id());
-                            now.out.told.extend(before.map(Told::Abandon));
-                        }
-                        now.out.work.push(work);
-                    }
-                    *self.lane(lane) = Some(flow);
-                    return;
+            let brought = match self.step(stage, signal, &mut flow, now) {
+                Ok(Moved::Wait(stage, parked)) => return self.wait(lane, flow, stage, parked, now),
+                Ok(Moved::Done(brought)) => {
+                    flow.leaving = Some((from, brought.name()));
+                    Ok(brought)
                 }
-                Ok(Moved::Done(brought)) => brought,
-                // A server that cannot say now whether the issuer is still listed stops no
-                // refresh (STEP-12).
-                Err(failure) if flow.relisting() && failure.remedy().retryable() => {
-                    let subject = failure.subject().unwrap_or_default().to_owned();
-                    let (kind, rule) = (failure.kind(), failure.rule());
-                    now.note(Note::Dropped { kind, rule, subject });
-                    Brought::Looked(Looked::StillListed)
+                Err(failure) => {
+                    flow.leaving = Some((from, SignalName::Failed));
+                    unlisted(&flow, failure, now)
                 }
-                Err(failure) => return self.end(lane, flow, Err(failure), now),
             };
-            flow.parking = None;
-            let prepared = match self.absorb(&mut flow, brought, now) {
+            let absorbed = brought.and_then(|brought| {
+                flow.parking = None;
+                self.absorb(&mut flow, brought, now)
+            });
+            let prepared = match absorbed {
                 Ok(()) => self.prepare(&mut flow, now),
                 Err(failure) => Err(failure),
             };
-            match prepared {
-                Ok(Some(stage)) => flow.stage = Some(stage),
-                Ok(None) => return self.end(lane, flow, Ok(()), now),
-                Err(failure) => return self.end(lane, flow, Err(failure), now),
+            match self.go_on(lane, flow, prepared, now) {
+                Some(on) => flow = on,
+                None => return,
             }
             signal = Signal::Begin;
         }
+    }
+
+    /// Takes the edge to the next stage, or to the end; the flow, if it goes on.
+    fn go_on(
+        &mut self,
+        lane: Lane,
+        mut flow: Box<Flow>,
+        prepared: Result<Option<Stage>, Failure>,
+        now: &mut Now,
+    ) -> Option<Box<Flow>> {
+        match prepared {
+            Ok(Some(stage)) => {
+                flow.stage = Some(stage);
+                let to = flow.state();
+                took(&mut flow, to, now);
+                return Some(flow);
+            }
+            Ok(None) => self.end(lane, flow, Ok(()), now),
+            Err(failure) => self.end(lane, flow, Err(failure), now),
+        }
+        None
+    }
+
+    /// A stage waits for its effect, and its flow stays in the lane.
+    fn wait(
+        &mut self,
+        lane: Lane,
+        mut flow: Box<Flow>,
+        stage: Stage,
+        parked: Parked,
+        now: &mut Now,
+    ) {
+        flow.stage = Some(stage);
+        // A stage that goes on waiting keeps the ticket it had, unless nothing is out.
+        let before = flow.parking.take().and_then(|parking| parking.ticket);
+        let kept = before.filter(|_| parked.awaited != Awaited::Pause);
+        flow.parking = Some(Parking {
+            awaited: parked.awaited,
+            until: parked.until,
+            ticket: parked.ticket.or(kept),
+        });
+        if let Some(work) = parked.work {
+            if matches!(work, crate::effect::Work::Listen(_)) {
+                // One that could not be had, or that another takes the place of.
+                let before = flow.listener.replace(work.id());
+                now.out.told.extend(before.map(Told::Abandon));
+            }
+            now.out.work.push(work);
+        }
+        *self.lane(lane) = Some(flow);
     }
 
     fn step(
@@ -363,6 +390,23 @@ impl Session {
             Cause::Refused | Cause::Expired => history.opened(&visit.issuer, now.mono),
             Cause::StepUp => history.step_up_begins(&goal.operation, &visit.scopes, now.mono),
         }
+    }
+}
+
+/// A server that cannot say now whether the issuer is still listed stops no refresh (STEP-12).
+fn unlisted(flow: &Flow, failure: Failure, now: &mut Now) -> Result<Brought, Failure> {
+    if !(flow.relisting() && failure.remedy().retryable()) {
+        return Err(failure);
+    }
+    let subject = failure.subject().unwrap_or_default().to_owned();
+    now.note(Note::Dropped { kind: failure.kind(), rule: failure.rule(), subject });
+    Ok(Brought::Looked(Looked::StillListed))
+}
+
+/// Notes the edge that a flow has taken, unless it was moved from outside.
+pub(super) fn took(flow: &mut Flow, to: StateName, now: &mut Now) {
+    if let Some((from, on)) = flow.leaving.take() {
+        now.note(Note::Step(Edge { machine: flow.name(), from, on, to }));
     }
 }
 

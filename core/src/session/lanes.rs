@@ -9,9 +9,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Holder, Key, Parties, Spend, TicketId};
-use crate::failure::{Evidence, Failure};
+use crate::failure::{Evidence, Failure, Kind};
 use crate::input::ArrivalId;
-use crate::machine::{Budget, Cx, Parked, Signal, Turn, step};
+use crate::machine::{Budget, Cx, MachineName, Parked, Signal, SignalName, StateName, Turn, step};
 use crate::record::merge::Over;
 use crate::record::{Binding, Client, Grant, Held};
 use crate::scope::ScopeSet;
@@ -46,6 +46,9 @@ pub(crate) struct Flow {
     pub(crate) restored: bool,
     /// Its last caller has gone; it ends before it would show a page (HOST-195).
     pub(crate) orphaned: bool,
+    /// The edge that it is taking: where it was, and what happened there.
+    #[serde(skip)]
+    pub(crate) leaving: Option<(StateName, SignalName)>,
     /// The refresh that failed before this release of its marks, and why: its callers hear of it
     /// once they are taken back.
     #[serde(skip)]
@@ -71,11 +74,60 @@ impl Flow {
             budget: Budget::new(),
             restored: false,
             orphaned: false,
+            leaving: None,
             untold: None,
             evidence: Vec::new(),
             arrivals: Vec::new(),
             listener: None,
         })
+    }
+
+    /// Which flow it is.
+    pub(crate) const fn name(&self) -> MachineName {
+        match self.goal {
+            Goal::Recall => MachineName::ReadAll,
+            Goal::Refresh(_) => MachineName::Refresh,
+            Goal::Relist => MachineName::Relist,
+            Goal::Login(_) => MachineName::Login,
+            Goal::Keep(_) => MachineName::SaveAgain,
+            Goal::Release(_) => MachineName::GiveBack,
+            Goal::Forget => MachineName::Forget,
+            Goal::Revoke(_) => MachineName::Revoke,
+        }
+    }
+
+    /// Where it is, by its table.
+    pub(crate) fn state(&self) -> StateName {
+        let Some(stage) = &self.stage else { return StateName::Start };
+        let login = matches!(self.goal, Goal::Login(_));
+        match stage {
+            Stage::Recall(_) if matches!(self.goal, Goal::Recall | Goal::Forget) => {
+                StateName::Reading
+            }
+            Stage::Recall(_) => StateName::Looking,
+            Stage::Discovery(_) if login => StateName::Finding,
+            Stage::Discovery(_) => StateName::Listing,
+            Stage::Registration(_) => StateName::Enrolling,
+            Stage::Authorization(_) => StateName::Asking,
+            Stage::Claim(_) => StateName::Claiming,
+            Stage::Intent(_) => StateName::Noting,
+            Stage::Token(_) if login => StateName::Exchanging,
+            Stage::Token(_) => StateName::Sending,
+            Stage::Release(_) => StateName::Releasing,
+            Stage::Revocation(_) => StateName::Revoking,
+            Stage::Save(_) => self.saving(),
+        }
+    }
+
+    /// What it saves.
+    const fn saving(&self) -> StateName {
+        match self.goal {
+            Goal::Forget => StateName::Emptying,
+            Goal::Login(_) | Goal::Refresh(_) if self.ground.stale.is_some() => StateName::Marking,
+            Goal::Login(_) if self.ground.minted.is_none() => StateName::KeepingClient,
+            Goal::Refresh(_) if self.ground.minted.is_none() => StateName::Rejecting,
+            _ => StateName::Keeping,
+        }
     }
 
     /// Moves every deadline by what `shift` does to it.
@@ -260,8 +312,28 @@ pub(crate) struct Ground {
     #[serde(default)]
     pub(crate) over: Over,
     /// What the flow ends in once its records are written.
+    #[serde(default)]
+    pub(crate) verdict: Option<Verdict>,
+}
+
+/// The failure that a flow ends in once its records are written. A restart keeps its kind alone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Verdict {
+    kind: Kind,
     #[serde(skip)]
-    pub(crate) verdict: Option<Failure>,
+    failure: Option<Failure>,
+}
+
+impl From<Failure> for Verdict {
+    fn from(failure: Failure) -> Self {
+        Self { kind: failure.kind(), failure: Some(failure) }
+    }
+}
+
+impl From<Verdict> for Failure {
+    fn from(verdict: Verdict) -> Self {
+        verdict.failure.unwrap_or_else(|| Self::new(verdict.kind, "REF-91"))
+    }
 }
 
 impl Ground {
@@ -291,6 +363,13 @@ macro_rules! stages {
         #[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
         #[derive(Debug)]
         pub(crate) enum Brought { $($brought($output),)* }
+
+        impl Brought {
+            /// What it is called in the tables of flows.
+            pub(crate) const fn name(&self) -> SignalName {
+                match self { $(Self::$brought(_) => SignalName::$brought,)* }
+            }
+        }
 
         /// What became of a stage.
         #[expect(clippy::large_enum_variant, reason = "moved once, never stored")]

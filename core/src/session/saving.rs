@@ -166,7 +166,7 @@ impl Session {
             if !keeps {
                 let failure = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
                 ground.refused = true;
-                ground.verdict.get_or_insert_with(failure);
+                ground.verdict.get_or_insert_with(|| failure().into());
             }
             // What was logged out of elsewhere is handed out no more, least of all as if it were
             // saved.

@@ -175,8 +175,10 @@ impl Session {
         if lane == Lane::Person && marking {
             return;
         }
-        if let Some(waiting) = self.waiters.get_mut(at) {
-            waiting.lane = Some(lane);
+        let before = self.waiters.get_mut(at).and_then(|waiting| waiting.lane.replace(lane));
+        if before == Some(Lane::Person) && lane != Lane::Person {
+            // What it waits for now may serve it.
+            self.orphan();
         }
         if lane == Lane::Person
             && let Some(flow) = &mut self.body.person

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::effect::{Effects, Told};
 use crate::failure::Misuse;
-use crate::machine::Signal;
+use crate::machine::{Signal, SignalName};
 use crate::rare::Rare;
 use crate::record::Document;
 use crate::secret::Secret;
@@ -191,7 +191,9 @@ impl Session {
         for lane in [Lane::Machine, Lane::Person] {
             let Some(mut flow) = session.lane(lane).take() else { continue };
             flow.restored = true;
+            let from = flow.state();
             if flow.lost_its_turn() {
+                flow.leaving = Some((from, SignalName::Resumed));
                 // What was sent without the store's word may be sent by a copy as well: not again.
                 session.body.memory.silent |= !session.body.memory.shared();
                 session.resume(lane, flow, &mut now);

@@ -11,7 +11,7 @@ pub(crate) mod revocation;
 pub(crate) mod token;
 pub(crate) mod vault;
 
-use crate::machine::{Machine, MachineName, Table};
+use crate::machine::{Machine, Table};
 
 impl Table {
     /// Every table of the machine, in the order a login goes through them.
@@ -28,30 +28,3 @@ impl Table {
         revocation::Revocation::TABLE,
     ];
 }
-
-/// The order of the stages in each flow, where nothing goes wrong and there is a store.
-pub(crate) const FLOWS: &[(&str, &[MachineName])] = &[
-    (
-        "login",
-        &[
-            MachineName::Recall,
-            MachineName::Discovery,
-            MachineName::Registration,
-            MachineName::Authorization,
-            MachineName::Intent,
-            MachineName::Token,
-            MachineName::Save,
-        ],
-    ),
-    (
-        "refresh",
-        &[
-            MachineName::Claim,
-            MachineName::Intent,
-            MachineName::Token,
-            MachineName::Save,
-            MachineName::Release,
-        ],
-    ),
-    ("log-out", &[MachineName::Revocation, MachineName::Save]),
-];

@@ -5,7 +5,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use mcp_authz_core::effect::{Effects, StoreRequest};
+use mcp_authz_core::effect::{Effects, StoreRequest, Told};
+use mcp_authz_core::machine::FlowTable;
+use mcp_authz_core::note::Note;
 
 use super::process::Work;
 use super::world::World;
@@ -45,7 +47,12 @@ impl World {
         }
         let step = self.step;
         let deadline = self.running(process).and_then(|running| running.session.deadline());
-        for told in &effects.told {
+        // The edges of flows are how this build calls what it does.
+        let flow = |told: &&Told| {
+            let Told::Note(Note::Step(edge)) = told else { return false };
+            FlowTable::ALL.iter().any(|table| table.flow == edge.machine)
+        };
+        for told in effects.told.iter().filter(|told| !flow(told)) {
             self.witness(|| format!("{step} {process} {told:?}"));
         }
         for work in &effects.work {

@@ -2,7 +2,7 @@
 //! shows an error page of its own, and sends nobody back.
 
 use http::Method;
-use mcp_authz_core::effect::RecordKind;
+use mcp_authz_core::effect::{RecordKind, Stored};
 use mcp_authz_tests::model::{Endpoint, Settings};
 use mcp_authz_tests::sim::Sim;
 use serde_json::{Value, json};
@@ -63,6 +63,19 @@ fn succeeds(sim: &mut Sim, second: u64, client_id: &str, answer: &Value) {
 }
 
 scripts! {
+    /// An approval shows that the server knows the client, whatever becomes of the code.
+    a_code_that_a_copy_has_sent_clears_a_doubt_reg_93_host_184(sim = kept()) {
+        ends_in_silence_registered(sim, 0, "c1");
+        ends_in_silence(sim, 1000, "c1");
+        assert!(client(sim).get("silent").is_some(), "{}", client(sim));
+        let waiter = sim.at(2000).acquire("files:read");
+        discover(sim);
+        sim.store().answer("intend", Some(Stored::Standing { made_by_the_living: true }));
+        sim.expect_visit().arrive_with_code("");
+        sim.expect_failed(waiter, "callback_used");
+        assert!(client(sim).get("silent").is_none(), "{}", client(sim));
+    }
+
     the_second_run_after_a_server_forgot_everybody_logs_in_reg_93(sim = forgets()) {
         let waiter = sim.acquire("");
         sim.log_in();

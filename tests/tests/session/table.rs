@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mcp_authz_core::machine::{SignalName, StateName, Table};
+use mcp_authz_core::machine::{FlowTable, MachineName, Row, SignalName, StateName, Table};
 use mcp_authz_core::note::Edge;
 
 use crate::suite::Script;
@@ -15,6 +15,7 @@ pub fn scripts() -> impl Iterator<Item = Script> {
         crate::switches::ALL,
         crate::issuer_choice::ALL,
         crate::doubts::ALL,
+        crate::courses::ALL,
         crate::enrolment::ALL,
         crate::registering::ALL,
         crate::hostile_urls::ALL,
@@ -44,17 +45,41 @@ pub fn scripts() -> impl Iterator<Item = Script> {
         crate::lanes::ALL,
         crate::client_auth::ALL,
         crate::refresh::ALL,
+        crate::expiry::ALL,
+        crate::refused_refreshes::ALL,
+        crate::challenge_scope::ALL,
     ]
     .into_iter()
     .flatten()
     .copied()
 }
 
+/// A stage's table or a flow's.
+struct Any {
+    name: MachineName,
+    states: Vec<StateName>,
+    rows: &'static [Row],
+}
+
+fn tables() -> impl Iterator<Item = Any> {
+    let stages = Table::ALL.iter().map(|table| Any {
+        name: table.machine,
+        states: table.states.iter().map(|state| state.name).collect(),
+        rows: table.rows,
+    });
+    let flows = FlowTable::ALL.iter().map(|table| Any {
+        name: table.flow,
+        states: table.states.iter().map(|(name, _)| *name).collect(),
+        rows: table.rows,
+    });
+    stages.chain(flows)
+}
+
 fn declared() -> BTreeSet<Edge> {
-    let edges = Table::ALL.iter().flat_map(|table| {
+    let edges = tables().flat_map(|table| {
         table.rows.iter().flat_map(move |row| {
             row.targets.iter().map(move |to| Edge {
-                machine: table.machine,
+                machine: table.name,
                 from: row.from,
                 on: row.on,
                 to: *to,
@@ -78,22 +103,37 @@ fn every_state_has_a_row_for_each_signal_it_can_meet() {
 }
 
 #[test]
+fn every_state_of_a_flow_has_a_row_for_whatever_its_stage_brings() {
+    for table in FlowTable::ALL {
+        let row = |from, on| table.rows.iter().any(|row| (row.from, row.on) == (from, on));
+        assert!(row(StateName::Start, SignalName::Begin), "{} cannot begin", table.flow);
+        for (state, stage) in table.states {
+            let met = SignalName::met_after(*stage);
+            assert!(!met.is_empty(), "{stage} is no stage");
+            for signal in met {
+                assert!(row(*state, *signal), "{}: {state} on {signal}", table.flow);
+            }
+        }
+    }
+}
+
+#[test]
 fn every_row_starts_and_ends_in_a_known_state_once() {
-    for table in Table::ALL {
-        let known: BTreeSet<StateName> = table.states.iter().map(|state| state.name).collect();
+    for table in tables() {
+        let known: BTreeSet<StateName> = table.states.iter().copied().collect();
         let ends = [StateName::Done, StateName::Failed];
         let mut seen = BTreeSet::new();
         for row in table.rows {
             assert!(known.contains(&row.from) || row.from == StateName::Start);
             assert!(row.targets.iter().all(|to| known.contains(to) || ends.contains(to)));
-            assert!(seen.insert((row.from, row.on)), "{}: two rows for one signal", table.machine);
+            assert!(seen.insert((row.from, row.on)), "{}: two rows for one signal", table.name);
         }
     }
 }
 
 #[test]
 fn every_state_is_reachable_and_can_finish() {
-    for table in Table::ALL {
+    for table in tables() {
         let mut reached = BTreeSet::from([StateName::Start]);
         let mut finishing = BTreeSet::from([StateName::Done, StateName::Failed]);
         for _ in 0..=table.rows.len() {
@@ -107,8 +147,8 @@ fn every_state_is_reachable_and_can_finish() {
             }
         }
         for state in table.states {
-            assert!(reached.contains(&state.name), "{}: {} unreached", table.machine, state.name);
-            assert!(finishing.contains(&state.name), "{}: {} stuck", table.machine, state.name);
+            assert!(reached.contains(&state), "{}: {state} unreached", table.name);
+            assert!(finishing.contains(&state), "{}: {state} stuck", table.name);
         }
     }
 }
