@@ -42,9 +42,12 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub(crate) fn work(program: &Program) -> Result<(), Stop> {
     // One manager for one MCP server; its URL would do in place of a configuration.
     let manager = AuthorizationManager::builder(program.config())
-        .store(program.store()) // where the tokens are kept; `FileStore::at_home()` outlives the program
-        .person(program.person(Desktop::new())) // who is shown the login page, once one is needed
-        .observer(program.observer()) // who hears of every step
+        // Where the tokens are kept: `host::store::FileStore::at_home()?` outlives the program.
+        .store(program.store())
+        // Who is shown the login page, once one is needed: a `Desktop` has a browser.
+        .person(program.person(Desktop::new()))
+        // Who hears of every step. It may be left out, as the store may.
+        .observer(program.observer())
         .build()?;
     let granted = manager.clone();
     program.begins(move || granted.granted());

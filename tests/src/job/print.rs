@@ -115,10 +115,9 @@ impl Step {
     /// person ends up at is read from standard input.
     #[must_use]
     pub(crate) fn open(visit: &Visit, paste: bool) -> Self {
-        Self::new("open", format!("open {}", visit.url()))
-            .with("url", visit.url())
-            .with("paste", paste)
-            .with("wait_s", Times::default().callback.as_secs())
+        let wait = Times::default().callback.as_secs();
+        let line = format!("waiting up to {} minutes for a login; Ctrl-C stops", wait.div_ceil(60));
+        Self::new("open", line).with("url", visit.url()).with("paste", paste).with("wait_s", wait)
     }
 
     /// An address that was pasted is not the one that is waited for. It is not shown: it may hold a code.

@@ -79,6 +79,9 @@ fn a_program_that_can_ask_nobody_says_so_at_once_host_169() {
             "{example}"
         );
         assert!(begun.elapsed() < Duration::from_secs(60), "{example}");
+        let shown = |name: &str| ended.steps.iter().find(|step| step["step"] == name).cloned();
+        assert!(shown("visit").unwrap()["authorization_host"].is_string(), "{example}");
+        assert!(shown("open").unwrap()["url"].is_string(), "{example}: programs are told the page");
     }
 }
 

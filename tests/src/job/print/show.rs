@@ -69,14 +69,14 @@ impl Show {
         screen.show(&Step::visit(visit));
     }
 
-    /// The same of a person at this machine, whom somebody else shows the page: it is told to programs alone.
+    /// The same of a person at this machine, whom somebody else shows the page: that is told to programs alone.
     pub fn open(&self, visit: &Visit, paste: bool) {
         let mut screen = self.screen();
         screen.tally.visit(visit);
         if screen.format == Format::Json {
             screen.show(&Step::visit(visit));
-            screen.show(&Step::open(visit, paste));
         }
+        screen.show(&Step::open(visit, paste));
     }
 
     /// Whether this run has asked for tokens, or taken some over from another program.

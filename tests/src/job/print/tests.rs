@@ -319,6 +319,23 @@ fn a_one_shot_moment_is_named_with_what_to_do_host_227_host_228() {
 }
 
 #[test]
+fn a_wait_for_another_program_is_said_once() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&lines);
+    let show = Show::new(Format::Json, move |line| sink.lock().unwrap().push(line.to_owned()));
+    let leads = |to: StateName| {
+        let (machine, from, on) = (MachineName::Claim, StateName::Lease, SignalName::Stored);
+        show.note(&Note::Step(Edge { machine, from, on, to }));
+        lines.lock().unwrap().len()
+    };
+    // Asked for three times, had at last; and then the same again.
+    let said = [StateName::Pause, StateName::Pause, StateName::Pause, StateName::Grant];
+    assert_eq!(said.map(leads), [1, 1, 1, 1]);
+    assert_eq!(said.map(leads), [2, 2, 2, 2]);
+    assert!(lines.lock().unwrap().iter().all(|line| line == r#"{"step":"waiting"}"#));
+}
+
+#[test]
 fn nothing_is_said_after_the_end() {
     let ends = [
         Step::outcome(&Outcome::setup("no socket")),
