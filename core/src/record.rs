@@ -160,7 +160,18 @@ const MOST_EARLIER: usize = 8;
 /// A registration is not replaced because of a doubt before it is this old.
 const SETTLED: Duration = Duration::from_secs(24 * 3600);
 
+/// The rule for every registration: the server has not said that it does not know it (REG-21), and
+/// its secret has not ended (REG-14).
+fn may_be_used(stale: bool, secret_ends: Option<Timestamp>, now: Timestamp) -> bool {
+    !stale && secret_ends.is_none_or(|end| now < end)
+}
+
 impl Client {
+    /// Whether this registration may be used.
+    pub(crate) fn usable(&self, now: Timestamp) -> bool {
+        may_be_used(self.stale, self.expires, now)
+    }
+
     /// Whether a new login makes a new registration: the server may have forgotten this one, and
     /// show an error page of its own (REG-93). Refreshes go on with it.
     pub(crate) fn doubted(&self, now: Timestamp) -> bool {
@@ -230,7 +241,7 @@ impl Client {
             let earlier = self.earlier(client_id)?;
             (&earlier.credentials, earlier.expires, earlier.stale)
         };
-        (!stale && expires.is_none_or(|end| now < end)).then_some(credentials)
+        may_be_used(stale, expires, now).then_some(credentials)
     }
 }
 
@@ -345,6 +356,11 @@ impl Document for Grant {
 }
 
 impl Grant {
+    /// Whether the access token's lifetime is over; no clock that is broken says so (HOST-312).
+    pub(crate) fn over(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|end| now.plausible() && end <= now)
+    }
+
     /// Judges its endpoints by today's switches: they may have been recorded under others (SEC-05).
     pub(crate) fn recheck(&self, reach: &Reach) -> Result<(), Failure> {
         self.token_endpoint.recheck("token_endpoint", reach)?;

@@ -1,7 +1,7 @@
 //! The person of an example: at this machine, or played by the program.
 
 use std::io::{self, IsTerminal as _};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -36,11 +36,11 @@ impl Somebody {
         desktop: Desktop,
         options: &Options,
         show: &Show,
-        gone: &Arc<OnceLock<Outcome>>,
+        leaves: impl Fn(Outcome) + Send + Sync + 'static,
     ) -> Self {
         if options.person == Who::Headless {
-            let (show, gone) = (show.clone(), Arc::clone(gone));
-            return Self::Played(Played { show, patience: options.timeout, gone });
+            let (show, leaves) = (show.clone(), Arc::new(leaves));
+            return Self::Played(Played { show, patience: options.timeout, leaves });
         }
         let terminal = io::stdin().is_terminal();
         // Another program that pastes shows the page to somebody, too.
@@ -95,16 +95,12 @@ fn read_pasted(answers: Answers, show: Show) {
 }
 
 /// Sees that nobody waits for a person who is gone, whatever made them go.
-struct BrokenOff<'a> {
-    played: &'a Played,
-    answers: &'a Answers,
-}
+struct BrokenOff<'a>(&'a Played);
 
 impl Drop for BrokenOff<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            let why = Outcome::stuck("the thread that plays the person broke off");
-            self.played.leaves(why, self.answers);
+            (self.0.leaves)(Outcome::stuck("the thread that plays the person broke off"));
         }
     }
 }
@@ -115,32 +111,26 @@ pub(crate) struct Played {
     show: Show,
     /// For one page.
     patience: Duration,
-    /// Where it is said why this person could not go on.
-    gone: Arc<OnceLock<Outcome>>,
+    /// Told why this person cannot go on.
+    leaves: Arc<dyn Fn(Outcome) + Send + Sync>,
 }
 
 impl Played {
     fn meet(&self, visit: &Visit, answers: &Answers) {
-        let _noticed = BrokenOff { played: self, answers };
+        let _noticed = BrokenOff(self);
         match self.play(visit) {
             Ok(url) => {
-                let (played, tells) = (self.clone(), answers.clone());
+                let leaves = Arc::clone(&self.leaves);
                 // What a browser would be shown: the login is over, or it has refused this answer and
                 // waits for a better one, which this person cannot give.
                 answers.give(url, move |page| match page {
-                    Page::Refused(kind) => played.leaves(Failure::new(kind, "ISS-05"), &tells),
-                    Page::Untrusted { failure, .. } => played.leaves(failure, &tells),
+                    Page::Refused(kind) => leaves(Failure::new(kind, "ISS-05").into()),
+                    Page::Untrusted { failure, .. } => leaves(failure.into()),
                     _ => {}
                 });
             }
-            Err(why) => self.leaves(Outcome::stuck(&why), answers),
+            Err(why) => (self.leaves)(Outcome::stuck(&why)),
         }
-    }
-
-    /// Whoever waits for this person waits in vain.
-    fn leaves(&self, why: impl Into<Outcome>, answers: &Answers) {
-        let _the_first_reason = self.gone.set(why.into());
-        answers.cannot_ask();
     }
 
     /// The address that the browser is sent back to.

@@ -28,8 +28,14 @@ mod stop;
 pub(crate) use person::Somebody;
 pub(crate) use stop::Stop;
 
-/// Gives the grant that the manager has.
-type Grants = OnceLock<Box<dyn Fn() -> Option<Arc<Granted>> + Send + Sync>>;
+/// The session behind the manager, once there is one.
+type Session = OnceLock<Hands>;
+
+/// What is asked of it.
+struct Hands {
+    granted: Box<dyn Fn() -> Option<Arc<Granted>> + Send + Sync>,
+    cancel: Box<dyn Fn() + Send + Sync>,
+}
 
 /// What the command line asks for, ready to be done.
 pub(crate) struct Program {
@@ -39,7 +45,7 @@ pub(crate) struct Program {
     url: String,
     store: Arc<dyn Store>,
     report: Arc<Mutex<Report>>,
-    grants: Arc<Grants>,
+    session: Arc<Session>,
     /// Why the played person could not go on.
     gone: Arc<OnceLock<Outcome>>,
     /// Stops when the program ends.
@@ -94,8 +100,8 @@ impl Program {
     pub(crate) fn at(options: Options, show: Show, url: String) -> Result<Self, Box<Outcome>> {
         let store = open(&options)?;
         let report = Arc::new(Mutex::new(Report::new(&options, &url)));
-        let (grants, gone) = (Arc::default(), Arc::default());
-        Ok(Self { options, show, url, store, report, grants, gone, _served: None })
+        let (session, gone) = (Arc::default(), Arc::default());
+        Ok(Self { options, show, url, store, report, session, gone, _served: None })
     }
 
     /// Shows the last line.
@@ -135,13 +141,13 @@ impl Program {
     pub(crate) fn observer(&self) -> impl Observer + use<> {
         let (show, report) = (self.show.clone(), Arc::clone(&self.report));
         // The manager has this one, so this one must not have the manager.
-        let grants = Arc::downgrade(&self.grants);
+        let session = Arc::downgrade(&self.session);
         Seen(move |told: &Told| {
             if let Told::Note(note) = told {
                 show.note(note);
             }
-            let grants = grants.upgrade();
-            if let Some(granted) = grants.as_ref().and_then(|grants| grants.get()?()) {
+            let session = session.upgrade();
+            if let Some(granted) = session.as_ref().and_then(|it| (it.get()?.granted)()) {
                 locked(&report).knows(granted.access_token());
             }
         })
@@ -149,7 +155,15 @@ impl Program {
 
     /// The person at this machine, or the one that the options name.
     pub(crate) fn person(&self, desktop: Desktop) -> Somebody {
-        Somebody::new(desktop, &self.options, &self.show, &self.gone)
+        let (gone, session) = (Arc::clone(&self.gone), Arc::downgrade(&self.session));
+        let leaves = move |why: Outcome| {
+            let _the_first_reason = gone.set(why);
+            // Whoever waits for this person waits in vain.
+            if let Some(hands) = session.upgrade().as_ref().and_then(|session| session.get()) {
+                (hands.cancel)();
+            }
+        };
+        Somebody::new(desktop, &self.options, &self.show, leaves)
     }
 
     /// Settings of a connection with the wire and the limits of the options.
@@ -173,18 +187,21 @@ impl Program {
 
 /// What is to be done, and what is shown of it.
 impl Program {
-    /// The manager is there, and this is what it has been granted.
-    pub(crate) fn begins(
+    /// The manager is there: what its session has been granted, and how to end a login of it.
+    pub(crate) fn begins<T>(
         &self,
         granted: impl Fn() -> Option<Arc<Granted>> + Send + Sync + 'static,
+        cancel: impl Fn() -> T + Send + Sync + 'static,
     ) {
-        let _once = self.grants.set(Box::new(granted));
+        let cancel = move || drop(cancel());
+        let hands = Hands { granted: Box::new(granted), cancel: Box::new(cancel) };
+        let _once = self.session.set(hands);
         self.show.step(&Step::connecting(&self.url));
     }
 
     /// Says so if there is another grant.
     fn look(&self) {
-        let Some(granted) = self.grants.get().and_then(|grants| grants()) else { return };
+        let Some(granted) = self.session.get().and_then(|it| (it.granted)()) else { return };
         let step = self.report().holds(&granted, !self.show.has_asked());
         self.show.all(step.as_slice());
     }

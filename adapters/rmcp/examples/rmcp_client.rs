@@ -39,8 +39,8 @@ async fn authorized(program: &Program) -> Result<(), Stop> {
         .person(program.person(Desktop::new()))
         .observer(program.observer())
         .build()?;
-    let granted = manager.clone();
-    program.begins(move || granted.granted());
+    let (session, login) = (manager.session(), manager.session());
+    program.begins(move || session.granted(), move || login.cancel()); // for its lines
 
     let done = work::talk(&manager, program).await;
     if program.options.log_out {

@@ -163,7 +163,11 @@ impl Auto {
                            }
                            message = inner.receive(), if waiting.is_none() => message,
                        };
-            let Some(message) = message else { return WorkerQuitReason::TransportClosed };
+            let Some(message) = message else {
+                // What ended it is the error of something that was sent, whose sender is still to hear it.
+                while sending.next().await.is_some() {}
+                return WorkerQuitReason::TransportClosed;
+            };
             waiting = Some(message);
         }
     }

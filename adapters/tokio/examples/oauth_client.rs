@@ -48,8 +48,8 @@ pub(crate) async fn work(program: &Program) -> Result<(), Stop> {
         // Who hears of every step. It may be left out, as the store may.
         .observer(program.observer())
         .build()?;
-    let granted = manager.clone();
-    program.begins(move || granted.granted());
+    let (session, login) = (manager.session(), manager.session());
+    program.begins(move || session.granted(), move || login.cancel()); // for its lines
 
     let done = talk(&manager, program).await;
     if program.options.log_out {

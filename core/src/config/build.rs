@@ -31,43 +31,13 @@ impl Builder {
         self.check_strict(strict)?;
         let (redirect, redirect_uri) = self.redirect()?;
         let legacy = self.legacy.unwrap_or(matches!(redirect, Redirect::Loopback { .. }));
-        for settings in &self.issuers {
-            let reserved = |(name, _): &&(Box<str>, Box<str>)| is_reserved_parameter(name);
-            if settings.parameters.iter().find(reserved).is_some() {
-                return Err(invalid("authorization_parameter", "AUTHZ-09"));
-            }
-        }
-        let document = match self.document {
-            Some((url, uris, forced)) => Some(Document {
-                url: ClientDocumentUrl::read(&url)?,
-                redirect_uris: uris
-                    .iter()
-                    .map(|uri| RedirectUri::read(uri, self.private_scheme))
-                    .collect::<Result<_, _>>()?,
-                forced,
-            }),
-            None => None,
-        };
-        let read = |name, scopes: Option<Vec<String>>| match scopes {
-            Some(scopes) => ScopeSet::from_tokens(scopes.iter().map(String::as_str))
-                .map(Some)
-                .map_err(|_| invalid(name, "SCOPE-11")),
-            None => Ok(None),
-        };
-        let scopes = read("scopes", self.scopes)?;
-        let default_scopes = read("default_scopes", self.default_scopes)?;
+        self.check_parameters()?;
+        let document = self.document()?;
+        let scopes = read_scopes("scopes", self.scopes.as_deref())?;
+        let default_scopes = read_scopes("default_scopes", self.default_scopes.as_deref())?;
         let protocol_version = HeaderValue::try_from(self.protocol_version)
             .map_err(|_| invalid("protocol_version", "DISC-13"))?;
-        if self.prefixes.iter().any(|prefix| !prefix.starts_with('/')) {
-            return Err(invalid("token_prefix", "USE-07"));
-        }
-        let area = |first: &str| {
-            let prefixes = self.prefixes.iter().map(|prefix| Arc::from(prefix.as_str()));
-            Arc::new(Area {
-                origin: mcp.origin().into(),
-                prefixes: core::iter::once(first.into()).chain(prefixes).collect(),
-            })
-        };
+        let areas = areas(&mcp, &self.prefixes, strict)?;
         let reach =
             Reach::new(&mcp, self.plain_http, self.private_hosts, strict).with_policy(self.policy);
         let server = self.endpoints.read(&reach, strict)?.map(Box::new);
@@ -96,14 +66,25 @@ impl Builder {
             persistent: self.persistent,
             unlocked_refresh: self.unlocked_refresh,
             protocol_version,
-            times: Times {
-                connect: self.times.connect.min(Duration::from_secs(60)),
-                request: self.times.request.min(Duration::from_secs(300)),
-                callback: self.times.callback.min(Duration::from_secs(24 * 3600)),
-            },
-            areas: [area(mcp.path()), area(if strict { mcp.path() } else { "/" })],
+            times: self.times.within_limits(),
+            areas,
             mcp,
         }))
+    }
+
+    fn check_parameters(&self) -> Result<(), Failure> {
+        let mut parameters = self.issuers.iter().flat_map(|settings| &settings.parameters);
+        if parameters.any(|(name, _)| is_reserved_parameter(name)) {
+            return Err(invalid("authorization_parameter", "AUTHZ-09"));
+        }
+        Ok(())
+    }
+
+    fn document(&self) -> Result<Option<Document>, Failure> {
+        let Some((url, uris, forced)) = &self.document else { return Ok(None) };
+        let url = ClientDocumentUrl::read(url)?;
+        let uris = uris.iter().map(|uri| RedirectUri::read(uri, self.private_scheme));
+        Ok(Some(Document { url, redirect_uris: uris.collect::<Result<_, _>>()?, forced: *forced }))
     }
 
     /// Where the person comes back to; the URI with some port, if that is not known yet.
@@ -145,6 +126,37 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+impl Times {
+    fn within_limits(self) -> Self {
+        Self {
+            connect: self.connect.min(Duration::from_secs(60)),
+            request: self.request.min(Duration::from_secs(300)),
+            callback: self.callback.min(Duration::from_secs(24 * 3600)),
+        }
+    }
+}
+
+fn read_scopes(setting: &str, scopes: Option<&[String]>) -> Result<Option<ScopeSet>, Failure> {
+    let read = |scopes: &[String]| ScopeSet::from_tokens(scopes.iter().map(String::as_str));
+    scopes.map(read).transpose().map_err(|_| invalid(setting, "SCOPE-11"))
+}
+
+/// The token areas of a server that has shown metadata, and of one that is its own authorization
+/// server (USE-07, D4).
+fn areas(mcp: &McpUrl, prefixes: &[String], strict: bool) -> Result<[Arc<Area>; 2], Failure> {
+    if prefixes.iter().any(|prefix| !prefix.starts_with('/')) {
+        return Err(invalid("token_prefix", "USE-07"));
+    }
+    let area = |first: &str| {
+        let prefixes = prefixes.iter().map(|prefix| Arc::from(prefix.as_str()));
+        Arc::new(Area {
+            origin: mcp.origin().into(),
+            prefixes: core::iter::once(first.into()).chain(prefixes).collect(),
+        })
+    };
+    Ok([area(mcp.path()), area(if strict { mcp.path() } else { "/" })])
 }
 
 /// The name of a client of whose program nobody has said the name.

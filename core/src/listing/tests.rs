@@ -191,3 +191,15 @@ fn what_is_shown_is_one_line_without_queries_and_secrets_host_300_host_304_host_
         assert!(!text.contains("CANARY"), "{text}");
     }
 }
+
+#[test]
+fn no_broken_clock_says_that_a_token_is_over_host_312() {
+    for (now, expected) in [
+        (999, State::Authorized { until: Some(Timestamp::from_unix(1_000)) }),
+        (1_000, State::Renewable),
+        (i64::MAX, State::Authorized { until: Some(Timestamp::from_unix(1_000)) }),
+    ] {
+        let entries = read(pair(URL, "work", |_| {}), Timestamp::from_unix(now));
+        assert_eq!(entries[0].state, expected, "{now}");
+    }
+}

@@ -6,7 +6,7 @@
 mod cx;
 pub mod diagram;
 
-use crate::failure::{Failure, Fault};
+use crate::failure::{Failure, Fault, Kind};
 use crate::note::{Edge, Note};
 use crate::outcome::{Bound, Reply, Signature};
 use crate::store::Stored;
@@ -100,4 +100,10 @@ pub(crate) fn step<M: Machine>(
     };
     cx.note(Note::Step(Edge { machine: M::TABLE.machine, from, on, to }));
     turn
+}
+
+/// A signal that the table has no row for. The flow fails; the note asks for a report.
+pub(crate) fn confused(cx: &mut Cx<'_>) -> Failure {
+    cx.note(Note::Fault(Fault::UnexpectedSignal));
+    Failure::new(Kind::Transient, "STEP-16")
 }

@@ -18,10 +18,11 @@ use crate::session::scopes::{self, Named};
 use crate::session::{Now, Session};
 use crate::stage::claim::{Intended, Released};
 use crate::stage::discovery::{Found, Looked};
+use crate::stage::recall::Recalled;
 use crate::stage::registration::Enrolled;
 use crate::stage::revocation::Given;
 use crate::stage::token::Minted;
-use crate::stage::vault::{Recalled, Write};
+use crate::stage::vault::Write;
 use crate::wire::token::{ErrorCode, TokenRefusal, Tokens};
 
 impl Session {

@@ -14,10 +14,11 @@ use crate::session::{Now, Session};
 use crate::stage::authorization::{self, Authorization};
 use crate::stage::claim::{self, Certainty, Claim, Intent, Release};
 use crate::stage::discovery::{self, Discovery, Found, Looked};
+use crate::stage::recall::Recall;
 use crate::stage::registration::Registration;
 use crate::stage::revocation::Revocation;
 use crate::stage::token::{self, Token};
-use crate::stage::vault::{Recall, Save, Write};
+use crate::stage::vault::{Save, Write};
 use crate::time::Awaited;
 use crate::wire::url::ServerUrl;
 

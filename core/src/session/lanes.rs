@@ -18,10 +18,11 @@ use crate::scope::ScopeSet;
 use crate::stage::authorization::{Approved, Authorization};
 use crate::stage::claim::{Claim, Intended, Intent, Release, Released};
 use crate::stage::discovery::{Discovery, Found, Looked};
+use crate::stage::recall::{Recall, Recalled};
 use crate::stage::registration::{Enrolled, Redirected, Registration};
 use crate::stage::revocation::{self, Given, Revocation};
 use crate::stage::token::{Minted, Token};
-use crate::stage::vault::{Recall, Recalled, Save, Saved, Write};
+use crate::stage::vault::{Save, Saved, Write};
 use crate::time::{Awaited, Monotonic};
 use crate::wire::url::ServerUrl;
 

@@ -11,8 +11,8 @@ use crate::rare::Absent;
 use crate::record::{Grant, Held};
 use crate::session::lanes::{Farewell, Flow, Goal, Lane};
 use crate::session::{Now, Session};
+use crate::stage::recall::Recalled;
 use crate::stage::revocation::{self, Ask};
-use crate::stage::vault::Recalled;
 use crate::wire::client_auth::Credentials;
 
 /// How far the log-outs are that have not been told of yet.

@@ -15,7 +15,7 @@ use crate::record::{Binding, Class, Client, Document, Grant, Held, Way};
 use crate::scope::ScopeSet;
 use crate::secret::{AccessToken, Secret};
 use crate::session::push_within;
-use crate::stage::vault::Recalled;
+use crate::stage::recall::Recalled;
 use crate::time::{Monotonic, Timestamp};
 use crate::wire::client_auth::{Credentials, Method};
 use crate::wire::token::Tokens;

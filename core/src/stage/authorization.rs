@@ -15,11 +15,11 @@ use crate::effect::{Bound, ListenOn, Page, Parties, Purpose, Visit};
 use crate::failure::{Failure, Kind};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+    confused,
 };
 use crate::note::Note;
 use crate::scope::ScopeSet;
 use crate::secret::{Secret, same};
-use crate::stage::vault::confused;
 use crate::time::{Awaited, Monotonic};
 use crate::wire::authorize::{self, AuthorizationRequest, CallbackParams};
 use crate::wire::pkce;

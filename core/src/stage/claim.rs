@@ -14,10 +14,11 @@ use crate::effect::{Holder, Key, Spend, StoreRequest, Stored};
 use crate::failure::{Failure, Kind, Switch};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+    confused,
 };
 use crate::note::Note;
 use crate::record::{Grant, Held};
-use crate::stage::vault::{self, confused};
+use crate::stage::recall;
 use crate::time::{Awaited, Monotonic};
 
 /// How long a lease that others hold is waited for (HOST-238).
@@ -132,8 +133,8 @@ impl Claim {
         {
             return self.unanswered(kind, cx);
         }
-        let record = vault::loaded(stored, cx)?;
-        Ok(Turn::Done(vault::read(record, &self.key, cx)?))
+        let record = recall::loaded(stored, cx)?;
+        Ok(Turn::Done(recall::read(record, &self.key, cx)?))
     }
 }
 

@@ -3,82 +3,34 @@
 //! Decides which URL is asked next and when a search has definitely found nothing; refuses to
 //! decide what a change of issuer means. A broken or unreachable document never counts as absent.
 
-use core::time::Duration;
+mod documents;
+mod door;
+mod found;
+mod looking;
+
 use std::sync::Arc;
 
 use http::{HeaderMap, Response};
 use serde::{Deserialize, Serialize};
 
+use self::door::{Door, retryable, unanswered, wanted};
+pub(crate) use self::found::{Ask, Found, Looked};
+use self::looking::Looking;
 use crate::effect::{Purpose, Reply, Why};
-use crate::failure::{Failure, Kind, Outcome, Remedy, Setting, Switch};
+use crate::failure::{Failure, Kind, Outcome, Remedy};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+    confused,
 };
 use crate::note::{Choice, Note, Shown};
 use crate::record::Class;
 use crate::scope::ScopeSet;
-use crate::stage::vault::confused;
 use crate::time::Awaited;
-use crate::wire::challenge::{read_challenge, wants_dpop_alone};
+use crate::wire::challenge::wants_dpop_alone;
 use crate::wire::first_request::{Answered, first_request, read_first_answer};
-use crate::wire::metadata::{self, Finding, Match, ServerMetadata, ServerRules};
-use crate::wire::redact::names_secret;
-use crate::wire::url::{self, ServerUrl};
+use crate::wire::metadata::{self, Finding, ResourceMetadata};
+use crate::wire::url::ServerUrl;
 use crate::wire::well_known::{self, Place};
-
-/// Redirects followed for one document (SEC-09).
-const MOST_HOPS: u8 = 3;
-/// Authorization servers tried from one document (D12).
-const MOST_ISSUERS: usize = 4;
-
-/// What is known before the search.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Ask {
-    /// The challenge's `resource_metadata`, if it passed the URL rules.
-    pub(crate) pointer: Option<ServerUrl>,
-    /// The listed issuer of the record so far.
-    pub(crate) bound: Option<Arc<str>>,
-    /// The resource has shown metadata before: never a legacy server again (LEG-05).
-    pub(crate) pinned: bool,
-    /// Only look whether the bound issuer is still listed (BIND-05).
-    pub(crate) listing_only: bool,
-    /// The MCP URL has answered 401: without metadata nothing is registered on a guess unless it has
-    /// (D18).
-    #[serde(default)]
-    pub(crate) refused: bool,
-    /// Nobody has asked the MCP URL for anything yet, so that comes first.
-    #[serde(default)]
-    pub(crate) knocks: bool,
-}
-
-/// What the search found.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum Looked {
-    /// The bound issuer is still listed.
-    StillListed,
-    /// It is not; this one stands first now.
-    Moved { to: Arc<str> },
-    /// An authorization server.
-    Found(Box<Found>),
-}
-
-/// An authorization server and what led to it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Found {
-    pub(crate) class: Class,
-    /// The raw `resource` of the metadata; `None` without metadata (RES-03).
-    pub(crate) resource: Option<Arc<str>>,
-    pub(crate) scopes_supported: Option<ScopeSet>,
-    /// The issuer as it was listed, byte for byte.
-    pub(crate) listed: Arc<str>,
-    pub(crate) server: ServerMetadata,
-    /// No document says so: these are the default endpoints of 2025-03-26 (LEG-03).
-    #[serde(default)]
-    pub(crate) guessed: bool,
-    /// The scopes that the refusal of the first request named.
-    #[serde(default)]
-    pub(crate) challenged: Option<ScopeSet>,
-}
 
 /// The search itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,35 +44,6 @@ pub(crate) struct Discovery {
     challenged: Option<ScopeSet>,
 }
 
-/// Who answered the first request, unless it was refused.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-enum Door {
-    #[default]
-    Unasked,
-    Served,
-    Page,
-    Other,
-    Busy(Option<Duration>),
-    Lost(Why),
-}
-
-impl Door {
-    /// What that means where there is no metadata.
-    fn failure(self) -> Option<Failure> {
-        let none = || Failure::new(Kind::DiscoveryFailed, "DISC-01");
-        Some(match self {
-            Self::Unasked => return None,
-            Self::Served => Failure::new(Kind::NotRequired, "DISC-01"),
-            Self::Page => none().with_hint("a web page, not an MCP endpoint: is the path right?"),
-            Self::Other => none().with_hint("no MCP endpoint answers there: is the URL right?"),
-            Self::Busy(after) => {
-                Failure::new(Kind::Transient, "DISC-09").with_remedy(Remedy::Retry { after })
-            }
-            Self::Lost(why) => unanswered(why),
-        })
-    }
-}
-
 /// What protected resource metadata said.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Listing {
@@ -130,50 +53,15 @@ struct Listing {
     issuers: Vec<ServerUrl>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-enum Looking {
-    Nowhere,
-    FirstRequest {
-        url: ServerUrl,
-        /// There is no metadata, as far as anybody could guess.
-        last: bool,
-    },
-    Resource {
-        url: ServerUrl,
-        /// Which guess this is; `None` for the challenge's pointer.
-        guess: Option<u8>,
-        hops: u8,
-    },
-    Server {
-        url: ServerUrl,
-        /// Which of the listing's issuers; `None` for a legacy server's own origin.
-        issuer: Option<u8>,
-        candidate: u8,
-        hops: u8,
-        /// An earlier candidate could not answer, so absence is not definite (ASM-06).
-        unsure: bool,
-    },
-}
-
 impl Discovery {
     pub(crate) const fn new(ask: Ask) -> Self {
         let (looking, door) = (Looking::Nowhere, Door::Unasked);
         Self { ask, looking, resource: None, door, challenged: None }
     }
 
-    /// The URL that is being asked, and why.
-    const fn asked(&self) -> Option<(&ServerUrl, Purpose)> {
-        match &self.looking {
-            Looking::Nowhere => None,
-            Looking::FirstRequest { url, .. } => Some((url, Purpose::FirstRequest)),
-            Looking::Resource { url, .. } => Some((url, Purpose::ResourceMetadata)),
-            Looking::Server { url, .. } => Some((url, Purpose::ServerMetadata)),
-        }
-    }
-
     /// Asks for what `looking` names.
     fn fetch(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
-        let Some((url, purpose)) = self.asked() else { return Err(confused(cx)) };
+        let Some((url, purpose)) = self.looking.asked() else { return Err(confused(cx)) };
         let request = match purpose {
             Purpose::FirstRequest => first_request(url)?,
             _ => metadata::metadata_request(url, &cx.config.protocol_version)?,
@@ -219,7 +107,7 @@ impl Discovery {
     ) -> Result<Turn<Self>, Failure> {
         self.door = match read_first_answer(response, cx.wall) {
             Answered::Refused if wants_dpop_alone(response.headers()) => {
-                return Err(self.about(Failure::new(Kind::DpopRequired, "DPOP-18")));
+                return Err(self.looking.about(Failure::new(Kind::DpopRequired, "DPOP-18")));
             }
             Answered::Refused => return self.told(response.headers(), last, cx),
             Answered::Served => Door::Served,
@@ -238,26 +126,15 @@ impl Discovery {
         cx: &mut Cx<'_>,
     ) -> Result<Turn<Self>, Failure> {
         self.ask.refused = true;
-        let Some(read) = read_challenge(headers, false) else { return self.go_on(last, cx) };
-        for (kind, rule) in read.faults() {
-            cx.note(Note::Dropped { kind, rule, subject: "WWW-Authenticate".to_owned() });
-        }
-        let kind = Kind::HeaderMalformed;
-        self.challenged = cx.clean_scopes(read.scopes().and_then(Result::ok), kind, "scope");
-        let pointer = read
-            .resource_metadata
-            .map(|text| text.to_string())
-            .filter(|text| !cx.names_secret(text, kind, "resource_metadata"))
-            .map(|text| ServerUrl::read(&text, "resource_metadata", &cx.config.reach));
-        match pointer {
-            Some(Ok(url)) => {
+        let Some(wanted) = wanted(headers, cx) else { return self.go_on(last, cx) };
+        self.challenged = wanted.scopes;
+        match wanted.pointer {
+            Some(url) => {
                 self.looking = Looking::Resource { url, guess: None, hops: 0 };
-                return self.fetch(cx);
+                self.fetch(cx)
             }
-            Some(Err(failure)) => cx.dropped(&failure),
-            None => {}
+            None => self.go_on(last, cx),
         }
-        self.go_on(last, cx)
     }
 
     fn go_on(self, last: bool, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
@@ -280,27 +157,10 @@ impl Discovery {
     /// Every place has definitely nothing.
     fn no_listing(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         if let Some(server) = cx.config.server.as_ref().filter(|_| !self.ask.listing_only) {
-            return Ok(self.given(server, None, None, cx));
+            return Ok(self.found(Found::given(server, None, None, cx)));
         }
-        if let Some(failure) = self.door.failure() {
-            let url = cx.config.mcp.shown();
-            return Err(failure.with_purpose(Purpose::FirstRequest).with_subject(url));
-        }
-        if self.ask.pinned {
-            return Err(Failure::new(Kind::DiscoveryFailed, "LEG-05")
-                .with_purpose(Purpose::ResourceMetadata)
-                .with_remedy(Remedy::Report)
-                .with_setting(Setting::Endpoints, None));
-        }
-        if !cx.config.legacy {
-            let failure = Failure::new(Kind::DiscoveryFailed, "DISC-11")
-                .with_purpose(Purpose::ResourceMetadata)
-                .with_setting(Setting::Endpoints, None);
-            return Err(if cx.config.legacy_refused {
-                failure
-            } else {
-                failure.with_switch(Switch::LegacyServers)
-            });
+        if let Some(failure) = self.door.nothing(&self.ask, cx.config) {
+            return Err(failure);
         }
         // The record is of a legacy server, and still nothing speaks against that.
         if self.ask.listing_only {
@@ -320,7 +180,7 @@ impl Discovery {
         response: &Response<Vec<u8>>,
         cx: &mut Cx<'_>,
     ) -> Result<Turn<Self>, Failure> {
-        let Some((url, purpose)) = self.asked() else { return Err(confused(cx)) };
+        let Some((url, purpose)) = self.looking.asked() else { return Err(confused(cx)) };
         let status = response.status().as_u16();
         cx.note(Note::Answered { purpose, status });
         if let Looking::FirstRequest { last, .. } = self.looking {
@@ -336,7 +196,7 @@ impl Discovery {
             Finding::Redirect => self.redirected(response, cx),
             Finding::Absent(_) => self.absent(cx),
             Finding::Unrelated(_) => self.unrelated(cx),
-            Finding::Refused(failure) => Err(self.about(failure)),
+            Finding::Refused(failure) => Err(self.looking.about(failure)),
             Finding::Transient { retry_after, .. } => {
                 let busy = Failure::new(Kind::Transient, "DISC-09");
                 self.unavailable(busy.with_remedy(Remedy::Retry { after: retry_after }), cx)
@@ -344,19 +204,11 @@ impl Discovery {
         }
     }
 
-    /// A failure about the URL that is being asked.
-    fn about(&self, failure: Failure) -> Failure {
-        match self.asked() {
-            Some((url, purpose)) => failure.with_purpose(purpose).with_subject(url.shown()),
-            None => failure,
-        }
-    }
-
     /// A page that is no document. The server itself named the pointer, so there it is a broken
     /// document; at a guess it is a site that answers everything (HOST-059, HOST-117).
     fn unrelated(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         if matches!(self.looking, Looking::Resource { guess: None, .. }) {
-            return Err(self.about(Failure::new(Kind::PrmInvalid, "PRM-03")));
+            return Err(self.looking.about(Failure::new(Kind::PrmInvalid, "PRM-03")));
         }
         self.absent(cx)
     }
@@ -366,28 +218,7 @@ impl Discovery {
         response: &Response<Vec<u8>>,
         cx: &mut Cx<'_>,
     ) -> Result<Turn<Self>, Failure> {
-        let target = match &self.looking {
-            Looking::Nowhere | Looking::FirstRequest { .. } => return Err(confused(cx)),
-            Looking::Resource { hops, .. } | Looking::Server { hops, .. } if *hops >= MOST_HOPS => {
-                Err(Failure::new(Kind::TooManyRedirects, "SEC-09"))
-            }
-            Looking::Resource { url, .. } | Looking::Server { url, .. } => {
-                url::resolve_redirect(url, response.headers(), &cx.config.reach)
-            }
-        };
-        let clean = target.and_then(|url| {
-            if names_secret(url.as_str(), cx.secrets) {
-                return Err(Failure::new(Kind::RedirectRefused, "HOST-325"));
-            }
-            Ok(url)
-        });
-        let target = clean.map_err(|failure| self.about(failure))?;
-        if let Looking::Resource { url, hops, .. } | Looking::Server { url, hops, .. } =
-            &mut self.looking
-        {
-            *url = target;
-            *hops = hops.saturating_add(1);
-        }
+        self.looking.moves(response, cx)?;
         self.fetch(cx)
     }
 
@@ -417,7 +248,7 @@ impl Discovery {
             Looking::Server { issuer, candidate, .. } if retryable(failure.kind()) => {
                 self.candidate(issuer, candidate.saturating_add(1), true, cx)
             }
-            _ => Err(self.about(failure)),
+            _ => Err(self.looking.about(failure)),
         }
     }
 
@@ -430,7 +261,11 @@ impl Discovery {
         cx: &mut Cx<'_>,
     ) -> Result<Turn<Self>, Failure> {
         let Some(number) = issuer else {
-            return if unsure { Err(transient()) } else { self.default_endpoints(cx) };
+            if unsure {
+                return Err(transient());
+            }
+            // No document of a legacy server: its endpoints are where 2025-03-26 puts them (LEG-03).
+            return Ok(self.found(Found::guessed(cx)?));
         };
         let Some(listing) = &self.resource else {
             return Err(confused(cx));
@@ -453,21 +288,9 @@ impl Discovery {
         }
     }
 
-    /// No document of a legacy server: its endpoints are where 2025-03-26 puts them (LEG-03).
-    fn default_endpoints(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
-        let server = well_known::legacy_server(&cx.config.mcp, &cx.config.reach)?;
-        let issuer = server.issuer.clone();
-        cx.lenient(Switch::LegacyServers, &issuer);
-        cx.note(Note::Chose(Choice::Server { issuer: issuer.clone(), document: None }));
-        Ok(Turn::Done(Looked::Found(Box::new(Found {
-            class: Class::Legacy,
-            resource: None,
-            scopes_supported: None,
-            listed: issuer,
-            server,
-            guessed: true,
-            challenged: self.challenged,
-        }))))
+    /// The search is over.
+    fn found(self, found: Found) -> Turn<Self> {
+        Turn::Done(Looked::Found(Box::new(Found { challenged: self.challenged, ..found })))
     }
 
     fn document(self, body: &[u8], cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
@@ -498,166 +321,70 @@ impl Discovery {
         guess: Option<u8>,
         cx: &mut Cx<'_>,
     ) -> Result<Turn<Self>, Failure> {
-        let config = cx.config;
-        let mut read = metadata::read_resource_metadata(body)?;
         let place = guess.and_then(|number| {
-            let mut candidates = well_known::resource_candidates(&config.mcp);
+            let mut candidates = well_known::resource_candidates(&cx.config.mcp);
             candidates.nth(usize::from(number)).map(|(place, _)| place)
         });
-        let place = place.unwrap_or(Place::Pointer);
-        let matched =
-            metadata::check_resource(&read.resource, &config.mcp, place, config.strict())?;
-        if matched == Match::Parent {
-            cx.lenient(Switch::ParentResource, without_query(&read.resource));
+        let read = documents::resource(body, place.unwrap_or(Place::Pointer), cx)?;
+        if let Some(server) = cx.config.server.as_ref().filter(|_| !self.ask.listing_only) {
+            let found = Found::given(server, Some(read.resource), read.scopes_supported, cx);
+            return Ok(self.found(found));
         }
-        cx.shown_metadata = true;
-        for failure in &read.dropped {
-            cx.dropped(failure);
-        }
-        let scopes = read.scopes_supported.take();
-        read.scopes_supported = cx.clean_scopes(scopes, Kind::PrmInvalid, "scopes_supported");
-        read.authorization_servers
-            .retain(|issuer| !cx.names_secret(issuer, Kind::PrmInvalid, "authorization_servers"));
-        if read.dpop_required {
-            return Err(Failure::new(Kind::DpopRequired, "PRM-14"));
-        }
-        if read.mtls_bound {
-            return Err(Failure::new(Kind::ClientAuthUnsupported, "PRM-14")
-                .with_subject("tls_client_certificate_bound_access_tokens"));
-        }
-        if !read.lists_header_method {
-            let odd = Failure::new(Kind::PrmInvalid, "PRM-13");
-            cx.dropped(&odd.with_subject("bearer_methods_supported"));
-        }
-        if let Some(server) = config.server.as_ref().filter(|_| !self.ask.listing_only) {
-            return Ok(self.given(server, Some(read.resource), read.scopes_supported, cx));
-        }
-        let mut skipped = Vec::new();
-        let usable = read.usable_servers(&config.reach, &mut skipped);
-        for failure in &skipped {
-            cx.dropped(failure);
-        }
-        let named = |failure: Failure| match failure.rule() {
-            "PRM-08" => failure.with_setting(Setting::Endpoints, None),
-            _ => failure,
-        };
-        let issuers = self.ranked(usable.map_err(named)?, cx);
+        let bound = self.ask.bound.as_deref();
+        let issuers = documents::issuers(&read, bound, cx)?;
         let Some(first) = issuers.first() else {
             return Err(Failure::new(Kind::NoAuthorizationServer, "PRM-08"));
         };
-        let resource = read.resource;
-        chose_resource(&resource, cx);
+        let ResourceMetadata { resource, scopes_supported, .. } = read;
+        documents::chose(&resource, cx);
         if self.ask.listing_only {
-            let bound = self.ask.bound.as_deref();
             let listed = issuers.iter().any(|issuer| Some(issuer.as_str()) == bound);
             let to = first.text();
             let looked = if listed { Looked::StillListed } else { Looked::Moved { to } };
             return Ok(Turn::Done(looked));
         }
-        self.resource =
-            Some(Listing { resource, scopes_supported: read.scopes_supported, issuers });
+        self.resource = Some(Listing { resource, scopes_supported, issuers });
         self.candidate(Some(0), 0, false, cx)
-    }
-
-    /// The issuers worth asking, best first (PRM-10).
-    fn ranked(&self, mut issuers: Vec<ServerUrl>, cx: &Cx<'_>) -> Vec<ServerUrl> {
-        if issuers.len() > 1 {
-            let config = cx.config;
-            let rank = |issuer: &ServerUrl| {
-                let text = Some(issuer.as_str());
-                if text == self.ask.bound.as_deref() {
-                    0
-                } else if config.clients.iter().any(|client| client.issuer.as_deref() == text) {
-                    1
-                } else if text == config.preferred_issuer.as_deref() {
-                    2
-                } else {
-                    3
-                }
-            };
-            issuers.sort_by_key(rank);
-            issuers.truncate(MOST_ISSUERS);
-        }
-        issuers
     }
 
     /// Authorization server metadata came back.
     fn server(
-        self,
+        mut self,
         body: &[u8],
         issuer: Option<u8>,
         url: &ServerUrl,
         cx: &mut Cx<'_>,
     ) -> Result<Turn<Self>, Failure> {
-        let config = cx.config;
         let listed: Arc<str> = match (&self.resource, issuer) {
             (Some(listing), Some(number)) => match listing.issuers.get(usize::from(number)) {
                 Some(listed) => listed.text(),
                 None => return Err(confused(cx)),
             },
-            _ => well_known::legacy_base(&config.mcp).into(),
+            _ => well_known::legacy_base(&cx.config.mcp).into(),
         };
-        let (server, dropped) = metadata::read_server_metadata(body, &config.reach)?;
-        for failure in &dropped {
-            cx.dropped(failure);
-        }
-        let settings = || config.settings(&listed, &server.issuer);
-        // A pin is named by the listed issuer alone: a document must not choose its own.
-        let pinned = config.settings(&listed, &listed).find_map(|at| at.pin.as_deref());
-        let rules = ServerRules {
-            expected_issuer: &listed,
-            strict: config.strict(),
-            legacy: issuer.is_none(),
-            pin: pinned,
-            pkce_unlisted: settings().any(|at| at.pkce_unlisted),
-            split_endpoints: settings().any(|at| at.split_endpoints),
-            par_supported: false,
-            resource: self.resource.as_ref().map(|listing| &*listing.resource),
-        };
-        for switch in metadata::check_server_metadata(&server, &rules)? {
-            cx.lenient(switch, &listed);
-        }
-        if rules.resource.is_some_and(|resource| server.omits_resource(resource)) {
-            let odd = Failure::new(Kind::ResourceMismatch, "PRM-18");
-            cx.dropped(&odd.with_subject("protected_resources"));
-        }
-        cx.note(Note::Chose(Choice::Server {
-            issuer: listed.clone(),
-            document: Some(Shown(url.uri()?)),
-        }));
+        let resource = self.resource.as_ref().map(|listing| &*listing.resource);
+        let server = documents::server(body, &listed, issuer.is_none(), resource, cx)?;
+        let document = Some(Shown(url.uri()?));
+        cx.note(Note::Chose(Choice::Server { issuer: Arc::clone(&listed), document }));
         let class = if issuer.is_some() { Class::Resource } else { Class::Legacy };
-        let (resource, scopes_supported) = match self.resource {
+        let (resource, scopes_supported) = match self.resource.take() {
             Some(listing) => (Some(listing.resource), listing.scopes_supported),
             None => (None, None),
         };
-        let (guessed, challenged) = (false, self.challenged);
-        let found =
-            Found { class, resource, scopes_supported, listed, server, guessed, challenged };
-        Ok(Turn::Done(Looked::Found(Box::new(found))))
-    }
-
-    /// The server that the person has described.
-    fn given(
-        self,
-        server: &ServerMetadata,
-        resource: Option<Arc<str>>,
-        scopes_supported: Option<ScopeSet>,
-        cx: &mut Cx<'_>,
-    ) -> Turn<Self> {
-        if let Some(resource) = &resource {
-            chose_resource(resource, cx);
-        }
-        let listed = Arc::clone(&server.issuer);
-        cx.note(Note::Chose(Choice::Server { issuer: Arc::clone(&listed), document: None }));
-        let class = if resource.is_some() { Class::Resource } else { Class::Legacy };
-        let (server, guessed, challenged) = (server.clone(), false, self.challenged);
-        let found =
-            Found { class, resource, scopes_supported, listed, server, guessed, challenged };
-        Turn::Done(Looked::Found(Box::new(found)))
+        let (guessed, challenged) = (false, None);
+        Ok(self.found(Found {
+            class,
+            resource,
+            scopes_supported,
+            listed,
+            server,
+            guessed,
+            challenged,
+        }))
     }
 
     fn lost(mut self, why: Why, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
-        let Some((url, purpose)) = self.asked() else { return Err(confused(cx)) };
+        let Some((url, purpose)) = self.looking.asked() else { return Err(confused(cx)) };
         cx.note(Note::Lost { purpose, why });
         cx.evidence(purpose, url.shown(), Outcome::Lost(why));
         let failure = unanswered(why);
@@ -672,29 +399,6 @@ impl Discovery {
             _ => self.unavailable(failure, cx),
         }
     }
-}
-
-/// A URL that did not answer.
-fn unanswered(why: Why) -> Failure {
-    let kind = if why == Why::Timeout { Kind::Transient } else { why.kind() };
-    Failure::new(kind, "DISC-09").with_cause(why).with_remedy(why.remedy())
-}
-
-/// A resource as a note may show it: its query may be a key (HOST-326).
-fn without_query(resource: &str) -> &str {
-    resource.split('?').next().unwrap_or_default()
-}
-
-/// Notes what the tokens are to be for, without its query.
-fn chose_resource(resource: &Arc<str>, cx: &mut Cx<'_>) {
-    let shown = without_query(resource);
-    let shown = if shown.len() == resource.len() { Arc::clone(resource) } else { Arc::from(shown) };
-    cx.note(Note::Chose(Choice::Resource { resource: shown }));
-}
-
-/// Whether the URL might answer later, so that nothing is known about its document now.
-fn retryable(kind: Kind) -> bool {
-    kind.remedy().retryable() || kind == Kind::Tls
 }
 
 fn transient() -> Failure {
@@ -739,12 +443,7 @@ impl Machine for Discovery {
     };
 
     fn state(&self) -> At {
-        match self.looking {
-            Looking::Nowhere => At::Start,
-            Looking::FirstRequest { .. } => At::FirstRequest,
-            Looking::Resource { .. } => At::Resource,
-            Looking::Server { .. } => At::Server,
-        }
+        self.looking.state()
     }
 
     fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {

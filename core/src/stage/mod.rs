@@ -6,6 +6,7 @@
 pub(crate) mod authorization;
 pub(crate) mod claim;
 pub(crate) mod discovery;
+pub(crate) mod recall;
 pub(crate) mod registration;
 pub(crate) mod revocation;
 pub(crate) mod token;
@@ -16,7 +17,7 @@ use crate::machine::{Machine, Table};
 impl Table {
     /// Every table of the machine, in the order a login goes through them.
     pub const ALL: &'static [&'static Self] = &[
-        vault::Recall::TABLE,
+        recall::Recall::TABLE,
         discovery::Discovery::TABLE,
         registration::Registration::TABLE,
         authorization::Authorization::TABLE,

@@ -4,66 +4,31 @@
 //! to decide what happens to an older registration. The port is bound before anything is
 //! registered, so that the URI that is registered is one that works.
 
+mod ask;
+mod plan;
+mod refusal;
+
 use core::num::NonZeroU16;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, PreRegistered, Redirect};
+pub(crate) use self::ask::{Ask, Redirected};
+use self::plan::{Plan, plan};
+use self::refusal::mended;
+use crate::config::{Config, Redirect};
 use crate::effect::{Bound, ListenOn, Purpose, Reply, StoreRequest, Stored};
-use crate::failure::{Failure, Kind, Outcome, Remedy, Setting};
+use crate::failure::{Failure, Kind, Outcome};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+    confused,
 };
 use crate::note::{Choice, ClientWay, Note};
-use crate::rare::Rare;
-use crate::record::{self, Client, FORMAT, Held, Unknown, Way};
-use crate::scope::ScopeSet;
-use crate::secret::Secret;
-use crate::stage::vault::{self, confused, usable};
-use crate::time::{Awaited, Timestamp};
-use crate::wire::client_auth::{
-    Chosen, Credentials, Means, Method, Methods, choose_method, registration_method,
-};
+use crate::record::{self, Client, Held, Way};
+use crate::stage::recall;
+use crate::time::Awaited;
+use crate::wire::client_auth::{Credentials, Method};
 use crate::wire::redirect::RedirectUri;
-use crate::wire::registration::{self, Asked, ClientMetadata, Registered, RegistrationRequest};
-use crate::wire::url::ServerUrl;
-
-/// What is known of the server and of earlier registrations there.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Ask {
-    pub(crate) issuer: Arc<str>,
-    pub(crate) endpoint: Option<ServerUrl>,
-    pub(crate) methods: Option<Methods>,
-    /// The authentication method that the host has chosen for this issuer.
-    #[serde(default)]
-    pub(crate) chosen: Option<Method>,
-    pub(crate) client_documents: bool,
-    pub(crate) legacy: bool,
-    /// The issuer that credentials without one belong to, if one was met.
-    pub(crate) met: Option<Arc<str>>,
-    /// Registrations held in memory.
-    pub(crate) held: Vec<Held<Client>>,
-    /// The registration in use was refused: make a new one (REG-21).
-    pub(crate) anew: bool,
-    /// The scopes that will be asked for.
-    #[serde(default)]
-    pub(crate) scopes: ScopeSet,
-    /// The server lists grants, and refresh tokens are none of them (REG-90).
-    #[serde(default)]
-    pub(crate) no_refresh: bool,
-    /// The listener of an earlier attempt in this flow still runs.
-    pub(crate) redirect: Option<Redirected>,
-}
-
-/// A redirect URI and the listener behind it, if it is ours.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Redirected {
-    pub(crate) uri: RedirectUri,
-    /// Its redirect set: the URI without a port that may vary (REG-22).
-    pub(crate) set: Arc<str>,
-    pub(crate) listen: Option<ListenOn>,
-}
+use crate::wire::registration::{self, Asked, ClientMetadata, RegistrationRequest};
 
 /// A client of the server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,14 +48,6 @@ pub(crate) struct Registration {
     ask: Ask,
     plan: Option<Plan>,
     waiting: Waiting,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-enum Plan {
-    /// Credentials are at hand.
-    Given { credentials: Credentials, way: Way },
-    /// They have to be registered, with this method.
-    Register { endpoint: ServerUrl, method: Method },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -228,7 +185,7 @@ impl Registration {
             _ => return Err(confused(cx)),
         };
         let key = record::client_key(&self.ask.issuer, &redirect.set);
-        match vault::read::<Client>(record, &key, cx)? {
+        match recall::read::<Client>(record, &key, cx)? {
             Some(held) if self.ask.takes(&held, cx) => {
                 let on = redirect.listen.clone().filter(|_| any_port(cx.config));
                 let Some((on, port)) = on.zip(held.value.port.map(NonZeroU16::get)) else {
@@ -301,7 +258,7 @@ impl Registration {
         let listed = self.ask.methods;
         let sent = cx.secrets;
         let asked = Asked { method: *method, listed, redirect_uri: &redirect.uri, sent, legacy };
-        let read = registration::read_registration(&response, &asked, cx.wall)
+        let mut read = registration::read_registration(&response, &asked, cx.wall)
             .and_then(|read| self.ask.met_by(read))
             .map_err(|failure| {
                 cx.evidence(Purpose::Registration, endpoint.shown(), Outcome::Status(status));
@@ -312,24 +269,7 @@ impl Registration {
         for note in &read.notes {
             cx.dropped(note);
         }
-        let scopes = self.ask.registered_scopes(cx.config)?;
-        let mut client = Client {
-            format: FORMAT,
-            issuer: self.ask.issuer,
-            redirect_set: redirect.set.clone(),
-            credentials: read.credentials.clone(),
-            expires: read.secret_expires,
-            stale: false,
-            port: redirect.listen.as_ref().and_then(|on| on.port).and_then(NonZeroU16::new),
-            aside: Rare::default(),
-            unknown: Unknown::default(),
-        };
-        if let Some(management) = read.management {
-            client.aside.management = Some(management);
-        }
-        if !scopes.is_empty() {
-            client.aside.scopes = Some(Arc::new(scopes));
-        }
+        let mut client = self.ask.record(&mut read, &redirect, cx.config)?;
         client.begins(before.as_ref().map(|held| &held.value), cx.wall);
         Ok(Turn::Done(Enrolled {
             credentials: read.credentials.by(self.ask.chosen),
@@ -357,55 +297,6 @@ impl Registration {
     }
 }
 
-impl Ask {
-    /// The registration that is held for this issuer and redirect set.
-    fn held_for(&self, redirect: &Redirected) -> Option<&Held<Client>> {
-        self.held.iter().find(|held| {
-            held.value.issuer == self.issuer && held.value.redirect_set == redirect.set
-        })
-    }
-
-    /// Whether a registration may be used for this login: its secret has not ended (REG-14), the
-    /// server has not said that it does not know it (REG-21) and is in no doubt of having forgotten
-    /// it (REG-93), and it can do what the host has chosen.
-    fn takes(&self, held: &Held<Client>, cx: &Cx<'_>) -> bool {
-        let client = &held.value;
-        let met = self.chosen.is_none_or(|chosen| client.credentials.meet(chosen));
-        let scoped = !cx.config.register_scopes
-            || client
-                .aside
-                .scopes
-                .as_ref()
-                .map_or(self.scopes.is_empty(), |registered| registered.covers(&self.scopes));
-        met && scoped
-            && usable(client, cx.wall)
-            && !client.doubted(cx.wall)
-            && !refused(self, held, cx.wall)
-    }
-
-    /// The scopes that a registration names: those of the client's metadata, and by a setting those
-    /// that will be asked for (REG-91).
-    fn registered_scopes(&self, config: &Config) -> Result<ScopeSet, Failure> {
-        let scopes = &config.metadata.scope;
-        if !config.register_scopes {
-            return Ok(scopes.clone());
-        }
-        scopes
-            .union(&self.scopes)
-            .map_err(|_| Failure::new(Kind::LimitExceeded, "REG-91").with_subject("scope"))
-    }
-
-    /// A registration, if it has what the method that the host has chosen needs.
-    fn met_by(&self, read: Registered) -> Result<Registered, Failure> {
-        if self.chosen.is_none_or(|chosen| read.credentials.meet(chosen)) {
-            return Ok(read);
-        }
-        Err(Failure::new(Kind::RegistrationUnusable, "HOST-153")
-            .with_subject("client_secret")
-            .with_setting(Setting::ClientAuthMethod, Some(&self.issuer)))
-    }
-}
-
 fn stored(
     held: Held<Client>,
     chosen: Option<Method>,
@@ -420,134 +311,6 @@ fn stored(
         client: Some(held),
         fresh: false,
     })
-}
-
-/// Names what the refusal of a registration points at (REG-92).
-fn mended(failure: Failure, issuer: &str, scoped: bool) -> Failure {
-    /// Settings that a member of the metadata comes from.
-    const MEMBERS: [(&str, Setting); 13] = [
-        ("redirect_uri", Setting::Redirect),
-        ("application_type", Setting::Redirect),
-        ("token_endpoint_auth_method", Setting::ClientAuthMethod),
-        ("grant_types", Setting::RefreshTokens),
-        ("refresh_token", Setting::RefreshTokens),
-        ("scope", Setting::RegisterScopes),
-        ("client_name", Setting::ClientName),
-        ("client_uri", Setting::ClientMetadata),
-        ("logo_uri", Setting::ClientMetadata),
-        ("tos_uri", Setting::ClientMetadata),
-        ("policy_uri", Setting::ClientMetadata),
-        ("contacts", Setting::ClientMetadata),
-        ("software_", Setting::ClientMetadata),
-    ];
-    if failure.kind() != Kind::RegistrationFailed {
-        return failure;
-    }
-    let (error, status, text) = failure.said().map_or(("", None, String::new()), |said| {
-        (&*said.error, said.status, said.description.clone().unwrap_or_default())
-    });
-    let mut settings = Vec::with_capacity(2);
-    let mut member = None;
-    match (error, status) {
-        ("invalid_redirect_uri", _) => settings.push(Setting::Redirect),
-        ("invalid_software_statement" | "unapproved_software_statement", _) => {
-            settings.push(Setting::ClientMetadata);
-        }
-        (_, Some(401)) => settings.push(Setting::InitialAccessToken),
-        (_, Some(403)) => settings.push(Setting::ClientName),
-        _ => {
-            let named = MEMBERS.into_iter().filter(|(name, _)| text.contains(name));
-            if let Some((name, setting)) = named.min_by_key(|(name, _)| text.find(name)) {
-                settings.push(setting);
-                member = Some(name.trim_end_matches('_'));
-            }
-        }
-    }
-    if !scoped && !settings.contains(&Setting::RegisterScopes) {
-        settings.push(Setting::RegisterScopes);
-    }
-    let failure = match member {
-        Some(member) => failure.with_subject(member),
-        None => failure,
-    };
-    settings.into_iter().fold(failure, |failure, setting| {
-        failure.with_setting(setting, setting.of_issuer().then_some(issuer))
-    })
-}
-
-/// Whether this is the client that the server has said it does not know. The store has it still,
-/// until a new one takes its place (HOST-217). So it is with one in doubt, if the store would not
-/// write that down.
-fn refused(ask: &Ask, found: &Held<Client>, now: Timestamp) -> bool {
-    ask.held.iter().any(|held| {
-        let doubted = held.value.doubted(now) && held.generation >= found.generation;
-        (held.value.stale || doubted)
-            && held.value.issuer == found.value.issuer
-            && held.value.credentials.client_id == found.value.credentials.client_id
-    })
-}
-
-/// Chooses the way, in order (REG-01).
-fn plan(ask: &Ask, cx: &mut Cx<'_>) -> Result<Plan, Failure> {
-    let config = cx.config;
-    if let Some(client) = config.client_for(&ask.issuer, ask.met.as_deref()) {
-        let PreRegistered { client_id, secret, method, .. } = client;
-        let credentials = settled(client_id, secret.as_ref(), *method, ask, cx)?;
-        cx.note(Note::Chose(Choice::Client(ClientWay::PreRegistered)));
-        return Ok(Plan::Given { credentials, way: Way::PreRegistered });
-    }
-    // Credentials of another issuer must neither be tried here nor silently left aside (BIND-04).
-    if !config.clients.is_empty() {
-        return Err(Failure::new(Kind::IssuerChanged, "BIND-04")
-            .with_subject(&ask.issuer)
-            .with_remedy(Remedy::Configure));
-    }
-    if let Some(document) = &config.document
-        && (ask.client_documents || document.forced)
-    {
-        let credentials = settled(document.url.as_str(), None, None, ask, cx)?;
-        cx.note(Note::Chose(Choice::Client(ClientWay::Document)));
-        return Ok(Plan::Given { credentials, way: Way::Document });
-    }
-    match &ask.endpoint {
-        Some(endpoint) if config.registration => {
-            let chosen = registration_method(ask.methods, false, ask.chosen);
-            let method = settle(chosen, ask, cx)?;
-            Ok(Plan::Register { endpoint: endpoint.clone(), method })
-        }
-        _ => Err(Failure::new(Kind::NoRegistrationMethod, "REG-20").with_subject(&ask.issuer)),
-    }
-}
-
-/// The credentials of a client that is never registered by us (CAUTH-02, D15).
-fn settled(
-    client_id: &str,
-    secret: Option<&Secret>,
-    agreed: Option<Method>,
-    ask: &Ask,
-    cx: &mut Cx<'_>,
-) -> Result<Credentials, Failure> {
-    let secret = secret.cloned();
-    let means = Means {
-        chosen: agreed.or(ask.chosen),
-        bound: None,
-        secret: secret.is_some(),
-        key: false,
-        settled: true,
-    };
-    let method = settle(choose_method(means, ask.methods), ask, cx)?;
-    Ok(Credentials { client_id: client_id.into(), secret, method })
-}
-
-/// The method, with a note if it is not listed; where none suits both sides, the setting that
-/// chooses one is named.
-fn settle(chosen: Result<Chosen, Failure>, ask: &Ask, cx: &mut Cx<'_>) -> Result<Method, Failure> {
-    let chosen = chosen
-        .map_err(|failure| failure.with_setting(Setting::ClientAuthMethod, Some(&ask.issuer)))?;
-    if let Some(switch) = chosen.switch {
-        cx.lenient(switch, &ask.issuer);
-    }
-    Ok(chosen.method)
 }
 
 /// Whether the port of the redirect URI is ours to choose.

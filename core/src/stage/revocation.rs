@@ -12,11 +12,11 @@ use crate::effect::{Purpose, Reply, Why};
 use crate::failure::{Failure, Kind, Outcome, Remedy};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+    confused,
 };
 use crate::note::Note;
 use crate::record::Grant;
 use crate::secret::{Secret, written_option};
-use crate::stage::vault::confused;
 use crate::time::Awaited;
 use crate::wire::client_auth::Credentials;
 use crate::wire::revocation::{TokenTypeHint, read_revocation, revocation_request};

@@ -13,13 +13,13 @@ use crate::effect::{Purpose, Reply, Why};
 use crate::failure::{Failure, Kind, Outcome, Remedy};
 use crate::machine::{
     Cx, Machine, MachineName, Row, Signal, SignalName as On, State, StateName as At, Table, Turn,
+    confused,
 };
 use crate::note::Note;
 use crate::record::Grant;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 use crate::stage::authorization::Approved;
-use crate::stage::vault::confused;
 use crate::time::{Awaited, Timestamp};
 use crate::wire::client_auth::Credentials;
 use crate::wire::redirect::RedirectUri;

@@ -197,8 +197,6 @@ pub struct ServerRules<'a> {
     pub pkce_unlisted: bool,
     /// The issuer's endpoints may be on unrelated hosts (D5).
     pub split_endpoints: bool,
-    /// Pushed authorization requests can be made (PAR-01).
-    pub par_supported: bool,
     /// The resource a token is wanted for, to be found among those the server lists, if it lists
     /// any (PRM-18).
     pub resource: Option<&'a str>,
@@ -220,7 +218,7 @@ pub fn check_server_metadata(
     check_flow(metadata)?;
     used.extend(check_pkce(metadata, rules)?);
     used.extend(check_endpoints(metadata, rules)?);
-    if metadata.par_required && !rules.par_supported {
+    if metadata.par_required {
         return Err(about(metadata, Kind::ParRequired, "PAR-01"));
     }
     if let (Some(resource), Some(listed), true) =

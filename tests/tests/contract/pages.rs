@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mcp_authz_tests::model::{Endpoint, IssMode, Server};
+use mcp_authz_tests::model::{Endpoint, IssMode, Literal, Server};
 use mcp_authz_tests::serve::{Served, embedded};
 use serde_json::Value;
 
@@ -32,6 +32,31 @@ fn a_program_that_plays_the_person_goes_on_with_the_next_page_reg_21() {
         assert_eq!(served.lock().count(Endpoint::Register), 2, "{runtime}");
         at_once(begun);
         ran.lines
+    });
+    alike(&stories);
+}
+
+/// A server that has forgotten a registration may say so on its page alone.
+#[test]
+fn a_page_that_ends_the_way_ends_the_login_and_the_next_one_registers_anew_reg_93() {
+    let stories = RUNTIMES.map(|(runtime, run)| {
+        let served = embedded(|_| {}).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().to_str().unwrap();
+        let line = ["--json", "--headless", "--store", store, served.mcp_url()];
+        let first = run(&options(&line), &served);
+        assert_eq!(last(&first)["outcome"], "authorized", "{runtime}: {:#?}", first.lines);
+        served.lock().revoke_all();
+        served.lock().inject(Endpoint::Authorize, 1, Literal::status(400));
+        let begun = Instant::now();
+        let second = run(&options(&line), &served);
+        let end = last(&second);
+        assert_eq!((&end["code"], &end["logins"]), (&"person_stuck".into(), &1.into()), "{end}");
+        at_once(begun);
+        let third = run(&options(&line), &served);
+        assert_eq!(last(&third)["outcome"], "authorized", "{runtime}: {:#?}", third.lines);
+        assert_eq!(served.lock().count(Endpoint::Register), 2, "{runtime}");
+        [first, second, third].map(|ran| ran.lines).concat()
     });
     alike(&stories);
 }

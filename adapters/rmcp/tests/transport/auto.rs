@@ -64,6 +64,21 @@ async fn a_server_of_http_sse_is_found_out_trans_30() {
     }
 }
 
+/// Whatever the first message is: with it the connection ends, and not without its error.
+#[tokio::test]
+async fn a_first_message_that_gets_no_token_says_why() {
+    for lifecycle in [None, Some(modern()), Some(either())] {
+        let served = embedded_revision("2026-07-28", |_| {}).unwrap();
+        let auto = auto(&served, &Person::default()).may_ask(false);
+        let error = match lifecycle {
+            None => serve(auto).await.unwrap_err(),
+            Some(lifecycle) => serve_as(auto, lifecycle).await.unwrap_err(),
+        };
+        let code = Error::within(&error).map(Error::code);
+        assert_eq!(code, Some("reauthorization_required"), "{error:?}");
+    }
+}
+
 #[tokio::test]
 async fn other_answers_lead_nowhere_trans_30() {
     let modern = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32022,"message":"no"}}"#;

@@ -244,8 +244,6 @@ fn the_code_flow_must_be_offered_asm_10_asm_15_host_132() {
     ] {
         assert_eq!(code(&check(&[(name, value)], rules())), expected, "{name} {value}");
     }
-    let par = [("require_pushed_authorization_requests", "true")];
-    assert!(check(&par, ServerRules { par_supported: true, ..rules() }).is_ok());
 }
 
 #[test]

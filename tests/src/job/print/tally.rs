@@ -87,7 +87,7 @@ impl Tally {
             Note::Asked { purpose: Purpose::CodeExchange | Purpose::Refresh, .. } => {
                 &mut self.token_requests
             }
-            Note::Answered { purpose: Purpose::Refresh, status: 200 } => &mut self.refreshes,
+            Note::Answered { purpose: Purpose::Refresh, status: 200..=299 } => &mut self.refreshes,
             Note::Adopted => &mut self.adopted,
             _ => return,
         };
