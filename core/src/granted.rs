@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use http::uri::{Scheme, Uri};
+use http::uri::{Authority, Scheme, Uri};
 use serde::{Deserialize, Serialize};
 
 use crate::scope::ScopeSet;
@@ -224,15 +224,39 @@ impl fmt::Debug for Granted {
 }
 
 /// The token area: the only URLs that ever see the token (USE-07, D4).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Area {
     /// Scheme and authority, lower case, without a default port.
-    pub(crate) origin: Arc<str>,
-    /// Path prefixes; each covers itself and what lies below it.
-    pub(crate) prefixes: Vec<Arc<str>>,
+    origin: Arc<str>,
+    https: bool,
+    authority: Box<str>,
+    prefixes: Vec<Prefix>,
+}
+
+/// A path that covers itself and what lies below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Prefix {
+    /// Without a slash at its end.
+    path: Box<str>,
+    plain: bool,
 }
 
 impl Area {
+    /// An area of these paths at an origin that is written as above.
+    pub(crate) fn new<'a>(origin: &str, prefixes: impl IntoIterator<Item = &'a str>) -> Self {
+        let (scheme, authority) = origin.split_once("://").unwrap_or_default();
+        let prefixes = prefixes.into_iter().map(|prefix| {
+            let path = prefix.strip_suffix('/').unwrap_or(prefix);
+            Prefix { path: path.into(), plain: written_plainly(path) }
+        });
+        Self {
+            origin: origin.into(),
+            https: scheme == "https",
+            authority: authority.into(),
+            prefixes: prefixes.collect(),
+        }
+    }
+
     /// Whether a request to this absolute URL may carry the token: same origin, under a prefix at a
     /// segment boundary, and no text that two servers could read in two ways (HOST-257, HOST-258,
     /// HOST-328).
@@ -244,18 +268,52 @@ impl Area {
         let path = parsed.path();
         parsed_origin_is(&parsed, &self.origin)
             && reads_one_way(url)
-            && self.prefixes.iter().any(|prefix| below(path, prefix))
+            && self.prefixes.iter().any(|prefix| prefix.rest(path).is_some())
     }
 
     /// The same for a URI that is parsed already. One that is written plainly, as nearly all are, is
     /// judged where it stands, without an allocation.
     #[must_use]
+    #[inline]
     pub fn covers_uri(&self, uri: &Uri) -> bool {
+        self.covers_plainly(uri) || self.covers_closely(uri)
+    }
+
+    /// Every request of a caller passes here: of the path only what no prefix has is looked at letter
+    /// by letter.
+    #[inline]
+    fn covers_plainly(&self, uri: &Uri) -> bool {
+        let https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return false,
+        };
+        let authority = uri.authority().map(Authority::as_str);
+        let path = uri.path();
+        https == self.https
+            && authority.is_some_and(|authority| *authority == *self.authority)
+            && self.prefixes.iter().any(|prefix| {
+                let rest = prefix.rest(path).filter(|_| prefix.plain);
+                rest.is_some_and(|rest| rest.is_empty() || written_plainly(rest))
+            })
+    }
+
+    #[cold]
+    fn covers_closely(&self, uri: &Uri) -> bool {
         let path = uri.path();
         let plainly = origin_is(uri, &self.origin)
             && written_plainly(path)
-            && self.prefixes.iter().any(|prefix| below(path, prefix));
+            && self.prefixes.iter().any(|prefix| prefix.rest(path).is_some());
         plainly || self.covers(&uri.to_string())
+    }
+}
+
+impl Prefix {
+    /// What a path has beyond it: nothing, or something that begins with a slash.
+    #[inline]
+    fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let rest = path.strip_prefix(&*self.path)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
     }
 }
 
@@ -316,18 +374,12 @@ pub(crate) fn read_one_way(uri: &Uri) -> bool {
     written_plainly(uri.path()) || reads_one_way(&uri.to_string())
 }
 
-/// Whether `path` is `prefix` or lies below it. A trailing slash of the prefix does not matter.
-fn below(path: &str, prefix: &str) -> bool {
-    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn area(prefix: &str) -> Area {
-        Area { origin: "https://mcp.example".into(), prefixes: vec![prefix.into()] }
+        Area::new("https://mcp.example", [prefix])
     }
 
     #[test]
@@ -471,6 +523,12 @@ mod tests {
             }
         }
         assert!(area("/tenant-a/mcp").covers_uri(&Uri::from_static(urls[0])));
+        // A prefix that is read in two ways itself covers nothing, not even letter for letter.
+        for path in ["/mcp/%2561", "/mcp/..;/x", "/mcp/%2e%2e"] {
+            let uri: Uri = format!("https://mcp.example{path}").parse().unwrap();
+            assert_eq!(area(path).covers_uri(&uri), area(path).covers(&uri.to_string()), "{path}");
+        }
+        assert!(!area("/mcp/..;/x").covers_uri(&Uri::from_static("https://mcp.example/mcp/..;/x")));
     }
 
     #[test]

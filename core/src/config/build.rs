@@ -150,11 +150,8 @@ fn areas(mcp: &McpUrl, prefixes: &[String], strict: bool) -> Result<[Arc<Area>; 
         return Err(invalid("token_prefix", "USE-07"));
     }
     let area = |first: &str| {
-        let prefixes = prefixes.iter().map(|prefix| Arc::from(prefix.as_str()));
-        Arc::new(Area {
-            origin: mcp.origin().into(),
-            prefixes: core::iter::once(first.into()).chain(prefixes).collect(),
-        })
+        let prefixes = prefixes.iter().map(String::as_str);
+        Arc::new(Area::new(mcp.origin(), core::iter::once(first).chain(prefixes)))
     };
     Ok([area(mcp.path()), area(if strict { mcp.path() } else { "/" })])
 }
