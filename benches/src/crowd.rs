@@ -9,10 +9,12 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use mcp_authz_core::effect::{Limits, Reply};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::time::{Monotonic, Timestamp};
+use mcp_authz_driver::AuthSession;
 use mcp_authz_driver::authorize::Seen;
 use mcp_authz_driver::clock::{self, Clock};
-use mcp_authz_driver::on_demand::{AuthSession, Ports};
+use mcp_authz_driver::ports::Ports;
 use mcp_authz_driver::ports::{AsyncHttp, Common, NoBody, NoListener, Opened};
+use mcp_authz_driver::tasks::Tasks;
 use mcp_authz_tokio::Tokio;
 use tokio::runtime::Runtime;
 
@@ -83,7 +85,7 @@ impl Clock for Turned {
 pub struct Crowd {
     /// Counts.
     pub endpoint: Endpoint,
-    session: AuthSession<Endpoint, NoListener, Tokio>,
+    session: AuthSession<Tasks<Endpoint, NoListener, Tokio>>,
     runtime: Runtime,
 }
 
@@ -95,10 +97,9 @@ impl Crowd {
             http: endpoint.clone(),
             listener: NoListener,
             runtime: Tokio::new(runtime.handle().clone()),
-            common,
         };
         let (snapshot, _) = live::logged_in(&config);
-        let session = AuthSession::resume(config, snapshot, ports).expect("resumes");
+        let session = AuthSession::resume(config, snapshot, ports, common).expect("resumes");
         Self { endpoint, session, runtime }
     }
 

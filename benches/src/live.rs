@@ -7,12 +7,13 @@ use std::sync::{Arc, RwLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use http::{Method, Uri};
+use http::{HeaderValue, Method, Uri};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::Snapshot;
 use mcp_authz_core::time::Timestamp;
 use mcp_authz_core::{Config, Granted};
 use mcp_authz_driver::authorize::Authorized;
+use mcp_authz_driver::ports::Common;
 
 use crate::{canned, flow};
 
@@ -74,10 +75,11 @@ impl Live {
         let tokio = tokio.build().expect("a client");
         let ureq = mcp_authz_ureq::Client::builder().build().expect("a client");
         let async_std = mcp_authz_async_std::Client::builder().build().expect("a client");
+        let (same, common) = (|| Arc::clone(&config), Common::default);
         Self {
-            ureq: ureq.resume(Arc::clone(&config), snapshot.clone()).expect("resumes"),
-            tokio: tokio.resume(Arc::clone(&config), snapshot.clone()).expect("resumes"),
-            async_std: async_std.resume(config, snapshot).expect("resumes"),
+            ureq: ureq.resume(same(), snapshot.clone(), common()).expect("resumes"),
+            tokio: tokio.resume(same(), snapshot.clone(), common()).expect("resumes"),
+            async_std: async_std.resume(same(), snapshot, common()).expect("resumes"),
             uri: Uri::from_static(canned::MCP_URL),
             _runtime: runtime,
         }
@@ -168,7 +170,17 @@ impl Floor {
 }
 
 impl Floor {
+    /// The same with a header in place of the grant: what a client of one's own has to set.
+    pub fn header(&self) -> (HeaderValue, u64, u64) {
+        (self.granted.load().authorization().clone(), wall(), millis(self.zero))
+    }
+
     /// The same in a task's first poll.
+    pub fn header_async(&self) -> (HeaderValue, u64, u64) {
+        at_once(async { self.header() })
+    }
+
+    /// [`Floor::acquire`] in a task's first poll.
     pub fn acquire_async(&self) -> (Arc<Granted>, u64, u64) {
         at_once(async { self.acquire() })
     }

@@ -2,11 +2,11 @@
 //! connections that are kept; and callers on tokio who all ask it at once.
 
 use core::time::Duration;
-use std::sync::Arc;
 
 use http::Request;
 use mcp_authz_core::Config;
 use mcp_authz_driver::exchange::Exchange;
+use mcp_authz_driver::ports::Common;
 use mcp_authz_tokio::{AuthSession, Client};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -55,7 +55,7 @@ impl Slow {
         let runtime = Runtime::new().expect("a runtime");
         let config = Config::builder(&url).build().expect("a configuration");
         let client = Client::builder().runtime(runtime.handle().clone()).build().expect("a client");
-        let session = client.resume(Arc::clone(&config), live::logged_in_at(&config));
+        let session = client.resume(config.clone(), live::logged_in_at(&config), Common::default());
         Self { url, session: session.expect("resumes"), runtime, _server: server }
     }
 

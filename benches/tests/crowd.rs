@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mcp_authz_benches::crowd::Crowd;
 use mcp_authz_benches::{canned, flow, live};
 use mcp_authz_core::Config;
+use mcp_authz_driver::ports::Common;
 use mcp_authz_tokio::Client;
 
 #[test]
@@ -32,12 +33,13 @@ const SESSION: i64 = 1_536;
 fn a_resumed_session_at_rest_holds_at_most_1536_bytes_and_its_token() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let client = Client::builder().runtime(runtime.handle().clone()).build().unwrap();
-    let config = flow::config();
+    let (config, common) = (flow::config(), Arc::new(Common::default()));
     let mut sessions = Vec::with_capacity(usize::try_from(SESSIONS).unwrap());
     let counted = allocation_counter::measure(|| {
         for _ in 0..SESSIONS {
             let (snapshot, _) = live::logged_in(&config);
-            sessions.push(client.resume(Arc::clone(&config), snapshot).unwrap());
+            sessions
+                .push(client.resume(Arc::clone(&config), snapshot, Arc::clone(&common)).unwrap());
         }
     });
     let each = counted.bytes_current / i64::try_from(SESSIONS).unwrap();

@@ -37,5 +37,6 @@ pub use listener::Loopback;
 pub use mcp_authz_core::effect::Visit;
 pub use mcp_authz_core::{Config, config, failure, granted, scope};
 pub use mcp_authz_driver as driver;
+pub use mcp_authz_driver::client::BuildError;
 pub use mcp_authz_host as host;
 pub use runtime::AsyncStd;

@@ -11,7 +11,6 @@ mod common;
 
 use common::OnAsyncStd;
 use mcp_authz_async_std::Client;
-use mcp_authz_driver::hyper_http::Proxy;
 use mcp_authz_driver::testing::Blocking;
 
 mcp_authz_driver::http_contract!(|lookup, roots| {
@@ -20,7 +19,7 @@ mcp_authz_driver::http_contract!(|lookup, roots| {
 });
 
 mcp_authz_driver::proxy_contract!(|proxy, lookup, roots| {
-    let builder = Client::builder().proxy(Proxy::parse(proxy).unwrap());
+    let builder = Client::builder().proxy(proxy);
     let client = builder.lookup(lookup).roots(roots).build().unwrap();
     Box::new(Blocking(client.http().clone(), OnAsyncStd))
 });

@@ -15,6 +15,7 @@ use mcp_authz_core::input::{Epoch, Had, Refusal, is_refusal};
 use url::Url;
 
 use crate::error::DriveError;
+use crate::publish::Published;
 
 /// Refusals after which one request is given up whatever the session says, which says so before.
 const MOST_ATTEMPTS: u32 = 8;
@@ -78,9 +79,20 @@ impl Authorized {
         if !covered {
             return Err(failed(Kind::OriginMismatch, "USE-07"));
         }
+        Ok(Self::over(granted, method, uri, announced))
+    }
+
+    /// The same for a URI that was judged before.
+    #[inline]
+    pub(crate) fn over(
+        granted: Option<Arc<Granted>>,
+        method: &Method,
+        uri: &Uri,
+        announced: bool,
+    ) -> Self {
         let (method, uri) = (method.clone(), uri.clone());
         let (attempt, had) = (1, Had::default());
-        Ok(Self { granted, method, uri, operation: None, may_ask: true, announced, attempt, had })
+        Self { granted, method, uri, operation: None, may_ask: true, announced, attempt, had }
     }
 
     /// Goes on without a token if there is none to be had without a person: the server's refusal
@@ -140,8 +152,22 @@ impl Authorized {
         is_refusal(status, headers) || self.leads_out(status, headers)
     }
 
-    /// The refusal that an answer is, if it is one that the session can do something about; `accepted`
-    /// is the newest epoch with which a request succeeded.
+    /// The refusal that an answer is, if it is one that the session can do something about. Of a
+    /// success it is noted that the token was accepted: nothing else says so.
+    pub(crate) fn verdict(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        published: &Published,
+    ) -> Result<Option<Refusal>, AuthorizeError> {
+        if status.is_success() {
+            published.accepted_with(self.epoch());
+            return Ok(None);
+        }
+        self.refusal(status, headers, published.accepted())
+    }
+
+    /// `accepted` is the newest epoch with which a request succeeded.
     pub(crate) fn refusal(
         &self,
         status: StatusCode,

@@ -138,17 +138,12 @@ pub fn seen<H: Http, L: Listener>(
     headers: &HeaderMap,
     io: &mut Io<H, L>,
 ) -> Result<Seen, AuthorizeError> {
-    match sent.refusal(status, headers, io.published.accepted())? {
+    match sent.verdict(status, headers, &io.published)? {
         Some(refusal) => {
             let settlement = challenge(session, Challenge { waiter, refusal }, io)?;
             sent.healed(session.config(), settlement)
         }
-        None => {
-            if status.is_success() {
-                io.published.accepted_with(sent.epoch());
-            }
-            Ok(Seen::Final)
-        }
+        None => Ok(Seen::Final),
     }
 }
 

@@ -19,7 +19,7 @@ pub enum DriveError {
     /// The runtime that drove the session is gone. Make a new session, from a snapshot if need be.
     Stopped,
     /// It was asked to wait inside an observer, whom everybody waits for; nothing was handed in,
-    /// except what [`on_demand`](crate::on_demand)'s `deliver` hands in at once. Wait on another
+    /// except what `deliver` of tasks hands in at once. Wait on another
     /// thread.
     Reentered,
 }

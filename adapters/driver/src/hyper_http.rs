@@ -26,9 +26,10 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 
+use crate::client::{BuildError, Settings};
 use crate::dial::{self, Lookup};
 use crate::ports::{AsyncHttp, Opened, Runtime, Unanswered};
-use crate::{head, reading};
+use crate::{head, reading, tls};
 
 pub use body::HyperBody;
 pub use futures_util::io::{AsyncRead, AsyncWrite};
@@ -44,25 +45,6 @@ pub trait Network: Runtime + Clone {
 
     /// Connects to this very address.
     fn dial(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-/// What a port is made with.
-#[derive(Clone)]
-pub struct Settings {
-    /// How names are looked up.
-    pub lookup: Arc<dyn Lookup>,
-    /// Whom to trust.
-    pub tls: rustls::ClientConfig,
-    /// The `User-Agent` of every request that names none.
-    pub user_agent: HeaderValue,
-    /// The proxy of every request.
-    pub proxy: Option<Proxy>,
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("proxy", &self.proxy).finish_non_exhaustive()
-    }
 }
 
 /// Sends through hyper. Clones share their connections and TLS sessions.
@@ -87,12 +69,16 @@ impl<N> Clone for HyperHttp<N> {
 
 impl<N: Network> HyperHttp<N> {
     /// A port on this runtime. Nothing is dialled yet.
-    #[must_use]
-    pub fn new(network: N, settings: Settings) -> Self {
-        let Settings { lookup, mut tls, user_agent, proxy } = settings;
+    ///
+    /// # Errors
+    /// [`BuildError`]: the roots or the proxy cannot be used.
+    pub fn new(network: N, settings: Settings) -> Result<Self, BuildError> {
+        let Settings { lookup, roots, user_agent, proxy } = settings;
+        let proxy = proxy.map(|url| Proxy::parse(&url).ok_or(BuildError::Proxy)).transpose()?;
+        let mut tls = tls::client_config(&roots)?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let (tls, idle) = (Arc::new(tls), Idle::default());
-        Self { shared: Arc::new(Shared { network, lookup, tls, user_agent, proxy, idle }) }
+        Ok(Self { shared: Arc::new(Shared { network, lookup, tls, user_agent, proxy, idle }) })
     }
 
     async fn run(

@@ -6,8 +6,12 @@
 //! | module | for | who does the work |
 //! | --- | --- | --- |
 //! | [`blocking`] | one thread that owns its session | the caller, one piece after the other |
-//! | [`threaded`] | a session that threads share | whichever caller is there, else a helper thread |
-//! | `on_demand` (feature `async`) | async programs | a task that lives as long as there is something to do |
+//! | [`threads`] | a session that threads share | whichever caller is there, else a helper thread |
+//! | `tasks` (feature `async`) | async programs | a task that lives as long as there is something to do |
+//!
+//! What stands above the last two is written once, async, and has a face for each: [`AuthSession`],
+//! [`AuthorizationManager`], [`AuthorizedHttpClient`] and the MCP [`transport`]s. The futures of
+//! threads block where they are polled.
 //!
 //! There is no runtime here and nothing about OAuth. An adapter adds the [`ports`]: how to send,
 //! listen, spawn and sleep. What they share beside that is here too: the hot path's [`publish`]
@@ -15,36 +19,43 @@
 //! themselves), the [`vault`] of several servers and accounts, look-ups that respect the address
 //! rule ([`dial`]), the checks on an answer's head ([`head`]), reading its body ([`reading`]), the
 //! event stream decoder ([`sse`]), and one HTTP port for every async runtime (`hyper_http`, feature
-//! `hyper`). On top of a session stand the MCP [`transport`]s.
+//! `hyper`).
 //!
 //! [`Session::handle`]: mcp_authz_core::Session::handle
 
 pub mod arrivals;
 pub mod authorize;
 pub mod blocking;
+#[cfg(feature = "tls")]
+pub mod client;
 pub mod clock;
 mod desk;
 pub mod dial;
 pub mod entropy;
 mod error;
 pub mod exchange;
+mod faces;
 pub mod head;
+mod http_client;
 #[cfg(feature = "hyper")]
 pub mod hyper_http;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod loops;
 pub mod manager;
-#[cfg(feature = "async")]
-pub mod on_demand;
+mod parked;
 pub mod person;
 pub mod ports;
 pub mod publish;
 pub mod reading;
+mod session;
 pub mod sse;
 mod sync;
+#[cfg(feature = "async")]
+pub mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod threaded;
+pub mod threads;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "tracing")]
@@ -55,3 +66,7 @@ pub mod vault;
 mod work;
 
 pub use error::{DriveError, ResumeError};
+pub use http_client::AuthorizedHttpClient;
+pub use loops::PortsOf;
+pub use manager::{AuthorizationManager, AuthorizationSession};
+pub use session::AuthSession;

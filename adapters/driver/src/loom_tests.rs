@@ -21,12 +21,14 @@ use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Env, Session, Snapshot};
 use mcp_authz_core::time::{Monotonic, Timestamp};
 
+use crate::AuthSession;
 use crate::clock::Clock;
 use crate::entropy::Random;
 use crate::error::DriveError;
-use crate::ports::{AsyncHttp, Body, Common, Http, NoBody, NoListener, Opened, Runtime};
+use crate::ports::{AsyncHttp, Body, Common, Http, NoBody, NoListener, Opened, Ports, Runtime};
 use crate::sync::{Condvar, Mutex, STACK};
-use crate::{on_demand, threaded};
+use crate::tasks::Tasks;
+use crate::threads::Threads;
 
 const MCP: &str = "https://mcp.example/mcp";
 const WALL: Timestamp = Timestamp::from_unix(1_795_000_000);
@@ -150,9 +152,9 @@ impl AsyncHttp for Server {
 }
 
 /// A thread for each task; time never passes.
-struct Threads;
+struct OnThreads;
 
-impl Runtime for Threads {
+impl Runtime for OnThreads {
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         start(move || loom::future::block_on(task));
     }
@@ -290,29 +292,27 @@ fn model(test: impl Fn() + Send + Sync + 'static) {
     });
 }
 
-type Threaded = threaded::AuthSession<Server, NoListener>;
-type OnDemand = on_demand::AuthSession<Server, NoListener, Threads>;
+type OfThreads = AuthSession<Threads<Server, NoListener>>;
+type OfTasks = AuthSession<Tasks<Server, NoListener, OnThreads>>;
 
 fn gated() -> Server {
     Server { gate: Some(Arc::new(Gate::new())), ..Server::default() }
 }
 
-fn threaded(server: Server) -> (Server, Threaded) {
-    let session =
-        Threaded::resume(config(), logged_in(), server.clone(), NoListener, common()).unwrap();
-    (server, session)
+fn threads(server: Server) -> (Server, OfThreads) {
+    let ports = Ports { http: server.clone(), listener: NoListener, runtime: () };
+    (server, OfThreads::resume(config(), logged_in(), ports, common()).unwrap())
 }
 
-fn on_demand(http: Server) -> (Server, OnDemand) {
-    let (server, common) = (http.clone(), common());
-    let ports = on_demand::Ports { http, listener: NoListener, runtime: Threads, common };
-    (server, OnDemand::resume(config(), logged_in(), ports).unwrap())
+fn tasks(server: Server) -> (Server, OfTasks) {
+    let ports = Ports { http: server.clone(), listener: NoListener, runtime: OnThreads };
+    (server, OfTasks::resume(config(), logged_in(), ports, common()).unwrap())
 }
 
 #[test]
 fn loom_threads_that_are_refused_share_one_refresh_host_222() {
     model(|| {
-        let (server, session) = threaded(Server::default());
+        let (server, session) = threads(Server::default());
         let other = session.clone();
         let other = start(move || other.challenge(revoked()));
         healed(session.challenge(revoked()));
@@ -325,7 +325,7 @@ fn loom_threads_that_are_refused_share_one_refresh_host_222() {
 #[test]
 fn loom_a_thread_is_settled_beside_anothers_login() {
     model(|| {
-        let (server, session) = threaded(gated());
+        let (server, session) = threads(gated());
         let other = session.clone();
         let other = start(move || other.challenge(too_narrow()));
         healed(session.challenge(revoked()));
@@ -337,7 +337,7 @@ fn loom_a_thread_is_settled_beside_anothers_login() {
 #[test]
 fn loom_threads_that_are_cancelled_leave_a_refresh_to_a_helper_host_195() {
     model(|| {
-        let (server, session) = threaded(Server::default());
+        let (server, session) = threads(Server::default());
         let other = session.clone();
         let other = start(move || other.challenge(revoked()));
         session.cancel().unwrap();
@@ -354,7 +354,7 @@ fn loom_threads_that_are_cancelled_leave_a_refresh_to_a_helper_host_195() {
 #[test]
 fn loom_tasks_that_are_refused_share_one_refresh_host_222() {
     model(|| {
-        let (server, session) = on_demand(Server::default());
+        let (server, session) = tasks(Server::default());
         let other = session.clone();
         let other = start(move || loom::future::block_on(other.challenge(revoked())));
         healed(loom::future::block_on(session.challenge(revoked())));
@@ -367,7 +367,7 @@ fn loom_tasks_that_are_refused_share_one_refresh_host_222() {
 #[test]
 fn loom_a_runner_leaves_no_work_behind() {
     model(|| {
-        let (server, session) = on_demand(gated());
+        let (server, session) = tasks(gated());
         let other = session.clone();
         let other = start(move || loom::future::block_on(other.challenge(too_narrow())));
         healed(loom::future::block_on(session.challenge(revoked())));
@@ -379,7 +379,7 @@ fn loom_a_runner_leaves_no_work_behind() {
 #[test]
 fn loom_a_task_that_is_cancelled_is_settled_and_its_refresh_goes_on_host_195() {
     model(|| {
-        let (server, session) = on_demand(Server::default());
+        let (server, session) = tasks(Server::default());
         let other = session.clone();
         let other = start(move || loom::future::block_on(other.challenge(revoked())));
         session.cancel().unwrap();

@@ -1,173 +1,258 @@
-//! What the managers of blocking and async programs share: how they are set up, and why that failed.
+//! [`AuthorizationManager`]: one MCP server and one account of it, for tasks and for threads.
 
 use core::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{Method, Request, Uri};
-use mcp_authz_core::config::{self, Config, scheme_missing};
-use mcp_authz_core::effect::{Page, Visit};
-use mcp_authz_core::failure::{Failure, Kind};
+use arc_swap::ArcSwap;
+use mcp_authz_core::config;
+use mcp_authz_core::effect::Forgotten;
+use mcp_authz_core::failure::Failure;
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::scope::ScopeSet;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::authorize::{AuthorizeError, failed};
-use crate::exchange::ExchangeError;
+use crate::authorize::AuthorizeError;
+use crate::error::DriveError;
+use crate::faces::faces;
+use crate::loops::{Loop, PortsOf};
 use crate::person::{Hub, Person};
-use crate::ports::{Answer, Common, Observer, Store};
+use crate::ports::{Common, Observer, Store};
+use crate::session::{AuthSession, engine};
+#[cfg(feature = "transport")]
+use crate::transport::Settings;
 
-/// Why there is no manager.
-#[derive(Debug)]
-pub enum SetupError {
-    /// The configuration is refused; the failure names the setting.
-    Config(Arc<Failure>),
-    /// The runtime's ports could not be made: its own error says why.
-    Ports(PortsError),
+mod login;
+mod setup;
+mod steps;
+
+use login::{Login, News, granted};
+pub use setup::{PortsError, SetupError};
+pub(crate) use setup::{json, request, written};
+pub use steps::AuthorizationSession;
+
+/// What an adapter is: the loop that its sessions run in, with ports and a store of sound defaults.
+pub trait Platform: Sized {
+    /// The loop that its sessions run in.
+    type Loop: Loop<Adapter = Self>;
+
+    /// Ports with sound defaults.
+    ///
+    /// # Errors
+    /// The adapter's own error, such as that there is no runtime here.
+    fn ports() -> Result<Arc<PortsOf<Self::Loop>>, PortsError>;
+
+    /// A store in memory.
+    fn store() -> Arc<dyn Store>;
 }
 
-/// An adapter's own error.
-pub type PortsError = Box<dyn core::error::Error + Send + Sync>;
+/// One MCP server and one account of it: the way in, for programs that want no more than that.
+///
+/// Clones are handles to the same one. Nothing is read or sent before somebody asks for something.
+pub struct AuthorizationManager<S: Loop> {
+    inner: Arc<Inner<S>>,
+}
 
-impl From<Failure> for SetupError {
-    fn from(failure: Failure) -> Self {
-        Self::Config(Arc::new(failure))
+struct Inner<S: Loop> {
+    config: config::Builder,
+    ports: Arc<PortsOf<S>>,
+    common: Common,
+    person: Option<Arc<dyn Person>>,
+    current: ArcSwap<Current<S>>,
+    replacing: Mutex<()>,
+}
+
+/// The session in use, and the redirect URI it has in place of the configured one.
+struct Current<S: Loop> {
+    redirect: Option<String>,
+    session: AuthSession<S>,
+    hub: Arc<Hub>,
+}
+
+impl<S: Loop> Clone for AuthorizationManager<S> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
     }
 }
 
-impl fmt::Display for SetupError {
+impl<S: Loop> AuthorizationManager<S> {
+    /// The session behind it, with everything that needs more than these few calls.
+    #[must_use]
+    pub fn session(&self) -> AuthSession<S> {
+        self.inner.current.load().session.clone()
+    }
+
+    /// Whether a request may bother a person: one was named when the manager was set up.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        self.inner.person.is_some()
+    }
+
+    /// The grant in use, live or not; `None` before a login, or a look into the store.
+    #[must_use]
+    pub fn granted(&self) -> Option<Arc<Granted>> {
+        self.session().granted()
+    }
+
+    /// The settings of a connection that asks nobody but the manager's own person.
+    #[cfg(feature = "transport")]
+    pub(crate) fn settings(&self, settings: Settings) -> Settings {
+        let may_ask = settings.may_ask && self.may_ask();
+        settings.may_ask(may_ask)
+    }
+
+    /// The session for a redirect URI, which is the one in use from now on.
+    fn session_for(&self, redirect: &str) -> Result<Arc<Current<S>>, Failure> {
+        let Inner { config, ports, common, person, current, replacing } = &*self.inner;
+        let _one_at_a_time = replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = current.load_full();
+        if held.redirect.as_deref() == Some(redirect) {
+            return Ok(held);
+        }
+        let made = Current::new(config, ports, common, person.as_ref(), Some(redirect))?;
+        let made = Arc::new(made);
+        current.store(Arc::clone(&made));
+        Ok(made)
+    }
+}
+
+impl<S: Loop<Adapter: Platform<Loop = S>>> AuthorizationManager<S> {
+    /// A manager for an MCP URL, or for a whole configuration. Credentials are kept in memory, a
+    /// login listens on loopback, and no person is bothered unless [`AuthorizationManager::authorize`]
+    /// or [`AuthorizationSession::new`] asks for it.
+    ///
+    /// # Errors
+    /// [`SetupError`] names what has to be changed.
+    pub fn new(config: impl Into<config::Builder>) -> Result<Self, SetupError> {
+        Self::builder(config).build()
+    }
+
+    /// Sets up more than the configuration: the store, the ports, who hears and who is asked.
+    pub fn builder(config: impl Into<config::Builder>) -> Builder<S> {
+        let common = Common { store: S::Adapter::store(), ..Common::default() };
+        Builder { config: setup::named(config.into()), common, person: None, ports: None }
+    }
+}
+
+faces! { AuthorizationManager {
+    /// Logs in if that is needed: shows this person the page and waits for the outcome. With a usable
+    /// grant, also one of another process in a shared store, nobody is asked.
+    ///
+    /// # Errors
+    /// [`AuthorizeError`]: the failure says why there is no grant and what to do. A server that wants no
+    /// login is `authorization_not_required`: go on without one.
+    fn authorize(&self, person: &(impl Person + ?Sized)) -> Result<Arc<Granted>, AuthorizeError> {
+        log_in(&self.inner, person)
+    }
+
+    /// Logs out, and says how far that came; see [`AuthSession::forget`].
+    ///
+    /// # Errors
+    /// [`DriveError`] if the driver could not go on.
+    fn forget(&self) -> Result<Forgotten, DriveError> {
+        let session = self.session();
+        async move { engine::forget(session.shared()).await }
+    }
+}}
+
+async fn log_in<S: Loop>(
+    inner: &Arc<Inner<S>>,
+    person: &(impl Person + ?Sized),
+) -> Result<Arc<Granted>, AuthorizeError> {
+    let current = inner.current.load_full();
+    let login = Login::begin(&current.session, &current.hub, ScopeSet::empty())?;
+    loop {
+        match login.next().await {
+            News::Settled(settlement) => return granted(settlement),
+            News::Page(visit) => person.show(visit, current.session.answers(visit)),
+        }
+    }
+}
+
+impl<S: Loop> Current<S> {
+    fn new(
+        config: &config::Builder,
+        ports: &Arc<PortsOf<S>>,
+        common: &Common,
+        person: Option<&Arc<dyn Person>>,
+        redirect: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let config = setup::config(config, redirect)?;
+        let (common, hub) = setup::heard(common, person);
+        let session = AuthSession::new(config, Arc::clone(ports), common);
+        hub.answers_go_to(session.make_answers());
+        Ok(Self { redirect: redirect.map(str::to_owned), session, hub })
+    }
+}
+
+impl<S: Loop> fmt::Debug for AuthorizationManager<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(failure) => failure.fmt(f),
-            Self::Ports(error) => error.fmt(f),
-        }
+        f.debug_struct("AuthorizationManager").field("session", &self.session()).finish()
     }
 }
 
-impl core::error::Error for SetupError {}
-
-crate::diagnosed!(SetupError, this => match this {
-    SetupError::Config(failure) => Arc::clone(failure),
-    SetupError::Ports(error) => {
-        Arc::new(Failure::new(Kind::ConfigInvalid, "SEC-12").with_hint(&error.to_string()))
-    }
-});
-
-/// What a manager is made of, beside its ports.
-pub(crate) struct Settings {
-    pub(crate) config: config::Builder,
-    pub(crate) store: Option<Arc<dyn Store>>,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
-    pub(crate) person: Option<Arc<dyn Person>>,
+/// Collects what a manager is made of; nothing is checked before [`Builder::build`].
+pub struct Builder<S: Loop> {
+    config: config::Builder,
+    common: Common,
+    person: Option<Arc<dyn Person>>,
+    ports: Option<Arc<PortsOf<S>>>,
 }
 
-impl Settings {
-    pub(crate) fn new(config: config::Builder) -> Self {
-        // A manager has a store in any case, if only in memory: a second session of it, with another
-        // redirect URI, finds there what the first one was granted.
-        let config = config.persistent(true);
-        let config = match program() {
-            Some(name) => config.program(&name),
-            None => config,
-        };
-        Self { config, store: None, observer: None, person: None }
+impl<S: Loop> Builder<S> {
+    /// Where credentials are kept; in memory unless said.
+    #[must_use]
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.common.store = Arc::new(store);
+        self
     }
 
-    /// The adapter's own parts with what was said beside them.
-    pub(crate) fn common(&self, from: &Common) -> Common {
-        let observer = self.observer.clone().unwrap_or_else(|| Arc::clone(&from.observer));
-        let store = self.store.clone().unwrap_or_else(|| Arc::clone(&from.store));
-        Common { store, observer, ..from.clone() }
+    /// Who is told what happens, beside the persons who are shown pages.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.common.observer = Arc::new(observer);
+        self
     }
-}
 
-/// The name of the program that runs: people are asked for consent to it, not to this library.
-fn program() -> Option<String> {
-    let file = std::env::current_exe().ok()?;
-    let name = file.file_stem()?.to_str()?;
-    let shown = |byte: u8| matches!(byte, b' '..=b'~');
-    (!name.is_empty() && name.len() <= 64 && name.bytes().all(shown)).then(|| name.to_owned())
-}
+    /// All that a session has beside its ports, at once: the clock and the signer, too.
+    #[must_use]
+    pub fn common(mut self, common: Common) -> Self {
+        self.common = common;
+        self
+    }
 
-/// The parts of one session, and the hub that hears everything of it.
-pub(crate) fn heard(common: &Common, person: Option<&Arc<dyn Person>>) -> (Common, Arc<Hub>) {
-    let hub = Arc::new(Hub::new(Arc::clone(&common.observer), person.cloned()));
-    let observer: Arc<dyn Observer> = Arc::<Hub>::clone(&hub);
-    (Common { observer, ..common.clone() }, hub)
-}
+    /// Who is shown the page if a request of an authorized client or transport needs a login.
+    /// Unless there is one such a request fails with `reauthorization_required`.
+    #[must_use]
+    pub fn person(mut self, person: impl Person + 'static) -> Self {
+        self.person = Some(Arc::new(person));
+        self
+    }
 
-/// The configuration with another redirect URI, if one is named.
-pub(crate) fn config(
-    settings: &config::Builder,
-    redirect: Option<&str>,
-) -> Result<Arc<Config>, Failure> {
-    match redirect {
-        Some(uri) => settings.clone().redirect_uri(uri).build(),
-        None => settings.clone().build(),
+    /// The ports to use, of an adapter's client that was set up in its own way: proxy, certificate
+    /// authorities, HTTP client.
+    #[must_use]
+    pub fn ports(mut self, ports: impl Into<Arc<PortsOf<S>>>) -> Self {
+        self.ports = Some(ports.into());
+        self
     }
 }
 
-/// A request to a URL that is still a text.
-pub(crate) fn request(
-    method: Method,
-    url: &str,
-    json: Option<Vec<u8>>,
-) -> Result<Request<Vec<u8>>, ExchangeError> {
-    let malformed = || ExchangeError::from(failed(Kind::UrlMalformed, "USE-07"));
-    let uri: Uri = url.parse().map_err(|_| match scheme_missing(url) {
-        Some(failure) => ExchangeError::Unsent(Arc::new(failure)),
-        None => malformed(),
-    })?;
-    let mut request = Request::builder().method(method).uri(uri);
-    request = request.header(http::header::ACCEPT, "application/json, text/event-stream");
-    if json.is_some() {
-        request = request.header(http::header::CONTENT_TYPE, "application/json");
-    }
-    request.body(json.unwrap_or_default()).map_err(|_| malformed())
-}
-
-/// The scopes that a caller names.
-pub(crate) fn scopes(tokens: &[&str]) -> Result<ScopeSet, AuthorizeError> {
-    ScopeSet::from_tokens(tokens.iter().copied())
-        .map_err(|_| failed(Kind::ConfigInvalid, "SCOPE-11"))
-}
-
-/// A value as JSON.
-pub(crate) fn written(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, ExchangeError> {
-    serde_json::to_vec(value).map_err(|_| failed(Kind::ConfigInvalid, "TRANS-02").into())
-}
-
-/// The value in a successful answer.
-pub(crate) fn json<T: DeserializeOwned>(answer: &Answer) -> Result<T, ExchangeError> {
-    let unfit = || ExchangeError::Unfit { status: answer.status() };
-    if !answer.status().is_success() {
-        return Err(unfit());
-    }
-    serde_json::from_slice(answer.body()).map_err(|_| unfit())
-}
-
-/// What the page of a callback says of its login; `None` if the end of the login is yet to be waited
-/// for. A later login than a session's own is `over` for it, and its page is all that tells of it.
-pub(crate) fn told(
-    page: Page,
-    over: bool,
-    granted: Option<Arc<Granted>>,
-    next: Option<Visit>,
-) -> Option<Result<Arc<Granted>, AuthorizeError>> {
-    match page {
-        Page::Refused(kind) => Some(Err(refused(kind))),
-        Page::Untrusted { failure, .. } => Some(Err(AuthorizeError::Failed(failure))),
-        Page::OneMoreStep(_) => next.map(|visit| Err(AuthorizeError::OneMoreStep(Box::new(visit)))),
-        Page::Authorized(_) if over => {
-            Some(granted.ok_or_else(|| refused(Kind::ReauthorizationRequired)))
-        }
-        Page::Denied(_) if over => Some(Err(refused(Kind::AuthorizationDenied))),
-        Page::Failed { kind, .. } if over => Some(Err(refused(kind))),
-        Page::Authorized(_) | Page::Denied(_) | Page::Failed { .. } => None,
+impl<S: Loop<Adapter: Platform<Loop = S>>> Builder<S> {
+    /// Makes the manager. Nothing is read or sent yet.
+    ///
+    /// # Errors
+    /// [`SetupError`] names what has to be changed.
+    pub fn build(self) -> Result<AuthorizationManager<S>, SetupError> {
+        let Self { config, common, person, ports } = self;
+        let ports = ports.map_or_else(S::Adapter::ports, Ok).map_err(SetupError::Ports)?;
+        let current = Current::new(&config, &ports, &common, person.as_ref(), None)?;
+        let (current, replacing) = (ArcSwap::from_pointee(current), Mutex::default());
+        let inner = Inner { config, ports, common, person, current, replacing };
+        Ok(AuthorizationManager { inner: Arc::new(inner) })
     }
 }
 
-/// A callback was not taken; the login waits for another one.
-pub(crate) fn refused(kind: Kind) -> AuthorizeError {
-    failed(kind, "AUTHZ-12")
+impl<S: Loop> fmt::Debug for Builder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").finish_non_exhaustive()
+    }
 }

@@ -12,7 +12,6 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::response::Parts;
 use http::{Request, Response};
 use mcp_authz_core::effect::{
     Key, Limits, ListenOn, Record, RecordKind, Reply, SignRequest, Signature, StoreRequest, Stored,
@@ -25,7 +24,6 @@ use crate::arrivals::{Arrivals, Listening};
 use crate::clock::{self, Clock};
 use crate::entropy::{self, Random};
 use crate::error::DriveError;
-use crate::reading;
 
 /// Sends requests, on the calling thread.
 ///
@@ -44,18 +42,6 @@ pub trait Http: Send + Sync + 'static {
     /// # Errors
     /// [`Unanswered`] says whether the request may have been sent.
     fn open(&self, request: Request<Vec<u8>>, limits: &Limits) -> Opened<Box<dyn Body>>;
-
-    /// As [`Http::open`], and reads the body within the limits. Each piece is shown to `enough` as it
-    /// comes, with its head, and once that says yes the answer is what was read so far: an event
-    /// stream that stays open is left when the awaited event is in.
-    fn exchange(
-        &self,
-        request: Request<Vec<u8>>,
-        limits: &Limits,
-        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> Reply {
-        reading::to_its_end(|| self.open(request, limits), limits, enough)
-    }
 }
 
 /// The body of an answer, as it comes. Dropping it closes its connection unless it was read to the end.
@@ -92,16 +78,6 @@ pub trait AsyncHttp: Send + Sync + 'static {
         request: Request<Vec<u8>>,
         limits: &Limits,
     ) -> impl Future<Output = Opened<Self::Body>> + Send;
-
-    /// As [`Http::exchange`].
-    fn exchange(
-        &self,
-        request: Request<Vec<u8>>,
-        limits: &Limits,
-        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> impl Future<Output = Reply> + Send {
-        reading::to_its_end_async(self.open(request, limits), limits, enough)
-    }
 }
 
 /// [`Body`] for async programs. A wait that is given up loses nothing: the next one goes on with it.
@@ -198,7 +174,18 @@ pub trait Observer: Send + Sync + 'static {
     fn told(&self, told: &Told);
 }
 
-/// The ports that are alike in every driver.
+/// How a program reaches the outside. Sessions may share them.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports<H, L, R = ()> {
+    /// Sends.
+    pub http: H,
+    /// Listens on the redirect URI.
+    pub listener: L,
+    /// Spawns and sleeps; nothing in a program without a runtime.
+    pub runtime: R,
+}
+
+/// What every session has beside its ports.
 #[derive(Clone)]
 pub struct Common {
     /// Keeps credentials.

@@ -65,6 +65,13 @@ impl Published {
         self.judge(granted, scopes, clock)
     }
 
+    /// The current grant, if it is certainly fresh.
+    #[inline]
+    pub(crate) fn fresh(&self, clock: &dyn Clock) -> Option<Arc<Granted>> {
+        let granted = self.granted.load()?;
+        (granted.serves(&ScopeSet::empty()) && clock.before(granted.fresh())).then_some(granted)
+    }
+
     /// What is not certainly fresh.
     #[cold]
     fn judge(

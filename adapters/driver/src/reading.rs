@@ -2,13 +2,15 @@
 
 use core::future::Future;
 use core::time::Duration;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::Response;
 use http::response::Parts;
 use mcp_authz_core::effect::{Limits, Reply, Why};
+use mcp_authz_core::time::Monotonic;
 
+use crate::clock::{Clock, System};
+use crate::parked::block_on;
 use crate::ports::{Answer, AsyncBody, Body, Opened};
 
 /// Longest time for the body of a refusal.
@@ -17,15 +19,12 @@ const REFUSAL: Duration = Duration::from_secs(10);
 /// Opens an answer and reads it, all of it within the limits. Each piece of the body is shown to
 /// `enough`, and once that says yes the answer is what was read so far.
 pub fn to_its_end<B: Body>(
-    open: impl FnOnce() -> Opened<B>,
+    open: impl FnOnce() -> Opened<B> + Send,
     limits: &Limits,
     enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
 ) -> Reply {
-    let reading = Reading::new(limits);
-    match open() {
-        Ok(answer) => reading.rest(answer, enough),
-        Err(unanswered) => unanswered.into(),
-    }
+    let open = async { open().map(|answer| answer.map(Here)) };
+    block_on(to_its_end_async(open, limits, enough))
 }
 
 /// [`to_its_end`] for async ports.
@@ -34,9 +33,10 @@ pub async fn to_its_end_async<B: AsyncBody>(
     limits: &Limits,
     enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
 ) -> Reply {
-    let reading = Reading::new(limits);
+    let clock = System::new();
+    let reading = Reading::new(&clock, limits);
     match open.await {
-        Ok(answer) => reading.rest_async(answer, enough).await,
+        Ok(answer) => reading.rest(answer, enough).await,
         Err(unanswered) => unanswered.into(),
     }
 }
@@ -51,12 +51,22 @@ pub async fn whole_async(
     limit: usize,
     within: Duration,
     idle: Duration,
+    clock: &dyn Clock,
 ) -> Result<Vec<u8>, Why> {
-    let mut reading = Reading::within(limit, within);
+    let mut reading = Reading::within(clock, limit, within);
     while let Some(left) = reading.goes_on() {
         reading.take(body.piece(left.min(idle)).await, |_| false);
     }
     reading.outcome()
+}
+
+/// A body that is waited for where it is polled.
+struct Here<B>(B);
+
+impl<B: Body> AsyncBody for Here<B> {
+    async fn piece(&mut self, within: Duration) -> Result<Option<Bytes>, Why> {
+        self.0.piece(within)
+    }
 }
 
 /// An answer to a caller's own request, whose body is read as it comes.
@@ -102,40 +112,27 @@ impl<B: AsyncBody> AsyncBody for Incoming<B> {
 }
 
 /// An answer that is being read, from before its request was sent.
-pub(crate) struct Reading {
-    /// `None` is further away than clocks go.
-    until: Option<Instant>,
+pub(crate) struct Reading<'a> {
+    clock: &'a dyn Clock,
+    until: Monotonic,
     limit: usize,
     body: Vec<u8>,
     /// Set when nothing more is to be read.
     ended: Option<Result<(), Why>>,
 }
 
-impl Reading {
+impl<'a> Reading<'a> {
     /// The time runs from now on.
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self::within(limits.body, limits.total)
+    pub(crate) fn new(clock: &'a dyn Clock, limits: &Limits) -> Self {
+        Self::within(clock, limits.body, limits.total)
     }
 
-    fn within(limit: usize, time: Duration) -> Self {
-        Self { until: Instant::now().checked_add(time), limit, body: Vec::new(), ended: None }
+    fn within(clock: &'a dyn Clock, limit: usize, time: Duration) -> Self {
+        Self { clock, until: clock.mono().after(time), limit, body: Vec::new(), ended: None }
     }
 
     /// Reads what is left of it.
-    pub(crate) fn rest(
-        mut self,
-        answer: Response<impl Body>,
-        enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
-    ) -> Reply {
-        let (head, mut body) = answer.into_parts();
-        while let Some(within) = self.goes_on() {
-            self.take(body.piece(within), |piece| enough(&head, piece));
-        }
-        self.end(head)
-    }
-
-    /// [`Reading::rest`] for async ports.
-    pub(crate) async fn rest_async(
+    pub(crate) async fn rest(
         mut self,
         answer: Response<impl AsyncBody>,
         enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
@@ -149,19 +146,8 @@ impl Reading {
 
     /// Reads the body of a refusal as far as it comes, and comes soon: it was refused by its head,
     /// whether its body is cut, too large, or a stream without an end.
-    pub(crate) fn refusal(mut self, answer: Response<impl Body>) -> Answer {
-        self.hurry();
-        let (head, mut body) = answer.into_parts();
-        while let Some(within) = self.goes_on() {
-            self.take(body.piece(within), |_| false);
-        }
-        Response::from_parts(head, self.body)
-    }
-
-    /// [`Reading::refusal`] for async ports.
-    #[cfg(feature = "async")]
-    pub(crate) async fn refusal_async(mut self, answer: Response<impl AsyncBody>) -> Answer {
-        self.hurry();
+    pub(crate) async fn refusal(mut self, answer: Response<impl AsyncBody>) -> Answer {
+        self.until = self.until.min(self.clock.mono().after(REFUSAL));
         let (head, mut body) = answer.into_parts();
         while let Some(within) = self.goes_on() {
             self.take(body.piece(within).await, |_| false);
@@ -169,16 +155,12 @@ impl Reading {
         Response::from_parts(head, self.body)
     }
 
-    fn hurry(&mut self) {
-        self.until = self.until.into_iter().chain(Instant::now().checked_add(REFUSAL)).min();
-    }
-
     /// How long the next piece may take; `None` if there is to be no other.
     fn goes_on(&mut self) -> Option<Duration> {
         if self.ended.is_some() {
             return None;
         }
-        let left = self.until.map_or(Duration::MAX, |until| until.duration_since(Instant::now()));
+        let left = self.clock.mono().until(self.until);
         if left.is_zero() {
             self.ended = Some(Err(Why::Timeout));
             return None;
@@ -216,6 +198,11 @@ impl Reading {
 
 #[cfg(test)]
 mod tests {
+    use core::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::Arc;
+
+    use mcp_authz_core::time::Timestamp;
+
     use super::*;
     use crate::exchange::limits;
 
@@ -242,11 +229,52 @@ mod tests {
             (vec![Err(Why::Timeout)], ""),
         ] {
             let answer = Response::builder().status(401).body(Pieces(pieces)).unwrap();
-            let answer = Reading::new(&small).refusal(answer);
+            let clock = System::new();
+            let refusal = Reading::new(&clock, &small).refusal(answer.map(Here));
+            let answer = block_on(refusal);
             assert_eq!(
                 (answer.status().as_u16(), answer.body().as_slice()),
                 (401, read.as_bytes())
             );
         }
+    }
+
+    /// Milliseconds that pass with each piece.
+    #[derive(Clone, Default)]
+    struct Passing(Arc<AtomicU64>);
+
+    impl Clock for Passing {
+        fn wall(&self) -> Timestamp {
+            Timestamp::from_unix(1_795_000_000)
+        }
+
+        fn mono(&self) -> Monotonic {
+            Monotonic::from_millis(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    impl AsyncBody for Passing {
+        async fn piece(&mut self, within: Duration) -> Result<Option<Bytes>, Why> {
+            let took = within.min(Duration::from_secs(3));
+            self.0.fetch_add(u64::try_from(took.as_millis()).unwrap(), Ordering::SeqCst);
+            if took < Duration::from_secs(3) {
+                return Err(Why::Timeout);
+            }
+            Ok(Some(Bytes::from_static(b"x")))
+        }
+    }
+
+    #[test]
+    fn a_body_is_read_in_the_time_of_the_clock_it_is_given() {
+        let clock = Passing::default();
+        let reading = Reading::new(&clock, &limits());
+        let refused = Response::builder().status(401).body(clock.clone()).unwrap();
+        assert_eq!(block_on(reading.refusal(refused)).body(), b"xxx");
+        assert_eq!(clock.mono().millis(), 10_000, "a refusal has ten seconds");
+        let reading = Reading::new(&clock, &limits());
+        let answer = Response::new(clock.clone());
+        let reply = block_on(reading.rest(answer, &mut |_, _| false));
+        assert!(matches!(reply.whole(), Reply::MaybeSent(Why::Timeout)));
+        assert_eq!(clock.mono().millis(), 10_000 + 300_000, "an answer its whole limit");
     }
 }

@@ -13,12 +13,9 @@
 //! | `endpoint` | where HTTP+SSE may have its messages posted |
 //!
 //! These are pure. Above them one engine does the asking; it is written once, async, and blocking
-//! programs run the same on their own threads. Its faces are [`on_demand::Transport`] and
-//! [`threaded::Transport`]. Tokens are the session's business: a refusal is healed before an answer
-//! comes here, and a stream never notices that its token was replaced.
-//!
-//! [`on_demand::Transport`]: crate::on_demand::Transport
-//! [`threaded::Transport`]: crate::threaded::Transport
+//! programs run the same on their own threads. Its faces are those of [`Transport`]. Tokens are the
+//! session's business: a refusal is healed before an answer comes here, and a stream never notices
+//! that its token was replaced.
 
 mod answer;
 mod asking;
@@ -27,13 +24,13 @@ mod endpoint;
 mod engine;
 mod era;
 mod error;
+mod face;
 mod flow;
 mod line;
 mod link;
 mod mailbox;
 mod mirror;
 mod opening;
-mod parked;
 mod refused;
 mod request;
 mod resume;
@@ -43,12 +40,15 @@ mod weight;
 
 #[cfg(feature = "async")]
 pub(crate) use bus::Opened;
-pub(crate) use engine::Engine;
 pub(crate) use era::Memory;
 pub use error::{RpcError, TransportError};
-pub(crate) use line::{Line, Messages, Task};
+#[cfg(feature = "async")]
+pub(crate) use face::Over;
+pub use face::Transport;
+#[cfg(feature = "async")]
+pub(crate) use line::Line;
+pub(crate) use line::{Messages, Task};
 pub use mirror::DroppedTool;
-pub(crate) use parked::{Sleep, block_on};
 pub use refused::words;
 #[cfg(feature = "async")]
 pub(crate) use request::{Manner, Wire, operation};

@@ -21,8 +21,8 @@
 //! if let Some(entry) = chosen.map_err(|kind| kind.sentence())? {
 //!     let config = entry.builder().persistent(true).build()?;
 //!     let common = Common { store, ..Common::default() };
-//!     let client = mcp_authz_ureq::Client::builder().common(common).build()?;
-//!     client.session(config).forget()?;
+//!     let client = mcp_authz_ureq::Client::builder().build()?;
+//!     client.session(config, common).forget()?;
 //! }
 //! # Ok(())
 //! # }

@@ -1,5 +1,5 @@
 //! One piece of work on one thread: what [`blocking`](crate::blocking) and
-//! [`threaded`](crate::threaded) have in common.
+//! [`threads`](crate::threads) have in common.
 
 use mcp_authz_core::effect::{TicketId, Work};
 use mcp_authz_core::input::Input;

@@ -17,9 +17,10 @@ use std::time::Instant;
 use mcp_authz_core::Config;
 use mcp_authz_core::effect::ListenOn;
 use mcp_authz_core::scope::ScopeSet;
+use mcp_authz_driver::AuthSession;
 use mcp_authz_driver::arrivals::{Arrivals, Listening};
-use mcp_authz_driver::ports::{Common, Listener};
-use mcp_authz_driver::threaded::AuthSession;
+use mcp_authz_driver::ports::{Common, Listener, Ports};
+use mcp_authz_driver::threads::Threads;
 use mcp_authz_tests::serve::embedded;
 use mcp_authz_ureq::Client;
 
@@ -53,7 +54,8 @@ fn a_port_bound_too_late_is_closed_again_host_195() {
     let http = Client::builder().build().unwrap().http().clone();
     let slow = Slow::default();
     let config = Config::builder(served.mcp_url()).build().unwrap();
-    let session = AuthSession::new(config, http, slow.clone(), Common::default());
+    let ports = Ports { http, listener: slow.clone(), runtime: () };
+    let session = AuthSession::<Threads<_, _>>::new(config, ports, Common::default());
     let waiting = session.clone();
     let waiter = thread::spawn(move || waiting.acquire(&ScopeSet::empty(), true));
     let begun = Instant::now();

@@ -12,6 +12,6 @@ mod cases;
 #[path = "managers/parts.rs"]
 mod parts;
 
-managers!(ureq, mcp_authz_ureq, threaded, parts::here);
-managers!(tokio, mcp_authz_tokio, on_demand, parts::on_tokio, await);
-managers!(async_std, mcp_authz_async_std, on_demand, parts::on_async_std, await);
+managers!(ureq, mcp_authz_ureq, parts::here);
+managers!(tokio, mcp_authz_tokio, parts::on_tokio, await);
+managers!(async_std, mcp_authz_async_std, parts::on_async_std, await);

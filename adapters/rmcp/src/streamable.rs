@@ -15,6 +15,7 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use mcp_authz_core::effect::{Limits, Why};
 use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_driver::clock::System;
 use mcp_authz_driver::exchange::ExchangeError;
 use mcp_authz_driver::reading::whole_async;
 use mcp_authz_driver::transport::{fits, words};
@@ -206,7 +207,9 @@ impl Posted<'_> {
 
     async fn whole(&self, body: Body) -> Result<Vec<u8>, Failed> {
         let limit = self.limits.max_json_response_size;
-        whole_async(body, limit, self.within, Duration::MAX).await.map_err(|why| match why {
+        let clock = System::new();
+        let whole = whole_async(body, limit, self.within, Duration::MAX, &clock).await;
+        whole.map_err(|why| match why {
             Why::BodyTooLarge => Failed::ResponseBodyTooLarge { max_size: limit },
             why => Failed::Client(Error::Broken(why)),
         })

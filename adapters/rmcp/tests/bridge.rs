@@ -139,8 +139,8 @@ async fn sessions_of_our_own_are_not_disturbed() {
             observer: Arc::new(common::Person::default()),
             ..Common::default()
         };
-        let client = mcp_authz_tokio::Client::builder().common(common).build().unwrap();
-        client.session(Config::builder(served.mcp_url()).persistent(true).build().unwrap())
+        let config = Config::builder(served.mcp_url()).persistent(true).build().unwrap();
+        mcp_authz_tokio::Client::builder().build().unwrap().session(config, common)
     };
     let first = session();
     first.acquire(&ScopeSet::empty(), true).await.unwrap().outcome.unwrap();

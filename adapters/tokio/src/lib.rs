@@ -30,14 +30,15 @@ mod ready_made;
 mod runtime;
 
 pub use client::{
-    AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, BuildError,
-    Builder, Client, Danger, HttpSse, Transport,
+    AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Builder, Client,
+    Danger, HttpSse, Transport,
 };
 pub use http::{TokioBody, TokioHttp};
 pub use listener::Loopback;
 pub use mcp_authz_core::effect::Visit;
 pub use mcp_authz_core::{Config, config, failure, granted, scope};
 pub use mcp_authz_driver as driver;
+pub use mcp_authz_driver::client::BuildError;
 pub use mcp_authz_host as host;
 pub use net::Socket;
 pub use runtime::Tokio;

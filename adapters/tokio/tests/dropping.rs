@@ -15,7 +15,7 @@ use mcp_authz_core::Config;
 use mcp_authz_core::effect::{Holder, RecordKind, StoreRequest, Stored, Told};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_driver::DriveError;
-use mcp_authz_driver::ports::{Observer, Store};
+use mcp_authz_driver::ports::{Common, Observer, Store};
 use mcp_authz_host::store::Memory;
 use mcp_authz_tests::model::Endpoint;
 use mcp_authz_tests::serve::{Served, embedded};
@@ -57,8 +57,10 @@ fn browse(url: &str) -> String {
 }
 
 fn session(served: &Served, person: &Person, store: &Memory) -> AuthSession {
-    let client = Client::builder().observer(person.clone()).store(store.clone()).build().unwrap();
-    client.session(Config::builder(served.mcp_url()).persistent(true).build().unwrap())
+    let (observer, store) = (Arc::new(person.clone()), Arc::new(store.clone()));
+    let common = Common { observer, store, ..Common::default() };
+    let config = Config::builder(served.mcp_url()).persistent(true).build().unwrap();
+    Client::builder().build().unwrap().session(config, common)
 }
 
 fn none() -> ScopeSet {

@@ -1,181 +1,111 @@
 //! The entry: what a program sets up once.
 
-use core::fmt;
 use std::sync::Arc;
 
 use mcp_authz_core::Config;
 use mcp_authz_core::session::Snapshot;
-use mcp_authz_driver::ResumeError;
-use mcp_authz_driver::dial::{self, Lookup};
-use mcp_authz_driver::manager::PortsError;
-use mcp_authz_driver::ports::{Common, Observer, Signer, Store};
-use mcp_authz_driver::threaded::{self, Platform, Ports};
-use mcp_authz_driver::tls::{self, Roots, RootsUnusable};
+use mcp_authz_driver::client::{BuildError, Settings};
+use mcp_authz_driver::manager::{Platform, PortsError};
+use mcp_authz_driver::ports::{Common, Ports, Store};
+use mcp_authz_driver::threads::Threads;
+use mcp_authz_driver::{self as driver, PortsOf, ResumeError};
 use mcp_authz_host::listener::Loopback;
 use mcp_authz_host::store::Memory;
 
 use crate::http::UreqHttp;
+/// What runs the sessions of a program on ureq.
+type OnUreq = Threads<UreqHttp, Loopback>;
 
-/// A session on ureq; see [`threaded::AuthSession`].
-pub type AuthSession = threaded::AuthSession<UreqHttp, Loopback>;
+/// A session on ureq; see [`driver::AuthSession`].
+pub type AuthSession = driver::AuthSession<OnUreq>;
 
-/// One MCP server and one account of it; see [`threaded::AuthorizationManager`].
-pub type AuthorizationManager = threaded::AuthorizationManager<UreqHttp>;
+/// One MCP server and one account of it; see [`driver::AuthorizationManager`].
+pub type AuthorizationManager = driver::AuthorizationManager<OnUreq>;
 
-/// One login, step by step; see [`threaded::AuthorizationSession`].
-pub type AuthorizationSession = threaded::AuthorizationSession<UreqHttp>;
+/// One login, step by step; see [`driver::AuthorizationSession`].
+pub type AuthorizationSession = driver::AuthorizationSession<OnUreq>;
 
-/// A program's own requests, authorized; see [`threaded::AuthorizedHttpClient`].
-pub type AuthorizedHttpClient = threaded::AuthorizedHttpClient<UreqHttp>;
+/// A program's own requests, authorized; see [`driver::AuthorizedHttpClient`].
+pub type AuthorizedHttpClient = driver::AuthorizedHttpClient<OnUreq>;
+
+/// An MCP connection on ureq; see [`driver::transport::Transport`].
+#[cfg(feature = "transport")]
+pub type Transport = driver::transport::Transport<OnUreq>;
 
 impl Platform for UreqHttp {
-    type Listener = Loopback;
+    type Loop = OnUreq;
 
-    fn ports() -> Result<Ports<Self, Loopback>, PortsError> {
-        Ok(Client::builder().build()?.into())
+    fn ports() -> Result<Arc<PortsOf<OnUreq>>, PortsError> {
+        Ok(Client::builder().build()?.ports)
+    }
+
+    fn store() -> Arc<dyn Store> {
+        Arc::new(Memory::new())
     }
 }
 
 /// For a manager: `AuthorizationManager::builder(url).ports(client)`.
-impl From<Client> for Ports<UreqHttp, Loopback> {
+impl From<Client> for Arc<PortsOf<OnUreq>> {
     fn from(client: Client) -> Self {
-        Self { http: client.http, listener: Loopback, common: client.common }
+        client.ports
     }
 }
 
-/// An MCP connection on ureq; see [`threaded::Transport`].
-#[cfg(feature = "transport")]
-pub type Transport = threaded::Transport<UreqHttp, Loopback>;
-
-/// What all sessions of a program share: connections, the store, who is told what happens.
+/// What all sessions of a program share: how it reaches the outside.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: UreqHttp,
-    common: Common,
+    ports: Arc<PortsOf<OnUreq>>,
 }
 
 impl Client {
-    /// Starts with sound defaults: no proxy, Mozilla's roots, credentials in memory.
+    /// Starts with sound defaults: no proxy, Mozilla's roots.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// A session for one MCP URL and account. Nothing is read or sent yet.
+    /// A session for one MCP URL and account, with a store and an observer of its own. Nothing is read
+    /// or sent yet.
     #[must_use]
-    pub fn session(&self, config: Arc<Config>) -> AuthSession {
-        let common = self.common.clone();
-        AuthSession::new(config, self.http.clone(), Loopback, common)
+    pub fn session(&self, config: Arc<Config>, common: impl Into<Arc<Common>>) -> AuthSession {
+        AuthSession::new(config, Arc::clone(&self.ports), common)
     }
 
     /// Goes on with a session where a snapshot was taken.
     ///
     /// # Errors
-    /// As [`threaded::AuthSession::resume`].
-    pub fn resume(&self, config: Arc<Config>, from: Snapshot) -> Result<AuthSession, ResumeError> {
-        AuthSession::resume(config, from, self.http.clone(), Loopback, self.common.clone())
+    /// As [`driver::AuthSession::resume`].
+    pub fn resume(
+        &self,
+        config: Arc<Config>,
+        from: Snapshot,
+        common: impl Into<Arc<Common>>,
+    ) -> Result<AuthSession, ResumeError> {
+        AuthSession::resume(config, from, Arc::clone(&self.ports), common)
     }
 
     /// The HTTP port alone, for a driver of one's own.
     #[must_use]
-    pub const fn http(&self) -> &UreqHttp {
-        &self.http
+    pub fn http(&self) -> &UreqHttp {
+        &self.ports.http
     }
 }
 
 /// Collects settings; nothing is checked before [`Builder::build`].
+#[derive(Default)]
 pub struct Builder {
-    common: Common,
-    lookup: Arc<dyn Lookup>,
-    roots: Roots,
-    proxy: Option<ureq::Proxy>,
-    user_agent: String,
+    reach: Settings,
 }
 
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            common: Common { store: Arc::new(Memory::new()), ..Common::default() },
-            lookup: Arc::new(dial::System),
-            roots: Roots::default(),
-            proxy: None,
-            user_agent: concat!("mcp-authz/", env!("CARGO_PKG_VERSION")).to_owned(),
-        }
-    }
-}
+mcp_authz_driver::client_setters!(Builder);
 
 impl Builder {
-    /// Where credentials are kept. Only used by configurations that are persistent.
-    #[must_use]
-    pub fn store(mut self, store: impl Store) -> Self {
-        self.common.store = Arc::new(store);
-        self
-    }
-
-    /// Who signs with the host's keys.
-    #[must_use]
-    pub fn signer(mut self, signer: impl Signer) -> Self {
-        self.common.signer = Arc::new(signer);
-        self
-    }
-
-    /// Who is told what happens and shows pages to the person.
-    #[must_use]
-    pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.common.observer = Arc::new(observer);
-        self
-    }
-
-    /// All ports that are alike in every driver, at once.
-    #[must_use]
-    pub fn common(mut self, common: Common) -> Self {
-        self.common = common;
-        self
-    }
-
-    /// How names are looked up.
-    #[must_use]
-    pub fn lookup(mut self, lookup: Arc<dyn Lookup>) -> Self {
-        self.lookup = lookup;
-        self
-    }
-
-    /// Which certificate authorities are trusted.
-    #[must_use]
-    pub fn roots(mut self, roots: Roots) -> Self {
-        self.roots = roots;
-        self
-    }
-
-    /// Sends everything through an HTTP proxy, which then looks names up itself: the address rule
-    /// is asked about IP literals only.
-    #[must_use]
-    pub fn proxy(mut self, proxy: ureq::Proxy) -> Self {
-        self.proxy = Some(proxy);
-        self
-    }
-
-    /// The `User-Agent` of every request that names none.
-    #[must_use]
-    pub fn user_agent(mut self, user_agent: &str) -> Self {
-        user_agent.clone_into(&mut self.user_agent);
-        self
-    }
-
     /// Makes the client.
     ///
     /// # Errors
-    /// [`RootsUnusable`] if no given root can be used: name others.
-    pub fn build(self) -> Result<Client, RootsUnusable> {
-        // Made once to be checked: ureq builds its own from the same parts.
-        tls::client_config(&self.roots)?;
-        let http = UreqHttp::new(self.lookup, &self.roots, self.proxy, self.user_agent)?;
-        Ok(Client { http, common: self.common })
-    }
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("roots", &self.roots).finish_non_exhaustive()
+    /// [`BuildError`] names what has to be changed.
+    pub fn build(self) -> Result<Client, BuildError> {
+        let (http, listener, runtime) = (UreqHttp::new(self.reach)?, Loopback, ());
+        Ok(Client { ports: Arc::new(Ports { http, listener, runtime }) })
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Reply, Why};
+use mcp_authz_driver::client::{self, BuildError};
 use mcp_authz_driver::dial::{self, Lookup};
 use mcp_authz_driver::ports::{Body, Http, Opened, Unanswered};
 use mcp_authz_driver::tls::{self, CertificateDer, Roots, RootsUnusable};
@@ -71,16 +72,17 @@ impl From<Agent> for UreqHttp {
 }
 
 impl UreqHttp {
-    pub(crate) fn new(
-        lookup: Arc<dyn Lookup>,
-        roots: &Roots,
-        proxy: Option<ureq::Proxy>,
-        user_agent: String,
-    ) -> Result<Self, RootsUnusable> {
+    pub(crate) fn new(settings: client::Settings) -> Result<Self, BuildError> {
+        let client::Settings { lookup, roots, user_agent, proxy } = settings;
+        // Made once to be checked: ureq builds its own from the same parts.
+        tls::client_config(&roots)?;
         let tls = TlsConfig::builder()
             .unversioned_rustls_crypto_provider(tls::provider())
-            .root_certs(root_certs(roots)?)
+            .root_certs(root_certs(&roots)?)
             .build();
+        let proxy = proxy.map(|url| ureq::Proxy::new(&url)).transpose();
+        let proxy = proxy.map_err(|_| BuildError::Proxy)?;
+        let user_agent = user_agent.to_str().map_err(|_| BuildError::UserAgent)?.to_owned();
         let settings = Box::new(Settings { lookup, tls, proxy, user_agent });
         Ok(Self { shared: Arc::new(Shared::Made { settings, agents: Mutex::default() }) })
     }

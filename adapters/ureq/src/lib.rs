@@ -35,4 +35,5 @@ pub use http::UreqHttp;
 pub use mcp_authz_core::effect::Visit;
 pub use mcp_authz_core::{Config, config, failure, granted, scope};
 pub use mcp_authz_driver as driver;
+pub use mcp_authz_driver::client::BuildError;
 pub use mcp_authz_host as host;

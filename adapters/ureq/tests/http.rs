@@ -49,7 +49,7 @@ mcp_authz_driver::http_contract!(|lookup, roots| {
 });
 
 mcp_authz_driver::proxy_contract!(|proxy, lookup, roots| {
-    let builder = Client::builder().proxy(ureq::Proxy::new(proxy).unwrap());
+    let builder = Client::builder().proxy(proxy);
     let client = builder.lookup(lookup).roots(roots).build().unwrap();
     Box::new(client.http().clone())
 });

@@ -11,13 +11,14 @@
 use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
 use mcp_authz_core::Config;
 use mcp_authz_core::effect::Told;
 use mcp_authz_core::scope::ScopeSet;
-use mcp_authz_driver::ports::Observer;
+use mcp_authz_driver::ports::{Common, Observer};
 use mcp_authz_tests::model::Endpoint;
 use mcp_authz_tests::serve::embedded;
 use mcp_authz_ureq::Client;
@@ -54,8 +55,9 @@ fn ours() -> usize {
 #[test]
 fn helpers_finish_what_is_under_way_and_leave() {
     let served = embedded(|settings| settings.server.tokens.access_life_s = 8).unwrap();
-    let client = Client::builder().observer(Person).build().unwrap();
-    let session = client.session(Config::builder(served.mcp_url()).build().unwrap());
+    let common = Common { observer: Arc::new(Person), ..Common::default() };
+    let config = Config::builder(served.mcp_url()).build().unwrap();
+    let session = Client::builder().build().unwrap().session(config, common);
     let none = ScopeSet::empty();
     let first = session.acquire(&none, true).unwrap().outcome.unwrap();
     // Two seconds before its end the token is renewed by a helper, while callers go on with it.

@@ -29,17 +29,19 @@ fn main() {
                 black_box(floor::login(black_box([0x5a; 56])));
             }
         }
-        "acquire-threaded" => repeat(times, Live::new, Live::acquire_ureq),
-        "acquire-async" => repeat(times, Live::new, Live::acquire_tokio),
-        "authorize-threaded" => repeat(times, Live::new, Live::authorize_ureq),
-        "authorize-async" => repeat(times, Live::new, Live::authorize_tokio),
+        "acquire-threads" => repeat(times, Live::new, Live::acquire_ureq),
+        "acquire-tasks" => repeat(times, Live::new, Live::acquire_tokio),
+        "authorize-threads" => repeat(times, Live::new, Live::authorize_ureq),
+        "authorize-tasks" => repeat(times, Live::new, Live::authorize_tokio),
         "acquire-floor" => repeat(times, Floor::new, Floor::acquire),
+        "authorize-floor" => repeat(times, Floor::new, Floor::header),
+        "authorize-async-floor" => repeat(times, Floor::new, Floor::header_async),
         "acquire-async-floor" => repeat(times, Floor::new, Floor::acquire_async),
         "acquire-lock" => repeat(times, Locked::new, Locked::acquire),
         _ => {
             eprintln!("usage: count flow|prepare|floor TIMES");
-            eprintln!("       count acquire-{{threaded|async|floor|async-floor|lock}} TIMES");
-            eprintln!("       count authorize-{{threaded|async}} TIMES");
+            eprintln!("       count acquire-{{threads|tasks|floor|async-floor|lock}} TIMES");
+            eprintln!("       count authorize-{{threads|tasks|floor|async-floor}} TIMES");
             std::process::exit(2);
         }
     }

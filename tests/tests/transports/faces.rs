@@ -6,9 +6,11 @@ use std::sync::{Arc, LazyLock};
 use futures_util::StreamExt;
 use mcp_authz_core::Config;
 use mcp_authz_core::scope::ScopeSet;
+use mcp_authz_driver::AuthSession;
 use mcp_authz_driver::ports::{AsyncHttp, AsyncListener, Common, Http, Listener, Runtime};
-use mcp_authz_driver::transport::{DroppedTool, Kind, Settings, TransportError};
-use mcp_authz_driver::{on_demand, threaded};
+use mcp_authz_driver::tasks::{self, Tasks};
+use mcp_authz_driver::threads::Threads;
+use mcp_authz_driver::transport::{DroppedTool, Kind, Settings, Transport, TransportError};
 use serde_json::Value;
 
 /// What a server sends.
@@ -55,7 +57,7 @@ macro_rules! plain {
     };
 }
 
-impl<H: Http, L: Listener> Face for threaded::Transport<H, L> {
+impl<H: Http, L: Listener> Face for Transport<Threads<H, L>> {
     fn call(&self, method: &str, params: Value) -> Result<Value, TransportError> {
         self.call(method, params)
     }
@@ -77,9 +79,9 @@ impl<H: Http, L: Listener> Face for threaded::Transport<H, L> {
     plain!();
 }
 
-impl<H: Http, L: Listener> Session for threaded::AuthSession<H, L> {
+impl<H: Http, L: Listener> Session for AuthSession<Threads<H, L>> {
     fn connect(&self, settings: Settings) -> Result<Arc<dyn Face>, TransportError> {
-        Ok(Arc::new(threaded::Transport::connect(self.clone(), settings)?))
+        Ok(Arc::new(Transport::<Threads<H, L>>::connect(self.clone(), settings)?))
     }
     fn forget(&self) {
         self.forget().unwrap();
@@ -96,7 +98,7 @@ pub(crate) trait BlockOn: Clone + Send + Sync + 'static {
 
 struct Waited<T, B>(T, B);
 
-impl<H, L, R, B> Face for Waited<on_demand::Transport<H, L, R>, B>
+impl<H, L, R, B> Face for Waited<Transport<Tasks<H, L, R>>, B>
 where
     H: AsyncHttp,
     L: AsyncListener,
@@ -136,7 +138,7 @@ where
     }
 }
 
-impl<B: BlockOn> Iterator for Waited<on_demand::Messages, B> {
+impl<B: BlockOn> Iterator for Waited<tasks::Messages, B> {
     type Item = Result<Value, TransportError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -144,7 +146,7 @@ impl<B: BlockOn> Iterator for Waited<on_demand::Messages, B> {
     }
 }
 
-impl<H, L, R, B> Session for Waited<on_demand::AuthSession<H, L, R>, B>
+impl<H, L, R, B> Session for Waited<AuthSession<Tasks<H, L, R>>, B>
 where
     H: AsyncHttp,
     L: AsyncListener,
@@ -152,7 +154,7 @@ where
     B: BlockOn,
 {
     fn connect(&self, settings: Settings) -> Result<Arc<dyn Face>, TransportError> {
-        let connecting = on_demand::Transport::connect(self.0.clone(), settings);
+        let connecting = Transport::<Tasks<H, L, R>>::connect(self.0.clone(), settings);
         Ok(Arc::new(Waited(self.1.block_on(connecting)?, self.1.clone())))
     }
     fn forget(&self) {
@@ -165,7 +167,7 @@ where
 }
 
 pub(crate) fn ureq(common: Common, config: Arc<Config>) -> Box<dyn Session> {
-    Box::new(mcp_authz_ureq::Client::builder().common(common).build().unwrap().session(config))
+    Box::new(mcp_authz_ureq::Client::builder().build().unwrap().session(config, common))
 }
 
 pub(crate) static TOKIO: LazyLock<tokio::runtime::Runtime> =
@@ -182,7 +184,7 @@ impl BlockOn for OnTokio {
 
 pub(crate) fn tokio(common: Common, config: Arc<Config>) -> Box<dyn Session> {
     let builder = mcp_authz_tokio::Client::builder().runtime(TOKIO.handle().clone());
-    Box::new(Waited(builder.common(common).build().unwrap().session(config), OnTokio))
+    Box::new(Waited(builder.build().unwrap().session(config, common), OnTokio))
 }
 
 #[derive(Clone)]
@@ -195,6 +197,6 @@ impl BlockOn for OnAsyncStd {
 }
 
 pub(crate) fn async_std(common: Common, config: Arc<Config>) -> Box<dyn Session> {
-    let client = mcp_authz_async_std::Client::builder().common(common).build().unwrap();
-    Box::new(Waited(client.session(config), OnAsyncStd))
+    let client = mcp_authz_async_std::Client::builder().build().unwrap();
+    Box::new(Waited(client.session(config, common), OnAsyncStd))
 }

@@ -16,8 +16,8 @@ const SECRET: &str = "c4n4ry";
 #[test]
 fn nothing_of_an_answer_is_shown_but_what_json_rpc_says() {
     let world = World::revision("2025-06-18", |_| {});
-    let client = mcp_authz_ureq::Client::builder().common(world.common()).build().unwrap();
-    let session = client.session(world.config().build().unwrap());
+    let client = mcp_authz_ureq::Client::builder().build().unwrap();
+    let session = client.session(world.config().build().unwrap(), world.common());
     let face = mcp_authz_ureq::Transport::connect(session, settings()).unwrap();
     let mut shown = vec![format!("{face:?}"), format!("{:?}", settings())];
     for status in [200, 202, 307, 400, 403, 404, 418, 500] {
@@ -48,8 +48,8 @@ fn a_wait_for_a_message_that_is_given_up_loses_none() {
         at.mcp.cut_every = Some(150);
     });
     let builder = mcp_authz_tokio::Client::builder().runtime(TOKIO.handle().clone());
-    let client = builder.common(world.common()).build().unwrap();
-    let session = client.session(world.config().build().unwrap());
+    let client = builder.build().unwrap();
+    let session = client.session(world.config().build().unwrap(), world.common());
     OnTokio.block_on(async {
         let face = mcp_authz_tokio::Transport::connect(session, settings()).await.unwrap();
         let mut messages = face.request("tools/call", counting(1_000));
@@ -70,8 +70,8 @@ fn a_wait_for_a_message_that_is_given_up_loses_none() {
 fn a_stream_that_is_left_alone_while_a_session_is_begun_anew_holds_up_nobody() {
     let world = World::revision("2025-11-25", |at| at.mcp.answers = AnswerForm::EventStream);
     let builder = mcp_authz_tokio::Client::builder().runtime(TOKIO.handle().clone());
-    let client = builder.common(world.common()).build().unwrap();
-    let session = client.session(world.config().build().unwrap());
+    let client = builder.build().unwrap();
+    let session = client.session(world.config().build().unwrap(), world.common());
     OnTokio.block_on(async {
         let face = mcp_authz_tokio::Transport::connect(session, settings()).await.unwrap();
         world.lock().forget_sessions();
@@ -99,8 +99,8 @@ fn a_stream_that_is_left_alone_while_a_session_is_begun_anew_holds_up_nobody() {
 fn messages_go_both_ways_and_a_wait_given_up_loses_none() {
     let world = World::revision("2025-11-25", |at| at.mcp.era = Era::HttpSse);
     let builder = mcp_authz_tokio::Client::builder().runtime(TOKIO.handle().clone());
-    let client = builder.common(world.common()).build().unwrap();
-    let session = client.session(world.config().build().unwrap());
+    let client = builder.build().unwrap();
+    let session = client.session(world.config().build().unwrap(), world.common());
     OnTokio.block_on(async {
         let mut raw = HttpSse::open(session, settings()).await.unwrap();
         for id in 0..50 {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 
 use super::server::{Server, closed, ok, say};
-use super::{Make, answered, get, limits, maybe_sent, port, post};
+use super::{Make, answered, exchange, get, limits, maybe_sent, port, post};
 
 /// The method, path, query and body arrive; nothing is added that says more than it must.
 pub fn plain_requests_arrive_whole_and_unadorned(make: Make) {
@@ -30,7 +30,7 @@ pub fn plain_requests_arrive_whole_and_unadorned(make: Make) {
     for never in ["cookie", "referer", "origin", "authorization", "gzip"] {
         assert!(!seen.contains(never), "{never} in {seen}");
     }
-    let answer = answered(http.exchange(get(&server.here()), &limits(), &mut |_, _| false));
+    let answer = answered(exchange(&*http, get(&server.here()), &limits(), &mut |_, _| false));
     assert_eq!(answer.body().as_slice(), b"hello");
 }
 
@@ -137,7 +137,7 @@ pub fn a_second_answer_is_dropped_with_its_connection_host_071(make: Make) {
             // Time for the forgery to be seen before the connection could be used again.
             thread::sleep(Duration::from_millis(50));
             let reply = if reuse {
-                http.exchange(get(&server.here()), &limits(), &mut |_, _| false)
+                exchange(&*http, get(&server.here()), &limits(), &mut |_, _| false)
             } else {
                 http.send(get(&server.here()), &limits())
             };
@@ -162,14 +162,14 @@ pub fn an_open_event_stream_can_be_left(make: Make) {
     let http = port(make);
     let mut events = crate::sse::Decoder::new(1024);
     let begun = Instant::now();
-    let answer = answered(http.exchange(get(&server.here()), &limits(), &mut |head, piece| {
+    let answer = answered(exchange(&*http, get(&server.here()), &limits(), &mut |head, piece| {
         assert_eq!(head.headers["content-type"], "text/event-stream");
         events.feed(piece).unwrap().iter().any(|event| event.data == "2")
     }));
     assert_eq!(answer.body().as_slice(), b"data: 1\n\ndata: 2\n\n");
     assert!(begun.elapsed() < Duration::from_secs(3));
     // The stream that was left serves nobody else.
-    let reply = http.exchange(get(&server.here()), &limits(), &mut |_, piece| !piece.is_empty());
+    let reply = exchange(&*http, get(&server.here()), &limits(), &mut |_, piece| !piece.is_empty());
     assert_eq!(answered(reply).body().as_slice(), b"data: 1\n\n");
     assert_eq!(server.connections(), 2);
 }

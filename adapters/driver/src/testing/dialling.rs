@@ -8,7 +8,7 @@ use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Why};
 
 use super::server::{Server, ok, say};
-use super::{Make, Names, answered, get, limits, not_sent, port, post};
+use super::{Make, Names, answered, exchange, get, limits, not_sent, port, post};
 use crate::dial;
 use crate::tls::Roots;
 
@@ -45,7 +45,7 @@ pub fn literals_are_judged_before_they_are_dialled_host_033(make: Make) {
     for host in ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "169.254.169.254"] {
         let url = server.url("http", host);
         not_sent(&http.send(get(&url), &under(Addresses::Public)), blocked);
-        let reply = http.exchange(get(&url), &under(Addresses::Public), &mut |_, _| false);
+        let reply = exchange(&*http, get(&url), &under(Addresses::Public), &mut |_, _| false);
         not_sent(&reply, blocked);
     }
     not_sent(
@@ -106,10 +106,10 @@ pub fn one_rule_never_widens_another_host_040(make: Make) {
     });
     let http = with(make, &[&["127.0.0.1"]]);
     let url = server.url("http", "mcp.example");
-    answered(http.exchange(get(&url), &under(Addresses::Any), &mut |_, _| false));
+    answered(exchange(&*http, get(&url), &under(Addresses::Any), &mut |_, _| false));
     let strict = under(Addresses::Public);
     let blocked = &[Why::AddressBlocked];
-    not_sent(&http.exchange(get(&url), &strict, &mut |_, _| false), blocked);
+    not_sent(&exchange(&*http, get(&url), &strict, &mut |_, _| false), blocked);
     not_sent(&http.send(get(&url), &strict), blocked);
     assert_eq!(server.requests().len(), 1);
 }
@@ -122,7 +122,7 @@ pub fn a_call_has_a_connection_of_its_own_host_065(make: Make) {
         }
     });
     let http = port(make);
-    answered(http.exchange(get(&server.here()), &limits(), &mut |_, _| false));
+    answered(exchange(&*http, get(&server.here()), &limits(), &mut |_, _| false));
     for _ in 0..3 {
         answered(http.send(get(&server.here()), &limits()));
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 
 use super::server::{Server, closed, ok, say};
-use super::{Make, answered, get, limits, maybe_sent, port, post};
+use super::{Make, answered, exchange, get, limits, maybe_sent, port, post};
 
 /// One connection after the other serves as many requests as it can: their handshakes are most of
 /// what a request costs.
@@ -18,7 +18,7 @@ pub fn connections_are_kept_for_the_next_request(make: Make) {
     });
     let http = port(make);
     for _ in 0..20 {
-        let reply = http.exchange(post(&server.here(), "x"), &limits(), &mut |_, _| false);
+        let reply = exchange(&*http, post(&server.here(), "x"), &limits(), &mut |_, _| false);
         assert_eq!(answered(reply).body(), b"hi");
     }
     assert_eq!((server.connections(), server.requests().len()), (1, 20));
@@ -29,7 +29,7 @@ pub fn a_kept_connection_that_has_died_is_replaced_host_254(make: Make) {
     let server = Server::saying(ok("hi"));
     let http = port(make);
     for _ in 0..3 {
-        let reply = http.exchange(post(&server.here(), "x"), &limits(), &mut |_, _| false);
+        let reply = exchange(&*http, post(&server.here(), "x"), &limits(), &mut |_, _| false);
         assert_eq!(answered(reply).body(), b"hi");
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -137,7 +137,7 @@ pub fn cookies_are_neither_kept_nor_sent_host_072(make: Make) {
     );
     for _ in 0..2 {
         answered(http.send(get(&server.here()), &limits()));
-        answered(http.exchange(get(&server.here()), &limits(), &mut |_, _| false));
+        answered(exchange(&*http, get(&server.here()), &limits(), &mut |_, _| false));
     }
     assert!(!server.requests().concat().to_ascii_lowercase().contains("cookie"));
 }
@@ -175,8 +175,8 @@ pub fn a_connection_closed_after_the_request_host_254(make: Make) {
         say(&mut stream, &ok("hi"));
         server.hear(&mut stream);
     });
-    answered(http.exchange(get(&server.here()), &limits(), &mut |_, _| false));
-    let reply = http.exchange(post(&server.here(), "once"), &limits(), &mut |_, _| false);
+    answered(exchange(&*http, get(&server.here()), &limits(), &mut |_, _| false));
+    let reply = exchange(&*http, post(&server.here(), "once"), &limits(), &mut |_, _| false);
     let seen = server.requests().iter().filter(|request| request.ends_with("once")).count();
     match reply {
         Reply::Answered(_) => assert_eq!(server.connections(), 2),

@@ -18,12 +18,14 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{Method, Request};
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 
 use crate::dial::Lookup;
 use crate::ports::{AsyncBody, AsyncHttp, Body, Http, Opened};
+use crate::reading;
 use crate::tls::Roots;
 
 pub mod bodies;
@@ -93,6 +95,16 @@ impl Lookup for Names {
 #[must_use]
 pub fn port(make: Make) -> Box<dyn Http> {
     make(Arc::new(Names::new(&[&["127.0.0.1"]])), Roots::Compiled)
+}
+
+/// Sends a caller's own request and reads the answer as far as it is wanted.
+pub(crate) fn exchange(
+    http: &dyn Http,
+    request: Request<Vec<u8>>,
+    limits: &Limits,
+    enough: &mut (dyn FnMut(&Parts, &[u8]) -> bool + Send),
+) -> Reply {
+    reading::to_its_end(|| http.open(request, limits), limits, enough)
 }
 
 /// Limits small enough to be met in a test.

@@ -153,7 +153,8 @@ impl<L: Line> Engine<L> {
     /// A body to its end, within the bounds.
     pub(crate) async fn whole(&self, answer: Response<L::Body>) -> Result<Vec<u8>, TransportError> {
         let Bounds { event, head, idle, .. } = self.settings.bounds;
-        reading::whole_async(answer.into_body(), event, head, idle).await.map_err(lost)
+        let clock = self.line.clock();
+        reading::whole_async(answer.into_body(), event, head, idle, clock).await.map_err(lost)
     }
 
     /// Reads what nobody needs, so that the connection can be used again. An event stream is left.

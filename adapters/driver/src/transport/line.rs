@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::era::Memory;
 use super::error::TransportError;
+use crate::clock::Clock;
 use crate::exchange::{Exchange, ExchangeError};
 use crate::ports::AsyncBody;
 
@@ -34,7 +35,12 @@ pub(crate) trait Line: Send + Sync + 'static {
     fn memory(&self) -> &Memory;
 
     /// The session's clock.
-    fn now(&self) -> Monotonic;
+    fn clock(&self) -> &dyn Clock;
+
+    /// The time by that clock.
+    fn now(&self) -> Monotonic {
+        self.clock().mono()
+    }
 
     /// Sends a request with the token, and again after a refusal that could be healed.
     fn open(

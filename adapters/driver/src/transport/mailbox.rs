@@ -125,8 +125,8 @@ impl<T> Drop for Listener<T> {
 mod tests {
     use futures_util::{FutureExt as _, StreamExt as _};
 
-    use super::super::block_on;
     use super::*;
+    use crate::parked::block_on;
 
     #[test]
     fn no_more_than_there_is_room_for_waits_for_a_listener_host_322() {

@@ -10,15 +10,40 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, Response};
 use mcp_authz_core::effect::Why;
-use mcp_authz_core::time::Monotonic;
+use mcp_authz_core::time::{Monotonic, Timestamp};
 use serde_json::{Value, json};
 
+use super::engine::Engine;
+use super::line::Line;
 use super::*;
+use crate::clock::Clock;
 use crate::exchange::{Exchange, ExchangeError};
+use crate::parked::block_on;
 use crate::ports::AsyncBody;
 
 /// The time, in milliseconds.
-type Time = Arc<AtomicU64>;
+#[derive(Clone, Debug, Default)]
+struct Time(Arc<AtomicU64>);
+
+impl Time {
+    fn millis(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn pass(&self, time: Duration) {
+        self.0.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for Time {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_unix(1_795_000_000)
+    }
+
+    fn mono(&self) -> Monotonic {
+        Monotonic::from_millis(self.millis())
+    }
+}
 
 /// A body whose pieces take their time.
 struct Paced {
@@ -35,7 +60,7 @@ impl AsyncBody for Paced {
             return Ok(Some(first));
         }
         let took = self.pace.min(within);
-        self.time.fetch_add(u64::try_from(took.as_millis()).unwrap(), Ordering::SeqCst);
+        self.time.pass(took);
         if self.pace > within {
             return Err(Why::Timeout);
         }
@@ -60,7 +85,7 @@ impl Scripted {
     fn body(&self, first: &[String], always: Option<&'static str>, pace: u64) -> Paced {
         let first = first.iter().map(|piece| Bytes::from(piece.clone())).collect();
         let always = always.map(|piece| Bytes::from_static(piece.as_bytes()));
-        Paced { time: Arc::clone(&self.time), first, always, pace: Duration::from_secs(pace) }
+        Paced { time: self.time.clone(), first, always, pace: Duration::from_secs(pace) }
     }
 
     fn said(&self, media: &str, body: Paced) -> Response<Paced> {
@@ -88,8 +113,8 @@ impl Line for Scripted {
         &self.memory
     }
 
-    fn now(&self) -> Monotonic {
-        Monotonic::from_millis(self.time.load(Ordering::SeqCst))
+    fn clock(&self) -> &dyn Clock {
+        &self.time
     }
 
     fn open(
@@ -106,7 +131,7 @@ impl Line for Scripted {
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send {
         // Nothing else happens meanwhile.
-        self.time.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+        self.time.pass(time);
         ready(())
     }
 
@@ -129,7 +154,7 @@ fn connect(line: Scripted, settings: Settings) -> Result<Arc<Engine<Scripted>>, 
 }
 
 fn seconds(engine: &Engine<Scripted>) -> u64 {
-    engine.line.time.load(Ordering::SeqCst) / 1_000
+    engine.line.time.millis() / 1_000
 }
 
 #[test]
@@ -137,10 +162,10 @@ fn an_opening_ends_with_the_time_for_a_head_however_alive_the_stream_is() {
     let line = Scripted::new(|line, _, _, _| {
         line.said("text/event-stream", line.body(&[], Some(ALIVE), 7))
     });
-    let time = Arc::clone(&line.time);
+    let time = line.time.clone();
     let error = connect(line, settings()).err().unwrap();
     assert_eq!(error.code(), "mcp_lost");
-    assert_eq!(time.load(Ordering::SeqCst), 300_000, "to the second");
+    assert_eq!(time.millis(), 300_000, "to the second");
 }
 
 #[test]
@@ -157,11 +182,11 @@ fn an_endpoint_is_awaited_as_long_as_a_head_and_a_silent_stream_as_long_as_an_id
                 line.said("text/event-stream", line.body(&[], None, u64::MAX / 1_000_000))
             }),
         };
-        let time = Arc::clone(&line.time);
+        let time = line.time.clone();
         let settings = Settings::new("n", "1").transport(Choice::HttpSse).bounds(bounds);
         let error = connect(line, settings).err().unwrap();
         assert_eq!((error.code(), error.maybe_executed()), ("mcp_lost", false));
-        assert_eq!(time.load(Ordering::SeqCst), expected * 1_000);
+        assert_eq!(time.millis(), expected * 1_000);
     }
 }
 
@@ -197,7 +222,7 @@ fn a_stream_that_says_nothing_is_broken_after_five_minutes() {
     // What is resumed again and again is late with its response all the same.
     let resumed = |line: &Scripted, http: &Method, method: Option<&str>, id| match method {
         Some("tools/call") | None => {
-            let named = format!("id: {}\n{PROGRESS}", line.time.load(Ordering::SeqCst));
+            let named = format!("id: {}\n{PROGRESS}", line.time.millis());
             line.said("text/event-stream", line.body(&[named], None, 1_000))
         }
         _ => busy(line, http, method, id),
@@ -207,6 +232,27 @@ fn a_stream_that_says_nothing_is_broken_after_five_minutes() {
     assert_eq!((error.code(), seconds(&engine)), ("mcp_lost", 3_600));
     let gets = engine.line.sent.lock().unwrap().iter().filter(|sent| *sent == "GET").count();
     assert_eq!(gets, 11, "every five minutes");
+}
+
+#[test]
+fn a_body_that_trickles_is_read_as_long_as_a_head_may_take() {
+    let trickling = |line: &Scripted, http: &Method, method: Option<&str>, id| match method {
+        Some("tools/call") => line.said("application/json", line.body(&[], Some(" "), 7)),
+        _ => busy(line, http, method, id),
+    };
+    let engine = connect(Scripted::new(trickling), settings()).unwrap();
+    let error = block_on(engine.call("tools/call", json!({}))).unwrap_err();
+    assert_eq!((error.code(), error.maybe_executed()), ("mcp_lost", true));
+    assert_eq!(seconds(&engine), 300);
+    // One of which nothing comes is given up sooner.
+    let silent = |line: &Scripted, http: &Method, method: Option<&str>, id| match method {
+        Some("tools/call") => line.said("application/json", line.body(&[], None, 1_000)),
+        _ => busy(line, http, method, id),
+    };
+    let bounds = Bounds { idle: Duration::from_secs(20), ..Bounds::default() };
+    let engine = connect(Scripted::new(silent), settings().bounds(bounds)).unwrap();
+    let error = block_on(engine.call("tools/call", json!({}))).unwrap_err();
+    assert_eq!((error.code(), seconds(&engine)), ("mcp_lost", 20));
 }
 
 #[test]
@@ -234,7 +280,7 @@ fn a_row_of_sessions_of_which_nothing_comes_ends_and_begins_again_later_trans_90
         call();
     }
     assert_eq!(sent("initialize"), 1 + 3);
-    engine.line.time.fetch_add(60_000, Ordering::SeqCst);
+    engine.line.time.pass(Duration::from_secs(60));
     call();
     assert_eq!(sent("initialize"), 1 + 3 + 1);
     assert!(sent("tools/call") <= 2 * 11);

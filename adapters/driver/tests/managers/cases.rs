@@ -20,7 +20,7 @@ macro_rules! waited {
 }
 
 macro_rules! managers {
-    ($name:ident, $adapter:ident, $driver:ident, $run:path $(, $await:tt)?) => {
+    ($name:ident, $adapter:ident, $run:path $(, $await:tt)?) => {
         mod $name {
             use core::time::Duration;
             use std::sync::{Arc, Mutex};

@@ -10,12 +10,14 @@ use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::Callback;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::Snapshot;
+use mcp_authz_driver::AuthSession;
 use mcp_authz_driver::DriveError;
 use mcp_authz_driver::authorize::{AuthorizeError, Authorized, Seen};
 use mcp_authz_driver::exchange::{Exchange, ExchangeError};
 use mcp_authz_driver::ports::{Answer, AsyncHttp, AsyncListener, Common, Http, Listener, Runtime};
+use mcp_authz_driver::tasks::Tasks;
 use mcp_authz_driver::testing::BlockOn;
-use mcp_authz_driver::{on_demand, threaded};
+use mcp_authz_driver::threads::Threads;
 
 /// A session of some adapter, as a thread uses it.
 pub(crate) trait Face: Send + Sync {
@@ -34,7 +36,7 @@ pub(crate) trait Face: Send + Sync {
 /// Makes a session with these ports, perhaps from a snapshot.
 pub(crate) type Make = fn(Common, Arc<Config>, Option<Snapshot>) -> Arc<dyn Face>;
 
-impl<H: Http, L: Listener> Face for threaded::AuthSession<H, L> {
+impl<H: Http, L: Listener> Face for AuthSession<Threads<H, L>> {
     fn acquire(&self, scopes: &ScopeSet, may_ask: bool) -> Result<Settlement, DriveError> {
         self.acquire(scopes, may_ask)
     }
@@ -69,7 +71,7 @@ impl<H: Http, L: Listener> Face for threaded::AuthSession<H, L> {
 
 struct Waited<S, B>(S, B);
 
-impl<H, L, R, B> Face for Waited<on_demand::AuthSession<H, L, R>, B>
+impl<H, L, R, B> Face for Waited<AuthSession<Tasks<H, L, R>>, B>
 where
     H: AsyncHttp,
     L: AsyncListener,
@@ -109,10 +111,10 @@ where
 }
 
 pub(crate) fn ureq(common: Common, config: Arc<Config>, from: Option<Snapshot>) -> Arc<dyn Face> {
-    let client = mcp_authz_ureq::Client::builder().common(common).build().unwrap();
+    let client = mcp_authz_ureq::Client::builder().build().unwrap();
     Arc::new(match from {
-        Some(from) => client.resume(config, from).unwrap(),
-        None => client.session(config),
+        Some(from) => client.resume(config, from, common).unwrap(),
+        None => client.session(config, common),
     })
 }
 
@@ -134,10 +136,10 @@ impl BlockOn for OnTokio {
 
 pub(crate) fn tokio(common: Common, config: Arc<Config>, from: Option<Snapshot>) -> Arc<dyn Face> {
     let builder = mcp_authz_tokio::Client::builder().runtime(TOKIO.handle().clone());
-    let client = builder.common(common).build().unwrap();
+    let client = builder.build().unwrap();
     let session = match from {
-        Some(from) => client.resume(config, from).unwrap(),
-        None => client.session(config),
+        Some(from) => client.resume(config, from, common).unwrap(),
+        None => client.session(config, common),
     };
     Arc::new(Waited(session, OnTokio))
 }
@@ -156,10 +158,10 @@ pub(crate) fn async_std(
     config: Arc<Config>,
     from: Option<Snapshot>,
 ) -> Arc<dyn Face> {
-    let client = mcp_authz_async_std::Client::builder().common(common).build().unwrap();
+    let client = mcp_authz_async_std::Client::builder().build().unwrap();
     let session = match from {
-        Some(from) => client.resume(config, from).unwrap(),
-        None => client.session(config),
+        Some(from) => client.resume(config, from, common).unwrap(),
+        None => client.session(config, common),
     };
     Arc::new(Waited(session, OnAsyncStd))
 }

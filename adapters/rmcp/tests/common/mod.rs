@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mcp_authz_core::Config;
 use mcp_authz_core::effect::Told;
-use mcp_authz_driver::ports::Observer;
+use mcp_authz_driver::ports::{Common, Observer};
 use mcp_authz_rmcp::StreamableHttp;
 use mcp_authz_rmcp::rmcp::model::{
     CallToolRequestParams, ClientConfig, ProtocolVersion, ServerJsonRpcMessage,
@@ -75,8 +75,9 @@ pub(crate) fn session_with(
     person: &Person,
     adjust: impl FnOnce(mcp_authz_core::config::Builder) -> mcp_authz_core::config::Builder,
 ) -> AuthSession {
-    let client = Client::builder().observer(person.clone()).build().unwrap();
-    client.session(adjust(Config::builder(served.mcp_url())).build().unwrap())
+    let common = Common { observer: Arc::new(person.clone()), ..Common::default() };
+    let config = adjust(Config::builder(served.mcp_url())).build().unwrap();
+    Client::builder().build().unwrap().session(config, common)
 }
 
 /// Streamable HTTP over a session.

@@ -2,10 +2,12 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 
 use mcp_authz_core::Config;
 use mcp_authz_core::config::Profile;
 use mcp_authz_core::failure::Kind;
+use mcp_authz_driver::ports::Common;
 use mcp_authz_rmcp::{Auto, Error, HttpSse};
 use mcp_authz_tests::model::{Endpoint, Era, Settings};
 use mcp_authz_tests::serve::{Served, embedded_revision};
@@ -183,8 +185,9 @@ async fn a_server_that_talks_before_it_listens_holds_nothing_up() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/sse", listener.local_addr().unwrap());
         std::thread::spawn(move || talkative(&listener));
-        let client = Client::builder().observer(Person::default()).build().unwrap();
-        let session = client.session(Config::builder(&url).build().unwrap());
+        let common = Common { observer: Arc::new(Person::default()), ..Common::default() };
+        let config = Config::builder(&url).build().unwrap();
+        let session = Client::builder().build().unwrap().session(config, common);
         let served = async {
             let service = if auto {
                 serve(Auto::new(session, None)).await.unwrap()

@@ -12,20 +12,21 @@ use mcp_authz_core::effect::{Signature, Stored, Work};
 use mcp_authz_core::failure::Kind;
 use mcp_authz_core::input::Input;
 
-use super::shared::Shared;
+use super::shared::Tasks;
 use crate::arrivals::Listening;
 use crate::error::DriveError;
+use crate::loops::Driven as _;
 use crate::ports::{AsyncHttp, AsyncListener, Runtime};
 
 /// Says that a runner runs. However it ends, even unpolled with its runtime, the next step may start
 /// another, and whoever waits is told unless the runner left in order.
-pub(super) struct Running<H: AsyncHttp, L: AsyncListener, R: Runtime> {
-    shared: Arc<Shared<H, L, R>>,
+pub struct Running<H: AsyncHttp, L: AsyncListener, R: Runtime> {
+    shared: Arc<Tasks<H, L, R>>,
     why: Option<DriveError>,
 }
 
 impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Running<H, L, R> {
-    pub(super) const fn new(shared: Arc<Shared<H, L, R>>) -> Self {
+    pub(super) const fn new(shared: Arc<Tasks<H, L, R>>) -> Self {
         Self { shared, why: Some(DriveError::Stopped) }
     }
 }
@@ -40,7 +41,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Drop for Running<H, L, R> {
 
 /// Held by a runner and by whatever the store does for it.
 struct InFlight<H: AsyncHttp, L: AsyncListener, R: Runtime> {
-    shared: Arc<Shared<H, L, R>>,
+    shared: Arc<Tasks<H, L, R>>,
     done: AtomicBool,
 }
 
@@ -50,7 +51,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Drop for InFlight<H, L, R> {
     fn drop(&mut self) {
         if !*self.done.get_mut() {
             let leave = self.shared.lock().session.leave();
-            self.shared.ports.common.leave(leave);
+            self.shared.kept.common.leave(leave);
         }
     }
 }
@@ -71,7 +72,7 @@ pub(super) async fn run<H: AsyncHttp, L: AsyncListener, R: Runtime>(
                 doing.push(perform(Arc::clone(&in_flight), work));
             }
             if doing.is_empty() {
-                for quiet in at.quiet.drain(..) {
+                for quiet in at.workers.quiet.drain(..) {
                     let _nobody_left = quiet.send(());
                 }
                 if !state.restless() {
@@ -86,8 +87,8 @@ pub(super) async fn run<H: AsyncHttp, L: AsyncListener, R: Runtime>(
         };
         let sleep = match deadline {
             Some(deadline) => {
-                let left = shared.clock().mono().until(deadline.at);
-                Either::Left(shared.ports.runtime.sleep(left))
+                let left = shared.kept.clock().mono().until(deadline.at);
+                Either::Left(shared.kept.ports.runtime.sleep(left))
             }
             None => Either::Right(pending()),
         };
@@ -97,7 +98,7 @@ pub(super) async fn run<H: AsyncHttp, L: AsyncListener, R: Runtime>(
             () = kicks.select_next_some() => continue,
             () = sleep => Input::Wake,
         };
-        if let Err(error) = shared.step(|_| input) {
+        if let Err(error) = shared.offer(|_| input) {
             running.why = Some(error);
             return;
         }
@@ -109,7 +110,7 @@ async fn perform<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     work: Work,
 ) -> Input {
     let shared = &in_flight.shared;
-    let ports = &shared.ports;
+    let ports = &shared.kept.ports;
     match work {
         Work::Call(call) => {
             let (request, limits, ticket) = call.split();
@@ -117,7 +118,7 @@ async fn perform<H: AsyncHttp, L: AsyncListener, R: Runtime>(
         }
         Work::Listen(listen) => {
             let (on, ticket) = listen.split();
-            let listening = ports.listener.bind(&on, Shared::arrivals(shared)).await;
+            let listening = ports.listener.bind(&on, shared.arrivals()).await;
             let bound = Listening::outcome(&listening);
             shared.bound(ticket.id(), listening.ok());
             ticket.answer(bound)
@@ -125,13 +126,13 @@ async fn perform<H: AsyncHttp, L: AsyncListener, R: Runtime>(
         Work::Store(op) => {
             let (request, ticket) = op.split();
             let held = Arc::clone(&in_flight);
-            let perform = move || held.shared.ports.common.store.perform(request);
+            let perform = move || held.shared.kept.common.store.perform(request);
             let stored = ports.runtime.blocking(perform).await;
             ticket.answer(stored.unwrap_or(Stored::Failed(Kind::StoreUnavailable)))
         }
         Work::Sign(sign) => {
             let (request, ticket) = sign.split();
-            let signer = Arc::clone(&ports.common.signer);
+            let signer = Arc::clone(&shared.kept.common.signer);
             let signed = ports.runtime.blocking(move || signer.sign(request)).await;
             ticket.answer(signed.unwrap_or(Signature::Unavailable))
         }

@@ -1,10 +1,10 @@
-//! Running the engine on a thread of a program without a runtime.
+//! Running what is written async on a thread of a program without a runtime.
 
 use core::cell::Cell;
 use core::future::Future;
 use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 use std::task::Wake;
@@ -33,18 +33,29 @@ impl Wake for Unpark {
     }
 }
 
-/// Runs a future to its end on this thread, which sleeps while there is nothing to do.
+/// Runs a future to its end on this thread, which sleeps while there is nothing to do. Nothing is set
+/// aside for one that is ready when it is first polled, as what blocks there is.
+#[inline]
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    let unpark = Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) });
-    let waker = Arc::clone(&unpark).into();
-    let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
     // A future may run another one while it is polled, which is to leave its sleeps alone.
     let outer = UNTIL.take();
+    let first = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let output = match first {
+        Poll::Ready(output) => output,
+        Poll::Pending => wait(future),
+    };
+    UNTIL.set(outer);
+    output
+}
+
+fn wait<F: Future>(mut future: Pin<&mut F>) -> F::Output {
+    let unpark = Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) });
+    let waker = Arc::clone(&unpark).into();
+    let mut context = Context::from_waker(&waker);
     loop {
         UNTIL.set(None);
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            UNTIL.set(outer);
             return output;
         }
         let until = UNTIL.get();
@@ -59,14 +70,17 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// A sleep under [`block_on`].
+#[cfg(feature = "transport")]
 pub(crate) struct Sleep(Option<Instant>);
 
+#[cfg(feature = "transport")]
 impl Sleep {
     pub(crate) fn new(time: Duration) -> Self {
         Self(Instant::now().checked_add(time))
     }
 }
 
+#[cfg(feature = "transport")]
 impl Future for Sleep {
     type Output = ();
 
@@ -81,7 +95,7 @@ impl Future for Sleep {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "transport"))]
 mod tests {
     use futures_channel::oneshot;
     use futures_util::future::{Either, select};
@@ -130,7 +144,8 @@ mod tests {
         let mut polled = 0;
         let future = core::future::poll_fn(|context: &mut Context<'_>| {
             polled += 1;
-            if polled > 1 {
+            // The first poll has nobody to wake.
+            if polled > 2 {
                 return Poll::Ready(());
             }
             context.waker().wake_by_ref();
@@ -139,6 +154,6 @@ mod tests {
             Poll::Pending
         });
         block_on(future);
-        assert_eq!(polled, 2);
+        assert_eq!(polled, 3);
     }
 }

@@ -8,19 +8,19 @@ use std::sync::Arc;
 use serde_json::Value;
 use url::Url;
 
-use super::AuthSession;
-use super::transport::OnDemand;
+use super::shared::Tasks;
 use crate::exchange::Exchange;
 use crate::ports::{AsyncHttp, AsyncListener, Runtime};
-use crate::reading::Incoming;
+use crate::session::AuthSession;
+use crate::session::engine::Waited;
 use crate::transport::{
-    Line as _, Manner, Opened, Settings, TransportError, Wire, is_courtesy, operation,
+    Line as _, Manner, Opened, Over, Settings, TransportError, Wire, is_courtesy, operation,
 };
 
 /// An authorized HTTP+SSE stream, message by message: nothing is initialized, answered or opened
-/// again here. [`Transport`](super::Transport) does all that.
+/// again here. [`Transport`](crate::transport::Transport) does all that.
 pub struct HttpSse<H: AsyncHttp, L: AsyncListener, R: Runtime> {
-    opened: Opened<Incoming<H::Body>>,
+    opened: Opened<Waited<Tasks<H, L, R>>>,
     ready: VecDeque<Value>,
     over: bool,
     sender: HttpSseSender<H, L, R>,
@@ -28,7 +28,7 @@ pub struct HttpSse<H: AsyncHttp, L: AsyncListener, R: Runtime> {
 
 /// Posts messages for an [`HttpSse`]; clones do so for the same one.
 pub struct HttpSseSender<H: AsyncHttp, L: AsyncListener, R: Runtime> {
-    line: Arc<OnDemand<H, L, R>>,
+    line: Arc<Over<Tasks<H, L, R>>>,
     endpoint: Arc<Url>,
     settings: Arc<Settings>,
 }
@@ -51,10 +51,10 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> HttpSse<H, L, R> {
     /// [`TransportError`]; [`TransportError::Endpoint`] if the endpoint is of another origin, to
     /// which nothing was sent (TRANS-33).
     pub async fn open(
-        session: AuthSession<H, L, R>,
+        session: AuthSession<Tasks<H, L, R>>,
         settings: Settings,
     ) -> Result<Self, TransportError> {
-        let line = OnDemand(session);
+        let line = Over(session);
         let request = manner().get(line.url(), None)?;
         let exchange = Exchange::new(request)
             .operation("GET")
