@@ -5,7 +5,7 @@
 //!
 //! | module | for | who does the work |
 //! | --- | --- | --- |
-//! | [`blocking`] | one thread that owns its session | the caller, one piece after the other |
+//! | [`single`] | one thread that owns its session | the caller, one piece after the other |
 //! | [`threads`] | a session that threads share | whichever caller is there, else a helper thread |
 //! | `tasks` (feature `async`) | async programs | a task that lives as long as there is something to do |
 //!
@@ -25,11 +25,9 @@
 
 pub mod arrivals;
 pub mod authorize;
-pub mod blocking;
 #[cfg(feature = "tls")]
 pub mod client;
 pub mod clock;
-mod desk;
 pub mod dial;
 pub mod entropy;
 mod error;
@@ -43,12 +41,14 @@ pub mod hyper_http;
 mod loom_tests;
 mod loops;
 pub mod manager;
+mod outbox;
 mod parked;
 pub mod person;
 pub mod ports;
 pub mod publish;
 pub mod reading;
 mod session;
+pub mod single;
 pub mod sse;
 mod sync;
 #[cfg(feature = "async")]

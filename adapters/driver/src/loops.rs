@@ -15,8 +15,8 @@ use mcp_authz_core::session::{Session, Snapshot};
 
 use crate::arrivals::Arrivals;
 use crate::clock::Clock;
-use crate::desk::{Aloud, Desk};
 use crate::error::DriveError;
+use crate::outbox::{Outbox, Word};
 use crate::ports::{Common, Opened, Ports};
 use crate::publish::Published;
 use crate::reading::Incoming;
@@ -140,12 +140,12 @@ pub struct State<W> {
 
 /// What there is only while somebody works, waits or speaks.
 pub(crate) struct UnderWay<W> {
-    pub(crate) desk: Desk,
+    pub(crate) outbox: Outbox,
     pub(crate) queue: VecDeque<Work>,
     /// Mailboxes of those who wait.
     pub(crate) mail: HashMap<WaiterId, Settle>,
     pub(crate) workers: W,
-    /// Nobody holds the session any more. Kept for good, and its desk is cleared of pages that the
+    /// Nobody holds the session any more. Kept for good, and its outbox is cleared of pages that the
     /// session may still owe.
     closed: bool,
 }
@@ -166,8 +166,8 @@ pub(crate) type Guard<'a, S> = MutexGuard<'a, State<<S as Loop>::Workers>>;
 impl<W: Workers> State<W> {
     pub(crate) fn under_way(&mut self) -> &mut UnderWay<W> {
         self.under_way.get_or_insert_with(|| {
-            let (desk, queue, mail) = (Desk::default(), VecDeque::new(), HashMap::new());
-            Box::new(UnderWay { desk, queue, mail, workers: W::default(), closed: false })
+            let (outbox, queue, mail) = (Outbox::default(), VecDeque::new(), HashMap::new());
+            Box::new(UnderWay { outbox, queue, mail, workers: W::default(), closed: false })
         })
     }
 
@@ -179,7 +179,7 @@ impl<W: Workers> State<W> {
     /// Called after whatever may have been the last of what was under way.
     pub(crate) fn rest(&mut self) {
         self.under_way.take_if(|at| {
-            let nothing = at.queue.is_empty() && at.mail.is_empty() && at.desk.cleared();
+            let nothing = at.queue.is_empty() && at.mail.is_empty() && at.outbox.cleared();
             !at.closed && nothing && at.workers.gone()
         });
     }
@@ -227,7 +227,7 @@ impl<W, P> Kept<W, P> {
 
     /// Whether this thread may wait for the session; not from inside an observer.
     pub(crate) fn may_wait(&self) -> Result<(), DriveError> {
-        self.lock().under_way.as_ref().map_or(Ok(()), |at| at.desk.not_here())
+        self.lock().under_way.as_ref().map_or(Ok(()), |at| at.outbox.not_here())
     }
 
     fn waiting(&self) -> Vec<WaiterId> {
@@ -259,7 +259,7 @@ pub(crate) trait Driven: Loop {
         let weak = Arc::downgrade(self);
         Arrivals::new(move |callback, page| {
             if let Some(this) = weak.upgrade() {
-                let _dropped_with_its_page = this.offer(|desk| desk.arrival(callback, page));
+                let _dropped_with_its_page = this.offer(|outbox| outbox.arrival(callback, page));
             }
         })
     }
@@ -274,7 +274,7 @@ pub(crate) trait Driven: Loop {
         let at = state.under_way();
         at.closed = true;
         at.workers.kick();
-        let open = at.desk.clear();
+        let open = at.outbox.clear();
         drop(state);
         self.turned();
         drop(open);
@@ -284,25 +284,25 @@ pub(crate) trait Driven: Loop {
     fn enter(&self, waiter: WaiterId, settle: Settle) -> Result<(), DriveError> {
         let mut state = self.lock();
         let at = state.under_way();
-        at.desk.not_here()?;
+        at.outbox.not_here()?;
         at.mail.insert(waiter, settle);
         Ok(())
     }
 
     /// Hands in an input for which nobody here waits.
-    fn offer(self: &Arc<Self>, input: impl FnOnce(&mut Desk) -> Input) -> Result<(), DriveError> {
+    fn offer(self: &Arc<Self>, input: impl FnOnce(&mut Outbox) -> Input) -> Result<(), DriveError> {
         self.step(input, false)
     }
 
     /// One input under the lock; whoever takes it need not be the one who does the work.
     fn step(
         self: &Arc<Self>,
-        input: impl FnOnce(&mut Desk) -> Input,
+        input: impl FnOnce(&mut Outbox) -> Input,
         attends: bool,
     ) -> Result<(), DriveError> {
         let mut state = self.lock();
         let env = self.kept().common.env()?;
-        let input = input(&mut state.under_way().desk);
+        let input = input(&mut state.under_way().outbox);
         let effects = state.session.handle(input, env)?;
         self.turn(state, effects, attends);
         Ok(())
@@ -317,7 +317,7 @@ pub(crate) trait Driven: Loop {
         let waits = state.session.deadline().is_some();
         let at = state.under_way();
         let idle = !waits && at.queue.is_empty();
-        let sorted = at.desk.sort(effects, idle, &self.kept().published);
+        let sorted = at.outbox.sort(effects, idle, &self.kept().published);
         at.queue.retain(|work| !sorted.abandoned.contains(&work.id()));
         at.queue.extend(sorted.work);
         let hands = self.call(&mut state, attends);
@@ -334,14 +334,14 @@ pub(crate) trait Driven: Loop {
     fn speak(&self) {
         loop {
             let mut state = self.lock();
-            match state.under_way().desk.next_word() {
+            match state.under_way().outbox.next_word() {
                 None => {
                     state.rest();
                     drop(state);
                     // Whoever found nobody active but the speaker looks again.
                     return self.turned();
                 }
-                Some(Aloud::Settle(settlement)) => {
+                Some(Word::Settle(settlement)) => {
                     let mail = state.under_way().mail.remove(&settlement.waiter);
                     drop(state);
                     if let Some(settle) = mail {

@@ -116,7 +116,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Loop for Tasks<H, L, R> {
         let sink = PageSink::new(move |page| {
             let _nobody_left = sender.send(page);
         });
-        let handed_in = self.offer(|desk| desk.arrival(callback, sink));
+        let handed_in = self.offer(|outbox| outbox.arrival(callback, sink));
         let this = Arc::clone(self);
         async move {
             handed_in?;
@@ -130,7 +130,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Loop for Tasks<H, L, R> {
         let farewell = Box::new(move |forgotten| {
             let _nobody_left = sender.send(forgotten);
         });
-        self.offer(|desk| desk.log_out(farewell))?;
+        self.offer(|outbox| outbox.log_out(farewell))?;
         forgotten.await.map_err(|_| DriveError::Stopped)
     }
 

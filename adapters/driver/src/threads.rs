@@ -108,7 +108,8 @@ impl<H: Http, L: Listener> Loop for Threads<H, L> {
             let _nobody_left = sender.send(page);
         });
         let handed_in = self.kept.may_wait();
-        let handed_in = handed_in.and_then(|()| self.offer(|desk| desk.arrival(callback, sink)));
+        let handed_in =
+            handed_in.and_then(|()| self.offer(|outbox| outbox.arrival(callback, sink)));
         ready(handed_in.and_then(|()| page.recv().map_err(|_| DriveError::Stalled)))
     }
 
@@ -121,7 +122,7 @@ impl<H: Http, L: Listener> Loop for Threads<H, L> {
         });
         let seat = self.seat(None);
         let attended = self
-            .step(|desk| desk.log_out(farewell), true)
+            .step(|outbox| outbox.log_out(farewell), true)
             .and_then(|()| seat.attend(Purpose::Wait(&|| heard.get().is_some())));
         ready(attended.and_then(|()| heard.get().cloned().ok_or(DriveError::Stalled)))
     }

@@ -4,7 +4,7 @@
 //! | module | decides |
 //! | --- | --- |
 //! | `era` | which wire the server speaks, by what it answers |
-//! | `request` | which headers go with a message |
+//! | `manner` | which headers go with a message |
 //! | `mirror` | which tool parameters are headers too |
 //! | `answer` | what the head of an answer says of its body |
 //! | `refused` | what an answer says that is no success, and whether a session is lost with it |
@@ -25,10 +25,10 @@ mod engine;
 mod era;
 mod error;
 mod face;
-mod flow;
 mod line;
 mod link;
 mod mailbox;
+mod manner;
 mod mirror;
 mod opening;
 mod refused;
@@ -48,10 +48,10 @@ pub use face::Transport;
 #[cfg(feature = "async")]
 pub(crate) use line::Line;
 pub(crate) use line::{Messages, Task};
+#[cfg(feature = "async")]
+pub(crate) use manner::{Manner, Wire, operation};
 pub use mirror::DroppedTool;
 pub use refused::words;
-#[cfg(feature = "async")]
-pub(crate) use request::{Manner, Wire, operation};
 #[cfg(feature = "async")]
 pub(crate) use rpc::is_courtesy;
 pub use settings::{Bounds, Choice, Kind, Settings};

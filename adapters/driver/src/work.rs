@@ -1,4 +1,4 @@
-//! One piece of work on one thread: what [`blocking`](crate::blocking) and
+//! One piece of work on one thread: what [`single`](crate::single) and
 //! [`threads`](crate::threads) have in common.
 
 use mcp_authz_core::effect::{TicketId, Work};

@@ -44,7 +44,7 @@ impl UnderWay<Runner> {
             settle(Err(error));
         }
         self.workers.quiet.clear();
-        self.desk.give_up();
+        self.outbox.give_up();
     }
 }
 
@@ -74,7 +74,7 @@ where
     pub(crate) fn quiet(&self) -> Option<oneshot::Receiver<()>> {
         let mut state = self.lock();
         let at = state.busy().filter(|at| at.workers.kicks.is_some())?;
-        at.desk.not_here().ok()?;
+        at.outbox.not_here().ok()?;
         let (sender, receiver) = oneshot::channel();
         at.workers.quiet.push(sender);
         // The runner may be asleep with nothing in flight.
@@ -83,7 +83,7 @@ where
     }
 
     pub(super) fn bound(&self, id: TicketId, bound: Option<Listening>) {
-        let superfluous = self.lock().under_way().desk.bound(id, bound);
+        let superfluous = self.lock().under_way().outbox.bound(id, bound);
         drop(superfluous);
     }
 }

@@ -44,7 +44,7 @@ impl UnderWay<Hands> {
     /// Whether somebody is yet to hand something in, or to settle somebody. Whatever ends this
     /// notifies.
     const fn active(&self) -> bool {
-        self.workers.busy > 0 || self.desk.speaking()
+        self.workers.busy > 0 || self.outbox.speaking()
     }
 }
 
@@ -133,7 +133,7 @@ impl<H: Http, L: Listener> Threads<H, L> {
     fn perform(self: &Arc<Self>, work: Work) -> Result<(), DriveError> {
         let _busy = Busy(self);
         let keep = |id, bound| {
-            let superfluous = self.lock().under_way().desk.bound(id, bound);
+            let superfluous = self.lock().under_way().outbox.bound(id, bound);
             drop(superfluous);
         };
         let Ports { http, listener, .. } = &*self.kept.ports;

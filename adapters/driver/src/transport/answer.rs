@@ -4,7 +4,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::error::TransportError;
-use super::request::SESSION;
+use super::manner::SESSION;
 
 /// What a body holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

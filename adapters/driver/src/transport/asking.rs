@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::answer::{self, Form};
 use super::engine::Engine;
 use super::error::{RpcError, TransportError};
-use super::flow::Flow;
 use super::line::{Line, Messages};
+use super::manner::Wire;
 use super::refused::Loss;
-use super::request::Wire;
+use super::request::Request;
 use super::rpc::{self, Sort};
 
 /// Pages of the list of tools that are read for the sake of one call.
@@ -21,7 +21,7 @@ const MOST_PAGES: u32 = 32;
 impl<L: Line> Engine<L> {
     /// Everything the server sends for one request, the response last.
     pub(crate) fn request(self: &Arc<Self>, method: &str, params: Value) -> Messages {
-        flowing(Flow::asking(Arc::clone(self), method, params))
+        messages(Request::asking(Arc::clone(self), method, params))
     }
 
     /// The result of one request. What the server asks meanwhile is declined.
@@ -30,11 +30,11 @@ impl<L: Line> Engine<L> {
         method: &str,
         params: Value,
     ) -> Result<Value, TransportError> {
-        let mut flow = Flow::asking(Arc::clone(self), method, params);
-        while let Some(message) = flow.next().await {
+        let mut request = Request::asking(Arc::clone(self), method, params);
+        while let Some(message) = request.next().await {
             let mut message = message?;
             match rpc::sort(&message) {
-                Some(Sort::Response) if flow.is_answered() => {
+                Some(Sort::Response) if request.is_answered() => {
                     if let Some(error) = message.get("error") {
                         return Err(TransportError::Rpc(RpcError::read(error)));
                     }
@@ -76,8 +76,8 @@ impl<L: Line> Engine<L> {
                 }
                 _ => {
                     link.works();
-                    let flow = Flow::standing(Arc::clone(self), link, answer.into_body());
-                    return Ok(Some(flowing(flow)));
+                    let request = Request::standing(Arc::clone(self), link, answer.into_body());
+                    return Ok(Some(messages(request)));
                 }
             }
         }
@@ -102,7 +102,10 @@ impl<L: Line> Engine<L> {
     }
 }
 
-/// A flow as a stream. A wait for it that is given up loses nothing.
-fn flowing<L: Line>(flow: Flow<L>) -> Messages {
-    stream::unfold(flow, async |mut flow| flow.next().await.map(|message| (message, flow))).boxed()
+/// A request as a stream. A wait for it that is given up loses nothing.
+fn messages<L: Line>(request: Request<L>) -> Messages {
+    stream::unfold(request, async |mut request| {
+        request.next().await.map(|message| (message, request))
+    })
+    .boxed()
 }

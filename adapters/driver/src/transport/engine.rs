@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::lock::Mutex as Turn;
+use futures_util::lock::Mutex as AsyncMutex;
 use http::header::HeaderName;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use mcp_authz_core::effect::Limits;
@@ -15,9 +15,9 @@ use super::bus::{Bus, Delivery};
 use super::error::{TransportError, lost};
 use super::line::{Line, Task};
 use super::link::{Link, Untold};
+use super::manner::{Manner, Wire, operation, with_meta};
 use super::mirror::{DroppedTool, Tools};
 use super::refused::{self, Loss, Refused};
-use super::request::{Manner, Wire, operation, with_meta};
 use super::rpc;
 use super::settings::{Bounds, Kind, Settings};
 use crate::exchange::Exchange;
@@ -36,7 +36,7 @@ pub(crate) struct Engine<L: Line> {
     pub(super) link: Mutex<Arc<Link>>,
     /// Whoever opens the connection again holds it; nobody else waits for them but who wants the
     /// same.
-    pub(super) turn: Turn<()>,
+    pub(super) turn: AsyncMutex<()>,
     pub(super) tools: Mutex<Tools>,
     pub(super) closed: AtomicBool,
     /// Held once by each who declines a request.

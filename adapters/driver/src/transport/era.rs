@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::answer::no_such_endpoint;
 use super::error::TransportError;
-use super::request::{LEGACY, MODERN, Manner, Wire};
+use super::manner::{LEGACY, MODERN, Manner, Wire};
 use super::rpc;
 use super::settings::{Choice, Settings};
 

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::bus::Bus;
 use super::error::TransportError;
+use super::manner::Manner;
 use super::refused::{Loss, Refused};
-use super::request::Manner;
 use crate::exchange::ExchangeError;
 
 /// How often one request opens the connection anew, and how many sessions in a row are begun of

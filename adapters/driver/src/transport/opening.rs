@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
-use futures_util::lock::Mutex as Turn;
+use futures_util::lock::Mutex as AsyncMutex;
 use http::{Response, StatusCode};
 use mcp_authz_core::effect::Why;
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ use super::era::{Ask, Heard, Opening};
 use super::error::{TransportError, lost};
 use super::line::{Line, Within};
 use super::link::{Begun, Link};
+use super::manner::{Manner, with_meta};
 use super::refused::{Loss, Refused};
-use super::request::{Manner, with_meta};
 use super::resume::Resume;
 use super::rpc;
 use super::settings::{Bounds, Settings};
@@ -48,7 +48,7 @@ impl<L: Line> Engine<L> {
             settings,
             ids: AtomicU64::new(0),
             link: Mutex::new(Arc::new(link)),
-            turn: Turn::new(()),
+            turn: AsyncMutex::new(()),
             tools: Mutex::default(),
             closed: AtomicBool::new(false),
             declining: Arc::default(),

@@ -12,8 +12,8 @@ use mcp_authz_core::time::Deadline;
 
 use crate::arrivals::{Arrivals, PageSink};
 use crate::authorize::{AuthorizeError, Authorized, Seen};
-use crate::desk::{Aloud, Desk, Sorted};
 use crate::error::DriveError;
+use crate::outbox::{Outbox, Sorted, Word};
 use crate::ports::{Common, Http, Listener};
 use crate::publish::Published;
 use crate::work;
@@ -24,7 +24,7 @@ pub struct Io<H, L> {
     listener: L,
     common: Common,
     published: Published,
-    desk: Desk,
+    outbox: Outbox,
     arrivals: Sender<(Callback, PageSink)>,
     arrived: Receiver<(Callback, PageSink)>,
 }
@@ -33,8 +33,8 @@ impl<H: Http, L: Listener> Io<H, L> {
     /// Brings the ports together.
     pub fn new(http: H, listener: L, common: Common) -> Self {
         let (arrivals, arrived) = channel();
-        let (published, desk) = (Published::default(), Desk::default());
-        Self { http, listener, common, published, desk, arrivals, arrived }
+        let (published, outbox) = (Published::default(), Outbox::default());
+        Self { http, listener, common, published, outbox, arrivals, arrived }
     }
 
     /// Where other threads may report callbacks that did not come through the listener.
@@ -54,21 +54,21 @@ impl<H: Http, L: Listener> Io<H, L> {
 
     fn arrived(&mut self) -> Option<Input> {
         let (callback, page) = self.arrived.try_recv().ok()?;
-        Some(self.desk.arrival(callback, page))
+        Some(self.outbox.arrival(callback, page))
     }
 
     /// An arrival, or [`Input::Wake`] when the deadline has come.
     fn wait_until(&mut self, deadline: Deadline) -> Input {
         let left = self.common.clock.mono().until(deadline.at);
         match self.arrived.recv_timeout(left) {
-            Ok((callback, page)) => self.desk.arrival(callback, page),
+            Ok((callback, page)) => self.outbox.arrival(callback, page),
             Err(_) => Input::Wake,
         }
     }
 
     fn perform(&mut self, work: Work) -> Input {
         let arrivals = self.arrivals();
-        let keep = |id, listening| drop(self.desk.bound(id, listening));
+        let keep = |id, listening| drop(self.outbox.bound(id, listening));
         work::perform(work, &self.http, &self.listener, &self.common, arrivals, keep)
     }
 }
@@ -173,10 +173,10 @@ fn settle<H: Http, L: Listener>(
         };
         let effects = session.handle(input, io.common.env()?)?;
         let Sorted { work, .. } =
-            io.desk.sort(effects, session.deadline().is_none(), &io.published);
-        while let Some(word) = io.desk.next_word() {
+            io.outbox.sort(effects, session.deadline().is_none(), &io.published);
+        while let Some(word) = io.outbox.next_word() {
             match word {
-                Aloud::Settle(settlement) if settlement.waiter == me => settled = Some(settlement),
+                Word::Settle(settlement) if settlement.waiter == me => settled = Some(settlement),
                 word => word.say(&*io.common.observer),
             }
         }

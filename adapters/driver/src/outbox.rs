@@ -19,12 +19,12 @@ use crate::sync::thread::{self, ThreadId};
 
 /// Pages that are owed and ports that are open.
 #[derive(Default)]
-pub(crate) struct Desk {
+pub(crate) struct Outbox {
     pages: HashMap<ArrivalId, PageSink>,
     ports: HashMap<TicketId, Option<Listening>>,
     arrived: u64,
     log_outs: Vec<Farewell>,
-    voice: VecDeque<Aloud>,
+    voice: VecDeque<Word>,
     speaker: Option<ThreadId>,
 }
 
@@ -33,7 +33,7 @@ pub(crate) type Farewell = Box<dyn FnOnce(Forgotten) + Send>;
 
 /// Something to be said once the lock is gone: observers and browsers are other people's code, and
 /// closing a port may wait for its thread.
-pub(crate) enum Aloud {
+pub(crate) enum Word {
     /// For the driver itself, which keeps the mailboxes.
     Settle(Settlement),
     Told(Told),
@@ -43,7 +43,7 @@ pub(crate) enum Aloud {
     Close(Listening),
 }
 
-impl Aloud {
+impl Word {
     /// Says it. Whoever panics at it misses this one word: the speaker is a caller or a runner, whose
     /// end would leave the others unsettled, and who may be unwinding already.
     pub(crate) fn say(self, observer: &dyn Observer) {
@@ -68,7 +68,7 @@ pub(crate) struct Sorted {
     pub(crate) speak: bool,
 }
 
-impl Desk {
+impl Outbox {
     /// The input for something that arrived; its page will go to the sink.
     pub(crate) fn arrival(&mut self, callback: Callback, page: PageSink) -> Input {
         self.arrived = self.arrived.wrapping_add(1);
@@ -96,28 +96,28 @@ impl Desk {
         for told in effects.told {
             match told {
                 Told::Publish(granted) => cell.publish(granted),
-                Told::Settle(settlement) => self.voice.push_back(Aloud::Settle(settlement)),
+                Told::Settle(settlement) => self.voice.push_back(Word::Settle(settlement)),
                 Told::Page { arrival, page } => {
                     if let Some(sink) = self.pages.remove(&arrival) {
-                        self.voice.push_back(Aloud::Page(sink, page));
+                        self.voice.push_back(Word::Page(sink, page));
                     }
                 }
                 Told::Forgotten(forgotten) => {
                     let log_outs = core::mem::take(&mut self.log_outs);
-                    self.voice.push_back(Aloud::Told(Told::Forgotten(forgotten.clone())));
-                    self.voice.push_back(Aloud::Farewell(forgotten, log_outs));
+                    self.voice.push_back(Word::Told(Told::Forgotten(forgotten.clone())));
+                    self.voice.push_back(Word::Farewell(forgotten, log_outs));
                 }
                 Told::Abandon(id) => {
                     sorted.abandoned.push(id);
                     if let Some(Some(open)) = self.ports.remove(&id) {
-                        self.voice.push_back(Aloud::Close(open));
+                        self.voice.push_back(Word::Close(open));
                     }
                 }
-                other => self.voice.push_back(Aloud::Told(other)),
+                other => self.voice.push_back(Word::Told(other)),
             }
         }
         if idle && sorted.work.is_empty() {
-            self.voice.extend(self.pages.drain().map(|(_, sink)| Aloud::NoPage(sink)));
+            self.voice.extend(self.pages.drain().map(|(_, sink)| Word::NoPage(sink)));
         }
         for work in &sorted.work {
             if let Work::Listen(_) = work {
@@ -132,7 +132,7 @@ impl Desk {
     }
 
     /// The next thing for the speaker to say; with `None` there is no speaker any more.
-    pub(crate) fn next_word(&mut self) -> Option<Aloud> {
+    pub(crate) fn next_word(&mut self) -> Option<Word> {
         let next = self.voice.pop_front();
         if next.is_none() {
             self.speaker = None;
