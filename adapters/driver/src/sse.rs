@@ -13,6 +13,11 @@ use std::sync::Arc;
 
 use memchr::memchr2;
 
+mod field;
+
+pub use field::LONGEST_ID;
+use field::{BYTE_ORDER_MARK, REPLACEMENT, read_id, read_kind, read_pause, unmarked, value_of};
+
 /// One event. Its data is lent from the piece of the stream if it lies there as one line of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
@@ -53,14 +58,6 @@ impl core::fmt::Display for TooLarge {
 
 impl core::error::Error for TooLarge {}
 
-/// Longest identifier that is remembered: it goes back in a header (HOST-263). A longer one is as if
-/// it were not there, as the standard has it for one with NUL: a refusal would only lead to a new
-/// connection on which the same event comes again.
-pub const LONGEST_ID: usize = 4096;
-/// What a server may wish for as a pause before reconnecting, in milliseconds (HOST-264).
-const PAUSES: core::ops::RangeInclusive<u64> = 100..=60_000;
-const REPLACEMENT: &str = "\u{fffd}";
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// With so much of a line, its byte order mark apart, it is clear what has to be kept of it.
 const TELLING: usize = b"data: ".len();
 /// Fewer events are expected of a piece than there would be if they were smaller than this.
@@ -475,10 +472,6 @@ impl Decoder {
     }
 }
 
-fn unmarked(line: &[u8], begun: bool) -> &[u8] {
-    if begun { line } else { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) }
-}
-
 fn append(to: &mut Vec<u8>, bytes: &[u8], most: usize) {
     let needed = to.len().saturating_add(bytes.len());
     to.reserve_exact(room_for(needed, to.capacity(), most).saturating_sub(to.len()));
@@ -488,54 +481,6 @@ fn append(to: &mut Vec<u8>, bytes: &[u8], most: usize) {
 /// Doubles, so that small pieces cost no more than large ones, but never beyond the limit.
 fn room_for(needed: usize, has: usize, most: usize) -> usize {
     if needed <= has { has } else { has.saturating_mul(2).min(most).max(needed) }
-}
-
-/// The text as the standard's decoder reads it; none if that is longer than `most`.
-fn read_lossy(bytes: &[u8], most: usize) -> Option<String> {
-    let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        if !chunk.invalid().is_empty() {
-            text.push_str(REPLACEMENT);
-        }
-        if text.len() > most {
-            return None;
-        }
-    }
-    Some(text)
-}
-
-/// The value, if the line is this field; a line without a colon is a field without a value.
-fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    match line.strip_prefix(name)? {
-        [b':', b' ', value @ ..] | [b':', value @ ..] | value @ [] => Some(value),
-        _ => None,
-    }
-}
-
-fn read_id(value: &[u8]) -> Option<Cow<'_, str>> {
-    if value.len() > LONGEST_ID || value.contains(&0) {
-        return None;
-    }
-    Some(String::from_utf8_lossy(value)).filter(|id| id.len() <= LONGEST_ID)
-}
-
-fn read_kind(value: &[u8], most: usize) -> Option<Cow<'static, str>> {
-    let kind = match value {
-        b"" => Cow::Borrowed(""),
-        b"message" => Cow::Borrowed("message"),
-        b"endpoint" => Cow::Borrowed("endpoint"),
-        _ => Cow::Owned(read_lossy(value, most)?),
-    };
-    Some(kind).filter(|kind| kind.len() <= most)
-}
-
-fn read_pause(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let wish = core::str::from_utf8(value).ok()?.parse().unwrap_or(u64::MAX);
-    Some(wish.clamp(*PAUSES.start(), *PAUSES.end()))
 }
 
 #[cfg(test)]
