@@ -126,7 +126,7 @@ pub(crate) const fn merge_unreadable(kind: Kind, over: &Over) -> Result<(), Kind
 /// What a record that was taken over brings to the refresh of ours.
 pub(crate) fn brings(ours: &Grant, theirs: &Grant, wall: Timestamp) -> Brings {
     let renewed = theirs.access_token.is_some() && theirs.access_token != ours.access_token;
-    let alive = theirs.expires.is_none_or(|end| !wall.plausible() || wall < end);
+    let alive = !theirs.over(wall);
     match () {
         () if theirs.rejected => Brings::Refusal,
         () if renewed && alive => Brings::Token,
