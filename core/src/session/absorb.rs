@@ -154,18 +154,27 @@ impl Session {
             unwritten: memory.unsaved || ours.generation.is_none(),
             spent: [memory.rewrite.over.spent(), &memory.rewrite.spent],
         };
-        let Some(theirs) = found.filter(|it| merge(ours, it, occasion) == Word::Theirs) else {
-            let refused = ours.value.refresh_token.as_ref() == memory.learnt.refused_late.as_ref();
-            if flow.ground.refused && refused {
-                ours.value.rejected = true;
-                now.note(Note::Rejected);
-            } else if flow.ground.refused {
-                // It was refused in other words: there is nothing to write (REF-90).
-                flow.ground.kept = true;
+        let newer = found.filter(|it| merge(ours, it, occasion) == Word::Theirs);
+        let news = newer.as_ref().map(|theirs| brings(&ours.value, &theirs.value, now.wall));
+        if let Some(theirs) = newer {
+            *ours = theirs;
+            if !flow.ground.refused {
+                flow.ground.intent = None;
             }
-            return;
-        };
-        match brings(&ours.value, &theirs.value, now.wall) {
+        }
+        match news.unwrap_or(Brings::Nothing) {
+            // The same tokens under another number say nothing new about a refusal.
+            Brings::Nothing if flow.ground.refused => {
+                if ours.value.refresh_token.as_ref() == memory.learnt.refused_late.as_ref() {
+                    ours.value.rejected = true;
+                    now.note(Note::Rejected);
+                } else {
+                    // It was refused in other words: there is nothing to write (REF-90).
+                    flow.ground.kept = true;
+                }
+                return;
+            }
+            Brings::Nothing => return,
             Brings::Refusal => {
                 // It is not sent once more (REF-08).
                 let failure = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
@@ -181,11 +190,9 @@ impl Session {
                 flow.ground.refused = false;
                 flow.ground.verdict = None;
             }
-            Brings::Nothing => {}
         }
         memory.renewed();
         flow.ground.intent = None;
-        memory.grant = Some(theirs);
     }
 
     /// Whether a one-time credential may be sent now.

@@ -116,6 +116,45 @@ scripts! {
         sim.expect_no_visit();
     }
 
+    /// What the store has under another number is the same grant: it says nothing new about the token.
+    a_refusal_in_other_words_is_not_undone_by_the_same_grant_ref_90_host_224(sim = kept()) {
+        logged_in(sim, &tokens(1, 3));
+        let quiet = sim.at(4).acquire_quietly("");
+        let (_, call) = refresh(sim, 1).hold();
+        if sim.restarting() {
+            return;
+        }
+        sim.store().number(RecordKind::Grant, 7);
+        sim.reply_late(call, 400, &error("invalid_scope"));
+        sim.expect_failed(quiet, "reauthorization_required");
+        let next = sim.acquire_quietly("");
+        sim.expect_failed(next, "reauthorization_required");
+        sim.expect_no_call();
+        let asks = sim.acquire("files:read");
+        discover(sim);
+        approve(sim).reply_json(200, &tokens(2, 3600));
+        assert_eq!(sim.expect_granted(asks).access_token().expose(), at(2));
+    }
+
+    /// So it is where the refusal is the RFC's: that grant is marked, and not sent again by anybody.
+    a_dead_grant_is_marked_under_its_newest_number_ref_08_host_224(sim = kept()) {
+        logged_in(sim, &tokens(1, 3));
+        let quiet = sim.at(4).acquire_quietly("");
+        let (_, call) = refresh(sim, 1).hold();
+        if sim.restarting() {
+            return;
+        }
+        sim.store().number(RecordKind::Grant, 7);
+        sim.reply_late(call, 400, &error("invalid_grant"));
+        sim.expect_failed(quiet, "reauthorization_required");
+        let record = sim.store().documents(RecordKind::Grant)[0].clone();
+        assert_eq!(record["rejected"], json!(true));
+        another_process(sim);
+        let next = sim.acquire_quietly("");
+        sim.expect_failed(next, "reauthorization_required");
+        sim.expect_no_call();
+    }
+
     /// A live token is used whatever became of the refresh ahead of its end.
     a_refused_refresh_ahead_costs_nobody_a_live_token_ref_90_ref_07(sim = kept()) {
         logged_in(sim, &tokens(1, 3600));
