@@ -1,12 +1,15 @@
-//! Runs many random schedules on all cores, and prints the shortest script of each rule that breaks.
+//! Runs many random schedules on all cores, and prints the shortest script of each rule that breaks, and how
+//! often what they are about was reached.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use mcp_authz_tests::schedule::{Rule, Schedule, digest, effects, prove, run, script, unhex};
+use mcp_authz_tests::schedule::{
+    Reached, Rule, Schedule, digest, effects, prove, run, script, unhex,
+};
 
 const USAGE: &str = "usage: schedules [SEEDS [FIRST]]     default: 100000 from 0
        schedules replay BYTES
@@ -90,15 +93,17 @@ fn digests(seeds: u64, first: u64) -> bool {
 }
 
 fn search(seeds: u64, first: u64) -> bool {
-    let broken = Mutex::new(BTreeMap::<Rule, Vec<u64>>::new());
+    let found = Mutex::new((Reached::default(), BTreeMap::<Rule, Vec<u64>>::new()));
     each(seeds, first, |seed| {
-        if let Err(violation) = run(&Schedule::of(seed), None)
-            && let Ok(mut broken) = broken.lock()
-        {
-            broken.entry(violation.rule).or_default().push(seed);
+        let ran = run(&Schedule::of(seed), None);
+        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+        match ran {
+            Ok(reached) => found.0 += reached,
+            Err(violation) => found.1.entry(violation.rule).or_default().push(seed),
         }
     });
-    let broken = broken.into_inner().unwrap_or_default();
+    let (reached, broken) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    print!("{reached}");
     for (rule, seeds) in &broken {
         println!("{rule:?} is broken by {} seeds; the first of them:\n", seeds.len());
         let seed = seeds.iter().min().copied().unwrap_or_default();

@@ -1,53 +1,13 @@
-//! What may happen, and schedules of it: three bytes an action, after two that set the scene.
+//! What may happen, and schedules of it: three bytes an action, after two that set the scene and before
+//! up to two that make the servers odd.
 //!
 //! Any bytes are a schedule: numbers are taken modulo what is there. So a schedule is still one after
 //! any of its actions is left out.
 
 use core::fmt;
 
+use super::scene::{Odd, Scene};
 use crate::random::Random;
-
-/// How the server treats a refresh token that it has replaced, and who is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scene {
-    /// 1 to 4.
-    pub processes: usize,
-    /// 2 to 16, spread over the processes.
-    pub callers: usize,
-    /// A replaced refresh token works for half a minute more.
-    pub grace: bool,
-    /// Somebody has logged in before the schedule begins.
-    pub logged_in: bool,
-    /// Seconds an access token lives.
-    pub life: u64,
-    /// The server has forgotten the registration of the first code that it is sent.
-    pub forgets: bool,
-}
-
-impl Scene {
-    fn read([first, second]: [u8; 2]) -> Self {
-        let (first, second) = (usize::from(first), usize::from(second));
-        Self {
-            processes: 1 + first % 4,
-            callers: 2 + second % 15,
-            grace: first & 4 != 0,
-            logged_in: !(first >> 3).is_multiple_of(4),
-            life: [40, 60, 120, 600].get((first >> 5) % 4).copied().unwrap_or(60),
-            forgets: second / 15 == 3,
-        }
-    }
-}
-
-impl fmt::Display for Scene {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { processes, callers, grace, logged_in, life, forgets } = self;
-        write!(f, "{processes} process(es), {callers} callers, access tokens of {life} s, ")?;
-        let rotation = if *grace { "rotation with 30 s of grace" } else { "strict rotation" };
-        let forgets = if *forgets { ", a forgetful server" } else { "" };
-        let logged_in = if *logged_in { "logged in" } else { "nobody logged in" };
-        write!(f, "{rotation}, {logged_in}{forgets}")
-    }
-}
 
 /// What becomes of one piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,6 +235,7 @@ impl fmt::Display for Action {
 pub struct Schedule {
     scene: [u8; 2],
     actions: Vec<[u8; 3]>,
+    odd: [u8; 2],
 }
 
 /// Actions past this one are not looked at.
@@ -285,9 +246,11 @@ impl Schedule {
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let (scene, rest) = bytes.split_first_chunk()?;
-        let (actions, _) = rest.as_chunks();
+        let (actions, rest) = rest.as_chunks();
         let actions = actions.iter().take(MOST_ACTIONS).copied().collect();
-        Some(Self { scene: *scene, actions })
+        let mut odd = [0; 2];
+        odd.iter_mut().zip(rest).for_each(|(byte, there)| *byte = *there);
+        Some(Self { scene: *scene, actions, odd })
     }
 
     /// The bytes it is read from.
@@ -295,10 +258,16 @@ impl Schedule {
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.scene.to_vec();
         bytes.extend(self.actions.as_flattened());
+        bytes.extend(match &self.odd {
+            [0, 0] => &[],
+            [low, 0] => core::slice::from_ref(low),
+            odd => odd.as_slice(),
+        });
         bytes
     }
 
-    /// 20 to 60 actions that follow from a number.
+    /// 20 to 60 actions that follow from a number. Where that is even, the servers are honest, and the
+    /// schedule is the one that it was before there were others.
     #[must_use]
     pub fn of(seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -309,19 +278,27 @@ impl Schedule {
             [a, b, c]
         };
         let [first, second, ..] = scene;
-        Self { scene: [first, second], actions: (0..length).map(|_| action(&mut random)).collect() }
+        let actions = (0..length).map(|_| action(&mut random)).collect();
+        let odd = if seed.is_multiple_of(2) { [0; 2] } else { Odd::drawn(random.next()) };
+        Self { scene: [first, second], actions, odd }
     }
 
     /// Who is there.
     #[must_use]
     pub fn scene(&self) -> Scene {
-        Scene::read(self.scene)
+        Scene::read(self.scene, self.odd)
     }
 
     /// What happens, in order.
     pub fn actions(&self) -> impl ExactSizeIterator<Item = Action> + '_ {
         let scene = self.scene();
         self.actions.iter().map(move |bytes| Action::read(*bytes, scene))
+    }
+
+    /// The same at servers that are less odd, in one way each.
+    pub(super) fn tamer(&self) -> impl Iterator<Item = Self> {
+        let tamer = Odd::tamer(self.odd).filter(|odd| *odd != self.odd);
+        tamer.map(|odd| Self { odd, ..self.clone() })
     }
 
     /// Without `count` actions from `at` on.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 use mcp_authz_core::effect::{Reply, Spend, StoreRequest, Stored, Why};
-use mcp_authz_core::failure::Kind;
 use mcp_authz_core::granted::Usable;
 use mcp_authz_core::input::{Challenge, Refusal};
 use mcp_authz_core::scope::ScopeSet;
@@ -13,6 +12,8 @@ use mcp_authz_core::{Granted, Input};
 use url::form_urlencoded;
 
 use super::action::{Action, Fate, Outage, Person};
+use super::ledger::Life;
+use super::meant::Meant;
 use super::process::{Item, Running, Work};
 use super::world::{Slot, World, bound};
 use super::{Broken, Check, Rule, broken};
@@ -114,6 +115,9 @@ impl World {
         };
         if matches!(fate, Fate::Answered | Fate::Held | Fate::LostAfter | Fate::DroppedAfter) {
             self.carry_out(&mut item);
+            if let Some(life) = self.running(process).map(|running| running.life) {
+                self.withdrawn(life, &item);
+            }
             self.notice(process, &item);
         }
         if fate == Fate::Held {
@@ -125,11 +129,11 @@ impl World {
         let input = match item.work {
             Work::Call { purpose, ticket, sent, reply, .. } => {
                 let done = reply.is_some();
-                let reply = match (fate, reply) {
+                let (reply, meant) = match (fate, reply) {
                     (Fate::Answered, Some(reply)) => reply,
-                    (Fate::Unsent, None) => Reply::NotSent(Why::Connect),
-                    (Fate::Unserved, None) => Reply::Answered(status(503)),
-                    _ => Reply::MaybeSent(Why::Broken),
+                    (Fate::Unsent, None) => (Reply::NotSent(self.unsent()), Meant::unavailable()),
+                    (Fate::Unserved, None) => (Reply::Answered(status(503)), Meant::unavailable()),
+                    _ => (Reply::MaybeSent(Why::Broken), Meant::unavailable()),
                 };
                 if matches!(fate, Fate::DroppedBefore | Fate::DroppedAfter) {
                     if let Some(sent) = &sent {
@@ -142,8 +146,8 @@ impl World {
                     let acted = if done { "the server acted" } else { "the server did not act" };
                     format!("process {process}: {} ends: {reply:?}, {acted}", purpose.name())
                 });
-                self.reply(process, purpose, sent.as_ref(), &reply);
-                ticket.answer(reply)
+                self.reply(process, sent.as_ref(), &reply, &meant);
+                ticket.answer(self.misheard(purpose, reply, &meant))
             }
             Work::Store { request, ticket, stored } => match (fate, stored) {
                 (Fate::DroppedBefore | Fate::DroppedAfter, _) => return Ok(()),
@@ -154,12 +158,16 @@ impl World {
                 (_, done) => {
                     let done = if done.is_some() { ", though it is done" } else { "" };
                     self.say(|| format!("process {process}: {request:?} fails{done}"));
-                    ticket.answer(Stored::Failed(Kind::StoreUnavailable))
+                    ticket.answer(Stored::Failed(self.store_failure()))
                 }
             },
             Work::Listen { port, ticket } => match fate {
                 Fate::DroppedBefore | Fate::DroppedAfter => return Ok(()),
-                fate => ticket.answer(bound(fate == Fate::Answered, port)),
+                fate => {
+                    let well = fate == Fate::Answered;
+                    self.reached.exhausted += usize::from(self.odd.exhausted && !well);
+                    ticket.answer(bound(well, self.odd.exhausted, port))
+                }
             },
         };
         self.give(process, input)
@@ -172,6 +180,15 @@ impl World {
         let recorded = matches!(stored, Stored::Intended | Stored::Standing { .. });
         if let Some(running) = self.running(process) {
             running.code_recorded |= recorded;
+        }
+    }
+
+    /// Takes down that the store no longer has what a process had recorded there.
+    pub(super) fn withdrawn(&mut self, life: Life, item: &Item) {
+        if let Work::Store { request, stored: Some(Stored::Released), .. } = &item.work
+            && let StoreRequest::Release { withdraw: Some(Spend::Refresh { .. }), .. } = request
+        {
+            self.ledger.withdrawn(life);
         }
     }
 
@@ -284,6 +301,7 @@ impl World {
             return self.acquire(caller, may_ask, false).map(|()| false);
         };
         let response = self.ask_tool(&granted);
+        let worn = self.model.settings().server.tokens.access_uses.is_some();
         if response.status() != StatusCode::UNAUTHORIZED {
             if let Some(running) = self.running(process) {
                 running.accepted = running.accepted.max(Some(granted.epoch()));
@@ -291,6 +309,7 @@ impl World {
             return Ok(true);
         }
         self.say(|| format!("caller {caller} is refused with {:?}", granted.epoch()));
+        self.reached.worn += usize::from(worn);
         let Some(running) = self.running(process) else { return Ok(false) };
         running.watch.refused(&granted);
         let accepted = running.accepted;

@@ -5,6 +5,7 @@ use mcp_authz_core::input::Epoch;
 
 use super::action::{Fate, Outage, Person};
 use super::process::Work;
+use super::scene::Words;
 use super::world::World;
 use super::{Check, Rule, broken};
 
@@ -27,6 +28,11 @@ impl World {
     pub(super) fn heal(&mut self) -> Check<()> {
         self.set_store(false);
         self.outage = Outage::Over;
+        self.model.heal();
+        self.model.set(|settings| {
+            settings.server.tokens.refresh_outages = 0;
+            settings.server.tokens.refuses_exchange = None;
+        });
         self.clear_late()?;
         for process in 0..self.slots.len() {
             self.restart(process, false)?;
@@ -93,10 +99,14 @@ impl World {
     pub(super) fn serve_everybody(&mut self) -> Check<()> {
         for caller in 0..self.slots.len().min(self.callers.len()) {
             self.caller(caller).held = None;
+            let reworded = self.reached.reworded;
             self.acquire(caller, false, false)?;
             let quiet = self.outcome_of(caller)?;
+            // A client is told so if its refresh was refused as that of an unknown client.
+            let client = self.odd.words == Words::InvalidClient && self.reached.reworded > reworded;
             if let Err(kind) = quiet
                 && kind != Kind::ReauthorizationRequired
+                && !(client && kind == Kind::ClientRejected)
             {
                 let text = format!("caller {caller} asks nobody and gets {}", kind.code());
                 return broken(Rule::ServedInTheEnd, text);
@@ -123,13 +133,22 @@ impl World {
             }
             self.acquire(caller, true, false)?;
             let _: Result<Epoch, Kind> = self.outcome_of(caller)?;
-            if !self.use_token(caller, true, true)? {
+            if !self.use_token(caller, true, true)? && !self.another_works(caller)? {
                 let text = format!("the token that caller {caller} gets is refused twice");
                 return broken(Rule::ServedInTheEnd, text);
             }
         }
         self.settle_all()?;
         self.ledger.nothing_lost()
+    }
+
+    /// Others may have used up a token that is good for a few requests; the next one is good.
+    fn another_works(&mut self, caller: usize) -> Check<bool> {
+        if self.model.settings().server.tokens.access_uses.is_none() {
+            return Ok(false);
+        }
+        self.settle_all()?;
+        self.use_token(caller, true, true)
     }
 
     /// Pages that lead nowhere, since the server has forgotten their client and says so to the person

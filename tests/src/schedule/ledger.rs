@@ -8,6 +8,7 @@ use mcp_authz_core::effect::Purpose;
 use serde_json::Value;
 use url::form_urlencoded;
 
+use super::meant::Meant;
 use super::{Check, Rule, broken};
 
 /// One run of one process, from its start to its end.
@@ -30,6 +31,20 @@ enum Outcome {
     /// A refusal for good, which the sender heard of; others hear of it from the store, once that has
     /// taken it down.
     Refused,
+    /// A refusal for good in other words than the RFC's, heard at this time. It may not have meant the
+    /// token, which is sent again when somebody asks, but not for everybody who does (REF-90).
+    Reworded(u64),
+}
+
+impl Outcome {
+    /// Its sender has been refused, and is not to send the token again now.
+    const fn stands(self, now: u64) -> bool {
+        match self {
+            Self::Refused => true,
+            Self::Reworded(at) => now < at + REWORDED,
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -38,12 +53,18 @@ struct Sending {
     outcome: Outcome,
     /// Its sender died before it could tell what came of it.
     died: bool,
+    /// Its sender has heard a refusal in other words, and the store no longer has that it was sent.
+    withdrawn: bool,
 }
 
-/// A refresh token and the access token that came with it.
+/// A refresh token, or an access token that none came with.
 #[derive(Debug)]
 struct Token {
     family: usize,
+    /// It is a refresh token.
+    renews: bool,
+    /// The server leaves it as it is when it renews.
+    stays: bool,
     sendings: Vec<Sending>,
     /// What the server has given for it.
     replaced_by: Vec<String>,
@@ -51,6 +72,15 @@ struct Token {
     refused: bool,
     /// Who has received it.
     receivers: Vec<Life>,
+    /// It was in the store.
+    durable: bool,
+}
+
+/// An access token.
+#[derive(Debug)]
+struct Access {
+    /// The refresh token that it came of, or itself if there is none.
+    token: String,
     /// It was in the store.
     durable: bool,
 }
@@ -85,14 +115,18 @@ pub(super) struct Sent {
 /// that is down for an hour costs no login (HOST-226, HOST-227).
 const MOST_SENDINGS: usize = 2;
 
+/// Milliseconds for which a refusal in other words counts.
+const REWORDED: u64 = 60_000;
+
 /// Everything that is known of codes and tokens.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     alive: BTreeSet<Life>,
     lives: usize,
     tokens: BTreeMap<String, Token>,
-    /// The refresh token that each access token came with.
-    access: BTreeMap<String, String>,
+    access: BTreeMap<String, Access>,
+    /// The client was agreed upon beforehand: the store need not have it.
+    known: bool,
     families: Vec<Family>,
     /// Codes and verifiers that were sent, by whom, and whether the store knows of it.
     once: BTreeMap<String, (Life, bool)>,
@@ -102,6 +136,10 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    pub(super) fn new(known: bool) -> Self {
+        Self { known, ..Self::default() }
+    }
+
     pub(super) fn begin(&mut self) -> Life {
         self.lives += 1;
         let life = Life(self.lives);
@@ -124,9 +162,10 @@ impl Ledger {
                 continue;
             }
             for sending in token.sendings.iter_mut().filter(|sending| sending.by == life) {
-                if sending.outcome != Outcome::Nothing {
-                    sending.died |=
-                        matches!(sending.outcome, Outcome::Out | Outcome::Known | Outcome::Refused);
+                if sending.withdrawn {
+                    sending.outcome = Outcome::Nothing;
+                } else if sending.outcome != Outcome::Nothing {
+                    sending.died |= !matches!(sending.outcome, Outcome::GivenUp | Outcome::Unknown);
                     sending.outcome = Outcome::Unknown;
                 }
             }
@@ -140,6 +179,7 @@ impl Ledger {
         purpose: Purpose,
         request: &Request<Vec<u8>>,
         recorded: bool,
+        now: u64,
     ) -> Check<Option<Sent>> {
         if purpose == Purpose::CodeExchange {
             return self.code_sent(by, request, recorded).map(|()| None);
@@ -159,16 +199,13 @@ impl Ledger {
         let left = self.families.get(token.family).is_some_and(|family| family.logged_out);
         if left {
             // Nobody loses anything by it.
-        } else if token
-            .sendings
-            .iter()
-            .any(|past| past.outcome == Outcome::Refused && past.by == by)
+        } else if token.sendings.iter().any(|past| past.by == by && past.outcome.stands(now))
             || before.contains(&Outcome::Known)
             || unheard >= MOST_SENDINGS
         {
             return broken(Rule::SpentOnce, format!("{shown} is sent again after {before:?}"));
         }
-        token.sendings.push(Sending { by, outcome: Outcome::Out, died: false });
+        token.sendings.push(Sending { by, outcome: Outcome::Out, died: false, withdrawn: false });
         let at = token.sendings.len() - 1;
         Ok(Some(Sent { token: name, at }))
     }
@@ -210,6 +247,14 @@ impl Ledger {
         }
     }
 
+    /// A process has taken back what it had recorded of its sending in the store.
+    pub(super) fn withdrawn(&mut self, by: Life) {
+        let sendings = self.tokens.values_mut().flat_map(|token| &mut token.sendings);
+        for sending in sendings.filter(|sending| sending.by == by) {
+            sending.withdrawn |= matches!(sending.outcome, Outcome::Reworded(_));
+        }
+    }
+
     pub(super) fn given_up(&mut self, sent: &Sent) {
         self.outcome(sent, Outcome::GivenUp);
     }
@@ -223,12 +268,12 @@ impl Ledger {
     }
 
     /// The server has answered a token request, whether or not anybody will hear of it.
-    pub(super) fn served(&mut self, request: &Request<Vec<u8>>, status: u16, answer: &Value) {
+    pub(super) fn served(&mut self, request: &Request<Vec<u8>>, meant: &Meant) {
         let old = form(request, "refresh_token");
         let family = old.as_ref().and_then(|old| self.tokens.get(old)).map(|token| token.family);
-        if status != 200 {
+        let Some(access) = meant.access_token() else {
             if let Some(token) = old.and_then(|old| self.tokens.get_mut(&old))
-                && answer["error"] == "invalid_grant"
+                && meant.rejected()
             {
                 token.refused = true;
                 // A strict server ends the whole of it (RFC 9700 section 4.14).
@@ -237,27 +282,32 @@ impl Ledger {
                 family.into_iter().for_each(|family| family.revoked = true);
             }
             return;
-        }
-        let (Some(access), Some(refresh)) =
-            (answer["access_token"].as_str(), answer["refresh_token"].as_str())
-        else {
-            return;
         };
+        let refresh = meant.refresh_token();
+        let name = refresh.or(old.as_deref()).unwrap_or(access).to_owned();
+        self.access.insert(access.to_owned(), Access { token: name.clone(), durable: false });
+        if refresh.is_none()
+            && let Some(token) = self.tokens.get_mut(&name)
+        {
+            token.stays = true;
+            return;
+        }
         let family = family.unwrap_or_else(|| {
             self.families.push(Family::default());
             self.families.len() - 1
         });
         if let Some(old) = old.and_then(|old| self.tokens.get_mut(&old)) {
-            old.replaced_by.push(refresh.to_owned());
+            old.replaced_by.push(name.clone());
         }
         if let Some(family) = self.families.get_mut(family) {
-            refresh.clone_into(&mut family.newest);
+            name.clone_into(&mut family.newest);
         }
-        self.access.insert(access.to_owned(), refresh.to_owned());
         self.tokens.insert(
-            refresh.to_owned(),
+            name,
             Token {
                 family,
+                renews: refresh.is_some(),
+                stays: false,
                 sendings: Vec::new(),
                 replaced_by: Vec::new(),
                 refused: false,
@@ -268,21 +318,24 @@ impl Ledger {
     }
 
     /// A process hears an answer to its token request.
-    pub(super) fn heard(&mut self, by: Life, sent: Option<&Sent>, status: u16, answer: &Value) {
+    pub(super) fn heard(&mut self, by: Life, sent: Option<&Sent>, meant: &Meant, now: u64) {
         if let Some(sent) = sent {
             let given_up = self.tokens.get(&sent.token).and_then(|t| t.sendings.get(sent.at));
             let given_up = given_up.is_some_and(|it| it.outcome == Outcome::GivenUp);
             // What comes after that cannot undo what others were let do.
-            let outcome = match status {
-                500.. => Outcome::Nothing,
+            let outcome = match meant {
+                _ if meant.passes() => Outcome::Nothing,
                 _ if given_up => Outcome::Unknown,
-                400.. => Outcome::Refused,
-                _ => Outcome::Known,
+                _ if meant.reworded() => Outcome::Reworded(now),
+                _ if meant.refused() => Outcome::Refused,
+                _ if meant.refresh_token().is_some() => Outcome::Known,
+                // It was renewed, and is not spent.
+                _ => Outcome::Nothing,
             };
             self.outcome(sent, outcome);
         }
-        let refresh = answer["refresh_token"].as_str();
-        if let Some(token) = refresh.and_then(|refresh| self.tokens.get_mut(refresh)) {
+        let access = meant.access_token().and_then(|access| self.access.get(access));
+        if let Some(token) = access.and_then(|access| self.tokens.get_mut(&access.token)) {
             token.receivers.push(by);
         }
     }
@@ -291,15 +344,31 @@ impl Ledger {
     pub(super) fn stored(&mut self, grants: &[Value], bindings: &[Value], clients: &[Value]) {
         self.kept.clear();
         for grant in grants {
-            let token = grant["refresh_token"].as_str().map(str::to_owned);
+            self.renewal_stored(grant["access_token"].as_str());
+            let names = ["refresh_token", "access_token"];
+            let token = names.iter().find_map(|name| grant[name].as_str()).map(str::to_owned);
             if let Some(token) = token.as_ref().and_then(|token| self.tokens.get_mut(token)) {
                 token.durable = true;
             }
             let leads = |binding: &Value| binding["client_id"] == grant["client_id"];
             let named =
                 |client: &Value| client.pointer("/credentials/client_id") == grant.get("client_id");
-            let found = bindings.iter().any(leads) && clients.iter().any(named);
+            let found = bindings.iter().any(leads) && (self.known || clients.iter().any(named));
             self.kept.push(Kept { token, rejected: grant["rejected"] == true, found });
+        }
+    }
+
+    /// The store has an access token. Where it renewed a refresh token that stays, what became of older
+    /// sendings of that is over.
+    fn renewal_stored(&mut self, access: Option<&str>) {
+        let Some(access) = access.and_then(|access| self.access.get_mut(access)) else { return };
+        if core::mem::replace(&mut access.durable, true) {
+            return;
+        }
+        let token = self.tokens.get_mut(&access.token).filter(|token| token.stays);
+        let over = |sending: &&mut Sending| sending.outcome == Outcome::Unknown;
+        for sending in token.into_iter().flat_map(|token| &mut token.sendings).filter(over) {
+            (sending.outcome, sending.died) = (Outcome::Nothing, false);
         }
     }
 
@@ -309,7 +378,8 @@ impl Ledger {
 
     /// The server was asked to revoke a token.
     pub(super) fn revoke(&mut self, name: &str) {
-        let token = self.tokens.get(name).or_else(|| self.tokens.get(self.access.get(name)?));
+        let token = self.tokens.get(name);
+        let token = token.or_else(|| self.tokens.get(&self.access.get(name)?.token));
         let family = token.and_then(|token| self.families.get_mut(token.family));
         family.into_iter().for_each(|family| family.revoked = true);
     }
@@ -334,13 +404,12 @@ impl Ledger {
 
     /// The login behind an access token.
     pub(super) fn family(&self, access: &str) -> Option<usize> {
-        Some(self.tokens.get(self.access.get(access)?)?.family)
+        Some(self.tokens.get(&self.access.get(access)?.token)?.family)
     }
 
-    /// Whether the refresh token that came with this access token has been in the store.
+    /// Whether this access token has been in the store.
     pub(super) fn durable(&self, access: &str) -> bool {
-        let token = self.access.get(access).and_then(|refresh| self.tokens.get(refresh));
-        token.is_some_and(|token| token.durable)
+        self.access.get(access).is_some_and(|access| access.durable)
     }
 
     /// A refresh token in the store that nobody has any reason not to use, by its name.
@@ -352,6 +421,7 @@ impl Ledger {
             let family = self.families.get(token.family);
             !kept.rejected
                 && kept.found
+                && token.renews
                 && token.replaced_by.is_empty()
                 && !token.refused
                 && token.sendings.iter().all(|sending| sending.outcome == Outcome::Nothing)
@@ -390,15 +460,17 @@ impl Ledger {
 
     /// Refreshes that were sent, and refresh tokens that were sent once more.
     pub(super) fn refreshes(&self) -> (usize, usize) {
-        let sendings = self.tokens.values().map(|token| token.sendings.len());
-        (sendings.clone().sum(), sendings.filter(|sendings| *sendings > 1).count())
+        let once = self.tokens.values().filter(|token| !token.stays);
+        let again = once.filter(|token| token.sendings.len() > 1).count();
+        (self.tokens.values().map(|token| token.sendings.len()).sum(), again)
     }
 
-    /// A name for a refresh token that says which it is, and no more.
+    /// A name for a token that says which it is, and no more.
     pub(super) fn name(&self, token: &str) -> String {
         let Some(known) = self.tokens.get(token) else { return "an unknown token".to_owned() };
         let head: String = token.chars().take(8).collect();
-        format!("refresh token {head} of login {}", known.family + 1)
+        let what = if known.renews { "refresh token" } else { "access token" };
+        format!("{what} {head} of login {}", known.family + 1)
     }
 }
 

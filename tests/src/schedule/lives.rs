@@ -18,6 +18,7 @@ impl World {
         for (number, item) in running.out.iter_mut().enumerate() {
             if done & (1 << (number % 8)) != 0 && self.outage == Outage::Over {
                 self.carry_out(item);
+                self.withdrawn(running.life, item);
             }
         }
         if self.broken == Some(Broken::SessionRolledBack)

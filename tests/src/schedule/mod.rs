@@ -8,12 +8,13 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `action` | what may happen, and schedules of it |
-//! | `ledger` | the reference model: every code and token, who sent it, what came of it |
+//! | `scene` | who is there, and what is odd about the servers |
+//! | `ledger`, `meant` | the reference model: every code and token, who sent it, what came of it |
 //! | `process`, `world` | what there is |
 //! | `hearing` | what a session tells, held against the model |
 //! | `outside` | the server and the store, well or broken on purpose |
 //! | `deeds`, `lives`, `end` | how an action is carried out; how everything comes to rest |
-//! | `report` | the shortest script that breaks a rule |
+//! | `report`, `reached` | the shortest script that breaks a rule; what was tried |
 //! | `twin` | everything that a schedule makes the sessions do, to compare two builds of the machine |
 //!
 //! The same bytes are the same schedule in the test suite, in the fuzz target and in a report.
@@ -24,17 +25,22 @@ mod end;
 mod hearing;
 mod ledger;
 mod lives;
+mod meant;
 mod outside;
 mod process;
+mod reached;
 mod report;
+mod scene;
 mod twin;
 mod world;
 
 use core::fmt;
 use std::panic::catch_unwind;
 
-pub use action::{Action, Fate, Outage, Person, Scene, Schedule};
+pub use action::{Action, Fate, Outage, Person, Schedule};
+pub use reached::Reached;
 pub use report::{hex, prove, script, shrink, unhex};
+pub use scene::{Client, Form, Lives, Odd, Scene, Words};
 pub use twin::{digest, effects};
 
 use world::World;
@@ -130,41 +136,21 @@ pub enum Broken {
     StoreRolledBack,
     /// A session goes back to an older snapshot while its callers live on.
     SessionRolledBack,
+    /// A refusal in other words is taken for an outage.
+    WordsUnheard,
+    /// Tokens in an odd form are not read.
+    FormUnread,
 }
 
-/// What a schedule has led to: a measure of how much it tries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reached {
-    /// Pages that were shown.
-    pub pages: usize,
-    /// Refreshes that were sent.
-    pub refreshes: usize,
-    /// Refresh tokens that were sent once more.
-    pub recoveries: usize,
-    /// Callers that were settled with a grant that is not saved.
-    pub unsaved: usize,
-    /// Processes that were killed while something was being spent or saved.
-    pub killed_amid: usize,
-    /// Sessions that were restored.
-    pub restored: usize,
-}
-
-/// Runs a schedule as far as it goes, and measures it.
-#[must_use]
-pub fn reached(schedule: &Schedule) -> Reached {
-    let mut world = World::new(schedule.scene(), None, false);
-    // Whatever breaks, others say so.
-    let _ = play(&mut world, schedule);
-    let (refreshes, recoveries) = world.ledger.refreshes();
-    Reached { refreshes, recoveries, ..world.reached }
-}
-
-/// Runs a schedule to its end.
+/// Runs a schedule to its end, and measures what it has led to.
 ///
 /// # Errors
 /// The first rule that did not hold.
-pub fn run(schedule: &Schedule, broken: Option<Broken>) -> Result<(), Violation> {
-    let played = catch_unwind(|| play(&mut World::new(schedule.scene(), broken, false), schedule));
+pub fn run(schedule: &Schedule, broken: Option<Broken>) -> Result<Reached, Violation> {
+    let played = catch_unwind(|| {
+        let mut world = World::new(schedule.scene(), broken, false);
+        play(&mut world, schedule).map(|()| world.reached())
+    });
     played.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

@@ -6,26 +6,31 @@ use mcp_authz_core::failure::Kind;
 
 use super::Broken;
 use super::ledger::form;
+use super::meant::Meant;
+use super::scene::{Form, Words};
 use super::world::World;
 use crate::model::{Answer, Body};
 
 impl World {
-    /// The server carries out a request.
-    pub(super) fn serve(&mut self, request: &Request<Vec<u8>>, purpose: Purpose) -> Reply {
+    /// The server carries out a request: what it answers, and what it means by it.
+    pub(super) fn serve(&mut self, request: &Request<Vec<u8>>, purpose: Purpose) -> (Reply, Meant) {
         if self.broken == Some(Broken::AnswerRepeated)
             && purpose == Purpose::Refresh
-            && let Some(body) = &self.repeated
+            && let Some((body, meant)) = &self.repeated
         {
-            return Reply::Answered(Response::new(body.clone()));
+            return (Reply::Answered(Response::new(body.clone())), meant.clone());
         }
         let now = self.wall_ms();
-        let Answer { status, headers, body, .. } = self.model.handle(request, now);
-        let Body::Whole(bytes) = body else { return Reply::MaybeSent(Why::Broken) };
+        let answer = self.model.handle(request, now);
+        let words = purpose == Purpose::Refresh && self.odd.words != Words::InvalidGrant;
+        let meant = Meant::of(&answer, words);
+        self.count(request, purpose, &meant);
+        let Answer { status, headers, body, .. } = answer;
+        let Body::Whole(bytes) = body else { return (Reply::MaybeSent(Why::Broken), meant) };
         if matches!(purpose, Purpose::CodeExchange | Purpose::Refresh) {
-            let answer = serde_json::from_slice(&bytes).unwrap_or_default();
-            self.ledger.served(request, status.as_u16(), &answer);
-            if purpose == Purpose::Refresh && status.is_success() {
-                self.repeated.get_or_insert_with(|| bytes.clone());
+            self.ledger.served(request, &meant);
+            if purpose == Purpose::Refresh && meant.access_token().is_some() {
+                self.repeated.get_or_insert_with(|| (bytes.clone(), meant.clone()));
             }
         } else if request.uri().path().ends_with("/revoke") && status.is_success() {
             self.ledger.revoke(&form(request, "token").unwrap_or_default());
@@ -33,7 +38,60 @@ impl World {
         let mut response = Response::new(bytes);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
-        Reply::Answered(response)
+        (Reply::Answered(response), meant)
+    }
+
+    /// Takes down what of all that may be odd has come about.
+    fn count(&mut self, request: &Request<Vec<u8>>, purpose: Purpose, meant: &Meant) {
+        let (odd, reached) = (self.odd, &mut self.reached);
+        let granted = meant.access_token().is_some();
+        match purpose {
+            Purpose::Registration => reached.unregistered += usize::from(meant.failed()),
+            Purpose::CodeExchange => {
+                reached.unexchanged += usize::from(meant.failed() && !meant.rejected());
+                reached.alone += usize::from(granted && meant.refresh_token().is_none());
+            }
+            Purpose::Refresh => {
+                reached.kept += usize::from(granted && meant.refresh_token().is_none());
+                reached.outages += usize::from(meant.passes());
+                reached.reworded += usize::from(meant.reworded());
+            }
+            _ => return,
+        }
+        if purpose != Purpose::Registration {
+            let proves = request.headers().contains_key(http::header::AUTHORIZATION)
+                || form(request, "client_secret").is_some();
+            reached.proofs += usize::from(proves);
+            reached.known += usize::from(odd.client.known().is_some());
+            reached.sloppy += usize::from(granted && odd.form != Form::Clean);
+        }
+    }
+
+    /// What a session hears of an answer, which a broken driver does not pass on as it is.
+    pub(super) fn misheard(&self, purpose: Purpose, reply: Reply, meant: &Meant) -> Reply {
+        let (Reply::Answered(_), Some(broken)) = (&reply, self.broken) else { return reply };
+        if purpose != Purpose::Refresh {
+            return reply;
+        }
+        meant.misheard(broken, self.odd.form != Form::Clean).map_or(reply, Reply::Answered)
+    }
+
+    /// Why a connection does not come about.
+    pub(super) const fn unsent(&mut self) -> Why {
+        if self.odd.exhausted {
+            self.reached.exhausted += 1;
+            return Why::Exhausted;
+        }
+        Why::Connect
+    }
+
+    /// Why the store fails.
+    pub(super) const fn store_failure(&mut self) -> Kind {
+        if self.odd.exhausted {
+            self.reached.exhausted += 1;
+            return Kind::MachineExhausted;
+        }
+        Kind::StoreUnavailable
     }
 
     /// The store carries out an operation.
@@ -53,6 +111,8 @@ impl World {
                 self.first.get_or_insert_with(|| self.store.backup());
             }
         }
+        self.reached.exhausted +=
+            usize::from(stored == Some(Stored::Failed(Kind::MachineExhausted)));
         stored.unwrap_or(Stored::Failed(Kind::StoreUnavailable))
     }
 
@@ -82,7 +142,8 @@ impl World {
 
     pub(super) fn set_store(&mut self, fails: bool) {
         self.store_fails = fails;
-        self.store.fail(fails.then_some(Kind::StoreUnavailable));
+        let kind = if self.odd.exhausted { Kind::MachineExhausted } else { Kind::StoreUnavailable };
+        self.store.fail(fails.then_some(kind));
     }
 
     /// The store goes back to the first grant it had, where that is what is wrong with it.

@@ -12,6 +12,7 @@ use mcp_authz_core::input::{Epoch, WaiterId};
 use mcp_authz_core::session::{Session, Snapshot};
 
 use super::ledger::{Ledger, Life, Sent};
+use super::meant::Meant;
 use super::{Check, Rule, broken};
 
 /// Work that is out.
@@ -23,8 +24,8 @@ pub(super) enum Work {
         purpose: Purpose,
         ticket: Ticket<Reply>,
         sent: Option<Sent>,
-        /// What the server has answered, if it has acted.
-        reply: Option<Reply>,
+        /// What the server has answered, if it has acted, and what it means.
+        reply: Option<(Reply, Meant)>,
     },
     Store {
         request: StoreRequest,

@@ -14,13 +14,14 @@ use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::{Env, Session};
 use mcp_authz_core::time::{Monotonic, Timestamp};
 use mcp_authz_core::{Config, Granted, Input};
-use serde_json::Value;
 
-use super::action::{Outage, Scene};
+use super::action::Outage;
 use super::ledger::{Ledger, Sent};
+use super::meant::Meant;
 use super::process::{Item, Running, Saved, Waiter, Watch, Work};
+use super::scene::{Odd, Scene};
 use super::{Broken, Check, Reached, Rule, broken};
-use crate::model::{Model, Rotation, Settings};
+use crate::model::Model;
 use crate::random::Random;
 use crate::sim::{BEGINNING, Store};
 
@@ -55,6 +56,7 @@ pub(super) struct World {
     pub(super) callers: Vec<Caller>,
     pub(super) outage: Outage,
     pub(super) store_fails: bool,
+    pub(super) odd: Odd,
     /// Milliseconds since the beginning, and how many of them the machine has slept.
     pub(super) now: u64,
     pub(super) slept: u64,
@@ -68,8 +70,8 @@ pub(super) struct World {
     drawn: Random,
     /// Intents, for the world that loses them.
     pub(super) intents: BTreeMap<Holder, Vec<(Key, Spend)>>,
-    /// The first token answer, for the world that repeats it.
-    pub(super) repeated: Option<Vec<u8>>,
+    /// The first answer to a refresh that grants tokens, for the world that repeats it.
+    pub(super) repeated: Option<(Vec<u8>, Meant)>,
     /// The first grant that was stored, for the world that goes back to it.
     pub(super) first: Option<BTreeMap<Key, Record>>,
     pub(super) reached: Reached,
@@ -81,21 +83,20 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(scene: Scene, broken: Option<Broken>, tell: bool) -> Self {
-        let mut settings = Settings::revision("2025-11-25");
-        settings.server.tokens.access_life_s = scene.life;
-        settings.server.tokens.forgets_clients = usize::from(scene.forgets);
-        let grace_ms = if scene.grace { 30_000 } else { 0 };
-        settings.server.tokens.rotation = Rotation::On { revoke_family: true, grace_ms };
-        let config = Config::builder(&settings.mcp_url).persistent(true).build();
+        let model = scene.model();
+        let settings = model.settings();
+        let config = Config::builder(&settings.mcp_url).persistent(true);
+        let config = scene.odd.configure(config, &settings.server.issuer).build();
         let mut world = Self {
             config: config.expect("the configuration is valid"),
-            ledger: Ledger::default(),
-            model: Model::new(settings),
+            ledger: Ledger::new(scene.odd.client.known().is_some()),
+            model,
             store: Store::default(),
             slots: Vec::new(),
             callers: Vec::new(),
             outage: Outage::Over,
             store_fails: false,
+            odd: scene.odd,
             now: 0,
             slept: 0,
             wall_shift: 0,
@@ -136,6 +137,12 @@ impl World {
 
     pub(super) fn caller(&mut self, caller: usize) -> &mut Caller {
         self.callers.get_mut(caller).expect("callers are counted")
+    }
+
+    /// What it has come to.
+    pub(super) fn reached(&self) -> Reached {
+        let (refreshes, recoveries) = self.ledger.refreshes();
+        Reached { refreshes, recoveries, ..self.reached }
     }
 
     /// The process a caller belongs to.
@@ -242,9 +249,10 @@ impl World {
                 let (request, _, ticket) = call.split();
                 running.requests += 1;
                 let recorded = running.code_recorded;
-                let sent = self.ledger.sent(running.life, purpose, &request, recorded)?;
+                let (life, now) = (running.life, self.now);
+                let sent = self.ledger.sent(life, purpose, &request, recorded, now)?;
                 if self.broken == Some(Broken::RefreshRepeated) && purpose == Purpose::Refresh {
-                    self.ledger.sent(running.life, purpose, &request, recorded)?;
+                    self.ledger.sent(life, purpose, &request, recorded, now)?;
                 }
                 Work::Call { request, purpose, ticket, sent, reply: None }
             }
@@ -283,21 +291,15 @@ impl World {
     pub(super) fn reply(
         &mut self,
         process: usize,
-        purpose: Purpose,
         sent: Option<&Sent>,
         reply: &Reply,
+        meant: &Meant,
     ) {
         let life = self.running(process).map(|running| running.life);
         match (reply, sent) {
-            (Reply::Answered(response), _) => {
-                let token = matches!(purpose, Purpose::CodeExchange | Purpose::Refresh);
-                let answer: Value = if token {
-                    serde_json::from_slice(response.body()).unwrap_or_default()
-                } else {
-                    Value::Null
-                };
+            (Reply::Answered(_), _) => {
                 if let Some(life) = life {
-                    self.ledger.heard(life, sent, response.status().as_u16(), &answer);
+                    self.ledger.heard(life, sent, meant, self.now);
                 }
             }
             (Reply::NotSent(_), Some(sent)) => self.ledger.nothing(sent),
@@ -347,6 +349,10 @@ fn shown(work: &Work) -> String {
 }
 
 /// What a listener answers.
-pub(super) const fn bound(well: bool, port: u16) -> Bound {
-    if well { Bound::Port(port) } else { Bound::Failed }
+pub(super) const fn bound(well: bool, exhausted: bool, port: u16) -> Bound {
+    match (well, exhausted) {
+        (true, _) => Bound::Port(port),
+        (false, true) => Bound::Exhausted,
+        (false, false) => Bound::Failed,
+    }
 }
