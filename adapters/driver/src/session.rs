@@ -203,18 +203,6 @@ faces! { AuthSession {
         engine::challenge(self.shared(), refusal)
     }
 
-    /// What goes on a request that the caller sends with a client of its own. With a live token this
-    /// is ready at once, takes no lock and allocates nothing. No person is bothered yet: while there
-    /// is no token the request goes without, and the server's refusal names what it wants. Show the
-    /// answer to [`AuthSession::seen`].
-    ///
-    /// # Errors
-    /// [`AuthorizeError`]: the URL is not one that may see the token (`origin_mismatch`, USE-07), or
-    /// the failure says what to do; do not send the request.
-    fn authorize(&self, method: &Method, uri: &Uri) -> Result<Authorized, AuthorizeError> {
-        engine::authorize(self.shared(), method, uri, false)
-    }
-
     /// Takes the verdict of every answer to a request with these headers: of a refusal by the MCP
     /// server the session makes a refresh or a login, once for all who are refused. Every other
     /// answer is final at once.
@@ -274,6 +262,26 @@ faces! { AuthSession {
 
 #[cfg(feature = "async")]
 impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<Tasks<H, L, R>> {
+    /// What goes on a request that the caller sends with a client of its own. With a live token this
+    /// is ready at once, takes no lock and allocates nothing. No person is bothered yet: while there
+    /// is no token the request goes without, and the server's refusal names what it wants. Show the
+    /// answer to [`AuthSession::seen`].
+    ///
+    /// # Errors
+    /// [`AuthorizeError`]: the URL is not one that may see the token (`origin_mismatch`, USE-07), or
+    /// the failure says what to do; do not send the request.
+    #[inline]
+    pub async fn authorize(
+        &self,
+        method: &Method,
+        uri: &Uri,
+    ) -> Result<Authorized, AuthorizeError> {
+        match engine::at_hand(self.shared(), method, uri) {
+            Some(authorized) => Ok(authorized),
+            None => engine::authorize(self.shared(), method, uri, false).await,
+        }
+    }
+
     /// Hands in what reached a redirect URI that somebody else serves, or what a person pasted, and
     /// waits for the page to show for it. It is handed in at once, whether or not the future is
     /// polled.
@@ -307,6 +315,22 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<Tasks<H, L, R>> {
 }
 
 impl<H: Http, L: Listener> AuthSession<Threads<H, L>> {
+    /// What goes on a request that the caller sends with a client of its own. With a live token this
+    /// is ready at once, takes no lock and allocates nothing. No person is bothered yet: while there
+    /// is no token the request goes without, and the server's refusal names what it wants. Show the
+    /// answer to [`AuthSession::seen`].
+    ///
+    /// # Errors
+    /// [`AuthorizeError`]: the URL is not one that may see the token (`origin_mismatch`, USE-07), or
+    /// the failure says what to do; do not send the request.
+    #[inline]
+    pub fn authorize(&self, method: &Method, uri: &Uri) -> Result<Authorized, AuthorizeError> {
+        match engine::at_hand(self.shared(), method, uri) {
+            Some(authorized) => Ok(authorized),
+            None => block_on(engine::authorize(self.shared(), method, uri, false)),
+        }
+    }
+
     /// Hands in what reached a redirect URI that somebody else serves, or what a person pasted, and
     /// waits for the page to show for it.
     ///

@@ -57,6 +57,15 @@ pub(super) async fn challenge<S: Loop>(
     shared.wait(waiter, Input::Challenge(Challenge { waiter, refusal })).await
 }
 
+/// Nearly every request: there is a fresh token and its area covers the URL. Nothing of what
+/// [`authorize`] may have to wait for is set aside for it.
+#[inline]
+pub(super) fn at_hand<S: Loop>(shared: &Arc<S>, method: &Method, uri: &Uri) -> Option<Authorized> {
+    let kept = shared.kept();
+    let granted = kept.published.fresh(kept.clock())?;
+    granted.area().covers_uri(uri).then(|| Authorized::over(Some(granted), method, uri, false))
+}
+
 pub(super) async fn authorize<S: Loop>(
     shared: &Arc<S>,
     method: &Method,
@@ -64,12 +73,6 @@ pub(super) async fn authorize<S: Loop>(
     announced: bool,
 ) -> Result<Authorized, AuthorizeError> {
     let kept = shared.kept();
-    // Nearly every request: nothing of what follows is set aside for it.
-    if let Some(granted) = kept.published.fresh(kept.clock())
-        && granted.area().covers_uri(uri)
-    {
-        return Ok(Authorized::over(Some(granted), method, uri, announced));
-    }
     let granted = acquire(shared, &ScopeSet::empty(), false).await?;
     Authorized::new(&kept.config, Authorized::grant(granted.outcome)?, method, uri, announced)
 }
