@@ -17,6 +17,7 @@ use mcp_authz_driver::ports::{AsyncHttp, Common, NoBody, NoListener, Opened};
 use mcp_authz_driver::tasks::Tasks;
 use mcp_authz_tokio::Tokio;
 use tokio::runtime::Runtime;
+use tokio::sync::Barrier;
 
 use crate::rush::rush;
 use crate::{canned, flow, live};
@@ -146,11 +147,14 @@ impl Crowd {
     /// If one gets none.
     #[must_use]
     pub fn be_refused(&self, callers: usize) -> Duration {
+        // A caller that came after the others' refresh would be refused the new token, and need one more.
+        let all_sent = Arc::new(Barrier::new(callers));
         let whole = rush(&self.runtime, callers, || {
-            let session = self.session.clone();
+            let (session, all_sent) = (self.session.clone(), Arc::clone(&all_sent));
             async move {
                 let uri = Uri::from_static(canned::MCP_URL);
                 let sent = session.authorize(&Method::POST, &uri).await.expect("headers");
+                all_sent.wait().await;
                 tokio::time::sleep(LATE).await;
                 let seen = session.seen(&sent, StatusCode::UNAUTHORIZED, &HeaderMap::new()).await;
                 let Ok(Seen::Again(again)) = seen else { panic!("{seen:?}") };
