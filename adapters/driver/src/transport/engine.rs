@@ -293,7 +293,7 @@ impl<L: Line> Engine<L> {
             return (Loss::Gone, TransportError::SessionLost { maybe_executed: false });
         }
         let refused = self.refused(answer).await;
-        (link.loss(&refused), refused.error())
+        (link.loss(&refused, self.line.now()), refused.error())
     }
 
     /// Ends the session (TRANS-21). No person is asked for that.

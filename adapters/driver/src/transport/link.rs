@@ -44,13 +44,14 @@ impl Link {
     }
 
     /// What an answer means for the session, if the request carried its id.
-    pub(crate) fn loss(&self, refused: &Refused) -> Loss {
+    pub(crate) fn loss(&self, refused: &Refused, now: Monotonic) -> Loss {
         if self.manner.session.is_none() {
             return Loss::None;
         }
         match refused.loss() {
-            // Once: what is wrong with the next session too is the request.
-            Loss::Perhaps if self.begun.doubted && !self.has_worked() => Loss::None,
+            // Once: what is wrong with the next session too is the request. After a while the session
+            // may be what is lost all the same, and stays so.
+            Loss::Perhaps if self.begun.doubted_lately(now) && !self.has_worked() => Loss::None,
             loss => loss,
         }
     }
@@ -69,6 +70,11 @@ pub(crate) struct Begun {
 impl Begun {
     pub(crate) const fn first(now: Monotonic) -> Self {
         Self { at: now, row: 0, doubted: false }
+    }
+
+    /// Whether it was opened a moment ago on the mere guess that the one before it is lost.
+    fn doubted_lately(&self, now: Monotonic) -> bool {
+        self.doubted && self.at.until(now) < ROW
     }
 
     /// The next one, unless the row is too long.
@@ -107,6 +113,15 @@ impl Untold {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_guess_counts_for_a_while_trans_90() {
+        let at = |seconds: u64| Monotonic::from_millis(seconds * 1_000);
+        let guessed = Begun::first(at(0)).again(at(1), true, Loss::Perhaps).unwrap();
+        assert!(guessed.doubted_lately(at(4)) && !guessed.doubted_lately(at(5)));
+        let told = Begun::first(at(0)).again(at(1), true, Loss::Gone).unwrap();
+        assert!(!told.doubted_lately(at(1)));
+    }
 
     #[test]
     fn no_more_than_three_in_a_row_are_begun_of_which_nothing_comes_trans_90() {

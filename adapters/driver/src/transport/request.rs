@@ -249,7 +249,7 @@ impl<L: Line> Request<L> {
         }
         if !status.is_success() {
             let refused = self.engine.refused(answer).await;
-            return match link.loss(&refused) {
+            return match link.loss(&refused, self.engine.line.now()) {
                 // What is said of the second session as well is said of the request.
                 loss if loss != Loss::None && !self.lost => self.lost(link, loss).await,
                 _ => self.refused(link, refused).await,
