@@ -87,8 +87,8 @@ impl Session {
         {
             self.body.memory.learnt.refused_late = late.template.refresh_token.clone();
         }
-        let known = |refusal: &TokenRefusal| refusal.failure.kind() != Kind::OutcomeUnknown;
-        if login && read.as_ref().is_some_and(|read| read.as_ref().err().is_none_or(known)) {
+        // The record tells copies of this login that it has ended; where nothing came, only the mark does.
+        if login && !passed && read.as_ref().is_some_and(brings) {
             self.code_answered(late.template.login.as_deref());
         }
         let grant = if passed { None } else { self.brought(&late, read.as_ref(), now) };
