@@ -56,8 +56,8 @@ pub(crate) enum Occasion<'a> {
         /// Tokens that were spent on the way to ours.
         spent: [&'a [Secret]; 2],
     },
-    /// Ours is about to be written, and theirs was written first.
-    Write(&'a Over),
+    /// Ours is about to be written at this time, and theirs was written first.
+    Write { over: &'a Over, wall: Timestamp },
     /// A login has ended; theirs is what reading the store has brought meanwhile.
     LoginEnds { published: bool },
 }
@@ -101,7 +101,7 @@ pub(crate) fn merge(ours: &Held<Grant>, theirs: &Held<Grant>, occasion: Occasion
             let newer = theirs.generation > ours.generation || numbers_end(ours, theirs);
             another || (newer && (!unwritten || helps || goes_on(ours, theirs, spent)))
         }
-        Occasion::Write(over) => !gives_way(ours, theirs, over),
+        Occasion::Write { over, wall } => !gives_way(ours, theirs, over, wall),
         Occasion::LoginEnds { published } => {
             let same = theirs.generation == ours.generation && published;
             same_login(ours, theirs) && (theirs.generation > ours.generation || same)
@@ -161,7 +161,7 @@ fn numbers_end(ours: &Held<Grant>, theirs: &Held<Grant>) -> bool {
 }
 
 /// Whether theirs may be written over with ours.
-fn gives_way(ours: &Held<Grant>, theirs: &Held<Grant>, over: &Over) -> bool {
+fn gives_way(ours: &Held<Grant>, theirs: &Held<Grant>, over: &Over, wall: Timestamp) -> bool {
     // An older copy that somebody has put back (HOST-291).
     let put_back = theirs.generation < ours.generation && theirs.value.login == ours.value.login;
     let on_the_way = |token: &Secret| {
@@ -174,7 +174,9 @@ fn gives_way(ours: &Held<Grant>, theirs: &Held<Grant>, over: &Over) -> bool {
         Over::OfLogin(login) => theirs.value.login == *login,
         Over::Useless { left, .. } => {
             let left_behind = theirs.value.login.as_ref().is_some_and(|it| left.contains(it));
-            theirs.value.rejected || theirs.value.refresh_token.is_none() || left_behind
+            let live = theirs.value.access_token.is_some() && !theirs.value.over(wall);
+            let empty = theirs.value.refresh_token.is_none() && !live;
+            theirs.value.rejected || empty || left_behind
         }
         Over::Spent(_) => false,
     }

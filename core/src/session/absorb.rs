@@ -93,6 +93,12 @@ impl Session {
         ground.adopted = true;
         ground.minted = None;
         ground.verdict = None;
+        if let Brought::Intended(Intended::Recorded(spend) | Intended::Unrecorded(spend, _)) =
+            brought
+        {
+            // It is what was recorded last that is taken back.
+            ground.intent = Some(spend.clone());
+        }
         if let Brought::Saved(saved) = brought {
             // The older record may have been written over the newer one.
             for write in &saved.written {

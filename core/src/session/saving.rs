@@ -109,6 +109,9 @@ impl Session {
                     if let Some(enrolled) = &mut flow.ground.enrolled
                         && !granted
                     {
+                        // Nobody has seen yet whether the server knows that one (REG-93).
+                        let ours = &enrolled.credentials.client_id;
+                        enrolled.fresh &= *ours == client.value.credentials.client_id;
                         enrolled.credentials = client.value.credentials.clone().by(chosen);
                         enrolled.client = Some(client.clone());
                     }

@@ -72,7 +72,7 @@ impl Write {
                     },
                     Ok(value) => {
                         let theirs = Held { value, generation };
-                        match merge(held, &theirs, Occasion::Write(over)) {
+                        match merge(held, &theirs, Occasion::Write { over, wall }) {
                             Word::Ours => Meeting::Over,
                             Word::Theirs => Meeting::Yield(Self::Grant(theirs, over.clone())),
                         }

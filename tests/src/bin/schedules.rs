@@ -14,7 +14,7 @@ use mcp_authz_tests::schedule::{
 const USAGE: &str = "usage: schedules [SEEDS [FIRST]]     default: 100000 from 0
        schedules replay BYTES
        schedules digest SEEDS [FIRST]
-       schedules effects SEED
+       schedules effects SEED|BYTES
 
 Runs random schedules against the reference model, or one again that was reported.
 `digest` prints a number a seed that stands for all effects of it: two builds of the machine that print
@@ -32,10 +32,12 @@ fn main() -> ExitCode {
             let first = rest.first().map_or(Ok(0), |first| first.parse());
             seeds.parse().ok().zip(first.ok()).map(|(seeds, first)| digests(seeds, first))
         }
-        ["effects", seed] => seed.parse().ok().map(|seed| {
-            effects(&Schedule::of(seed)).iter().for_each(|line| println!("{line}"));
-            true
-        }),
+        ["effects", of] => {
+            of.parse().ok().map(Schedule::of).or_else(|| unhex(of)).map(|schedule| {
+                effects(&schedule).iter().for_each(|line| println!("{line}"));
+                true
+            })
+        }
         [] => Some(search(100_000, 0)),
         [seeds] => seeds.parse().ok().map(|seeds| search(seeds, 0)),
         [seeds, first] => match (seeds.parse(), first.parse()) {

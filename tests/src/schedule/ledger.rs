@@ -443,16 +443,19 @@ impl Ledger {
             let newest = self.tokens.get(&family.newest);
             !family.revoked
                 && !family.logged_out
-                && newest.is_some_and(|token| !token.refused && lives(token))
+                // What nothing renews is over soon, and then of no use to anybody.
+                && newest.is_some_and(|token| token.renews && !token.refused && lives(token))
         };
-        let Some(last) = self.families.iter().rfind(|family| held(family)) else { return Ok(()) };
-        let kept = self.kept.iter().filter_map(|kept| self.tokens.get(kept.token.as_ref()?));
+        let Some(at) = self.families.iter().rposition(held) else { return Ok(()) };
+        let Some(last) = self.families.get(at) else { return Ok(()) };
+        let kept = || self.kept.iter().filter_map(|kept| self.tokens.get(kept.token.as_ref()?));
         let good = |token: &Token| {
             let lives = |family: &Family| !family.revoked && !family.logged_out;
             let family = self.families.get(token.family);
             token.replaced_by.is_empty() && !token.refused && family.is_some_and(lives)
         };
-        if kept.into_iter().any(good) {
+        // A later login that took its place, and that the server has ended since, is no loss of this one.
+        if kept().any(good) || kept().any(|token| token.family > at) {
             return Ok(());
         }
         broken(Rule::NothingLost, format!("{} is not in the store", self.name(&last.newest)))

@@ -23,6 +23,12 @@ fn of_another_client(mut held: Held<Grant>) -> Held<Grant> {
     held
 }
 
+/// An access token without a refresh token, which ends then.
+fn alone(held: Held<Grant>, ends: Option<i64>) -> Held<Grant> {
+    let expires = ends.map(Timestamp::from_unix);
+    Held { value: Grant { refresh_token: None, expires, ..held.value }, ..held }
+}
+
 fn emptied(held: Held<Grant>) -> Held<Grant> {
     let value = Grant { access_token: None, refresh_token: None, ..rejected(held.clone()).value };
     Held { value, ..held }
@@ -116,9 +122,17 @@ fn the_whole_table_of_writes_host_242_host_269_host_291() {
         ("saved again, a dead record", rejected(held("l2", "x", 9)), &useless, Word::Ours),
         ("saved again, an empty record", emptied(held("l2", "x", 9)), &useless, Word::Ours),
         ("saved again, what was left", held("l0", "x", 9), &useless, Word::Ours),
+        ("saved again, a token alone", alone(held("l2", "x", 9), None), &useless, Word::Theirs),
+        (
+            "saved again, a token alone that is over",
+            alone(held("l2", "x", 9), Some(1_999_999_999)),
+            &useless,
+            Word::Ours,
+        ),
         ("saved again, another login", held("l2", "x", 9), &useless, Word::Theirs),
     ] {
-        assert_eq!(merge(&ours, &theirs, Occasion::Write(over)), word, "{case}");
+        let wall = Timestamp::from_unix(2_000_000_000);
+        assert_eq!(merge(&ours, &theirs, Occasion::Write { over, wall }), word, "{case}");
     }
     for (kind, over, left_alone) in [
         (Kind::StoreVersion, &Over::Anything, true),
