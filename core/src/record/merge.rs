@@ -13,7 +13,7 @@ use crate::failure::Kind;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
-/// A grant that may replace the record of another process.
+/// The records of other processes that a grant may be written over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Over {
     /// Any grant: a person has just logged in, or out.

@@ -36,6 +36,24 @@ fn left_alone(sim: &mut Sim) {
     sim.expect_no_call();
 }
 
+/// A refresh is refused while the store is silent about what follows, and the person agrees meanwhile. The
+/// store is asked again by the next process, and answers there.
+fn refused_and_overtaken(sim: &mut Sim, refusal: (u16, &str), silence: impl FnOnce(&mut Sim)) {
+    if sim.restarting() {
+        return;
+    }
+    let step = stepping_up(sim);
+    let caller = sim.at(60).acquire("");
+    let (_, ticket) = refresh(sim, 1).hold();
+    silence(sim);
+    sim.reply_late(ticket, refusal.0, &error(refusal.1));
+    sim.store().heal();
+    agrees(sim, step);
+    sim.restart();
+    sim.expect_granted(caller);
+    left_alone(sim);
+}
+
 /// A login whose answer was given up is followed by one at another server, which is registering when
 /// the answer comes: the caller has what it wanted.
 fn served_while_it_registers(sim: &mut Sim) {
@@ -110,52 +128,15 @@ scripts! {
     }
 
     a_login_overtakes_the_second_look_ref_16_host_224(sim = kept()) {
-        if sim.restarting() {
-            return;
-        }
-        let step = stepping_up(sim);
-        let caller = sim.at(60).acquire("");
-        let (_, ticket) = refresh(sim, 1).hold();
-        sim.store().answer("load", None);
-        sim.reply_late(ticket, 400, &error("invalid_grant"));
-        sim.store().heal();
-        agrees(sim, step);
-        // The load is asked for again in the next process, and answered there.
-        sim.restart();
-        sim.expect_granted(caller);
-        left_alone(sim);
+        refused_and_overtaken(sim, (400, "invalid_grant"), |sim| sim.store().answer("load", None));
     }
 
     a_login_overtakes_the_mark_of_a_dead_grant_ref_16_ref_08(sim = kept()) {
-        if sim.restarting() {
-            return;
-        }
-        let step = stepping_up(sim);
-        let caller = sim.at(60).acquire("");
-        let (_, ticket) = refresh(sim, 1).hold();
-        sim.store().answer("swap", None);
-        sim.reply_late(ticket, 400, &error("invalid_grant"));
-        sim.store().heal();
-        agrees(sim, step);
-        sim.restart();
-        sim.expect_granted(caller);
-        left_alone(sim);
+        refused_and_overtaken(sim, (400, "invalid_grant"), |sim| sim.store().answer("swap", None));
     }
 
     a_login_overtakes_the_mark_of_a_forgotten_client_ref_16_reg_21(sim = kept()) {
-        if sim.restarting() {
-            return;
-        }
-        let step = stepping_up(sim);
-        let caller = sim.at(60).acquire("");
-        let (_, ticket) = refresh(sim, 1).hold();
-        sim.store().mute(Some(RecordKind::Client));
-        sim.reply_late(ticket, 401, &error("invalid_client"));
-        sim.store().heal();
-        agrees(sim, step);
-        sim.restart();
-        sim.expect_granted(caller);
-        left_alone(sim);
+        refused_and_overtaken(sim, (401, "invalid_client"), |sim| sim.store().mute(Some(RecordKind::Client)));
     }
 
     a_login_overtakes_a_reading_of_the_list_ref_16_bind_05(sim = kept()) {
