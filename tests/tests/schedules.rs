@@ -9,8 +9,18 @@ use mcp_authz_tests::schedule::{Broken, Reached, Rule, Schedule, prove, run};
 const ENOUGH: u64 = 40_000;
 
 /// Seeds beyond those of every run that found a fault once.
-const FOUND: [u64; 7] =
-    [33_599, 76_655, 113_252, 881_262_193, 881_263_049, 881_266_309, 881_276_475];
+const FOUND: [u64; 10] = [
+    33_599,
+    76_655,
+    113_252,
+    855_453_904,
+    881_262_193,
+    881_263_049,
+    881_266_309,
+    881_276_475,
+    1_000_015_976,
+    1_000_101_359,
+];
 
 fn seeds() -> u64 {
     std::env::var("SCHEDULES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)

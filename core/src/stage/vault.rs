@@ -28,6 +28,9 @@ pub(crate) enum Write {
 /// What a write does about the record that was there first.
 #[expect(clippy::large_enum_variant, reason = "looked at once, never stored")]
 enum Meeting {
+    /// It got there before, by a write whose word came too late: another one would only take the
+    /// record from under who has gone on from it.
+    There,
     /// It takes its place.
     Over,
     /// It leaves it alone, for this reason.
@@ -40,8 +43,14 @@ impl Write {
     /// Judges the record that another process has written meanwhile. What a newer version wrote is
     /// left alone (BIND-10); what cannot be read is replaced only after a login or log-out, since
     /// nobody but a person can say that it is not wanted (HOST-269).
-    fn meet(&self, record: &Record, wall: Timestamp) -> Meeting {
+    fn meet(&self, record: &Record, floor: u64, wall: Timestamp) -> Meeting {
         let generation = Some(record.generation);
+        let next = self.swap(record.generation);
+        if self.held_at().unwrap_or(0).max(floor) < record.generation
+            && matches!(next, StoreRequest::Swap { record: ours, .. } if ours == *record)
+        {
+            return Meeting::There;
+        }
         match self {
             Self::Binding(held) => {
                 let key = held.value.key();
@@ -87,6 +96,14 @@ impl Write {
             Self::Binding(held) => held.value.swap(held.generation, generation),
             Self::Client(held, _) => held.value.swap(held.generation, generation),
             Self::Grant(held, _) => held.value.swap(held.generation, generation),
+        }
+    }
+
+    fn held_at(&self) -> Option<u64> {
+        match self {
+            Self::Binding(held) => held.generation,
+            Self::Client(held, _) => held.generation,
+            Self::Grant(held, _) => held.generation,
         }
     }
 
@@ -214,7 +231,12 @@ impl Save {
             return self.refused(Kind::StoreConflict, cx);
         }
         let Some(write) = self.waiting.last_mut() else { return self.write(cx) };
-        match found.as_ref().map(|record| write.meet(record, cx.wall)) {
+        let floor = self.floor;
+        match found.as_ref().map(|record| write.meet(record, floor, cx.wall)) {
+            Some(Meeting::There) => {
+                *write.generation() = found.map(|record| record.generation);
+                self.settled(cx)
+            }
             None | Some(Meeting::Over) => {
                 if let (Write::Client(held, _), Some(record)) = (&mut *write, &found)
                     && let Ok(theirs) = record::read::<Client>(&record.bytes, &held.value.key())

@@ -152,9 +152,11 @@ impl World {
     }
 
     /// Pages that lead nowhere, since the server has forgotten their client and says so to the person
-    /// alone: after two in a row the client registers anew, once a day (REG-93).
+    /// alone: after two in a row the client registers anew, once a day (REG-93). A registration that
+    /// another process has saved is tried before that.
     fn dead_pages(&self) -> usize {
-        2 * self.model.settings().server.tokens.forgets_clients
+        let forgets = self.model.settings().server.tokens.forgets_clients;
+        2 * forgets * self.slots.len()
     }
 
     fn outcome_of(&mut self, caller: usize) -> Check<Result<Epoch, Kind>> {

@@ -454,8 +454,13 @@ impl Ledger {
             let family = self.families.get(token.family);
             token.replaced_by.is_empty() && !token.refused && family.is_some_and(lives)
         };
-        // A later login that took its place, and that the server has ended since, is no loss of this one.
-        if kept().any(good) || kept().any(|token| token.family > at) {
+        // A login that the server has ended since is no loss of this one where it was written last: it
+        // came later, or this one met a store that failed and was never written at all.
+        let written = self.tokens.values().any(|token| token.family == at && token.durable);
+        let ended = |token: &Token| self.families.get(token.family).is_some_and(|it| it.revoked);
+        let instead =
+            |token: &Token| token.family > at || (!written && token.family != at && ended(token));
+        if kept().any(good) || kept().any(instead) {
             return Ok(());
         }
         broken(Rule::NothingLost, format!("{} is not in the store", self.name(&last.newest)))
