@@ -580,7 +580,7 @@ impl Session {
         }
         let issuer = flow.ground.found.as_ref().map(|found| found.server.issuer.clone());
         let id = enrolled.credentials.client_id.clone();
-        self.withdraw_code(flow, true);
+        self.withdraw_code(flow);
         if let Some(issuer) = issuer {
             self.body.memory.forget_client(&issuer, &id);
         }

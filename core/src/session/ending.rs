@@ -32,12 +32,8 @@ impl Session {
         }
         let lease = self.lease(&mut flow);
         match flow.goal {
-            Goal::Login(_) => {
-                let out = matches!(flow.stage, Some(Stage::Token(_)));
-                let lost = result.as_ref().is_err_and(|it| it.kind() == Kind::OutcomeUnknown);
-                self.withdraw_code(&mut flow, !out && !lost);
-            }
-            Goal::Forget => self.forget_codes(),
+            Goal::Login(_) => self.withdraw_code(&mut flow),
+            Goal::Forget => self.unknown_is_past(|session, lease| session.owe(lease, None)),
             _ => {}
         }
         if let Some(listener) = flow.listener.take() {
@@ -143,7 +139,12 @@ impl Session {
         if unsaved && let Some(intent) = intent.clone() {
             self.owe_once_saved(Lease { key: key.clone(), holder, withdraw: Some(intent) });
         }
-        let withdraw = intent.filter(|_| !out && !unsaved);
+        let (stands, withdraw) =
+            if out { (intent, None) } else { (None, intent.filter(|_| !unsaved)) };
+        if let Some(intent) = stands {
+            // What a later login brings may have the number that it names.
+            self.stands(Lease { key: key.clone(), holder, withdraw: Some(intent) });
+        }
         Some(Lease { key, holder, withdraw })
     }
 
@@ -223,6 +224,9 @@ impl Session {
         if here {
             self.body.memory.found = false;
             return;
+        }
+        if login {
+            self.body.memory.superseded();
         }
         self.body.memory.grant = Some(minted);
         self.body.memory.may_go_over(core::mem::take(&mut flow.ground.over));

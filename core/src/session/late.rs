@@ -89,7 +89,7 @@ impl Session {
         }
         // The record tells copies of this login that it has ended; where nothing came, only the mark does.
         if login && !passed && read.as_ref().is_some_and(brings) {
-            self.code_answered(late.template.login.as_deref());
+            self.unknown_is_past(Self::owe_once_saved);
         }
         let grant = if passed { None } else { self.brought(&late, read.as_ref(), now) };
         let kept = grant.is_some();

@@ -121,15 +121,18 @@ impl Session {
         let memory = &self.body.memory;
         let credentials = memory.credentials(&self.config, now.wall);
         if let Some(grant) = memory.grant.as_ref().map(|held| held.value.clone()) {
-            let farewell = self.farewell(&grant, credentials.clone());
+            let farewell = self.farewell(&grant, credentials);
             self.body.log_out.give_back(&farewell, &grant);
-            for late in self.late.iter_mut() {
-                late.forgotten.get_or_insert_with(|| farewell.clone());
-            }
-        } else {
-            // Of a login that was given up; nobody holds its client any more.
-            for late in self.late.iter_mut() {
-                late.forgotten.get_or_insert(Farewell::NotOffered);
+        }
+        // Each as the client that asked, where its grant says: it need not be those of what is held.
+        for at in 0..self.late.len() {
+            let Some(late) = self.late.get(at).filter(|late| late.forgotten.is_none()) else {
+                continue;
+            };
+            let credentials = Some(late.stage.credentials().clone());
+            let farewell = self.farewell(&late.template, credentials);
+            if let Some(late) = self.late.get_mut(at) {
+                late.forgotten = Some(farewell);
             }
         }
     }

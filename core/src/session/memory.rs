@@ -412,6 +412,19 @@ impl Memory {
         Over::Spent(spent)
     }
 
+    /// A login takes the place of a grant that the store has not got, and may get late: it does not come
+    /// back from there.
+    pub(crate) fn superseded(&mut self) {
+        if self.unsaved {
+            let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.clone());
+            let older = self.rewrite.over.spent().to_vec();
+            older
+                .into_iter()
+                .chain(held)
+                .for_each(|token| push_within(MOST_SPENT, &mut self.rewrite.spent, token));
+        }
+    }
+
     /// What the grant that is held may be written over.
     pub(crate) fn may_go_over(&mut self, over: Over) {
         if self.rewrite.over != over {

@@ -20,7 +20,7 @@ pub(super) struct Owed {
     leases: Vec<Lease>,
     /// Intents that stand until the store has what came for their tokens.
     until_saved: Vec<Lease>,
-    /// Intents of codes of which nobody knows what became, until the next login or log-out.
+    /// Intents of credentials that brought nothing that is known, until the next login or log-out.
     unknown: Vec<Lease>,
     /// The store is not asked before this.
     after: Option<Monotonic>,
@@ -77,42 +77,36 @@ impl Session {
         push_within(MOST, &mut self.owed.until_saved, lease);
     }
 
-    /// Once it is known what became of a code, and the store has what came for it, its intent has
-    /// served: it would keep a descriptor and a file for as long as the session lives. That of one that
-    /// is out, or was and nobody heard more, keeps copies of the login from sending it again.
-    pub(super) fn withdraw_code(&mut self, flow: &mut Flow, known: bool) {
+    /// Once a code has brought a grant, and the store has that, its intent has served: it would keep a
+    /// descriptor and a file for as long as the session lives. That of one that brought nothing, or that
+    /// nobody heard more of, keeps copies of the login from sending it again.
+    pub(super) fn withdraw_code(&mut self, flow: &mut Flow) {
         let Some(holder) = self.holder else { return };
         let Ok((key, _)) = self.spending(flow) else { return };
         let Some(code @ Spend::Code { .. }) = flow.ground.intent.take() else { return };
         let lease = Lease { key, holder: holder.of_codes(), withdraw: Some(code) };
-        self.forget_codes();
-        if !known {
-            push_within(MOST, &mut self.owed.unknown, lease);
-        } else if flow.ground.minted.is_some() && flow.ground.unsaved {
+        if flow.ground.minted.is_none() {
+            self.stands(lease);
+        } else if flow.ground.unsaved {
+            self.unknown_is_past(Self::owe_once_saved);
             self.owe_once_saved(lease);
         } else {
+            self.unknown_is_past(|session, lease| session.owe(lease, None));
             self.owe(lease, None);
         }
     }
 
-    /// A late answer says what became of a code after all. Its intent has served once what came of it is
-    /// saved.
-    pub(super) fn code_answered(&mut self, of: Option<&str>) {
-        let its = |lease: &Lease| match &lease.withdraw {
-            Some(Spend::Code { login }) => Some(login.as_str()) == of,
-            _ => false,
-        };
-        if let Some(at) = self.owed.unknown.iter().position(its) {
-            let lease = self.owed.unknown.remove(at);
-            self.owe_once_saved(lease);
-        }
+    /// The intent of a credential that was sent, and brought nothing that is known, stands until a login
+    /// or log-out comes after it.
+    pub(super) fn stands(&mut self, lease: Lease) {
+        push_within(MOST, &mut self.owed.unknown, lease);
     }
 
-    /// A login or log-out has come after the codes of which nobody knows what became.
-    pub(super) fn forget_codes(&mut self) {
+    /// A login or log-out has come after the credentials of which nobody knows what became.
+    pub(super) fn unknown_is_past(&mut self, mut then: impl FnMut(&mut Self, Lease)) {
         let mut unknown = Vec::new();
         self.owed.if_there(|owed| unknown.append(&mut owed.unknown));
-        unknown.into_iter().for_each(|lease| self.owe(lease, None));
+        unknown.into_iter().for_each(|lease| then(self, lease));
     }
 
     /// Something is to be given back; after a pause if the store has just refused it.

@@ -153,6 +153,11 @@ impl Token {
         Ok(Turn::Wait(self, parked))
     }
 
+    /// Whom the request comes from.
+    pub(crate) const fn credentials(&self) -> &Credentials {
+        &self.ask.credentials
+    }
+
     pub(crate) const fn purpose(&self) -> Purpose {
         self.ask.purpose()
     }
