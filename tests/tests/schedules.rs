@@ -9,7 +9,7 @@ use mcp_authz_tests::schedule::{Broken, Reached, Rule, Schedule, prove, run};
 const ENOUGH: u64 = 40_000;
 
 /// Seeds beyond those of every run that found a fault once.
-const FOUND: [u64; 13] = [
+const FOUND: [u64; 14] = [
     33_599,
     76_655,
     113_252,
@@ -19,6 +19,7 @@ const FOUND: [u64; 13] = [
     881_266_309,
     881_276_475,
     1_000_015_976,
+    1_000_101_359,
     1_200_000_917,
     1_200_003_063,
     1_200_151_789,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::failure::{Failure, Kind, Remedy, Switch};
 use crate::machine::SignalName;
 use crate::note::{Choice, Note};
-use crate::record::merge::{Brings, Occasion, Word, brings, merge};
+use crate::record::merge::{Brings, Occasion, Word, alike, brings, merge};
 use crate::record::{Binding, Document, FORMAT, Grant, Held, Unknown, Way};
 use crate::scope::ScopeSet;
 use crate::session::flow::{fault, missing};
@@ -155,6 +155,12 @@ impl Session {
         let welcome = |theirs: &Held<Grant>| theirs.value.rejected || memory.welcome(&theirs.value);
         let found = found.filter(welcome);
         let Some(ours) = &mut memory.grant else { return };
+        let same = found.as_ref().filter(|it| {
+            it.generation == ours.generation
+                && it.value.refresh_token.is_some()
+                && alike(&it.value, &ours.value)
+        });
+        flow.ground.seen_at = same.and_then(|it| it.generation);
         let occasion = Occasion::Look {
             refused: flow.ground.refused,
             unwritten: memory.unsaved || ours.generation.is_none(),

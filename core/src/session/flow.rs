@@ -286,6 +286,9 @@ impl Session {
             return Ok((template.key(), Spend::Code { login }));
         }
         let held = self.body.memory.grant.as_ref().ok_or_else(missing)?;
+        if let Some(generation) = flow.ground.seen_at {
+            return Ok((held.value.key(), Spend::Refresh { generation, attempt: 0 }));
+        }
         let generation = held.generation.unwrap_or(0);
         // Where it would be, if a write that was given up gets there after all.
         let generation = generation.saturating_add(u64::from(!self.body.memory.shared()));

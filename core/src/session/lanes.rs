@@ -275,6 +275,10 @@ pub(crate) struct Ground {
     pub(crate) claim_ends: Option<Monotonic>,
     /// Another process is spending the refresh token, or may have spent the code.
     pub(crate) elsewhere: bool,
+    /// The number under which the store was seen to have what is about to be spent, whatever became of
+    /// the records beside it.
+    #[serde(default)]
+    pub(crate) seen_at: Option<u64>,
     /// The intent that is recorded of what is about to be spent.
     pub(crate) intent: Option<Spend>,
     /// The one that the store was asked to record.
