@@ -155,12 +155,7 @@ impl Session {
         let welcome = |theirs: &Held<Grant>| theirs.value.rejected || memory.welcome(&theirs.value);
         let found = found.filter(welcome);
         let Some(ours) = &mut memory.grant else { return };
-        let same = found.as_ref().filter(|it| {
-            it.generation == ours.generation
-                && it.value.refresh_token.is_some()
-                && alike(&it.value, &ours.value)
-        });
-        flow.ground.seen_at = same.and_then(|it| it.generation);
+        flow.ground.seen_at = found.as_ref().and_then(|it| seen_at(ours, it));
         let occasion = Occasion::Look {
             refused: flow.ground.refused,
             unwritten: memory.unsaved || ours.generation.is_none(),
@@ -601,6 +596,12 @@ impl Session {
         flow.ground.intent = None;
         Ok(())
     }
+}
+
+/// The number under which the store has just what is held, refresh token and all.
+fn seen_at(ours: &Held<Grant>, found: &Held<Grant>) -> Option<u64> {
+    let same = found.generation == ours.generation && alike(&found.value, &ours.value);
+    found.generation.filter(|_| same && found.value.refresh_token.is_some())
 }
 
 /// Notes what was odd about an answer.
