@@ -139,12 +139,11 @@ impl Session {
         if unsaved && let Some(intent) = intent.clone() {
             self.owe_once_saved(Lease { key: key.clone(), holder, withdraw: Some(intent) });
         }
-        let (stands, withdraw) =
-            if out { (intent, None) } else { (None, intent.filter(|_| !unsaved)) };
-        if let Some(intent) = stands {
+        if out && let Some(intent) = intent.clone() {
             // What a later login brings may have the number that it names.
             self.stands(Lease { key: key.clone(), holder, withdraw: Some(intent) });
         }
+        let withdraw = intent.filter(|_| !out && !unsaved);
         Some(Lease { key, holder, withdraw })
     }
 

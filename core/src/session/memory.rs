@@ -398,9 +398,7 @@ impl Memory {
     pub(crate) fn spending(&mut self) -> Over {
         if self.unsaved && self.rewrite.over == Over::Anything {
             // Of a login: the tokens are remembered for when it is offered to the store again.
-            let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.clone());
-            held.into_iter()
-                .for_each(|token| push_within(MOST_SPENT, &mut self.rewrite.spent, token));
+            self.superseded();
             return Over::Anything;
         }
         // A write that was given up may reach the store yet, and is older than what comes now.
@@ -412,8 +410,8 @@ impl Memory {
         Over::Spent(spent)
     }
 
-    /// A login takes the place of a grant that the store has not got, and may get late: it does not come
-    /// back from there.
+    /// Another grant takes the place of one that the store has not got, and may get late: that one does
+    /// not come back from there.
     pub(crate) fn superseded(&mut self) {
         if self.unsaved {
             let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.clone());

@@ -45,9 +45,9 @@ impl Write {
     /// nobody but a person can say that it is not wanted (HOST-269).
     fn meet(&self, record: &Record, floor: u64, wall: Timestamp) -> Meeting {
         let generation = Some(record.generation);
-        let next = self.swap(record.generation);
-        if self.held_at().unwrap_or(0).max(floor) < record.generation
-            && matches!(next, StoreRequest::Swap { record: ours, .. } if ours == *record)
+        let ours = || self.swap(record.generation);
+        if floor < record.generation
+            && matches!(ours(), StoreRequest::Swap { record: ours, .. } if ours == *record)
         {
             return Meeting::There;
         }
@@ -96,14 +96,6 @@ impl Write {
             Self::Binding(held) => held.value.swap(held.generation, generation),
             Self::Client(held, _) => held.value.swap(held.generation, generation),
             Self::Grant(held, _) => held.value.swap(held.generation, generation),
-        }
-    }
-
-    fn held_at(&self) -> Option<u64> {
-        match self {
-            Self::Binding(held) => held.generation,
-            Self::Client(held, _) => held.generation,
-            Self::Grant(held, _) => held.generation,
         }
     }
 
@@ -231,7 +223,7 @@ impl Save {
             return self.refused(Kind::StoreConflict, cx);
         }
         let Some(write) = self.waiting.last_mut() else { return self.write(cx) };
-        let floor = self.floor;
+        let floor = self.floor.max(write.generation().unwrap_or(0));
         match found.as_ref().map(|record| write.meet(record, floor, cx.wall)) {
             Some(Meeting::There) => {
                 *write.generation() = found.map(|record| record.generation);
@@ -244,7 +236,7 @@ impl Save {
                     // A grant may name it (HOST-217).
                     held.value.keep(&theirs);
                 }
-                self.floor = self.floor.max(write.generation().unwrap_or(0));
+                self.floor = floor;
                 *write.generation() = found.map(|record| record.generation);
                 self.write(cx)
             }
