@@ -95,6 +95,7 @@
 //! ```
 
 pub mod address;
+mod bounded;
 pub mod config;
 pub mod effect;
 pub mod entropy;

@@ -4,6 +4,7 @@
 //! that it belongs to its key are checked before anything of it is used. Unknown members survive a
 //! rewrite.
 
+pub(crate) mod fill;
 pub(crate) mod merge;
 
 use core::num::NonZeroU16;

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use crate::failure::{Failure, Kind, Remedy, Switch};
 use crate::machine::SignalName;
 use crate::note::{Choice, Note};
-use crate::record::merge::{Brings, Occasion, Word, alike, brings, merge};
-use crate::record::{Binding, Document, FORMAT, Grant, Held, Unknown, Way};
+use crate::record::fill::fill;
+use crate::record::merge::Brings;
+use crate::record::{Binding, FORMAT, Grant, Held, Unknown, Way};
 use crate::scope::ScopeSet;
 use crate::session::flow::{fault, missing};
 use crate::session::lanes::{Brought, Cause, Flow, Goal, LoginGoal};
-use crate::session::memory::fill;
 use crate::session::scopes::{self, Named};
 use crate::session::{Now, Session};
 use crate::stage::claim::{Intended, Released};
@@ -46,7 +46,7 @@ impl Session {
             Brought::Recalled(found) => return self.recalled(flow, found, now),
             Brought::Looked(Looked::StillListed) => flow.ground.relisted = true,
             Brought::Looked(Looked::Moved { to }) => {
-                self.body.memory.learnt.moved = Some(now.mono);
+                self.body.memory.issuer_moved(now.mono);
                 return Err(Failure::new(Kind::IssuerChanged, "BIND-05").with_subject(&to));
             }
             Brought::Looked(Looked::Found(found)) => return self.found(flow, found, now),
@@ -100,14 +100,11 @@ impl Session {
             ground.intent = Some(spend.clone());
         }
         if let Brought::Saved(saved) = brought {
-            // The older record may have been written over the newer one.
-            for write in &saved.written {
-                if let (Write::Grant(theirs, _), Some(held)) = (write, &mut self.body.memory.grant)
-                    && theirs.value.key() == held.value.key()
-                {
-                    held.generation = held.generation.max(theirs.generation);
-                }
-            }
+            let grants = saved.written.iter().filter_map(|write| match write {
+                Write::Grant(held, _) => Some(held),
+                _ => None,
+            });
+            grants.for_each(|older| self.body.memory.written_over(older));
             self.body.memory.save_soon();
         }
     }
@@ -151,29 +148,13 @@ impl Session {
     /// A look before a refresh, or after its refusal: only a record that is newer than ours is
     /// taken over (REF-06, HOST-224).
     pub(super) fn looked(&mut self, flow: &mut Flow, found: Option<Held<Grant>>, now: &mut Now) {
-        let memory = &mut self.body.memory;
-        let welcome = |theirs: &Held<Grant>| theirs.value.rejected || memory.welcome(&theirs.value);
-        let found = found.filter(welcome);
-        let Some(ours) = &mut memory.grant else { return };
-        flow.ground.seen_at = found.as_ref().and_then(|it| seen_at(ours, it));
-        let occasion = Occasion::Look {
-            refused: flow.ground.refused,
-            unwritten: memory.unsaved || ours.generation.is_none(),
-            spent: [memory.rewrite.over.spent(), &memory.rewrite.spent],
-        };
-        let newer = found.filter(|it| merge(ours, it, occasion) == Word::Theirs);
-        let news = newer.as_ref().map(|theirs| brings(&ours.value, &theirs.value, now.wall));
-        if let Some(theirs) = newer {
-            *ours = theirs;
-            if !flow.ground.refused {
-                flow.ground.intent = None;
-            }
-        }
-        match news.unwrap_or(Brings::Nothing) {
+        let look = self.body.memory.look(found, flow.ground.refused, now.wall);
+        flow.ground.seen_at = look.seen_at;
+        match look.brings {
             // The same tokens under another number say nothing new about a refusal.
             Brings::Nothing if flow.ground.refused => {
-                if ours.value.refresh_token.as_ref() == memory.learnt.refused_late.as_ref() {
-                    ours.value.rejected = true;
+                if self.body.memory.dead() {
+                    self.body.memory.reject();
                     now.note(Note::Rejected);
                 } else {
                     // It was refused in other words: there is nothing to write (REF-90).
@@ -198,7 +179,6 @@ impl Session {
                 flow.ground.verdict = None;
             }
         }
-        memory.renewed();
         flow.ground.intent = None;
     }
 
@@ -243,8 +223,9 @@ impl Session {
         rule: &'static str,
         now: &mut Now,
     ) -> Result<(), Failure> {
-        let held = self.body.memory.grant.as_mut().ok_or_else(missing)?;
-        held.value.rejected = true;
+        if !self.body.memory.reject() {
+            return Err(missing());
+        }
         now.note(Note::Rejected);
         flow.ground.refused = true;
         flow.ground.verdict = Some(Failure::new(Kind::ReauthorizationRequired, rule).into());
@@ -359,9 +340,10 @@ impl Session {
         if let Some(client) = &enrolled.client {
             self.body.memory.remember_client(client.clone());
         }
-        if enrolled.way == Way::PreRegistered && self.body.memory.learnt.met.is_none() {
-            let found = flow.ground.found.as_ref();
-            self.body.memory.learnt.met = found.map(|found| found.server.issuer.clone());
+        if enrolled.way == Way::PreRegistered
+            && let Some(found) = &flow.ground.found
+        {
+            self.body.memory.met_at(found.server.issuer.clone());
         }
         flow.ground.redirect = Some(enrolled.redirect.clone());
         flow.ground.enrolled = Some(enrolled);
@@ -507,13 +489,11 @@ impl Session {
         }
         flow.ground.refused = true;
         let memory = &mut self.body.memory;
-        let held = memory.grant.as_mut().ok_or_else(missing)?;
+        let held = memory.grant.as_ref().ok_or_else(missing)?;
         if rejected {
-            // Whatever the store says now or does not say, this one is not sent again.
-            memory.learnt.refused_late = held.value.refresh_token.clone();
+            memory.refused_dead(held.value.refresh_token.clone());
         } else {
-            memory.learnt.unrenewable = Some(now.mono);
-            memory.learnt.words = failure.said().cloned();
+            memory.not_renewed(failure.said(), now.mono);
         }
         if client {
             return self.client_refused(flow, failure);
@@ -525,7 +505,7 @@ impl Session {
             flow.ground.looked_again = true;
             flow.ground.looked = false;
         } else if rejected {
-            held.value.rejected = true;
+            self.body.memory.reject();
             now.note(Note::Rejected);
         } else {
             flow.ground.kept = true;
@@ -596,12 +576,6 @@ impl Session {
         flow.ground.intent = None;
         Ok(())
     }
-}
-
-/// The number under which the store has just what is held, refresh token and all.
-fn seen_at(ours: &Held<Grant>, found: &Held<Grant>) -> Option<u64> {
-    let same = found.generation == ours.generation && alike(&found.value, &ours.value);
-    found.generation.filter(|_| same && found.value.refresh_token.is_some())
 }
 
 /// Notes what was odd about an answer.

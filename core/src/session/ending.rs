@@ -55,9 +55,7 @@ impl Session {
         if let Err(failure) = &result
             && matches!(flow.goal, Goal::Forget)
         {
-            self.body.memory.parting.unforgotten = Some(failure.kind());
-            // What a newer version has written is not ours to remove.
-            self.body.memory.parting.forget_found &= failure.kind() != Kind::StoreVersion;
+            self.body.memory.unread_to_forget(failure.kind());
         }
         self.remember_visit(&flow, &result);
         if result.is_ok() && matches!(flow.goal, Goal::Relist) {
@@ -72,7 +70,7 @@ impl Session {
         }
         let again = matches!(flow.goal, Goal::Recall) && self.body.memory.recalled;
         if matches!(flow.goal, Goal::Recall) {
-            self.body.memory.reads = self.body.memory.reads.saturating_add(1);
+            self.body.memory.was_read();
         }
         if let Err(failure) = &result
             && again
@@ -189,9 +187,7 @@ impl Session {
         });
         match flow.goal {
             Goal::Forget if flow.ground.unsaved => {
-                // The others are not to wait for one that cannot be emptied.
-                let most = self.body.memory.parting.to_forget.len().min(1);
-                return self.body.memory.parting.to_forget.rotate_left(most);
+                return self.body.memory.forget_another_first();
             }
             Goal::Forget => return self.body.memory.forgot(minted),
             Goal::Keep(_) => return self.kept(minted, flow.ground.unsaved, now),
@@ -206,7 +202,8 @@ impl Session {
             self.body.memory.logged_in(!here);
         }
         if login && !config.persistent {
-            self.body.memory.binding = self.binding(flow);
+            let binding = self.binding(flow);
+            self.body.memory.bind(binding);
             let client = flow.ground.enrolled.as_ref().and_then(|it| it.client.as_ref());
             let id = client.map(|held| held.value.credentials.client_id.clone());
             id.iter().for_each(|id| self.body.memory.client_succeeded(id));
@@ -221,22 +218,18 @@ impl Session {
         }
         let has_token = minted.value.access_token.is_some();
         if here {
-            self.body.memory.found = false;
-            return;
+            return self.body.memory.issued_before_it_was_read();
         }
         if login {
             self.body.memory.superseded();
         }
-        self.body.memory.grant = Some(minted);
-        self.body.memory.may_go_over(core::mem::take(&mut flow.ground.over));
-        self.body.memory.minted = Some(now.mono);
-        self.body.memory.renewed();
-        self.body.memory.set_unsaved(flow.ground.unsaved, now.mono);
+        self.body.memory.issued(minted, core::mem::take(&mut flow.ground.over));
+        self.body.memory.issued_now(flow.ground.unsaved, now.mono);
         if overwritten && config.persistent {
             self.body.memory.save_soon();
         }
         if refreshed {
-            self.body.memory.refreshed = Some(now.mono);
+            self.body.memory.refresh_ended(now.mono);
         }
         if has_token && self.body.memory.brought_back() {
             // Under a new epoch its callers would go round for ever.
@@ -249,9 +242,7 @@ impl Session {
     /// Publishes the token that is held; `found` says that it comes out of the store.
     pub(super) fn publish(&mut self, found: bool, now: &mut Now) {
         let [chance] = now.draw.bytes();
-        self.body.memory.found = found;
-        self.body.memory.publish(&self.config, now.wall, now.mono, chance);
-        self.body.memory.learnt.if_there(|learnt| learnt.ahead_after = None);
+        self.body.memory.publish(&self.config, found, (now.wall, now.mono), chance);
         let published = self.body.memory.published.clone();
         now.out.told.push(Told::Publish(published));
     }
@@ -279,7 +270,7 @@ impl Session {
         if refresh {
             // Where the store did not let it come to a request, the next caller may try at once.
             if flow.ground.spent {
-                self.body.memory.refreshed = Some(now.mono);
+                self.body.memory.refresh_ended(now.mono);
             }
             self.body.memory.postpone_ahead(now.mono);
         }

@@ -156,7 +156,9 @@ impl Session {
             shown_metadata: false,
         };
         let moved = stage.step(signal, &mut cx).map_err(|failure| failure.without(&held));
-        self.body.memory.shown_metadata |= cx.shown_metadata;
+        if cx.shown_metadata {
+            self.body.memory.metadata_shown();
+        }
         moved
     }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::push_within;
 use crate::failure::{Failure, Kind};
 use crate::rare::Rare;
 use crate::scope::ScopeSet;
-use crate::session::push_within;
 use crate::time::Monotonic;
 
 /// How long a page that was shown counts.

@@ -1,5 +1,6 @@
 //! Answers to token requests that had been given up: their tokens are not lost (TOK-04, HOST-241).
 
+use crate::bounded::push_within;
 use crate::effect::{Purpose, Stored, TicketId, Told};
 use crate::failure::Kind;
 use crate::machine::Signal;
@@ -8,7 +9,7 @@ use crate::record::merge::Over;
 use crate::record::{Grant, Held};
 use crate::secret::Secret;
 use crate::session::lanes::{self, Flow, Goal, Lane, Late, Stage};
-use crate::session::{Now, Session, push_within};
+use crate::session::{Now, Session};
 use crate::time::Awaited;
 use crate::wire::token::{TokenRefusal, Tokens};
 
@@ -85,7 +86,7 @@ impl Session {
             && !login
             && refusal.failure.kind() == Kind::GrantRejected
         {
-            self.body.memory.learnt.refused_late = late.template.refresh_token.clone();
+            self.body.memory.refused_dead(late.template.refresh_token.clone());
         }
         // The record tells copies of this login that it has ended; where nothing came, only the mark does.
         if login && !passed && read.as_ref().is_some_and(brings) {
@@ -145,20 +146,18 @@ impl Session {
         };
         let mut held = Held { generation: memory.generation_for(&grant), value: grant };
         if late.binding.is_some() {
-            memory.binding.clone_from(&late.binding);
+            memory.bind(late.binding.clone());
             memory.logged_in(true);
             self.catch_up(&mut held, now);
         }
         let memory = &mut self.body.memory;
         let has_token = held.value.access_token.is_some();
-        memory.grant = Some(held.clone());
-        memory.renewed();
-        memory.may_go_over(over.clone());
+        memory.issued(held.clone(), over.clone());
         // As any other rotation: stored first, if the store is free to be asked (REF-04).
         if self.config.persistent && self.body.machine.is_none() {
             self.keep(held, over, late.binding, now);
         } else {
-            memory.unsaved = self.config.persistent;
+            memory.not_offered_yet(self.config.persistent);
             if has_token {
                 self.publish(false, now);
             }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Forgotten, Revoked, Told};
 use crate::failure::{Failure, Kind};
 use crate::rare::Absent;
-use crate::record::{Grant, Held};
+use crate::record::Grant;
 use crate::session::lanes::{Farewell, Flow, Goal, Lane};
 use crate::session::{Now, Session};
 use crate::stage::recall::Recalled;
@@ -84,7 +84,7 @@ impl Session {
         self.body.log_out.asked = true;
         self.part_with_the_held(now);
         // Nobody who waited for a flow is settled with what was held, live though it may be.
-        if self.body.memory.published.take().is_some() {
+        if self.body.memory.withdraw_published() {
             now.out.told.push(Told::Publish(None));
         }
         // Whatever may be in the store by now, or get there yet.
@@ -103,18 +103,8 @@ impl Session {
         }
         let forgets = |flow: &Flow| matches!(flow.goal, Goal::Forget);
         let under_way = self.body.machine.as_ref().is_some_and(|flow| forgets(flow));
-        let memory = &mut self.body.memory;
-        lost.extend(memory.grant.take());
-        lost.iter().for_each(|held| memory.leave(&held.value));
-        memory.unsaved = false;
         // What the store has is dropped too, even if nobody has read it yet.
-        if self.config.persistent {
-            for held in lost {
-                memory.must_forget(emptied(held), under_way);
-            }
-            memory.parting.forget_found = true;
-            memory.parting.forget_after = None;
-        }
+        self.body.memory.part_with(lost, self.config.persistent, under_way);
     }
 
     fn part_with_the_held(&mut self, now: &Now) {
@@ -173,40 +163,18 @@ impl Session {
 
     /// A log-out is about what is found in the store, whoever put it there.
     pub(super) fn forget_found(&mut self, found: Recalled, now: &Now) {
-        let memory = &mut self.body.memory;
-        if !memory.recalled {
-            memory.recall(found, &self.config);
-        } else if memory.grant.is_none() {
-            found.client.into_iter().for_each(|client| memory.remember_client(client));
-            memory.binding = found.binding.or(memory.binding.take());
-            memory.grant = found.grant;
-        } else {
-            // There has been a login here since.
-            memory.parting.forget_found = false;
-        }
+        self.body.memory.recall_to_forget(found, &self.config);
         self.forget_what_was_found(now);
     }
 
     /// As [`forget_found`](Self::forget_found), where it was read for another reason.
     pub(super) fn forget_what_was_found(&mut self, now: &Now) {
-        let memory = &mut self.body.memory;
-        if !memory.parting.forget_found {
-            return;
-        }
-        memory.parting.forget_found = false;
-        let Some(held) = memory.grant.clone() else { return };
-        let empty = held.value.access_token.is_none() && held.value.refresh_token.is_none();
+        let Some(held) = self.body.memory.found_to_forget() else { return };
         // What was held has been given back already.
-        if memory.welcome(&held.value) {
+        if self.body.memory.welcome(&held.value) {
             self.part_with_the_held(now);
         }
-        let memory = &mut self.body.memory;
-        memory.grant = None;
-        memory.leave(&held.value);
-        if !empty {
-            memory.must_forget(emptied(held), false);
-        }
-        memory.parting.forget_after = None;
+        self.body.memory.forget_found(held);
     }
 
     /// Gives the next tokens back to the server. The record is removed after that, whatever the
@@ -267,12 +235,4 @@ impl Session {
             now.out.told.push(Told::Forgotten(Forgotten { revoked, unremoved }));
         }
     }
-}
-
-/// A grant without its tokens, as it is kept after a log-out.
-pub(super) fn emptied(mut held: Held<Grant>) -> Held<Grant> {
-    held.value.access_token = None;
-    held.value.refresh_token = None;
-    held.value.rejected = true;
-    held
 }

@@ -1,39 +1,26 @@
-//! What the session holds: the records, and the one grant that is published.
+//! The one writer of what the session remembers: each method is something that has happened.
 
+use core::ops::Deref;
 use core::time::Duration;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::push_within;
 use crate::config::Config;
-use crate::failure::{Failure, Kind, Said};
-use crate::granted::{Granted, Life};
-use crate::input::Epoch;
-use crate::rare::{Absent, Rare};
-use crate::record::merge::{Occasion, Over, Word, merge};
-use crate::record::{Binding, Class, Client, Document, Grant, Held, Way};
-use crate::scope::ScopeSet;
-use crate::secret::{AccessToken, Secret};
-use crate::session::push_within;
+use crate::effect::Key;
+use crate::failure::{Kind, Said};
+use crate::rare::Rare;
+use crate::record::merge::{Brings, Occasion, Over, Word, alike, brings, merge};
+use crate::record::{Binding, Client, Document, Grant, Held};
+use crate::secret::Secret;
+use crate::session::remembered::Remembered;
 use crate::stage::recall::Recalled;
 use crate::time::{Monotonic, Timestamp};
-use crate::wire::client_auth::{Credentials, Method};
-use crate::wire::token::Tokens;
+use crate::wire::url::Reach;
 
-/// How long before its end a token is renewed, at most (REF-07).
-const AHEAD: Duration = Duration::from_secs(30);
-/// Two refreshes of one credential are at least this far apart, unless the server has refused the
-/// newest token (HOST-233).
-const REST: Duration = Duration::from_secs(10);
-/// How long a change of issuer is believed before the list is read again.
-const MOVED: Duration = Duration::from_secs(60);
 /// After a refresh ahead of time has failed, the next one waits this long.
 const AHEAD_PAUSE: Duration = Duration::from_secs(30);
-/// After the server has refused to renew a grant in words of its own, it is asked no more for this
-/// long: whoever needs a token meanwhile needs a login.
-const UNRENEWABLE: Duration = Duration::from_secs(60);
-/// Refusals of a refresh in a row that nobody understands, after which a login is recommended.
-const MOST_UNCLEAR: u8 = 3;
 /// Logins that are remembered as logged out of.
 const MOST_LEFT: usize = 8;
 /// Refresh tokens that are remembered as spent while none of what they brought could be saved.
@@ -41,168 +28,16 @@ const MOST_SPENT: usize = 16;
 /// A record that the store refused is offered to it again after this long.
 pub(super) const SAVE_PAUSE: Duration = Duration::from_secs(30);
 
-/// What the session holds.
+/// What the session remembers, as it changes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Memory {
-    /// The store has been read.
-    pub(crate) recalled: bool,
-    /// How often it was.
-    #[serde(skip)]
-    pub(crate) reads: u64,
-    pub(crate) binding: Option<Held<Binding>>,
-    /// Dynamic registrations, one for each issuer and redirect set.
-    pub(crate) clients: Vec<Held<Client>>,
-    pub(crate) grant: Option<Held<Grant>>,
-    /// Counts access tokens.
-    pub(crate) epoch: u64,
-    /// When the published token ends by the monotonic clock.
-    pub(crate) ends: Option<Monotonic>,
-    /// What chance has to say about refreshing ahead of the published token's end.
-    #[serde(default)]
-    pub(crate) chance: u8,
-    /// When the last refresh ended.
-    pub(crate) refreshed: Option<Monotonic>,
-    /// The resource has shown metadata: never a legacy server again (LEG-05).
-    pub(crate) shown_metadata: bool,
-    /// The store refused the newest record.
-    pub(crate) unsaved: bool,
-    /// The store has not said what became of a write, which may get there yet.
-    #[serde(default)]
-    pub(crate) silent: bool,
-    /// The published token was found in the store: the server has not issued it to this session, so
-    /// it counts for nothing that a caller has had (STEP-90).
-    #[serde(default)]
-    pub(crate) found: bool,
-    /// When the server issued the last token.
-    pub(crate) minted: Option<Monotonic>,
-    /// Counts logins, so that a refresh that one has overtaken is recognised.
-    pub(crate) logins: u64,
-    /// In a snapshot: what is held is not what was published, and gets an epoch of its own when it is
-    /// saved.
-    #[serde(default)]
-    pub(crate) newer_than_published: bool,
-    #[serde(skip)]
-    pub(crate) published: Option<Arc<Granted>>,
-    #[serde(flatten)]
-    pub(crate) learnt: Rare<Learnt>,
-    #[serde(flatten)]
-    pub(crate) rewrite: Rare<Rewrite>,
-    #[serde(flatten)]
-    pub(crate) parting: Rare<Parting>,
-}
+#[serde(transparent)]
+pub(crate) struct Memory(Remembered);
 
-/// What refusals and failures have taught.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Learnt {
-    /// No refresh ahead of time before this.
-    pub(crate) ahead_after: Option<Monotonic>,
-    /// A fresh token that the server refused all the same: who may ask a person gets a login instead.
-    pub(crate) useless: Option<Epoch>,
-    /// The first issuer that credentials without an issuer were for.
-    pub(crate) met: Option<Arc<str>>,
-    /// The access token that was refused last: it never comes back under a new epoch.
-    #[serde(with = "crate::secret::written_option", default)]
-    pub(crate) refused: Option<AccessToken>,
-    /// The refresh token that was refused after its sending had been given up: nobody waited for that
-    /// any more, and it is not sent again (REF-08).
-    #[serde(with = "crate::secret::written_option", default)]
-    pub(crate) refused_late: Option<Secret>,
-    /// The resource no longer names the issuer of the grant: nothing of it is sent (BIND-03).
-    pub(crate) moved: Option<Monotonic>,
-    /// When the server refused to renew the grant, without saying that it is dead (REF-90).
-    #[serde(default)]
-    pub(crate) unrenewable: Option<Monotonic>,
-    /// The words in which it did.
-    #[serde(default)]
-    pub(crate) words: Option<Said>,
-    /// Refusals to renew it in a row that said nothing understandable.
-    #[serde(default)]
-    pub(crate) unclear: u8,
-}
+impl Deref for Memory {
+    type Target = Remembered;
 
-impl Absent for Learnt {
-    const ABSENT: &'static Self = &Self {
-        ahead_after: None,
-        useless: None,
-        met: None,
-        refused: None,
-        refused_late: None,
-        moved: None,
-        unrenewable: None,
-        words: None,
-        unclear: 0,
-    };
-
-    fn is_absent(&self) -> bool {
-        let Self { ahead_after, useless, met, refused, refused_late, moved, .. } = self;
-        let renewable = self.unrenewable.is_none() && self.unclear == 0;
-        let times = ahead_after.is_none() && moved.is_none() && renewable;
-        let tokens = useless.is_none() && refused.is_none() && refused_late.is_none();
-        times && tokens && met.is_none()
-    }
-}
-
-/// What the next write of the grant has to mind.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Rewrite {
-    /// What it may be written over.
-    #[serde(default)]
-    pub(crate) over: Over,
-    /// Refresh tokens that were spent while the store had refused it.
-    #[serde(with = "crate::secret::written_list", default)]
-    pub(crate) spent: Vec<Secret>,
-    /// It is not offered to the store again before this.
-    #[serde(rename = "save_after")]
-    pub(crate) after: Option<Monotonic>,
-}
-
-impl Absent for Rewrite {
-    const ABSENT: &'static Self = &Self { over: Over::Anything, spent: Vec::new(), after: None };
-
-    fn is_absent(&self) -> bool {
-        let Self { over, spent, after } = self;
-        *over == Over::Anything && spent.is_empty() && after.is_none()
-    }
-}
-
-/// What log-outs have left, and what is left to do for them.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Parting {
-    /// Emptied grants that a log-out has not got into the store yet. The first may be under way.
-    #[serde(default)]
-    pub(crate) to_forget: Vec<Held<Grant>>,
-    /// A log-out is about what is in the store, too.
-    #[serde(default)]
-    pub(crate) forget_found: bool,
-    /// No further attempt at it before this.
-    #[serde(default)]
-    pub(crate) forget_after: Option<Monotonic>,
-    /// The logins that this session was told to forget: a record of one that the store has kept never
-    /// comes back.
-    #[serde(default)]
-    pub(crate) left: Vec<Arc<str>>,
-    /// Why the store would not.
-    #[serde(skip)]
-    pub(crate) unforgotten: Option<Kind>,
-    /// The emptied record, from whose generation the next login goes on.
-    #[serde(default)]
-    pub(crate) emptied: Option<Box<Held<Grant>>>,
-}
-
-impl Absent for Parting {
-    const ABSENT: &'static Self = &Self {
-        to_forget: Vec::new(),
-        forget_found: false,
-        forget_after: None,
-        left: Vec::new(),
-        unforgotten: None,
-        emptied: None,
-    };
-
-    fn is_absent(&self) -> bool {
-        let Self { to_forget, forget_found, forget_after, left, unforgotten, emptied } = self;
-        let done = to_forget.is_empty() && !forget_found && forget_after.is_none();
-        done && left.is_empty() && unforgotten.is_none() && emptied.is_none()
+    fn deref(&self) -> &Remembered {
+        &self.0
     }
 }
 
@@ -211,199 +46,97 @@ impl Memory {
         let shift_all = |all: &mut [&mut Option<Monotonic>]| {
             all.iter_mut().filter_map(|at| at.as_mut()).for_each(&shift);
         };
-        shift_all(&mut [&mut self.ends, &mut self.refreshed, &mut self.minted]);
-        self.learnt.if_there(|it| {
+        shift_all(&mut [&mut self.0.ends, &mut self.0.refreshed, &mut self.0.minted]);
+        self.0.learnt.if_there(|it| {
             shift_all(&mut [&mut it.ahead_after, &mut it.moved, &mut it.unrenewable])
         });
-        self.rewrite.if_there(|it| shift_all(&mut [&mut it.after]));
-        self.parting.if_there(|it| shift_all(&mut [&mut it.forget_after]));
+        self.0.rewrite.if_there(|it| shift_all(&mut [&mut it.after]));
+        self.0.parting.if_there(|it| shift_all(&mut [&mut it.forget_after]));
     }
 
     /// What says nothing any more takes no room.
     pub(crate) fn tidy(&mut self) {
-        self.learnt.tidy();
-        self.rewrite.tidy();
-        self.parting.tidy();
-    }
-
-    /// The newest epoch that can be used.
-    pub(crate) fn current(&self) -> Option<Epoch> {
-        self.published.as_ref().map(|granted| granted.epoch())
-    }
-
-    /// Everything asked for in the grant that is held.
-    pub(crate) fn requested(&self) -> Option<&ScopeSet> {
-        self.grant.as_ref().map(|held| &*held.value.requested)
-    }
-
-    /// Whether a refresh token may be sent, and a client is there to send it.
-    pub(crate) fn refreshable(&self, config: &Config, now: Timestamp, mono: Monotonic) -> bool {
-        self.grant.as_ref().is_some_and(|held| {
-            held.value.refresh_token.is_some()
-                && !held.value.rejected
-                && !self.moved_lately(mono)
-                && !self.unrenewable(mono)
-        }) && self.credentials(config, now).is_some()
-    }
-
-    /// Whether the server has refused a moment ago to renew what is held, whatever it meant by that.
-    pub(crate) fn unrenewable(&self, now: Monotonic) -> bool {
-        self.learnt.unrenewable.is_some_and(|at| at.until(now) < UNRENEWABLE)
-    }
-
-    /// The failure of a caller who needs a login, in the words of the server that would not renew what
-    /// is held, if that is why.
-    pub(crate) fn in_words(&self, failure: Failure, now: Monotonic) -> Failure {
-        let words = self.learnt.words.as_ref().filter(|_| self.unrenewable(now));
-        match words {
-            Some(said) if failure.kind() == Kind::ReauthorizationRequired => {
-                failure.with_said(said.clone())
-            }
-            _ => failure,
-        }
+        self.0.learnt.tidy();
+        self.0.rewrite.tidy();
+        self.0.parting.tidy();
     }
 
     /// The server has renewed what is held, or granted something else.
     pub(crate) fn renewed(&mut self) {
-        self.learnt.if_there(|learnt| {
+        self.0.learnt.if_there(|learnt| {
             learnt.unrenewable = None;
             learnt.words = None;
             learnt.unclear = 0;
         });
     }
 
-    /// Whether it was refused so often without an understandable word that a login is recommended.
-    pub(crate) fn doubted(&self) -> bool {
-        self.learnt.unclear >= MOST_UNCLEAR
-    }
-
     /// The token endpoint has said something else between two refusals.
     pub(crate) fn answered_otherwise(&mut self) {
-        self.learnt.if_there(|learnt| learnt.unclear = 0);
+        self.0.learnt.if_there(|learnt| learnt.unclear = 0);
     }
 
     /// One more refusal to renew it that nobody understands. Answers whether there have been so many
     /// in a row that it may be meant.
     pub(crate) fn refused_unclearly(&mut self) -> bool {
-        self.learnt.unclear = self.learnt.unclear.saturating_add(1);
+        self.0.learnt.unclear = self.0.learnt.unclear.saturating_add(1);
         self.doubted()
-    }
-
-    /// Whether the refresh token that is held is certainly in the store, where other processes find
-    /// it. If not, it may get there yet by a write that was given up.
-    pub(crate) fn shared(&self) -> bool {
-        !self.unsaved && self.grant.as_ref().is_some_and(|held| held.generation.is_some())
-    }
-
-    /// Whether the refresh token that is held is certainly nobody else's.
-    pub(crate) fn alone(&self) -> bool {
-        !self.shared() && !self.silent
     }
 
     /// A login has succeeded; unless what it brought was held already, it has taken the place of that.
     pub(crate) fn logged_in(&mut self, anew: bool) {
-        self.learnt.if_there(|learnt| learnt.moved = None);
-        self.logins = self.logins.saturating_add(u64::from(anew));
-    }
-
-    /// Whether enough time has passed since the last refresh.
-    pub(crate) fn rested(&self, now: Monotonic) -> bool {
-        self.refreshed.is_none_or(|at| at.until(now) >= REST)
-    }
-
-    /// Whether a token came so lately that its end alone is no reason to ask a person for another.
-    pub(crate) fn newly_minted(&self, now: Monotonic) -> bool {
-        self.minted.is_some_and(|at| at.until(now) < REST)
-    }
-
-    /// Whether the resource was seen lately to have gone to another issuer. It may come back, so
-    /// what was seen is looked at again after a while.
-    pub(crate) fn moved_lately(&self, now: Monotonic) -> bool {
-        self.learnt.moved.is_some_and(|at| at.until(now) < MOVED)
-    }
-
-    /// Whether a refresh ahead of time is due.
-    pub(crate) fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
-        self.published.as_ref().is_some_and(|granted| granted.life().ageing(wall, mono))
-            && self.learnt.ahead_after.is_none_or(|after| after <= mono)
-    }
-
-    /// When a record that the store refused is offered to it again.
-    pub(crate) fn save_at(&self, now: Monotonic) -> Option<Monotonic> {
-        let saving = self.unsaved && self.grant.is_some();
-        saving.then(|| self.rewrite.after.unwrap_or(now))
-    }
-
-    /// When a record that was logged out of is emptied, if one is left.
-    pub(crate) fn forget_at(&self, now: Monotonic) -> Option<Monotonic> {
-        self.forgetting().then(|| self.parting.forget_after.unwrap_or(now))
-    }
-
-    /// Whether a log-out has not reached the store yet.
-    pub(crate) fn forgetting(&self) -> bool {
-        self.parting.forget_found || !self.parting.to_forget.is_empty()
+        self.0.learnt.if_there(|learnt| learnt.moved = None);
+        self.0.logins = self.0.logins.saturating_add(u64::from(anew));
     }
 
     /// A grant whose record is to be emptied. While the first one is under way, an equal one waits
     /// behind it: what was out when it was sent may be written between the two.
     pub(crate) fn must_forget(&mut self, held: Held<Grant>, under_way: bool) {
         let key = held.value.key();
-        let mut others = self.parting.to_forget.iter_mut().skip(usize::from(under_way));
+        let mut others = self.0.parting.to_forget.iter_mut().skip(usize::from(under_way));
         match others.find(|other| other.value.key() == key) {
             Some(other) => {
                 let generation = other.generation.max(held.generation);
                 *other = Held { generation, ..held };
             }
-            None => self.parting.to_forget.push(held),
+            None => self.0.parting.to_forget.push(held),
         }
     }
 
     /// Nothing of this login comes back.
     pub(crate) fn leave(&mut self, grant: &Grant) {
         if let Some(login) = &grant.login
-            && !self.parting.left.contains(login)
+            && !self.0.parting.left.contains(login)
         {
-            push_within(MOST_LEFT, &mut self.parting.left, Arc::clone(login));
+            push_within(MOST_LEFT, &mut self.0.parting.left, Arc::clone(login));
         }
-    }
-
-    /// Whether a record may be taken over: it is of no login that was logged out of.
-    pub(crate) fn welcome(&self, grant: &Grant) -> bool {
-        !grant.login.as_ref().is_some_and(|login| self.parting.left.contains(login))
     }
 
     /// A record is emptied, durably.
     pub(crate) fn forgot(&mut self, held: Held<Grant>) {
         let key = held.value.key();
-        if let Some(at) = self.parting.to_forget.iter().position(|other| other.value.key() == key) {
-            self.parting.to_forget.remove(at);
+        if let Some(at) = self.0.parting.to_forget.iter().position(|other| other.value.key() == key)
+        {
+            self.0.parting.to_forget.remove(at);
         }
-        self.parting.emptied = Some(Box::new(held));
-        self.parting.forget_after = None;
+        self.0.parting.emptied = Some(Box::new(held));
+        self.0.parting.forget_after = None;
     }
 
     pub(crate) fn postpone_forget(&mut self, now: Monotonic) {
-        self.parting.forget_after = Some(now.after(SAVE_PAUSE));
-    }
-
-    /// The generation of the record that a grant replaces.
-    pub(crate) fn generation_for(&self, grant: &Grant) -> Option<u64> {
-        let key = grant.key();
-        let known = [self.grant.as_ref(), self.parting.emptied.as_deref()].into_iter().flatten();
-        known.filter(|held| held.value.key() == key).filter_map(|held| held.generation).max()
+        self.0.parting.forget_after = Some(now.after(SAVE_PAUSE));
     }
 
     /// What a rotation may be written over. While the store has refused one, what it holds is older
     /// than the token that is spent.
     pub(crate) fn spending(&mut self) -> Over {
-        if self.unsaved && self.rewrite.over == Over::Anything {
+        if self.0.unsaved && self.0.rewrite.over == Over::Anything {
             // Of a login: the tokens are remembered for when it is offered to the store again.
             self.superseded();
             return Over::Anything;
         }
         // A write that was given up may reach the store yet, and is older than what comes now.
-        let before = self.rewrite.over.spent().iter().filter(|_| self.unsaved);
-        let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.as_ref());
+        let before = self.0.rewrite.over.spent().iter().filter(|_| self.0.unsaved);
+        let held = self.0.grant.as_ref().and_then(|held| held.value.refresh_token.as_ref());
         let mut spent: Vec<Secret> = before.chain(held).cloned().collect();
         let surplus = spent.len().saturating_sub(MOST_SPENT);
         spent.drain(..surplus);
@@ -413,43 +146,43 @@ impl Memory {
     /// Another grant takes the place of one that the store has not got, and may get late: that one does
     /// not come back from there.
     pub(crate) fn superseded(&mut self) {
-        if self.unsaved {
-            let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.clone());
-            let older = self.rewrite.over.spent().to_vec();
+        if self.0.unsaved {
+            let held = self.0.grant.as_ref().and_then(|held| held.value.refresh_token.clone());
+            let older = self.0.rewrite.over.spent().to_vec();
             older
                 .into_iter()
                 .chain(held)
-                .for_each(|token| push_within(MOST_SPENT, &mut self.rewrite.spent, token));
+                .for_each(|token| push_within(MOST_SPENT, &mut self.0.rewrite.spent, token));
         }
     }
 
     /// What the grant that is held may be written over.
     pub(crate) fn may_go_over(&mut self, over: Over) {
-        if self.rewrite.over != over {
-            self.rewrite.over = over;
+        if self.0.rewrite.over != over {
+            self.0.rewrite.over = over;
         }
     }
 
     /// What the store has is not what is held: it is written as soon as may be.
     pub(crate) fn save_soon(&mut self) {
-        self.unsaved = true;
-        self.rewrite.if_there(|rewrite| rewrite.after = None);
+        self.0.unsaved = true;
+        self.0.rewrite.if_there(|rewrite| rewrite.after = None);
     }
 
     /// What was to be saved is dropped: the store's word counts again.
     pub(crate) fn nothing_to_save(&mut self) {
-        (self.unsaved, self.silent, self.newer_than_published) = (false, false, false);
-        self.rewrite = Rare::default();
+        (self.0.unsaved, self.0.silent, self.0.newer_than_published) = (false, false, false);
+        self.0.rewrite = Rare::default();
     }
 
     /// Whether the newest record is durable, as its flow found out just now.
     pub(crate) fn set_unsaved(&mut self, unsaved: bool, now: Monotonic) {
-        self.unsaved = unsaved;
+        self.0.unsaved = unsaved;
         if unsaved {
             self.postpone_save(now);
         } else {
             // What is saved next sets out from here, and says itself what it may go over.
-            self.rewrite.if_there(|rewrite| {
+            self.0.rewrite.if_there(|rewrite| {
                 rewrite.spent.clear();
                 rewrite.over = Over::Anything;
             });
@@ -457,115 +190,29 @@ impl Memory {
     }
 
     pub(crate) fn postpone_save(&mut self, now: Monotonic) {
-        self.rewrite.after = Some(now.after(SAVE_PAUSE));
-    }
-
-    /// Whether the held access token is not the published one.
-    pub(crate) fn unpublished(&self) -> bool {
-        let held = self.grant.as_ref().and_then(|held| held.value.access_token.as_ref());
-        held.is_some() && held != self.published.as_ref().map(|granted| &granted.token)
-    }
-
-    /// Whether the published token has other scopes by now.
-    fn widened(&self) -> bool {
-        let held = self.grant.as_ref().and_then(|held| held.value.granted.as_ref());
-        self.published.as_ref().is_some_and(|granted| granted.scopes.as_ref() != held)
+        self.0.rewrite.after = Some(now.after(SAVE_PAUSE));
     }
 
     pub(crate) fn postpone_ahead(&mut self, now: Monotonic) {
-        self.learnt.ahead_after = Some(now.after(AHEAD_PAUSE));
-    }
-
-    /// The issuer that credentials without one belong to.
-    pub(crate) fn met(&self) -> Option<&Arc<str>> {
-        let binding = self.binding.as_ref().map(|held| &held.value);
-        let bound = binding.filter(|binding| binding.way == Way::PreRegistered);
-        self.learnt.met.as_ref().or(bound.map(|binding| &binding.issuer))
-    }
-
-    /// Whether the refresh token that is held was refused late.
-    pub(crate) fn dead(&self) -> bool {
-        let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.as_ref());
-        held.is_some() && held == self.learnt.refused_late.as_ref()
-    }
-
-    /// Whether the token that came is the one that was refused last.
-    pub(crate) fn brought_back(&self) -> bool {
-        let held = self.grant.as_ref().and_then(|held| held.value.access_token.as_ref());
-        held.is_some() && held == self.learnt.refused.as_ref()
-    }
-
-    /// Whether a refusal could mean that the resource has gone to another issuer since its metadata
-    /// was read: a refresh reads none by itself.
-    pub(crate) fn may_have_moved(&self) -> bool {
-        let binding = self.binding.as_ref().map(|held| &held.value);
-        binding.is_some_and(|binding| binding.class == Class::Resource) && self.refreshed.is_some()
-    }
-
-    /// The client of the held grant: from the configuration, or from its registration.
-    pub(crate) fn credentials(&self, config: &Config, now: Timestamp) -> Option<Credentials> {
-        let binding = &self.binding.as_ref()?.value;
-        let grant = &self.grant.as_ref()?.value;
-        if grant.client_id != binding.client_id || grant.issuer != binding.issuer {
-            return None;
-        }
-        // A choice that was made later holds for what is stored, too.
-        let chosen = config.client_auth(&binding.listed, &binding.issuer);
-        match binding.way {
-            Way::Dynamic => {
-                let clients = self.clients.iter().map(|held| &held.value);
-                let credentials = clients
-                    .filter(|client| client.issuer == grant.issuer)
-                    .find_map(|client| client.credentials_of(&grant.client_id, now))?;
-                Some(credentials.clone().by(chosen))
-            }
-            Way::PreRegistered => {
-                let client = config.client_for(&grant.issuer, Some(&binding.issuer))?;
-                let credentials = Credentials {
-                    client_id: grant.client_id.clone(),
-                    secret: client.secret.clone(),
-                    method: binding.method,
-                };
-                (client.client_id == *grant.client_id)
-                    .then(|| credentials.by(client.method.or(chosen)))
-            }
-            Way::Document => Some(Credentials {
-                client_id: grant.client_id.clone(),
-                secret: None,
-                method: Method::None,
-            }),
-        }
-    }
-
-    /// Whether the access token that is held may be used: its client is there, or none is named for
-    /// the moment, which only a refresh would need.
-    pub(crate) fn ours(&self, config: &Config, now: Timestamp) -> bool {
-        let binding = self.binding.as_ref().map(|held| &held.value);
-        let grant = self.grant.as_ref().map(|held| &held.value);
-        let unnamed = binding.zip(grant).is_some_and(|(binding, grant)| {
-            binding.way == Way::PreRegistered
-                && grant.client_id == binding.client_id
-                && grant.issuer == binding.issuer
-        });
-        (unnamed && config.clients.is_empty()) || self.credentials(config, now).is_some()
+        self.0.learnt.ahead_after = Some(now.after(AHEAD_PAUSE));
     }
 
     /// Takes over what the store knew, or what it knows by now that is newer.
     pub(crate) fn recall(&mut self, found: Recalled, config: &Config) {
-        if self.recalled {
+        if self.0.recalled {
             self.catch_up_with(found);
         } else {
-            self.recalled = true;
-            self.binding = found.binding;
-            self.clients.clear();
-            self.clients.extend(found.client);
-            self.grant = found.grant;
+            self.0.recalled = true;
+            self.0.binding = found.binding;
+            self.0.clients.clear();
+            self.0.clients.extend(found.client);
+            self.0.grant = found.grant;
             if config.login_anew
-                && let Some(held) = self.grant.take()
+                && let Some(held) = self.0.grant.take()
             {
                 // The new login takes the place of its record, and nothing of it comes back.
                 self.leave(&held.value);
-                self.parting.emptied = Some(Box::new(held));
+                self.0.parting.emptied = Some(Box::new(held));
             }
         }
         self.share_texts(config, core::iter::empty());
@@ -573,21 +220,21 @@ impl Memory {
 
     /// Another process may have logged in, at another authorization server even.
     fn catch_up_with(&mut self, found: Recalled) {
-        if self.unsaved || self.forgetting() {
+        if self.0.unsaved || self.forgetting() {
             return;
         }
         let Recalled { binding, client, grant } = found;
         let at = |held: &Option<Held<Binding>>| held.as_ref().and_then(|held| held.generation);
-        let moved = at(&binding) > at(&self.binding);
+        let moved = at(&binding) > at(&self.0.binding);
         if moved {
-            self.binding = binding;
+            self.0.binding = binding;
         }
         if let Some(client) = client {
             let key = client.value.key();
-            let known = self.clients.iter().find(|held| held.value.key() == key);
+            let known = self.0.clients.iter().find(|held| held.value.key() == key);
             let id = &client.value.credentials.client_id;
             // One of ours that led to no login has not taken its place.
-            let bound = self.binding.as_ref().is_some_and(|held| held.value.client_id == *id);
+            let bound = self.0.binding.as_ref().is_some_and(|held| held.value.client_id == *id);
             let other = |held: &Held<Client>| held.value.credentials.client_id != *id;
             if known
                 .is_none_or(|held| held.generation < client.generation || (bound && other(held)))
@@ -602,9 +249,9 @@ impl Memory {
         };
         let Some(theirs) = grant.filter(useful) else { return };
         let occasion = Occasion::Read { newer_binding: moved };
-        let newer = self.grant.as_ref().map(|ours| merge(ours, &theirs, occasion));
+        let newer = self.0.grant.as_ref().map(|ours| merge(ours, &theirs, occasion));
         if newer != Some(Word::Ours) {
-            self.grant = Some(theirs);
+            self.0.grant = Some(theirs);
             self.renewed();
         }
     }
@@ -621,16 +268,16 @@ impl Memory {
             Some(other) => *text = Arc::clone(other),
             None => known.push(Arc::clone(text)),
         };
-        if let Some(Held { value, .. }) = &mut self.binding {
+        if let Some(Held { value, .. }) = &mut self.0.binding {
             let Binding { mcp_url, account, listed, issuer, resource, client_id, .. } = value;
             let texts = [mcp_url, account, issuer, listed, resource, client_id];
             texts.into_iter().chain([&mut value.redirect_set]).for_each(&mut share);
         }
-        for Held { value, .. } in &mut self.clients {
+        for Held { value, .. } in &mut self.0.clients {
             let Client { issuer, redirect_set, credentials, .. } = value;
             [issuer, redirect_set, &mut credentials.client_id].into_iter().for_each(&mut share);
         }
-        if let Some(Held { value, .. }) = &mut self.grant {
+        if let Some(Held { value, .. }) = &mut self.0.grant {
             let Grant { issuer, resource, client_id, account, resource_parameter, .. } = value;
             let texts = [issuer, resource, client_id, account];
             texts.into_iter().chain(resource_parameter).for_each(&mut share);
@@ -639,31 +286,7 @@ impl Memory {
             }
         }
         others.for_each(&mut share);
-        self.clients.shrink_to_fit();
-    }
-
-    /// Everything held that nobody may see, and nobody be sent but whose it is (HOST-324, HOST-325):
-    /// tokens, those among them that were refused or spent, and what clients have. The longest come
-    /// first: one may begin another.
-    pub(crate) fn secrets(&self, config: &Config) -> Vec<Secret> {
-        let grant = self.grant.as_ref().map(|held| &held.value);
-        let published = self.published.as_ref().map(|granted| &granted.token);
-        let access = grant.and_then(|grant| grant.access_token.as_ref());
-        let access = [access, published, self.learnt.refused.as_ref()].into_iter().flatten();
-        let refresh = grant.and_then(|grant| grant.refresh_token.as_ref());
-        let refresh = refresh.into_iter().chain(&self.learnt.refused_late);
-        let clients = self.clients.iter().flat_map(|held| {
-            let aside = &held.value.aside;
-            let earlier = aside.earlier.iter().filter_map(|it| it.credentials.secret.as_ref());
-            let management = aside.management.as_ref().map(|management| &management.token);
-            held.value.credentials.secret.iter().chain(management).chain(earlier)
-        });
-        let configured = config.clients.iter().filter_map(|client| client.secret.as_ref());
-        let mut all: Vec<Secret> = access.map(|token| Secret::new(token.expose())).collect();
-        let others = refresh.chain(&self.rewrite.spent).chain(clients).chain(configured);
-        all.extend(others.chain(&config.initial_access_token).cloned());
-        all.sort_by_key(|secret| core::cmp::Reverse(secret.expose().len()));
-        all
+        self.0.clients.shrink_to_fit();
     }
 
     /// Puts a registration in the place of an older one for the same issuer and redirect set.
@@ -672,41 +295,19 @@ impl Memory {
             held.value.issuer == client.value.issuer
                 && held.value.redirect_set == client.value.redirect_set
         };
-        match self.clients.iter_mut().find(|held| same(held)) {
+        match self.0.clients.iter_mut().find(|held| same(held)) {
             Some(held) => *held = client,
             None => {
-                self.clients.reserve_exact(1);
-                self.clients.push(client);
+                self.0.clients.reserve_exact(1);
+                self.0.clients.push(client);
             }
         }
-    }
-
-    /// A registration, by what the server calls it.
-    pub(crate) fn client(&self, client_id: &str) -> Option<&Held<Client>> {
-        self.clients.iter().find(|held| *held.value.credentials.client_id == *client_id)
-    }
-
-    /// The registration that a grant or login used, marked as one the server does not know.
-    pub(crate) fn stale_client(&self, issuer: &str, client_id: &str) -> Option<Held<Client>> {
-        let known = self.clients.iter().find(|held| {
-            let client = &held.value;
-            *client.issuer == *issuer
-                && (*client.credentials.client_id == *client_id
-                    || client.earlier(client_id).is_some())
-        });
-        let mut held = known?.clone();
-        if *held.value.credentials.client_id == *client_id {
-            held.value.stale = true;
-        } else {
-            held.value.aside.earlier.retain(|it| *it.credentials.client_id != *client_id);
-        }
-        Some(held)
     }
 
     /// A grant came of a registration.
     pub(crate) fn client_succeeded(&mut self, client_id: &str) {
         let id = |held: &&mut Held<Client>| *held.value.credentials.client_id == *client_id;
-        if let Some(held) = self.clients.iter_mut().find(id) {
+        if let Some(held) = self.0.clients.iter_mut().find(id) {
             held.value.succeeded();
         }
     }
@@ -718,61 +319,284 @@ impl Memory {
         }
     }
 
-    /// Publishes the held grant's access token under a new epoch.
+    /// Publishes the held grant's access token under a new epoch; `found` says that it comes out of the
+    /// store. `chance` is a random byte.
     pub(crate) fn publish(
         &mut self,
         config: &Config,
-        wall: Timestamp,
-        mono: Monotonic,
+        found: bool,
+        (wall, mono): (Timestamp, Monotonic),
         chance: u8,
     ) {
+        self.0.found = found;
+        self.0.learnt.if_there(|learnt| learnt.ahead_after = None);
         // The same token is no new one, though its life may be; a server that widens it in place has made
         // one of it, for those whom it refused for want of scope.
         if self.unpublished() || self.widened() {
-            self.epoch = self.epoch.saturating_add(1);
+            self.0.epoch = self.0.epoch.saturating_add(1);
         }
-        self.chance = chance;
-        self.ends = self.grant.as_ref().and_then(|held| end(&held.value, wall, mono));
+        self.0.chance = chance;
+        self.0.ends = self.0.grant.as_ref().and_then(|held| end(&held.value, wall, mono));
         self.republish(config);
     }
 
     /// Publishes it under the epoch it has, as after a restart.
     pub(crate) fn republish(&mut self, config: &Config) {
-        self.published = self.granted(config).map(Arc::new);
+        self.0.published = self.granted(config).map(Arc::new);
     }
 
-    fn granted(&self, config: &Config) -> Option<Granted> {
-        let grant = &self.grant.as_ref()?.value;
-        let class = self.binding.as_ref()?.value.class;
-        let token = grant.access_token.clone().filter(|_| !(grant.untyped && config.strict()))?;
-        let life = match (self.ends, grant.lifetime) {
-            (Some(mono), Some(lifetime)) => {
-                Life::Until { wall: grant.expires, mono, ahead: ahead(lifetime, self.chance) }
-            }
-            _ => Life::Unknown,
+    /// The store has been read once more, whatever that brought.
+    pub(crate) fn was_read(&mut self) {
+        self.0.reads = self.0.reads.saturating_add(1);
+    }
+
+    /// The resource has shown metadata.
+    pub(crate) fn metadata_shown(&mut self) {
+        self.0.shown_metadata = true;
+    }
+
+    /// The resource names another issuer than that of the grant.
+    pub(crate) fn issuer_moved(&mut self, now: Monotonic) {
+        self.0.learnt.moved = Some(now);
+    }
+
+    /// A login was begun at this issuer, with credentials that name none.
+    pub(crate) fn met_at(&mut self, issuer: Arc<str>) {
+        self.0.learnt.met.get_or_insert(issuer);
+    }
+
+    /// This binding leads to the grant that is held.
+    pub(crate) fn bind(&mut self, binding: Option<Held<Binding>>) {
+        self.0.binding = binding;
+    }
+
+    /// The grant was read before its refresh token is spent, or after that was refused: only a record
+    /// that is newer than ours is taken over (REF-06, HOST-224).
+    pub(crate) fn look(
+        &mut self,
+        found: Option<Held<Grant>>,
+        refused: bool,
+        wall: Timestamp,
+    ) -> Look {
+        let welcome = |theirs: &Held<Grant>| theirs.value.rejected || self.welcome(&theirs.value);
+        let found = found.filter(welcome);
+        let Some(ours) = &self.0.grant else {
+            return Look { brings: Brings::Nothing, seen_at: None };
         };
-        Some(Granted {
-            epoch: Epoch(self.epoch),
-            header: token.header()?,
-            token,
-            issuer: grant.issuer.clone(),
-            resource: grant.resource_parameter.clone(),
-            scopes: grant.granted.clone(),
-            life,
-            fresh: life.fresh(),
-            unsaved: self.unsaved,
-            area: Arc::clone(config.area(class == Class::Legacy)),
-            retired: self.learnt.useless == Some(Epoch(self.epoch)),
-        })
+        let seen_at = found.as_ref().and_then(|it| seen_at(ours, it));
+        let occasion = Occasion::Look {
+            refused,
+            unwritten: self.unsaved || ours.generation.is_none(),
+            spent: [self.rewrite.over.spent(), &self.rewrite.spent],
+        };
+        let newer = found.filter(|it| merge(ours, it, occasion) == Word::Theirs);
+        let brings = newer.as_ref().map(|theirs| brings(&ours.value, &theirs.value, wall));
+        let brings = brings.unwrap_or(Brings::Nothing);
+        if newer.is_some() {
+            self.0.grant = newer;
+        }
+        if brings != Brings::Nothing {
+            self.renewed();
+        }
+        Look { brings, seen_at }
     }
-}
 
-/// How long before its end a token of this lifetime in seconds is renewed: at most [`AHEAD`] and a
-/// quarter of its life, and by chance up to a quarter less, so that the processes that share a grant
-/// do not all ask for its lease at one moment.
-fn ahead(lifetime: u64, chance: u8) -> Duration {
-    let most = AHEAD.min(Duration::from_secs(lifetime) / 4);
-    most.saturating_sub(most.saturating_mul(u32::from(chance)) / 1024)
+    /// The refresh token that is held is never sent again: its record is to say so. Answers whether
+    /// there is one.
+    pub(crate) fn reject(&mut self) -> bool {
+        self.0.grant.as_mut().map(|held| held.value.rejected = true).is_some()
+    }
+
+    /// This refresh token was refused as dead: whatever the store says now or does not say, it is not
+    /// sent again (REF-08).
+    pub(crate) fn refused_dead(&mut self, token: Option<Secret>) {
+        self.0.learnt.refused_late = token;
+    }
+
+    /// The server would not renew what is held, in these words (REF-90).
+    pub(crate) fn not_renewed(&mut self, words: Option<&Said>, now: Monotonic) {
+        self.0.learnt.unrenewable = Some(now);
+        self.0.learnt.words = words.cloned();
+    }
+
+    /// The published token was refused (STEP-90).
+    pub(crate) fn token_refused(&mut self) {
+        let token = self.published.as_ref().map(|granted| granted.access_token().clone());
+        self.0.learnt.refused = token;
+    }
+
+    /// A fresh token was refused. Answers whether that is news.
+    pub(crate) fn useless(&mut self, config: &Config) -> bool {
+        let news = self.learnt.useless != self.current();
+        if news {
+            self.0.learnt.useless = self.current();
+            self.republish(config);
+        }
+        news
+    }
+
+    /// A refresh has ended, if it came to a request.
+    pub(crate) fn refresh_ended(&mut self, now: Monotonic) {
+        self.0.refreshed = Some(now);
+    }
+
+    /// What the store has said about records that were offered to it.
+    pub(crate) fn store_said(&mut self, silent: bool, refused: bool) {
+        self.0.silent = silent || (self.silent && refused);
+    }
+
+    /// A token was sent without the store's word, and a copy of this session may have sent it as well.
+    pub(crate) fn sent_unasked(&mut self) {
+        self.0.silent |= !self.shared();
+    }
+
+    /// The grant that is held was written, and has this number now.
+    pub(crate) fn written(&mut self, held: Held<Grant>) {
+        self.0.grant = Some(held);
+    }
+
+    /// An older record may have been written over the newer one that is held.
+    pub(crate) fn written_over(&mut self, older: &Held<Grant>) {
+        if let Some(held) = &mut self.0.grant
+            && held.value.key() == older.value.key()
+        {
+            held.generation = held.generation.max(older.generation);
+        }
+        self.save_soon();
+    }
+
+    /// A grant that came outside a flow is written now. Answers whether it is still the one that is
+    /// held.
+    pub(crate) fn saved(&mut self, held: Held<Grant>, unsaved: bool, now: Monotonic) -> bool {
+        match &self.0.grant {
+            Some(ours) if alike(&ours.value, &held.value) => {
+                self.0.grant = Some(held);
+                self.set_unsaved(unsaved, now);
+                true
+            }
+            Some(_) => {
+                self.written_over(&held);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// The record in the store is of another process's login or log-out: it is taken over.
+    pub(crate) fn give_way(&mut self, theirs: Held<Grant>) {
+        self.0.unsaved = false;
+        self.0.grant = Some(theirs);
+        self.renewed();
+    }
+
+    /// The server has issued this, by way of a login or a refresh.
+    pub(crate) fn issued(&mut self, held: Held<Grant>, over: Over) {
+        self.0.grant = Some(held);
+        self.may_go_over(over);
+        self.renewed();
+    }
+
+    /// It was issued at this moment, and is saved or not.
+    pub(crate) fn issued_now(&mut self, unsaved: bool, now: Monotonic) {
+        self.0.minted = Some(now);
+        self.set_unsaved(unsaved, now);
+    }
+
+    /// What a login has brought was read in the store before: the server has issued it all the same.
+    pub(crate) fn issued_before_it_was_read(&mut self) {
+        self.0.found = false;
+    }
+
+    /// Whether the newest record is durable, as far as is known before it is offered.
+    pub(crate) fn not_offered_yet(&mut self, persistent: bool) {
+        self.0.unsaved = persistent;
+    }
+
+    /// What is published is handed out no more. Answers whether something was.
+    pub(crate) fn withdraw_published(&mut self) -> bool {
+        self.0.published.take().is_some()
+    }
+
+    /// There was a log-out. What is held is dropped, and these, which may be in the store by now or get
+    /// there yet.
+    pub(crate) fn part_with(&mut self, mut lost: Vec<Held<Grant>>, stored: bool, under_way: bool) {
+        lost.extend(self.0.grant.take());
+        lost.iter().for_each(|held| self.leave(&held.value));
+        self.0.unsaved = false;
+        if stored {
+            for held in lost {
+                self.must_forget(emptied(held), under_way);
+            }
+            self.0.parting.forget_found = true;
+            self.0.parting.forget_after = None;
+        }
+    }
+
+    /// The store was read for a log-out: what was found is what is to be dropped, unless there has been
+    /// a login here since.
+    pub(crate) fn recall_to_forget(&mut self, found: Recalled, config: &Config) {
+        if !self.recalled {
+            self.recall(found, config);
+        } else if self.grant.is_none() {
+            found.client.into_iter().for_each(|client| self.remember_client(client));
+            self.0.binding = found.binding.or(self.0.binding.take());
+            self.0.grant = found.grant;
+        } else {
+            self.0.parting.forget_found = false;
+        }
+    }
+
+    /// What was found that a log-out was about, if there is such a thing; asked once.
+    pub(crate) fn found_to_forget(&mut self) -> Option<Held<Grant>> {
+        core::mem::take(&mut self.0.parting.forget_found).then(|| self.grant.clone()).flatten()
+    }
+
+    /// It is dropped, and its record is to be emptied unless it is empty.
+    pub(crate) fn forget_found(&mut self, held: Held<Grant>) {
+        let empty = held.value.access_token.is_none() && held.value.refresh_token.is_none();
+        self.0.grant = None;
+        self.leave(&held.value);
+        if !empty {
+            self.must_forget(emptied(held), false);
+        }
+        self.0.parting.forget_after = None;
+    }
+
+    /// The store would not empty a record, for this reason; `None` if it would. What a newer version
+    /// has written is not ours to remove.
+    pub(crate) fn unforgotten(&mut self, kind: Option<Kind>) {
+        self.0.parting.unforgotten = kind;
+    }
+
+    /// The store could not even be read for a log-out.
+    pub(crate) fn unread_to_forget(&mut self, kind: Kind) {
+        self.0.parting.unforgotten = Some(kind);
+        self.0.parting.forget_found &= kind != Kind::StoreVersion;
+    }
+
+    /// The others are not to wait for a record that cannot be emptied.
+    pub(crate) fn forget_another_first(&mut self) {
+        let most = self.parting.to_forget.len().min(1);
+        self.0.parting.to_forget.rotate_left(most);
+    }
+
+    /// A login has taken this record: it is not to be emptied any more.
+    pub(crate) fn taken_by_a_login(&mut self, key: &Key) {
+        self.0.parting.if_there(|it| it.to_forget.retain(|held| held.value.key() != *key));
+    }
+
+    /// As a snapshot takes it: whether what is held is what was published cannot be seen there.
+    pub(crate) fn noting_what_is_published(mut self) -> Self {
+        self.0.newer_than_published = self.unpublished();
+        self
+    }
+
+    /// A grant that was written under other switches, or by somebody else, is not taken up (SEC-05).
+    pub(crate) fn drop_unsound(&mut self, reach: &Reach) {
+        if self.0.grant.take_if(|held| !held.value.sound(reach)).is_some() {
+            self.nothing_to_save();
+        }
+    }
 }
 
 /// When a grant's token ends by the monotonic clock, judged now by the wall clock.
@@ -785,24 +609,23 @@ fn end(grant: &Grant, wall: Timestamp, mono: Monotonic) -> Option<Monotonic> {
     Some(mono.after(left))
 }
 
-/// Fills a grant with the tokens that came for it (TOK-08, SCOPE-12, REF-03, REF-14).
-pub(crate) fn fill(template: Grant, tokens: &Tokens, login: bool, wall: Timestamp) -> Grant {
-    let lifetime = tokens.lifetime;
-    let asked = &template.requested;
-    let granted = match (&tokens.scope, login) {
-        (Some(scope), _) if *scope == **asked => Some(Arc::clone(asked)),
-        (Some(scope), _) => Some(Arc::new(scope.clone())),
-        (None, false) => template.granted,
-        (None, true) => Some(Arc::clone(asked)).filter(|scopes| !scopes.is_empty()),
-    };
-    Grant {
-        access_token: Some(tokens.access_token.clone()),
-        refresh_token: tokens.refresh_token.clone().or(template.refresh_token),
-        expires: lifetime.filter(|_| wall.plausible()).map(|life| wall.after(life)),
-        lifetime: lifetime.map(|life| life.as_secs()),
-        granted,
-        rejected: false,
-        untyped: !tokens.type_named,
-        ..template
-    }
+/// What a look into the store has brought to a refresh.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    pub(crate) brings: Brings,
+    /// The number under which the store has just what is held, refresh token and all.
+    pub(crate) seen_at: Option<u64>,
+}
+
+fn seen_at(ours: &Held<Grant>, found: &Held<Grant>) -> Option<u64> {
+    let same = found.generation == ours.generation && alike(&found.value, &ours.value);
+    found.generation.filter(|_| same && found.value.refresh_token.is_some())
+}
+
+/// A grant without its tokens, as it is kept after a log-out.
+fn emptied(mut held: Held<Grant>) -> Held<Grant> {
+    held.value.access_token = None;
+    held.value.refresh_token = None;
+    held.value.rejected = true;
+    held
 }

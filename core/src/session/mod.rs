@@ -9,7 +9,8 @@
 //! | `plan` | the two pure choices: what a flow does next, what a caller gets now |
 //! | `settle`, `refusal`, `waiters` | who waits for what, and what a refusal makes of it |
 //! | `lanes`, `flow`, `absorb`, `ending` | flows: their shape, their run, what they bring, how they end |
-//! | `memory`, `saving`, `late` | what is held, what is written, what comes too late |
+//! | `remembered`, `memory` | what is held, to be read; its one writer |
+//! | `saving`, `late` | what is written, what comes too late |
 //! | `log_out` | what is dropped, given back and removed |
 //! | `owed` | leases and intents that came too late to be used |
 //! | `scopes`, `history` | what a person is asked for, and how often |
@@ -30,6 +31,7 @@ mod owed;
 pub(crate) mod plan;
 mod recent;
 mod refusal;
+mod remembered;
 mod saving;
 mod scopes;
 mod settle;
@@ -92,13 +94,6 @@ impl fmt::Debug for Session {
             .field("waiting", &self.waiters.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Puts an item at the end of a list of at most so many; the oldest go.
-pub(crate) fn push_within<T>(most: usize, list: &mut Vec<T>, item: T) {
-    let surplus = list.len().saturating_add(1).saturating_sub(most);
-    list.drain(..surplus);
-    list.push(item);
 }
 
 /// The step under way: its time, its randomness, and what it has brought about so far.

@@ -2,11 +2,12 @@
 //! take back: while they stand no other process can refresh, so they are given back until that is
 //! done. The intents of codes are withdrawn here as well.
 
+use crate::bounded::push_within;
 use crate::effect::{Key, Spend, TicketId};
 use crate::rare::Absent;
 use crate::session::lanes::{Flow, Goal, Lane, Lease, Stage};
 use crate::session::memory::SAVE_PAUSE;
-use crate::session::{Now, Session, push_within};
+use crate::session::{Now, Session};
 use crate::time::Monotonic;
 
 /// Answers that are waited for after they were given up, and leases that are owed.

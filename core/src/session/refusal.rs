@@ -189,9 +189,7 @@ impl Session {
     ) -> Result<bool, Failure> {
         let had = refusal.had;
         if refused && refusal.epoch.is_some() {
-            let memory = &mut self.body.memory;
-            let token = memory.published.as_ref().map(|granted| granted.access_token().clone());
-            memory.learnt.refused = token;
+            self.body.memory.token_refused();
         }
         if (worn.is_some() && had.renewals >= MOST_RENEWALS) || had.grants >= MOST_GRANTS {
             return Err(Failure::new(Kind::GrantUnstable, "STEP-90"));
@@ -228,11 +226,8 @@ impl Session {
 
     /// A fresh token was refused: from now on only those get it who ask the session.
     pub(super) fn retire(&mut self, now: &mut Now) {
-        let memory = &mut self.body.memory;
-        if memory.learnt.useless != memory.current() {
-            memory.learnt.useless = memory.current();
-            memory.republish(&self.config);
-            now.out.told.push(Told::Publish(memory.published.clone()));
+        if self.body.memory.useless(&self.config) {
+            now.out.told.push(Told::Publish(self.body.memory.published.clone()));
         }
     }
 

@@ -89,10 +89,9 @@ impl Session {
         // What a newer version has written is not ours to empty.
         let forgets = matches!(flow.goal, Goal::Forget);
         if forgets {
-            self.body.memory.parting.unforgotten = saved.refused;
+            self.body.memory.unforgotten(saved.refused);
         }
-        self.body.memory.silent =
-            saved.silent || (self.body.memory.silent && saved.refused.is_some());
+        self.body.memory.store_said(saved.silent, saved.refused.is_some());
         let marks = flow.ground.stale.is_some();
         flow.ground.kept |= marks;
         if !marks && saved.refused.is_some_and(|kind| !(forgets && kind == Kind::StoreVersion)) {
@@ -123,10 +122,10 @@ impl Session {
                     match &mut flow.ground.minted {
                         Some(minted) => *minted = held,
                         None if matches!(flow.goal, Goal::Keep(_)) => {}
-                        None => self.body.memory.grant = Some(held),
+                        None => self.body.memory.written(held),
                     }
                 }
-                Write::Binding(held) => self.body.memory.binding = Some(held),
+                Write::Binding(held) => self.body.memory.bind(Some(held)),
             }
         }
     }
@@ -173,16 +172,14 @@ impl Session {
             }
             // What was logged out of elsewhere is handed out no more, least of all as if it were
             // saved.
-            if memory.published.take().is_some() {
+            if memory.withdraw_published() {
                 now.out.told.push(Told::Publish(None));
             }
         } else {
             ground.adopted = true;
             ground.verdict = None;
         }
-        memory.unsaved = false;
-        memory.grant = Some(theirs);
-        memory.renewed();
+        memory.give_way(theirs);
     }
 
     /// A login takes the place of what the other lane has written meanwhile, a refreshed grant or an
@@ -193,8 +190,7 @@ impl Session {
         let mut overwritten = known > minted.generation;
         minted.generation = minted.generation.max(known);
         // What was to be emptied is this record now.
-        let parting = &mut self.body.memory.parting;
-        parting.if_there(|it| it.to_forget.retain(|held| held.value.key() != key));
+        self.body.memory.taken_by_a_login(&key);
         let empties = |flow: &mut Box<Flow>| {
             let emptied = flow.ground.minted.as_ref();
             matches!(flow.goal, Goal::Forget) && emptied.is_some_and(|held| held.value.key() == key)
@@ -210,20 +206,7 @@ impl Session {
     /// is held.
     pub(super) fn kept(&mut self, minted: Held<Grant>, unsaved: bool, now: &mut Now) {
         let memory = &mut self.body.memory;
-        match &mut memory.grant {
-            Some(held) if alike(&held.value, &minted.value) => {}
-            // The older record may have been written over the newer one.
-            Some(held) => {
-                if held.value.key() == minted.value.key() {
-                    held.generation = held.generation.max(minted.generation);
-                }
-                return memory.save_soon();
-            }
-            None => return,
-        }
-        memory.grant = Some(minted);
-        memory.set_unsaved(unsaved, now.mono);
-        if memory.unpublished() {
+        if memory.saved(minted, unsaved, now.mono) && memory.unpublished() {
             self.publish(false, now);
         }
     }

@@ -13,7 +13,6 @@ use crate::effect::{Effects, Told};
 use crate::failure::Misuse;
 use crate::machine::{Signal, SignalName};
 use crate::rare::Rare;
-use crate::record::Document;
 use crate::secret::Secret;
 use crate::session::history::History;
 use crate::session::lanes::{Flow, Lane};
@@ -146,8 +145,8 @@ impl Session {
     /// Everything but the callers, at any moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let mut body = self.body.clone();
-        body.memory.newer_than_published = self.body.memory.unpublished();
+        let body = self.body.clone();
+        let body = Body { memory: body.memory.noting_what_is_published(), ..body };
         let (mcp_url, account) = (Arc::clone(&self.config.name), Arc::clone(&self.config.account));
         Snapshot { format: FORMAT, body: Named { mcp_url, account, body } }
     }
@@ -178,9 +177,7 @@ impl Session {
         // What was written under other switches, or by somebody else, is not taken up (SEC-05).
         let memory = &mut session.body.memory;
         let reach = &session.config.reach;
-        if memory.grant.take_if(|held| !held.value.sound(reach)).is_some() {
-            memory.nothing_to_save();
-        }
+        memory.drop_unsound(reach);
         memory.share_texts(&session.config, session.body.history.issuers());
         if memory.epoch > 0 && !memory.newer_than_published {
             memory.republish(&session.config);
@@ -195,7 +192,7 @@ impl Session {
             if flow.lost_its_turn() {
                 flow.leaving = Some((from, SignalName::Resumed));
                 // What was sent without the store's word may be sent by a copy as well: not again.
-                session.body.memory.silent |= !session.body.memory.shared();
+                session.body.memory.sent_unasked();
                 session.resume(lane, flow, &mut now);
             } else {
                 session.run(lane, flow, Signal::Resumed, &mut now);

@@ -1,0 +1,466 @@
+//! What the session remembers, to be read: the records, and the one grant that is published.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::failure::{Failure, Kind, Said};
+use crate::granted::{Granted, Life};
+use crate::input::Epoch;
+use crate::rare::{Absent, Rare};
+use crate::record::merge::Over;
+use crate::record::{Binding, Class, Client, Document, Grant, Held, Way};
+use crate::scope::ScopeSet;
+use crate::secret::{AccessToken, Secret};
+use crate::time::{Monotonic, Timestamp};
+use crate::wire::client_auth::{Credentials, Method};
+
+/// How long before its end a token is renewed, at most (REF-07).
+const AHEAD: Duration = Duration::from_secs(30);
+/// Two refreshes of one credential are at least this far apart, unless the server has refused the
+/// newest token (HOST-233).
+const REST: Duration = Duration::from_secs(10);
+/// How long a change of issuer is believed before the list is read again.
+const MOVED: Duration = Duration::from_secs(60);
+/// After the server has refused to renew a grant in words of its own, it is asked no more for this
+/// long: whoever needs a token meanwhile needs a login.
+const UNRENEWABLE: Duration = Duration::from_secs(60);
+/// Refusals of a refresh in a row that nobody understands, after which a login is recommended.
+const MOST_UNCLEAR: u8 = 3;
+
+/// Everything that is remembered. Only [`Memory`](super::memory::Memory) changes it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Remembered {
+    /// The store has been read.
+    pub(crate) recalled: bool,
+    /// How often it was.
+    #[serde(skip)]
+    pub(crate) reads: u64,
+    pub(crate) binding: Option<Held<Binding>>,
+    /// Dynamic registrations, one for each issuer and redirect set.
+    pub(crate) clients: Vec<Held<Client>>,
+    pub(crate) grant: Option<Held<Grant>>,
+    /// Counts access tokens.
+    pub(crate) epoch: u64,
+    /// When the published token ends by the monotonic clock.
+    pub(crate) ends: Option<Monotonic>,
+    /// What chance has to say about refreshing ahead of the published token's end.
+    #[serde(default)]
+    pub(crate) chance: u8,
+    /// When the last refresh ended.
+    pub(crate) refreshed: Option<Monotonic>,
+    /// The resource has shown metadata: never a legacy server again (LEG-05).
+    pub(crate) shown_metadata: bool,
+    /// The store refused the newest record.
+    pub(crate) unsaved: bool,
+    /// The store has not said what became of a write, which may get there yet.
+    #[serde(default)]
+    pub(crate) silent: bool,
+    /// The published token was found in the store: the server has not issued it to this session, so
+    /// it counts for nothing that a caller has had (STEP-90).
+    #[serde(default)]
+    pub(crate) found: bool,
+    /// When the server issued the last token.
+    pub(crate) minted: Option<Monotonic>,
+    /// Counts logins, so that a refresh that one has overtaken is recognised.
+    pub(crate) logins: u64,
+    /// In a snapshot: what is held is not what was published, and gets an epoch of its own when it is
+    /// saved.
+    #[serde(default)]
+    pub(crate) newer_than_published: bool,
+    #[serde(skip)]
+    pub(crate) published: Option<Arc<Granted>>,
+    #[serde(flatten)]
+    pub(crate) learnt: Rare<Learnt>,
+    #[serde(flatten)]
+    pub(crate) rewrite: Rare<Rewrite>,
+    #[serde(flatten)]
+    pub(crate) parting: Rare<Parting>,
+}
+
+/// What refusals and failures have taught.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Learnt {
+    /// No refresh ahead of time before this.
+    pub(crate) ahead_after: Option<Monotonic>,
+    /// A fresh token that the server refused all the same: who may ask a person gets a login instead.
+    pub(crate) useless: Option<Epoch>,
+    /// The first issuer that credentials without an issuer were for.
+    pub(crate) met: Option<Arc<str>>,
+    /// The access token that was refused last: it never comes back under a new epoch.
+    #[serde(with = "crate::secret::written_option", default)]
+    pub(crate) refused: Option<AccessToken>,
+    /// The refresh token that was refused after its sending had been given up: nobody waited for that
+    /// any more, and it is not sent again (REF-08).
+    #[serde(with = "crate::secret::written_option", default)]
+    pub(crate) refused_late: Option<Secret>,
+    /// The resource no longer names the issuer of the grant: nothing of it is sent (BIND-03).
+    pub(crate) moved: Option<Monotonic>,
+    /// When the server refused to renew the grant, without saying that it is dead (REF-90).
+    #[serde(default)]
+    pub(crate) unrenewable: Option<Monotonic>,
+    /// The words in which it did.
+    #[serde(default)]
+    pub(crate) words: Option<Said>,
+    /// Refusals to renew it in a row that said nothing understandable.
+    #[serde(default)]
+    pub(crate) unclear: u8,
+}
+
+impl Absent for Learnt {
+    const ABSENT: &'static Self = &Self {
+        ahead_after: None,
+        useless: None,
+        met: None,
+        refused: None,
+        refused_late: None,
+        moved: None,
+        unrenewable: None,
+        words: None,
+        unclear: 0,
+    };
+
+    fn is_absent(&self) -> bool {
+        let Self { ahead_after, useless, met, refused, refused_late, moved, .. } = self;
+        let renewable = self.unrenewable.is_none() && self.unclear == 0;
+        let times = ahead_after.is_none() && moved.is_none() && renewable;
+        let tokens = useless.is_none() && refused.is_none() && refused_late.is_none();
+        times && tokens && met.is_none()
+    }
+}
+
+/// What the next write of the grant has to mind.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Rewrite {
+    /// What it may be written over.
+    #[serde(default)]
+    pub(crate) over: Over,
+    /// Refresh tokens that were spent while the store had refused it.
+    #[serde(with = "crate::secret::written_list", default)]
+    pub(crate) spent: Vec<Secret>,
+    /// It is not offered to the store again before this.
+    #[serde(rename = "save_after")]
+    pub(crate) after: Option<Monotonic>,
+}
+
+impl Absent for Rewrite {
+    const ABSENT: &'static Self = &Self { over: Over::Anything, spent: Vec::new(), after: None };
+
+    fn is_absent(&self) -> bool {
+        let Self { over, spent, after } = self;
+        *over == Over::Anything && spent.is_empty() && after.is_none()
+    }
+}
+
+/// What log-outs have left, and what is left to do for them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Parting {
+    /// Emptied grants that a log-out has not got into the store yet. The first may be under way.
+    #[serde(default)]
+    pub(crate) to_forget: Vec<Held<Grant>>,
+    /// A log-out is about what is in the store, too.
+    #[serde(default)]
+    pub(crate) forget_found: bool,
+    /// No further attempt at it before this.
+    #[serde(default)]
+    pub(crate) forget_after: Option<Monotonic>,
+    /// The logins that this session was told to forget: a record of one that the store has kept never
+    /// comes back.
+    #[serde(default)]
+    pub(crate) left: Vec<Arc<str>>,
+    /// Why the store would not.
+    #[serde(skip)]
+    pub(crate) unforgotten: Option<Kind>,
+    /// The emptied record, from whose generation the next login goes on.
+    #[serde(default)]
+    pub(crate) emptied: Option<Box<Held<Grant>>>,
+}
+
+impl Absent for Parting {
+    const ABSENT: &'static Self = &Self {
+        to_forget: Vec::new(),
+        forget_found: false,
+        forget_after: None,
+        left: Vec::new(),
+        unforgotten: None,
+        emptied: None,
+    };
+
+    fn is_absent(&self) -> bool {
+        let Self { to_forget, forget_found, forget_after, left, unforgotten, emptied } = self;
+        let done = to_forget.is_empty() && !forget_found && forget_after.is_none();
+        done && left.is_empty() && unforgotten.is_none() && emptied.is_none()
+    }
+}
+
+impl Remembered {
+    /// The newest epoch that can be used.
+    pub(crate) fn current(&self) -> Option<Epoch> {
+        self.published.as_ref().map(|granted| granted.epoch())
+    }
+
+    /// Everything asked for in the grant that is held.
+    pub(crate) fn requested(&self) -> Option<&ScopeSet> {
+        self.grant.as_ref().map(|held| &*held.value.requested)
+    }
+
+    /// Whether a refresh token may be sent, and a client is there to send it.
+    pub(crate) fn refreshable(&self, config: &Config, now: Timestamp, mono: Monotonic) -> bool {
+        self.grant.as_ref().is_some_and(|held| {
+            held.value.refresh_token.is_some()
+                && !held.value.rejected
+                && !self.moved_lately(mono)
+                && !self.unrenewable(mono)
+        }) && self.credentials(config, now).is_some()
+    }
+
+    /// Whether the server has refused a moment ago to renew what is held, whatever it meant by that.
+    pub(crate) fn unrenewable(&self, now: Monotonic) -> bool {
+        self.learnt.unrenewable.is_some_and(|at| at.until(now) < UNRENEWABLE)
+    }
+
+    /// The failure of a caller who needs a login, in the words of the server that would not renew what
+    /// is held, if that is why.
+    pub(crate) fn in_words(&self, failure: Failure, now: Monotonic) -> Failure {
+        let words = self.learnt.words.as_ref().filter(|_| self.unrenewable(now));
+        match words {
+            Some(said) if failure.kind() == Kind::ReauthorizationRequired => {
+                failure.with_said(said.clone())
+            }
+            _ => failure,
+        }
+    }
+
+    /// Whether it was refused so often without an understandable word that a login is recommended.
+    pub(crate) fn doubted(&self) -> bool {
+        self.learnt.unclear >= MOST_UNCLEAR
+    }
+
+    /// Whether the refresh token that is held is certainly in the store, where other processes find
+    /// it. If not, it may get there yet by a write that was given up.
+    pub(crate) fn shared(&self) -> bool {
+        !self.unsaved && self.grant.as_ref().is_some_and(|held| held.generation.is_some())
+    }
+
+    /// Whether the refresh token that is held is certainly nobody else's.
+    pub(crate) fn alone(&self) -> bool {
+        !self.shared() && !self.silent
+    }
+
+    /// Whether enough time has passed since the last refresh.
+    pub(crate) fn rested(&self, now: Monotonic) -> bool {
+        self.refreshed.is_none_or(|at| at.until(now) >= REST)
+    }
+
+    /// Whether a token came so lately that its end alone is no reason to ask a person for another.
+    pub(crate) fn newly_minted(&self, now: Monotonic) -> bool {
+        self.minted.is_some_and(|at| at.until(now) < REST)
+    }
+
+    /// Whether the resource was seen lately to have gone to another issuer. It may come back, so
+    /// what was seen is looked at again after a while.
+    pub(crate) fn moved_lately(&self, now: Monotonic) -> bool {
+        self.learnt.moved.is_some_and(|at| at.until(now) < MOVED)
+    }
+
+    /// Whether a refresh ahead of time is due.
+    pub(crate) fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
+        self.published.as_ref().is_some_and(|granted| granted.life().ageing(wall, mono))
+            && self.learnt.ahead_after.is_none_or(|after| after <= mono)
+    }
+
+    /// When a record that the store refused is offered to it again.
+    pub(crate) fn save_at(&self, now: Monotonic) -> Option<Monotonic> {
+        let saving = self.unsaved && self.grant.is_some();
+        saving.then(|| self.rewrite.after.unwrap_or(now))
+    }
+
+    /// When a record that was logged out of is emptied, if one is left.
+    pub(crate) fn forget_at(&self, now: Monotonic) -> Option<Monotonic> {
+        self.forgetting().then(|| self.parting.forget_after.unwrap_or(now))
+    }
+
+    /// Whether a log-out has not reached the store yet.
+    pub(crate) fn forgetting(&self) -> bool {
+        self.parting.forget_found || !self.parting.to_forget.is_empty()
+    }
+
+    /// Whether a record may be taken over: it is of no login that was logged out of.
+    pub(crate) fn welcome(&self, grant: &Grant) -> bool {
+        !grant.login.as_ref().is_some_and(|login| self.parting.left.contains(login))
+    }
+
+    /// The generation of the record that a grant replaces.
+    pub(crate) fn generation_for(&self, grant: &Grant) -> Option<u64> {
+        let key = grant.key();
+        let known = [self.grant.as_ref(), self.parting.emptied.as_deref()].into_iter().flatten();
+        known.filter(|held| held.value.key() == key).filter_map(|held| held.generation).max()
+    }
+
+    /// Whether the held access token is not the published one.
+    pub(crate) fn unpublished(&self) -> bool {
+        let held = self.grant.as_ref().and_then(|held| held.value.access_token.as_ref());
+        held.is_some() && held != self.published.as_ref().map(|granted| &granted.token)
+    }
+
+    /// Whether the published token has other scopes by now.
+    pub(super) fn widened(&self) -> bool {
+        let held = self.grant.as_ref().and_then(|held| held.value.granted.as_ref());
+        self.published.as_ref().is_some_and(|granted| granted.scopes.as_ref() != held)
+    }
+
+    /// The issuer that credentials without one belong to.
+    pub(crate) fn met(&self) -> Option<&Arc<str>> {
+        let binding = self.binding.as_ref().map(|held| &held.value);
+        let bound = binding.filter(|binding| binding.way == Way::PreRegistered);
+        self.learnt.met.as_ref().or(bound.map(|binding| &binding.issuer))
+    }
+
+    /// Whether the refresh token that is held was refused late.
+    pub(crate) fn dead(&self) -> bool {
+        let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.as_ref());
+        held.is_some() && held == self.learnt.refused_late.as_ref()
+    }
+
+    /// Whether the token that came is the one that was refused last.
+    pub(crate) fn brought_back(&self) -> bool {
+        let held = self.grant.as_ref().and_then(|held| held.value.access_token.as_ref());
+        held.is_some() && held == self.learnt.refused.as_ref()
+    }
+
+    /// Whether a refusal could mean that the resource has gone to another issuer since its metadata
+    /// was read: a refresh reads none by itself.
+    pub(crate) fn may_have_moved(&self) -> bool {
+        let binding = self.binding.as_ref().map(|held| &held.value);
+        binding.is_some_and(|binding| binding.class == Class::Resource) && self.refreshed.is_some()
+    }
+
+    /// The client of the held grant: from the configuration, or from its registration.
+    pub(crate) fn credentials(&self, config: &Config, now: Timestamp) -> Option<Credentials> {
+        let binding = &self.binding.as_ref()?.value;
+        let grant = &self.grant.as_ref()?.value;
+        if grant.client_id != binding.client_id || grant.issuer != binding.issuer {
+            return None;
+        }
+        // A choice that was made later holds for what is stored, too.
+        let chosen = config.client_auth(&binding.listed, &binding.issuer);
+        match binding.way {
+            Way::Dynamic => {
+                let clients = self.clients.iter().map(|held| &held.value);
+                let credentials = clients
+                    .filter(|client| client.issuer == grant.issuer)
+                    .find_map(|client| client.credentials_of(&grant.client_id, now))?;
+                Some(credentials.clone().by(chosen))
+            }
+            Way::PreRegistered => {
+                let client = config.client_for(&grant.issuer, Some(&binding.issuer))?;
+                let credentials = Credentials {
+                    client_id: grant.client_id.clone(),
+                    secret: client.secret.clone(),
+                    method: binding.method,
+                };
+                (client.client_id == *grant.client_id)
+                    .then(|| credentials.by(client.method.or(chosen)))
+            }
+            Way::Document => Some(Credentials {
+                client_id: grant.client_id.clone(),
+                secret: None,
+                method: Method::None,
+            }),
+        }
+    }
+
+    /// Whether the access token that is held may be used: its client is there, or none is named for
+    /// the moment, which only a refresh would need.
+    pub(crate) fn ours(&self, config: &Config, now: Timestamp) -> bool {
+        let binding = self.binding.as_ref().map(|held| &held.value);
+        let grant = self.grant.as_ref().map(|held| &held.value);
+        let unnamed = binding.zip(grant).is_some_and(|(binding, grant)| {
+            binding.way == Way::PreRegistered
+                && grant.client_id == binding.client_id
+                && grant.issuer == binding.issuer
+        });
+        (unnamed && config.clients.is_empty()) || self.credentials(config, now).is_some()
+    }
+
+    /// Everything held that nobody may see, and nobody be sent but whose it is (HOST-324, HOST-325):
+    /// tokens, those among them that were refused or spent, and what clients have. The longest come
+    /// first: one may begin another.
+    pub(crate) fn secrets(&self, config: &Config) -> Vec<Secret> {
+        let grant = self.grant.as_ref().map(|held| &held.value);
+        let published = self.published.as_ref().map(|granted| &granted.token);
+        let access = grant.and_then(|grant| grant.access_token.as_ref());
+        let access = [access, published, self.learnt.refused.as_ref()].into_iter().flatten();
+        let refresh = grant.and_then(|grant| grant.refresh_token.as_ref());
+        let refresh = refresh.into_iter().chain(&self.learnt.refused_late);
+        let clients = self.clients.iter().flat_map(|held| {
+            let aside = &held.value.aside;
+            let earlier = aside.earlier.iter().filter_map(|it| it.credentials.secret.as_ref());
+            let management = aside.management.as_ref().map(|management| &management.token);
+            held.value.credentials.secret.iter().chain(management).chain(earlier)
+        });
+        let configured = config.clients.iter().filter_map(|client| client.secret.as_ref());
+        let mut all: Vec<Secret> = access.map(|token| Secret::new(token.expose())).collect();
+        let others = refresh.chain(&self.rewrite.spent).chain(clients).chain(configured);
+        all.extend(others.chain(&config.initial_access_token).cloned());
+        all.sort_by_key(|secret| core::cmp::Reverse(secret.expose().len()));
+        all
+    }
+
+    /// A registration, by what the server calls it.
+    pub(crate) fn client(&self, client_id: &str) -> Option<&Held<Client>> {
+        self.clients.iter().find(|held| *held.value.credentials.client_id == *client_id)
+    }
+
+    /// The registration that a grant or login used, marked as one the server does not know.
+    pub(crate) fn stale_client(&self, issuer: &str, client_id: &str) -> Option<Held<Client>> {
+        let known = self.clients.iter().find(|held| {
+            let client = &held.value;
+            *client.issuer == *issuer
+                && (*client.credentials.client_id == *client_id
+                    || client.earlier(client_id).is_some())
+        });
+        let mut held = known?.clone();
+        if *held.value.credentials.client_id == *client_id {
+            held.value.stale = true;
+        } else {
+            held.value.aside.earlier.retain(|it| *it.credentials.client_id != *client_id);
+        }
+        Some(held)
+    }
+
+    pub(super) fn granted(&self, config: &Config) -> Option<Granted> {
+        let grant = &self.grant.as_ref()?.value;
+        let class = self.binding.as_ref()?.value.class;
+        let token = grant.access_token.clone().filter(|_| !(grant.untyped && config.strict()))?;
+        let life = match (self.ends, grant.lifetime) {
+            (Some(mono), Some(lifetime)) => {
+                Life::Until { wall: grant.expires, mono, ahead: ahead(lifetime, self.chance) }
+            }
+            _ => Life::Unknown,
+        };
+        Some(Granted {
+            epoch: Epoch(self.epoch),
+            header: token.header()?,
+            token,
+            issuer: grant.issuer.clone(),
+            resource: grant.resource_parameter.clone(),
+            scopes: grant.granted.clone(),
+            life,
+            fresh: life.fresh(),
+            unsaved: self.unsaved,
+            area: Arc::clone(config.area(class == Class::Legacy)),
+            retired: self.learnt.useless == Some(Epoch(self.epoch)),
+        })
+    }
+}
+
+/// How long before its end a token of this lifetime in seconds is renewed: at most [`AHEAD`] and a
+/// quarter of its life, and by chance up to a quarter less, so that the processes that share a grant
+/// do not all ask for its lease at one moment.
+fn ahead(lifetime: u64, chance: u8) -> Duration {
+    let most = AHEAD.min(Duration::from_secs(lifetime) / 4);
+    most.saturating_sub(most.saturating_mul(u32::from(chance)) / 1024)
+}
