@@ -6,6 +6,7 @@
 
 pub(crate) mod fill;
 pub(crate) mod merge;
+mod texts;
 
 use core::num::NonZeroU16;
 use core::time::Duration;

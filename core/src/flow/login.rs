@@ -1,6 +1,174 @@
 //! A grant from a person.
 
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::Spend;
+use crate::flow::{End, Ended, Known, Next, Tried};
+use crate::record::{Grant, Held};
+use crate::scope::ScopeSet;
 use crate::table::{FlowTable, MachineName as Stage, Row, SignalName as On, StateName as At};
+use crate::wire::url::ServerUrl;
+
+pub(crate) use state::{Grown, Left, Member, Met, Place, Registration, State};
+
+mod state;
+
+/// A login: why a person is asked, and how far it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Login {
+    pub(crate) why: Why,
+    pub(crate) state: State,
+}
+
+/// What a login knows of its cause.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Why {
+    pub(crate) cause: Cause,
+    pub(crate) pointer: Option<ServerUrl>,
+    /// Scopes the caller named.
+    pub(crate) wanted: ScopeSet,
+    /// Scopes the challenge named.
+    pub(crate) challenged: Option<ScopeSet>,
+    /// The operation that was refused, for the limits of step-up.
+    pub(crate) operation: Arc<str>,
+}
+
+/// Why a person is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Cause {
+    /// A caller asked for a grant.
+    Asked,
+    /// A caller asked for a login by name, and no request has gone before it (D18).
+    Named,
+    /// The server refused a request for want of a good token.
+    Refused,
+    /// The same, after it had let requests in with a token whose life is over now.
+    Expired,
+    /// The server refused a request for want of scope.
+    StepUp,
+}
+
+impl Login {
+    pub(crate) fn new(why: Why) -> Box<Self> {
+        Box::new(Self { why, state: State::Start })
+    }
+
+    /// Where it is, by its table.
+    pub(crate) const fn state(&self) -> At {
+        match &self.state {
+            State::Start => At::Start,
+            State::Finding => At::Finding,
+            State::Enrolling { .. } => At::Enrolling,
+            State::KeepingClient { .. } => At::KeepingClient,
+            State::Asking { .. } => At::Asking,
+            State::Noting { .. } => At::Noting,
+            State::Looking { .. } => At::Looking,
+            State::Exchanging { .. } => At::Exchanging,
+            State::Keeping { .. } => At::Keeping,
+            State::Marking { .. } => At::Marking,
+            State::Over { .. } | State::Spent => At::Done,
+        }
+    }
+
+    /// What came, and is not saved yet.
+    pub(crate) const fn held(&self) -> Option<&Held<Grant>> {
+        match &self.state {
+            State::Keeping { held, .. } => Some(held),
+            _ => None,
+        }
+    }
+
+    /// Where the person is sent, once that is known.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        match &self.state {
+            State::Enrolling { place, .. } | State::Over { left: Left::Place(place) } => {
+                Some(place)
+            }
+            _ => self.member().map(|member| &member.place),
+        }
+    }
+
+    /// The client as which it is, once it is one.
+    pub(crate) const fn member(&self) -> Option<&Member> {
+        match &self.state {
+            State::KeepingClient { member }
+            | State::Asking { member }
+            | State::Noting { member, .. }
+            | State::Looking { member, .. }
+            | State::Exchanging { member, .. }
+            | State::Keeping { member, .. }
+            | State::Marking { member, .. }
+            | State::Over { left: Left::Member(member, _) } => Some(member),
+            _ => None,
+        }
+    }
+
+    /// What tells this login from others in the records, once the person has agreed.
+    pub(crate) const fn name(&self) -> Option<&Arc<str>> {
+        match &self.state {
+            State::Noting { login, .. } => Some(login),
+            State::Looking { code, .. }
+            | State::Exchanging { code, .. }
+            | State::Keeping { code, .. }
+            | State::Marking { code, .. }
+            | State::Over { left: Left::Member(_, code) } => code.login.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The intent that stands of its code; taken once.
+    pub(crate) fn take_mark(&mut self) -> Option<Spend> {
+        match &mut self.state {
+            State::Looking { code, .. }
+            | State::Exchanging { code, .. }
+            | State::Keeping { code, .. }
+            | State::Marking { code, .. }
+            | State::Over { left: Left::Member(_, code) } => code.mark.take(),
+            _ => None,
+        }
+    }
+
+    /// Whether a restart costs it the right to send.
+    pub(crate) const fn loses_its_turn(&self) -> bool {
+        matches!(self.state, State::Looking { .. })
+    }
+
+    /// Whether a failure could still say something of its registration.
+    pub(crate) const fn doubts(&self) -> bool {
+        !matches!(self.state, State::Keeping { .. } | State::Marking { .. })
+    }
+
+    /// Whether it has sent what cannot be had again if its answer is not heard.
+    pub(crate) const fn spends(&self) -> bool {
+        matches!(
+            self.state,
+            State::Exchanging { .. } | State::Keeping { .. } | State::Marking { .. }
+        )
+    }
+
+    /// It ends where it is.
+    pub(crate) fn over(&mut self, ended: Ended) -> End {
+        let left = core::mem::take(&mut self.state).left();
+        self.state = State::Over { left };
+        End { turn: None, tried: Tried::Nothing, ended }
+    }
+
+    /// Spends the state.
+    pub(crate) fn on(&mut self, met: Met, known: Known<'_>) -> Option<End> {
+        match core::mem::take(&mut self.state).on(met, known) {
+            Next::Run(state) => {
+                self.state = state;
+                None
+            }
+            Next::Over(state, end) => {
+                self.state = state;
+                Some(end)
+            }
+        }
+    }
+}
 
 pub(crate) const TABLE: FlowTable = FlowTable {
     flow: Stage::Login,

@@ -1,6 +1,355 @@
 //! A new access token for the refresh token.
 
+use serde::{Deserialize, Serialize};
+
+use crate::effect::Spend;
+use crate::failure::Failure;
+use crate::flow::{End, Ended, Gain, Kept, Known, Next, Saved, Tried, Turn, Verdict, bug, dead};
+use crate::record::merge::{Brings, Over};
+use crate::record::{Client, Grant, Held};
+use crate::stage::claim::Intended;
 use crate::table::{FlowTable, MachineName as Stage, Row, SignalName as On, StateName as At};
+use crate::wire::url::ServerUrl;
+
+/// A refresh, in its state.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) enum Refresh {
+    /// With the metadata that a challenge named, so that the issuer may have changed (BIND-05).
+    Start { pointer: Option<ServerUrl> },
+    /// It sees whether the issuer is still listed.
+    Listing { pointer: ServerUrl },
+    /// It gets the lease of the grant's record, and reads that once more.
+    Claiming { turn: Turn, tried: Tried, claim: Claim },
+    /// It records that the refresh token is about to be sent.
+    Noting { turn: Turn, tried: Tried },
+    /// It sends the refresh token; under a right, if there is a store.
+    Sending { turn: Option<Turn>, tried: Tried },
+    /// It was refused, and looks whether another process has renewed the grant (HOST-224).
+    Looking { turn: Turn, verdict: Verdict },
+    /// It marks a registration in the store that the server does not know any more.
+    Marking { turn: Turn, client: Held<Client>, verdict: Verdict },
+    /// It marks the grant in the store as dead.
+    Rejecting { turn: Turn, tried: Tried, verdict: Verdict },
+    /// It saves what has come.
+    Keeping { turn: Turn, held: Held<Grant>, over: Over, then: Option<Verdict> },
+    /// It has ended.
+    #[default]
+    Over,
+}
+
+/// As what the lease is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Claim {
+    /// A claim of its own: what the store does late about an earlier one leaves this one alone.
+    Anew,
+    /// The same once more, after a pause: another process is spending the token.
+    Elsewhere,
+}
+
+/// What a refresh meets.
+#[derive(Debug)]
+pub(crate) enum Met {
+    Begin,
+    /// The issuer is still listed, or nobody can say so now (STEP-12).
+    Listed,
+    /// The record was read, and memory has taken over what is newer.
+    Read(Read),
+    Intended(Intended),
+    /// A grant came; perhaps with a failure that its callers hear of once it is saved (HOST-232).
+    Came {
+        held: Held<Grant>,
+        over: Over,
+        then: Option<Failure>,
+    },
+    Refused(Refused),
+    Saved(Saved),
+    /// A login or a late answer has replaced the grant meanwhile. What was recorded last is taken back.
+    Overtaken(Option<Spend>),
+    /// A restart took the right to send: the process that had it may be alive, and may have sent the
+    /// token.
+    Resumed,
+}
+
+/// What a record that was read says of the refresh token that is held now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Read {
+    pub(crate) brings: Brings,
+    /// The number under which the store was seen to have it.
+    pub(crate) seen_at: Option<u64>,
+    /// It was refused before, and is not sent again.
+    pub(crate) dead: bool,
+}
+
+/// What a token endpoint meant that would not renew the grant.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The grant is dead (REF-08).
+    Dead(Failure),
+    /// It said so in words of its own (REF-90).
+    InWords(Failure),
+    /// It does not know the client any more, whose registration is to be marked so (REG-21).
+    Client(Held<Client>, Failure),
+    /// The same, with nothing to be marked.
+    Unmarked(Failure),
+}
+
+impl Refresh {
+    /// Where it is, by its table.
+    pub(crate) const fn state(&self) -> At {
+        match self {
+            Self::Start { .. } => At::Start,
+            Self::Listing { .. } => At::Listing,
+            Self::Claiming { .. } => At::Claiming,
+            Self::Noting { .. } => At::Noting,
+            Self::Sending { .. } => At::Sending,
+            Self::Looking { .. } => At::Looking,
+            Self::Marking { .. } => At::Marking,
+            Self::Rejecting { .. } => At::Rejecting,
+            Self::Keeping { .. } => At::Keeping,
+            Self::Over => At::Done,
+        }
+    }
+
+    /// What came, and is not saved yet.
+    pub(crate) const fn held(&self) -> Option<&Held<Grant>> {
+        match self {
+            Self::Keeping { held, .. } => Some(held),
+            _ => None,
+        }
+    }
+
+    /// Whether the server would not renew what is held, so that its callers get no verdict before the
+    /// store has been asked or told (REF-08, REF-91).
+    pub(crate) const fn refused(&self) -> bool {
+        matches!(self, Self::Looking { .. } | Self::Marking { .. } | Self::Rejecting { .. })
+    }
+
+    /// Whether a restart costs it the right to send.
+    pub(crate) const fn loses_its_turn(&self) -> bool {
+        matches!(self, Self::Sending { turn: Some(_), .. })
+    }
+
+    pub(crate) const fn turn_mut(&mut self) -> Option<&mut Turn> {
+        match self {
+            Self::Sending { turn, .. } => turn.as_mut(),
+            Self::Claiming { turn, .. }
+            | Self::Noting { turn, .. }
+            | Self::Looking { turn, .. }
+            | Self::Marking { turn, .. }
+            | Self::Rejecting { turn, .. }
+            | Self::Keeping { turn, .. } => Some(turn),
+            Self::Start { .. } | Self::Listing { .. } | Self::Over => None,
+        }
+    }
+
+    /// The right that it had, and how far the refresh token went.
+    fn left(self) -> (Option<Turn>, Tried) {
+        match self {
+            Self::Start { .. } | Self::Listing { .. } | Self::Over => (None, Tried::Nothing),
+            Self::Claiming { turn, tried, .. }
+            | Self::Noting { turn, tried }
+            | Self::Rejecting { turn, tried, .. } => (Some(turn), tried),
+            Self::Sending { turn, tried } => (turn, tried.max(Tried::Sent)),
+            Self::Keeping { turn, .. } => (Some(turn), Tried::Sent),
+            Self::Looking { turn, .. } | Self::Marking { turn, .. } => (Some(turn), Tried::Refused),
+        }
+    }
+
+    /// It ends where it is.
+    pub(crate) fn over(&mut self, ended: Ended) -> End {
+        let (turn, tried) = core::mem::take(self).left();
+        End { turn, tried, ended }
+    }
+
+    /// Spends the state.
+    pub(crate) fn on(&mut self, met: Met, known: Known<'_>) -> Option<End> {
+        match core::mem::take(self).next(met, known) {
+            Next::Run(state) => {
+                *self = state;
+                None
+            }
+            Next::Over(state, end) => {
+                *self = state;
+                Some(end)
+            }
+        }
+    }
+
+    fn next(self, met: Met, known: Known<'_>) -> Next<Self> {
+        match (self, met) {
+            (state, Met::Overtaken(mark)) => state.overtaken(mark),
+            (Self::Start { pointer: Some(pointer) }, Met::Begin) => {
+                Next::Run(Self::Listing { pointer })
+            }
+            (Self::Start { .. }, Met::Begin) | (Self::Listing { .. }, Met::Listed) => {
+                Self::claims(None, Tried::Nothing, known)
+            }
+            (Self::Claiming { turn, tried, .. }, Met::Read(read)) => {
+                Self::claimed(turn, tried, read, known)
+            }
+            (Self::Noting { turn, tried }, Met::Intended(intended)) => {
+                Self::noted(turn, tried, intended, known)
+            }
+            (Self::Sending { turn, .. }, Met::Came { held, over, then }) => {
+                Self::came(turn, (held, over), then, known)
+            }
+            (Self::Sending { turn, tried }, Met::Refused(refused)) => {
+                Self::not_renewed(turn, tried, refused)
+            }
+            (Self::Sending { turn: Some(turn), tried }, Met::Resumed) => {
+                Self::claims(turn.anew().mark, tried.max(Tried::Sent), known)
+            }
+            (Self::Looking { turn, verdict }, Met::Read(read)) => {
+                Self::looked(turn, verdict, read, known)
+            }
+            (Self::Marking { turn, verdict, .. }, Met::Saved(_)) => {
+                end(Some(turn), Tried::Refused, Ended::failed(verdict.into()))
+            }
+            (Self::Rejecting { turn, tried, verdict }, Met::Saved(saved)) => match saved {
+                Saved::Adopted => end(Some(turn), tried, Ended::with(Gain::Adopted)),
+                _ => end(Some(turn), tried, Ended::failed(verdict.into())),
+            },
+            (Self::Keeping { turn, held, over, then }, Met::Saved(saved)) => {
+                Self::kept(turn, (held, over), then, saved)
+            }
+            (mut state, _) => {
+                let end = state.over(Ended::failed(bug()));
+                Next::Over(Self::Over, end)
+            }
+        }
+    }
+
+    /// Whatever it brings, a refusal included, is about a grant that is no longer held.
+    fn overtaken(self, mark: Option<Spend>) -> Next<Self> {
+        let (turn, tried) = self.left();
+        let turn = turn.map(|turn| Turn { mark: mark.or(turn.mark), ..turn });
+        end(turn, tried, Ended::with(Gain::Adopted))
+    }
+
+    /// It asks for the right to send, if others could send it as well.
+    fn claims(mark: Option<Spend>, tried: Tried, known: Known<'_>) -> Next<Self> {
+        if !known.store {
+            return Next::Run(Self::Sending { turn: None, tried });
+        }
+        match known.turn(mark) {
+            Some(turn) => Next::Run(Self::Claiming { turn, tried, claim: Claim::Anew }),
+            None => end(None, tried, Ended::failed(bug())),
+        }
+    }
+
+    /// The lease is had, and the record was read once more (REF-06).
+    fn claimed(turn: Turn, tried: Tried, read: Read, known: Known<'_>) -> Next<Self> {
+        match read.brings {
+            Brings::Token => end(Some(turn), tried, Ended::with(Gain::Adopted)),
+            // It is not sent once more (REF-08).
+            Brings::Refusal => Self::rejects(turn, tried, dead("REF-08").into()),
+            _ if read.dead => Self::rejects(turn, tried, dead("REF-08").into()),
+            Brings::Nothing | Brings::RefreshToken => Self::notes(turn, tried, read, known),
+        }
+    }
+
+    fn notes(turn: Turn, tried: Tried, read: Read, known: Known<'_>) -> Next<Self> {
+        match known.spend(read.seen_at) {
+            Some(spend) => {
+                let turn = Turn { mark: Some(spend), ..turn };
+                Next::Run(Self::Noting { turn, tried })
+            }
+            None => end(Some(turn), tried, Ended::failed(bug())),
+        }
+    }
+
+    const fn rejects(turn: Turn, tried: Tried, verdict: Verdict) -> Next<Self> {
+        Next::Run(Self::Rejecting { turn, tried, verdict })
+    }
+
+    /// The store has said whether the refresh token may be sent now (REF-17, HOST-228).
+    fn noted(turn: Turn, tried: Tried, intended: Intended, known: Known<'_>) -> Next<Self> {
+        match intended {
+            Intended::Recorded(spend) => {
+                let turn = Some(Turn { mark: Some(spend), ..turn });
+                Next::Run(Self::Sending { turn, tried })
+            }
+            Intended::Elsewhere => {
+                Next::Run(Self::Claiming { turn, tried, claim: Claim::Elsewhere })
+            }
+            Intended::Unclaimed => Self::claims(turn.mark, tried, known),
+            Intended::Exhausted => Self::rejects(turn, tried, dead("HOST-228").into()),
+            Intended::Unrecorded(spend, kind) => {
+                let turn = Turn { mark: Some(spend), ..turn };
+                end(Some(turn), tried, Ended::failed(Failure::new(kind, "REF-17")))
+            }
+        }
+    }
+
+    /// Tokens came. They are saved before anybody hears of them (REF-04).
+    fn came(
+        turn: Option<Turn>,
+        (held, over): (Held<Grant>, Over),
+        then: Option<Failure>,
+        known: Known<'_>,
+    ) -> Next<Self> {
+        if known.store
+            && let Some(turn) = turn.or_else(|| known.turn(None))
+        {
+            let then = then.map(Into::into);
+            return Next::Run(Self::Keeping { turn, held, over, then });
+        }
+        let gain = Gain::Brought { held, over, kept: Kept::Saved };
+        end(None, Tried::Sent, Ended { gain, failure: then })
+    }
+
+    /// The server would not renew the grant. Where others share it, one of them may have spent the
+    /// token, and saved what it got (HOST-224).
+    fn not_renewed(turn: Option<Turn>, tried: Tried, refused: Refused) -> Next<Self> {
+        let first = tried != Tried::Refused;
+        match (turn, refused) {
+            (Some(turn), Refused::Client(client, failure)) => {
+                Next::Run(Self::Marking { turn, client, verdict: failure.into() })
+            }
+            (Some(turn), Refused::Dead(failure) | Refused::InWords(failure)) if first => {
+                Next::Run(Self::Looking { turn, verdict: failure.into() })
+            }
+            (Some(turn), Refused::Dead(failure)) => {
+                Self::rejects(turn, Tried::Refused, failure.into())
+            }
+            (
+                turn,
+                Refused::Dead(failure)
+                | Refused::InWords(failure)
+                | Refused::Client(_, failure)
+                | Refused::Unmarked(failure),
+            ) => end(turn, Tried::Refused, Ended::failed(failure)),
+        }
+    }
+
+    /// The record was read after the refusal: only what is newer than ours helps.
+    fn looked(turn: Turn, verdict: Verdict, read: Read, known: Known<'_>) -> Next<Self> {
+        match read.brings {
+            Brings::Token => end(Some(turn.anew()), Tried::Refused, Ended::with(Gain::Adopted)),
+            Brings::RefreshToken => Self::notes(turn, Tried::Refused, read, known),
+            Brings::Refusal => Self::rejects(turn.anew(), Tried::Refused, verdict),
+            Brings::Nothing if read.dead => Self::rejects(turn, Tried::Refused, verdict),
+            // It was refused in other words: there is nothing to write (REF-90).
+            Brings::Nothing => end(Some(turn), Tried::Refused, Ended::failed(verdict.into())),
+        }
+    }
+
+    /// What came is in the store, or has given way to what is.
+    fn kept(
+        turn: Turn,
+        (held, over): (Held<Grant>, Over),
+        then: Option<Verdict>,
+        saved: Saved,
+    ) -> Next<Self> {
+        let tried = if matches!(saved, Saved::Dead) { Tried::Refused } else { Tried::Sent };
+        let ended = saved.ends(held, over, then.map(Into::into));
+        end(Some(turn), tried, ended)
+    }
+}
+
+const fn end(turn: Option<Turn>, tried: Tried, ended: Ended) -> Next<Refresh> {
+    Next::Over(Refresh::Over, End { turn, tried, ended })
+}
 
 pub(crate) const TABLE: FlowTable = FlowTable {
     flow: Stage::Refresh,

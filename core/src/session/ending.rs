@@ -4,116 +4,126 @@ use std::sync::Arc;
 
 use crate::effect::{Page, Parties, Settlement, Told};
 use crate::failure::{Failure, Kind};
+use crate::flow::errands::{Lease, Task};
+use crate::flow::login::{Cause, Login};
+use crate::flow::{Course, End, Ended, Gain, Kept, Tried};
 use crate::machine::StateName;
 use crate::note::Note;
-use crate::record::merge::{Occasion, Word, merge};
+use crate::record::merge::{Occasion, Over, Word, merge};
+use crate::record::{Grant, Held};
 use crate::session::flow::took;
-use crate::session::lanes::{Cause, Flow, Goal, Lane, Lease, LoginGoal, Stage};
+use crate::session::lanes::{Flow, Lane, Untold};
 use crate::session::refusal::unhelped;
 use crate::session::waiters::{Waiting, Want};
 use crate::session::{Now, Session};
+use crate::stage::Stage;
 
 impl Session {
     /// A flow is over. What it brought is published, its callers hear of it, its work is given up.
-    pub(super) fn end(
-        &mut self,
-        lane: Lane,
-        mut flow: Box<Flow>,
-        result: Result<(), Failure>,
-        now: &mut Now,
-    ) {
-        if let Err(failure) = &result
-            && self.marks(&mut flow, failure)
-        {
-            self.give_up_unfinished(&mut flow, now);
-            flow.stage = None;
-            flow.ground.verdict = result.err().map(Into::into);
-            return self.resume(lane, flow, now);
+    pub(super) fn end(&mut self, lane: Lane, mut flow: Box<Flow>, end: End, now: &mut Now) {
+        let lease = self.lease(&flow, &end);
+        let End { tried, ended: Ended { gain, failure }, .. } = end;
+        self.settle_marks(&mut flow, &gain);
+        now.out.told.extend(flow.listener.take().map(Told::Abandon));
+        self.give_up_unfinished(&mut flow, now);
+        let unreleased = matches!(gain, Gain::Released(Kept::Unsaved));
+        let failure = match (gain, failure) {
+            (Gain::Nothing, Some(failure)) => Some(failure),
+            (gain, failure) => self.install(&flow, gain, failure, now),
+        };
+        let failure = failure.map(|failure| Self::mended(&flow, failure));
+        let to = if failure.is_none() { StateName::Done } else { StateName::Failed };
+        took(&mut flow, to, now);
+        for (arrival, parties) in flow.arrivals.drain(..) {
+            now.out.told.push(Told::Page { arrival, page: page(failure.as_ref(), parties) });
         }
-        let lease = self.lease(&mut flow);
-        match flow.goal {
-            Goal::Login(_) => self.withdraw_code(&mut flow),
-            Goal::Forget => self.unknown_is_past(|session, lease| session.owe(lease, None)),
+        self.conclude(lane, &flow, failure.as_ref(), now);
+        match failure {
+            Some(failure) if !self.read_before(&flow, &failure, now) => {
+                now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
+                let failure = self.hinted(&flow, failure);
+                let failure = failure.with_evidence(core::mem::take(&mut flow.evidence));
+                self.failed(lane, Untold { flow, tried, failure }, lease, now);
+            }
+            _ => {
+                if let Some(untold) = flow.untold.take() {
+                    self.fail(lane, &untold, unreleased, now);
+                }
+                self.release(lane, lease, now);
+            }
+        }
+    }
+
+    /// What stands in the store of a flow's credential is taken back, or stands on.
+    fn settle_marks(&mut self, flow: &mut Flow, gain: &Gain) {
+        match &flow.course {
+            Course::Login(_) => {
+                let came = match gain {
+                    Gain::Brought { kept, .. } => Some(*kept),
+                    _ => None,
+                };
+                self.withdraw_code(flow, came);
+            }
+            Course::Errand(errand) if errand.forgets() => {
+                self.owed.unknown_is_past(Kept::Saved);
+            }
             _ => {}
         }
-        if let Some(listener) = flow.listener.take() {
-            now.out.told.push(Told::Abandon(listener));
+    }
+
+    /// Writes down that a flow has ended, for log-outs, limits and callers.
+    fn conclude(&mut self, lane: Lane, flow: &Flow, failure: Option<&Failure>, now: &mut Now) {
+        match (&flow.course, failure) {
+            (Course::Login(login), _) => self.remember_visit(login, failure),
+            (Course::Errand(errand), _) if matches!(errand.task, Task::ReadAll) => {
+                self.body.memory.was_read();
+            }
+            (Course::Errand(errand), Some(failure)) if errand.forgets() => {
+                self.body.memory.log_outs().unread_to_forget(failure.kind());
+            }
+            (Course::Errand(errand), None) if matches!(errand.task, Task::Relist) => {
+                self.still_refused(now);
+            }
+            _ => {}
         }
-        if result.is_err() {
-            self.give_up_unfinished(&mut flow, now);
-        }
-        let result = result.and_then(|()| {
-            self.install(&mut flow, now);
-            flow.ground.verdict.take().map_or(Ok(()), |verdict| Err(verdict.into()))
-        });
-        let result = result.map_err(|failure| Self::mended(&flow, failure));
-        let end = if result.is_ok() { StateName::Done } else { StateName::Failed };
-        took(&mut flow, end, now);
-        for (arrival, parties) in flow.arrivals.drain(..) {
-            now.out.told.push(Told::Page { arrival, page: page(&result, parties) });
-        }
-        if let Err(failure) = &result
-            && matches!(flow.goal, Goal::Forget)
-        {
-            self.body.memory.unread_to_forget(failure.kind());
-        }
-        self.remember_visit(&flow, &result);
-        if result.is_ok() && matches!(flow.goal, Goal::Relist) {
-            self.still_refused(now);
-        }
+        let login = u8::from(failure.is_none() && lane == Lane::Person);
         let joined = |waiting: &&mut Waiting| waiting.lane == Some(lane);
         for waiting in self.waiters.iter_mut().filter(joined) {
             let want = &mut waiting.want;
             want.flows = want.flows.saturating_add(1);
-            let login = result.is_ok() && lane == Lane::Person;
-            want.logins = want.logins.saturating_add(u8::from(login));
+            want.logins = want.logins.saturating_add(login);
         }
-        let again = matches!(flow.goal, Goal::Recall) && self.body.memory.recalled;
-        if matches!(flow.goal, Goal::Recall) {
-            self.body.memory.was_read();
-        }
-        if let Err(failure) = &result
-            && again
-            && !matches!(failure.kind(), Kind::StoreVersion | Kind::Cancelled)
-        {
-            // It was read once, and a store that is down now stops no login.
+    }
+
+    /// Whether what failed was to read the store once more, which has been read before: a store that is
+    /// down now stops no login.
+    fn read_before(&mut self, flow: &Flow, failure: &Failure, now: &mut Now) -> bool {
+        let reads = flow.course.errand().is_some_and(|it| matches!(it.task, Task::ReadAll));
+        let minor = !matches!(failure.kind(), Kind::StoreVersion | Kind::Cancelled);
+        let before = reads && minor && self.body.memory.recalled;
+        if before {
             now.note(Note::Store { kind: failure.kind() });
-        } else if let Err(failure) = result {
-            now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
-            let failure = self.hinted(&flow, failure);
-            let failure = failure.with_evidence(core::mem::take(&mut flow.evidence));
-            return self.failed(lane, flow, failure, lease, now);
         }
-        if let Some((failed, failure)) = flow.untold.take().map(|untold| *untold) {
-            self.fail(lane, &failed, failure, flow.ground.unsaved, now);
-        }
-        self.release(lane, lease, now);
+        before
     }
 
     fn release(&mut self, lane: Lane, lease: Option<Lease>, now: &mut Now) {
         if let Some(lease) = lease {
-            self.launch(lane, Flow::new(Goal::Release(lease)), now);
+            self.launch(lane, Flow::errand(Task::GiveBack(lease)), now);
         }
     }
 
     /// A flow has failed. What it has recorded in the store is taken back first: the program may end
     /// as soon as it is told, and the next one would find that the token may have been sent (REF-91).
-    fn failed(
-        &mut self,
-        lane: Lane,
-        flow: Box<Flow>,
-        failure: Failure,
-        lease: Option<Lease>,
-        now: &mut Now,
-    ) {
+    fn failed(&mut self, lane: Lane, untold: Untold, lease: Option<Lease>, now: &mut Now) {
         match lease {
             Some(lease) if lease.withdraw.is_some() => {
-                let mut release = Flow::new(Goal::Release(lease));
-                release.untold = Some(Box::new((flow, failure)));
+                let mut release = Flow::errand(Task::GiveBack(lease));
+                release.untold = Some(Box::new(untold));
                 self.launch(lane, release, now);
             }
             lease => {
-                self.fail(lane, &flow, failure, false, now);
+                self.fail(lane, &untold, false, now);
                 self.release(lane, lease, now);
             }
         }
@@ -122,27 +132,32 @@ impl Session {
     /// The lease that a flow asked for, and what is withdrawn with it. The intent of a token that was
     /// spent stands while the store does not have what came for it, or while it is out: it keeps other
     /// processes from spending it again.
-    fn lease(&mut self, flow: &mut Flow) -> Option<Lease> {
-        let key = flow.ground.claimed.take()?;
+    fn lease(&mut self, flow: &Flow, end: &End) -> Option<Lease> {
+        let turn = end.turn.as_ref()?;
         let holder = self.holder?;
         let held = self.body.memory.grant.as_ref();
-        let rotated = flow.ground.minted.as_ref().is_some_and(|minted| {
-            held.is_none_or(|held| held.value.refresh_token != minted.value.refresh_token)
-        });
-        let out = matches!(flow.stage, Some(Stage::Token(_)));
         // Not where only this process had the token: it would meet its own intent the next time.
-        let unsaved = rotated && flow.ground.unsaved && !self.body.memory.alone();
+        let unsaved = match &end.ended.gain {
+            Gain::Brought { held: came, kept: Kept::Unsaved, .. } => {
+                let token = &came.value.refresh_token;
+                held.is_none_or(|held| held.value.refresh_token != *token)
+                    && !self.body.memory.alone()
+            }
+            _ => false,
+        };
+        let out = matches!(flow.stage, Some(Stage::Token(_)));
+        let lease = |withdraw| Lease { key: turn.key.clone(), holder, withdraw };
         // It may stand although the store said that it failed.
-        let intent = flow.ground.intent.take().or_else(|| flow.ground.asked.take());
-        if unsaved && let Some(intent) = intent.clone() {
-            self.owe_once_saved(Lease { key: key.clone(), holder, withdraw: Some(intent) });
+        if let Some(mark) = &turn.mark {
+            if unsaved {
+                self.owed.owe_once_saved(lease(Some(mark.clone())));
+            }
+            if out {
+                // What a later login brings may have the number that it names.
+                self.owed.stands(lease(Some(mark.clone())));
+            }
         }
-        if out && let Some(intent) = intent.clone() {
-            // What a later login brings may have the number that it names.
-            self.stands(Lease { key: key.clone(), holder, withdraw: Some(intent) });
-        }
-        let withdraw = intent.filter(|_| !out && !unsaved);
-        Some(Lease { key, holder, withdraw })
+        Some(lease(turn.mark.clone().filter(|_| !out && !unsaved)))
     }
 
     /// Work that is still out when a flow ends is nobody's any more.
@@ -155,88 +170,140 @@ impl Session {
         }
     }
 
-    /// Publishes what a flow brought.
-    pub(super) fn install(&mut self, flow: &mut Flow, now: &mut Now) {
-        let config = Arc::clone(&self.config);
-        if matches!(flow.goal, Goal::Recall) {
-            let usable = self
-                .body
-                .memory
-                .grant
-                .as_ref()
-                .is_some_and(|held| held.value.access_token.is_some() && !held.value.rejected);
-            let news = self.body.memory.unpublished() && !self.body.memory.brought_back();
-            if usable && news && self.body.memory.ours(&config, now.wall) {
-                self.publish(true, now);
+    /// Publishes what a flow brought. The failure that its callers hear of all the same, if there is
+    /// one.
+    fn install(
+        &mut self,
+        flow: &Flow,
+        gain: Gain,
+        failure: Option<Failure>,
+        now: &mut Now,
+    ) -> Option<Failure> {
+        let (held, over, kept) = match gain {
+            Gain::Brought { held, over, kept } => (held, over, kept),
+            Gain::Adopted => {
+                if self.body.memory.unpublished() {
+                    self.publish(true, now);
+                }
+                return failure;
             }
-            return;
-        }
-        let refreshed = matches!(flow.goal, Goal::Refresh(_));
-        let Some(mut minted) = flow.ground.minted.take() else {
-            if flow.ground.adopted && self.body.memory.unpublished() {
-                self.publish(true, now);
+            Gain::Nothing | Gain::Released(_) => {
+                let read = flow.course.errand().is_some_and(|it| matches!(it.task, Task::ReadAll));
+                if read {
+                    self.publish_what_was_read(now);
+                }
+                return failure;
             }
-            return;
         };
-        // Reading the store has brought this very login, and it was perhaps renewed, before all was
-        // saved. A refresh that has begun since then is a refresh of it.
-        let login = matches!(flow.goal, Goal::Login(_));
-        let published = !self.body.memory.unpublished();
-        let here = self.body.memory.grant.as_ref().is_some_and(|held| {
-            login && merge(&minted, held, Occasion::LoginEnds { published }) == Word::Theirs
-        });
-        match flow.goal {
-            Goal::Forget if flow.ground.unsaved => {
-                return self.body.memory.forget_another_first();
+        match &flow.course {
+            Course::Errand(errand) if errand.forgets() => {
+                self.emptied(held, kept);
+                return failure;
             }
-            Goal::Forget => return self.body.memory.forgot(minted),
-            Goal::Keep(_) => return self.kept(minted, flow.ground.unsaved, now),
+            Course::Errand(_) => {
+                let memory = &mut self.body.memory;
+                if memory.saved(held, kept, now.mono) && memory.unpublished() {
+                    self.publish(false, now);
+                }
+                return failure;
+            }
             _ => {}
         }
-        if let Err(failure) = minted.value.recheck(&config.reach) {
+        if let Err(failure) = held.value.recheck(&self.config.reach) {
             // Restored under other switches: it is in the store, and of no use here.
-            flow.ground.verdict = Some(failure.into());
-            return;
+            return Some(failure);
         }
-        if login {
-            self.body.memory.logged_in(!here);
+        match &flow.course {
+            Course::Login(login) => self.install_login(login, held, (over, kept), failure, now),
+            _ => {
+                let failure = self.install_grant(held, (over, kept), false, failure, now);
+                self.body.memory.refresh_ended(now.mono);
+                failure
+            }
         }
-        if login && !config.persistent {
-            let binding = self.binding(flow);
+    }
+
+    /// A record is emptied, or the store would not have it.
+    fn emptied(&mut self, held: Held<Grant>, kept: Kept) {
+        match kept {
+            Kept::Saved => self.body.memory.log_outs().forgot(held),
+            Kept::Unsaved => self.body.memory.log_outs().forget_another_first(),
+        }
+    }
+
+    fn publish_what_was_read(&mut self, now: &mut Now) {
+        let memory = &self.body.memory;
+        let usable = memory
+            .grant
+            .as_ref()
+            .is_some_and(|held| held.value.access_token.is_some() && !held.value.rejected);
+        let news = memory.unpublished() && !memory.brought_back();
+        if usable && news && memory.ours(&self.config, now.wall) {
+            self.publish(true, now);
+        }
+    }
+
+    fn install_login(
+        &mut self,
+        login: &Login,
+        mut held: Held<Grant>,
+        (over, kept): (Over, Kept),
+        failure: Option<Failure>,
+        now: &mut Now,
+    ) -> Option<Failure> {
+        // Reading the store has brought this very login, and it was perhaps renewed, before all was
+        // saved. A refresh that has begun since then is a refresh of it.
+        let published = !self.body.memory.unpublished();
+        let here = self.body.memory.grant.as_ref().is_some_and(|ours| {
+            merge(&held, ours, Occasion::LoginEnds { published }) == Word::Theirs
+        });
+        self.body.memory.logged_in(!here);
+        let client = login.member().and_then(|member| member.enrolled.client.clone());
+        if !self.config.persistent {
+            let binding = self.binding(login);
             self.body.memory.bind(binding);
-            let client = flow.ground.enrolled.as_ref().and_then(|it| it.client.as_ref());
-            let id = client.map(|held| held.value.credentials.client_id.clone());
-            id.iter().for_each(|id| self.body.memory.client_succeeded(id));
+            if let Some(client) = &client {
+                self.body.memory.client_succeeded(&client.value.credentials.client_id);
+            }
         }
-        let overwritten = login && self.catch_up(&mut minted, now);
+        let overwritten = self.catch_up(&mut held, now);
         // Reading the store meanwhile may have brought another one.
-        if login
-            && let Some(client) = flow.ground.enrolled.as_ref().and_then(|it| it.client.clone())
+        if let Some(client) = client
             && self.body.memory.client(&client.value.credentials.client_id).is_none()
         {
             self.body.memory.remember_client(client);
         }
-        let has_token = minted.value.access_token.is_some();
         if here {
-            return self.body.memory.issued_before_it_was_read();
+            self.body.memory.issued_before_it_was_read();
+            return failure;
         }
-        if login {
-            self.body.memory.superseded();
-        }
-        self.body.memory.issued(minted, core::mem::take(&mut flow.ground.over));
-        self.body.memory.issued_now(flow.ground.unsaved, now.mono);
-        if overwritten && config.persistent {
-            self.body.memory.save_soon();
-        }
-        if refreshed {
-            self.body.memory.refresh_ended(now.mono);
+        self.body.memory.superseded();
+        self.install_grant(held, (over, kept), overwritten, failure, now)
+    }
+
+    /// The server has issued this, to a login or a refresh.
+    fn install_grant(
+        &mut self,
+        held: Held<Grant>,
+        (over, kept): (Over, Kept),
+        overwritten: bool,
+        failure: Option<Failure>,
+        now: &mut Now,
+    ) -> Option<Failure> {
+        let has_token = held.value.access_token.is_some();
+        self.body.memory.issued(held, over);
+        self.body.memory.issued_now(kept, now.mono);
+        if overwritten && self.config.persistent {
+            self.body.memory.custody().save_soon();
         }
         if has_token && self.body.memory.brought_back() {
-            // Under a new epoch its callers would go round for ever.
-            flow.ground.verdict.get_or_insert_with(|| unhelped().into());
-        } else if has_token {
+            // A new epoch would restart the refresh for every caller, endlessly.
+            return Some(failure.unwrap_or_else(unhelped));
+        }
+        if has_token {
             self.publish(false, now);
         }
+        failure
     }
 
     /// Publishes the token that is held; `found` says that it comes out of the store.
@@ -248,10 +315,10 @@ impl Session {
     }
 
     /// Writes down how a visit to the person has ended.
-    pub(super) fn remember_visit(&mut self, flow: &Flow, result: &Result<(), Failure>) {
-        if let Goal::Login(LoginGoal { cause: Cause::StepUp, operation, .. }) = &flow.goal {
-            let declined = result.as_ref().is_err_and(declined);
-            self.body.history.step_up_ends(operation, result.is_ok(), declined);
+    fn remember_visit(&mut self, login: &Login, failure: Option<&Failure>) {
+        if login.why.cause == Cause::StepUp {
+            let declined = failure.is_some_and(declined);
+            self.body.history.step_up_ends(&login.why.operation, failure.is_none(), declined);
         }
     }
 
@@ -265,72 +332,70 @@ impl Session {
 
     /// Settles those who waited for a flow that failed; `unreleased` says that the store has not taken
     /// back what the flow had recorded there.
-    fn fail(&mut self, lane: Lane, flow: &Flow, failure: Failure, unreleased: bool, now: &mut Now) {
-        let refresh = matches!(flow.goal, Goal::Refresh(_));
+    fn fail(&mut self, lane: Lane, untold: &Untold, unreleased: bool, now: &mut Now) {
+        let Untold { flow, tried, failure } = untold;
+        let refresh = flow.course.refresh().is_some();
         if refresh {
             // Where the store did not let it come to a request, the next caller may try at once.
-            if flow.ground.spent {
+            if *tried != Tried::Nothing {
                 self.body.memory.refresh_ended(now.mono);
             }
             self.body.memory.postpone_ahead(now.mono);
         }
-        // What a person can mend is put to those who may ask one; nobody else gets a page for a
-        // network that is down (REF-09).
-        let relist = matches!(flow.goal, Goal::Relist);
-        let mendable = (refresh || relist)
-            && (flow.ground.refused
-                || matches!(
-                    failure.kind(),
-                    Kind::GrantRejected
-                        | Kind::ReauthorizationRequired
-                        | Kind::ClientRejected
-                        | Kind::IssuerChanged
-                ))
-            // Where the same refresh could be sent again, they would wait for it for ever.
-            && !self.body.memory.refreshable(&self.config, now.wall, now.mono);
-        let failure = step_up_declined(flow, failure);
-        let failure = Arc::new(failure);
+        let relist = flow.course.errand().is_some_and(|it| matches!(it.task, Task::Relist));
+        let mendable = (refresh || relist) && self.mendable(*tried, failure.kind(), now);
+        let failure = Arc::new(step_up_declined(flow, failure.clone()));
         let memory = &self.body.memory;
-        let live = memory
-            .published
-            .as_ref()
-            .filter(|granted| refresh && !granted.life().over(now.wall, now.mono));
-        let mut rest = Vec::with_capacity(self.waiters.len());
-        for mut waiting in self.waiters.drain(..) {
-            if waiting.lane != Some(lane)
-                || (mendable && waiting.want.may_ask)
-                || !serves(flow, &waiting.want)
-            {
-                waiting.want.again &= !mendable;
-                rest.push(waiting);
-                continue;
-            }
-            let over = waiting.want.over;
+        let granted = memory.published.as_ref().filter(|_| refresh);
+        let live = granted.filter(|granted| !granted.life().over(now.wall, now.mono));
+        let serves = |want: &Want| !(mendable && want.may_ask) && serves(flow, want);
+        let served: Vec<_> = self
+            .waiters
+            .extract_if(.., |waiting| waiting.lane == Some(lane) && serves(&waiting.want))
+            .collect();
+        for waiting in self.waiters.iter_mut() {
+            waiting.want.again &= !mendable;
+        }
+        for Waiting { id: waiter, want, .. } in served {
             let outcome = match live {
-                Some(granted) if over.is_none_or(|over| granted.epoch() > over) => {
+                Some(granted) if want.over.is_none_or(|over| granted.epoch() > over) => {
                     Ok(Arc::clone(granted))
                 }
                 // Why the list could not be read is not why the request was refused.
-                _ if relist && !mendable => Err(Arc::new(waiting.want.named.explain(unhelped()))),
+                _ if relist && !mendable => Err(Arc::new(want.named.explain(unhelped()))),
                 _ if mendable && failure.kind() != Kind::IssuerChanged => {
                     Err(Arc::new(reauthorize(&failure)))
                 }
                 _ => Err(Arc::clone(&failure)),
             };
-            let (waiter, unsaved) = (waiting.id, memory.unsaved || unreleased);
-            let had = waiting.want.has(memory.current(), memory.found);
+            let unsaved = memory.unsaved() || unreleased;
+            let had = want.has(memory.current(), memory.found);
             now.out.told.push(Told::Settle(Settlement { waiter, outcome, unsaved, had }));
         }
-        *self.waiters = rest;
+    }
+
+    /// Whether a person can mend the failure of a refresh: those who may ask one hear nothing of it;
+    /// nobody else gets a page for a network that is down (REF-09).
+    fn mendable(&self, tried: Tried, kind: Kind, now: &Now) -> bool {
+        let refused = tried == Tried::Refused
+            || matches!(
+                kind,
+                Kind::GrantRejected
+                    | Kind::ReauthorizationRequired
+                    | Kind::ClientRejected
+                    | Kind::IssuerChanged
+            );
+        // Where the same refresh could be sent again, they would wait for it for ever.
+        refused && !self.body.memory.refreshable(&self.config, now.wall, now.mono)
     }
 }
 
 /// What the browser shows that brought the answer.
-fn page(result: &Result<(), Failure>, parties: Parties) -> Page {
-    match result {
-        Ok(()) => Page::Authorized(parties),
-        Err(failure) if failure.kind() == Kind::AuthorizationDenied => Page::Denied(parties),
-        Err(failure) => Page::Failed { parties, kind: failure.kind(), remedy: failure.remedy() },
+fn page(failure: Option<&Failure>, parties: Parties) -> Page {
+    match failure {
+        None => Page::Authorized(parties),
+        Some(failure) if failure.kind() == Kind::AuthorizationDenied => Page::Denied(parties),
+        Some(failure) => Page::Failed { parties, kind: failure.kind(), remedy: failure.remedy() },
     }
 }
 
@@ -348,15 +413,15 @@ pub(super) fn reauthorize(failure: &Failure) -> Failure {
 /// Whether a login was for this caller too. Whoever joined a page that was for other scopes is not
 /// settled with its refusal.
 pub(super) fn serves(flow: &Flow, want: &Want) -> bool {
-    let Goal::Login(goal) = &flow.goal else { return true };
-    let found = flow.ground.found.is_some();
-    (goal.cause == want.cause || goal.cause != Cause::StepUp)
-        && (!found || flow.ground.scopes.covers(&want.scopes))
+    let Some(login) = flow.course.login() else { return true };
+    let cause = login.why.cause;
+    (cause == want.cause || cause != Cause::StepUp)
+        && login.place().is_none_or(|place| place.scopes.covers(&want.scopes))
 }
 
 /// A step-up that a person refused is the refusal of that request only (HOST-249).
 pub(super) fn step_up_declined(flow: &Flow, failure: Failure) -> Failure {
-    let step_up = matches!(&flow.goal, Goal::Login(goal) if goal.cause == Cause::StepUp);
+    let step_up = flow.course.login().is_some_and(|login| login.why.cause == Cause::StepUp);
     if step_up && declined(&failure) {
         return Failure::new(Kind::StepUpDeclined, "STEP-06")
             .with_evidence(failure.evidence().to_vec());

@@ -3,72 +3,75 @@
 //! Decides what a registration is to know and when one is doubted; refuses to decide how it is made.
 
 use crate::failure::{Failure, Kind, Setting};
-use crate::record::{Class, Client, Held, Way};
-use crate::session::flow::missing;
-use crate::session::lanes::{Flow, Goal, Stage};
+use crate::flow::Login;
+use crate::flow::login::{Member, Place};
+use crate::record::{Class, Client, Held};
+use crate::session::lanes::Flow;
 use crate::session::{Now, Session};
-use crate::stage::registration;
+use crate::stage::Stage;
+use crate::stage::discovery::Found;
+use crate::stage::registration::{self, Redirected};
 use crate::wire::client_auth::Method;
 use crate::wire::token::{ErrorCode, TokenRefusal};
 
 impl Session {
-    pub(super) fn enrolment(&self, flow: &Flow) -> Result<registration::Ask, Failure> {
-        let found = flow.ground.found.as_ref().ok_or_else(missing)?;
-        let server = &found.server;
-        Ok(registration::Ask {
+    /// What a registration is to know; `again` is the redirect URI that a second one keeps.
+    pub(super) fn enrolment(&self, place: &Place, again: Option<&Redirected>) -> registration::Ask {
+        let (found, server) = (&place.found, &place.found.server);
+        registration::Ask {
             issuer: server.issuer.clone(),
             endpoint: server.registration_endpoint.clone(),
             methods: server.methods,
-            chosen: self.chosen_method(flow),
+            chosen: self.chosen_method(found),
             client_documents: server.client_documents,
             legacy: found.class == Class::Legacy,
             met: self.body.memory.met().cloned(),
             held: self.body.memory.clients.clone(),
-            anew: flow.ground.reregistered,
-            scopes: flow.ground.scopes.clone(),
+            anew: again.is_some(),
+            scopes: place.scopes.clone(),
             no_refresh: server.grant_types.is_some_and(|grants| !grants.refresh),
-            redirect: flow.ground.redirect.clone(),
-        })
+            redirect: again.cloned(),
+        }
     }
 
     /// The authentication method that the host has chosen for the issuer of a login.
-    pub(super) fn chosen_method(&self, flow: &Flow) -> Option<Method> {
-        let found = flow.ground.found.as_ref()?;
+    pub(super) fn chosen_method(&self, found: &Found) -> Option<Method> {
         self.config.client_auth(&found.listed, &found.server.issuer)
     }
 
-    /// A login that fails tells whether the server knows its registration. Answers whether that is
-    /// to be written before anybody hears of the failure: who does may end the program.
-    pub(super) fn marks(&mut self, flow: &mut Flow, failure: &Failure) -> bool {
-        if flow.ground.stale.is_some() || flow.ground.minted.is_some() {
-            return false;
-        }
-        let Some(mut held) = self.told_by(flow, failure) else { return false };
+    /// A login that fails tells whether the server knows its registration: that registration, if
+    /// something about it is to be written before anybody hears of the failure.
+    pub(super) fn doubts(&mut self, flow: &Flow, failure: &Failure) -> Option<Held<Client>> {
+        let login = flow.course.login().filter(|login| login.doubts())?;
+        let mut held = self.told_by(login, flow.stage.as_ref(), failure)?;
         // What has become of it since, such as its generation in the store.
         if let Some(known) = self.body.memory.client(&held.value.credentials.client_id) {
             held.generation = held.generation.max(known.generation);
         }
         self.body.memory.remember_client(held.clone());
-        flow.ground.stale = Some(held).filter(|_| self.config.persistent);
-        self.config.persistent
+        Some(held).filter(|_| self.config.persistent)
     }
 
     /// The registration of a login that fails, if something about it is to be remembered. One that
     /// no page answers may be forgotten: such a server shows an error page of its own and sends
     /// nobody back. Any callback, errors too, shows that it is known (REG-93).
-    fn told_by(&self, flow: &Flow, failure: &Failure) -> Option<Held<Client>> {
-        let Goal::Login(_) = &flow.goal else { return None };
-        let enrolled = flow.ground.enrolled.as_ref().filter(|it| it.way == Way::Dynamic)?;
+    fn told_by(
+        &self,
+        login: &Login,
+        stage: Option<&Stage>,
+        failure: &Failure,
+    ) -> Option<Held<Client>> {
+        let enrolled = login.member()?.dynamic()?;
         let mut held = enrolled.client.clone()?;
         let before = held.value.aside.silent;
-        let shown = matches!(flow.stage, Some(Stage::Authorization(_)));
+        let shown = matches!(stage, Some(Stage::Authorization(_)));
         match (failure.kind(), failure.rule()) {
             // The answer to a log-out is not to wait.
             (Kind::Cancelled, "HOST-242") => return None,
             (Kind::CallbackTimeout, _) => self.unanswered(&mut held.value, enrolled.fresh),
             (Kind::Cancelled, _) if shown => self.unanswered(&mut held.value, enrolled.fresh),
             (Kind::AuthorizationDenied, _) => held.value.answered(),
-            _ if flow.ground.login.is_some() => held.value.answered(),
+            _ if login.name().is_some() => held.value.answered(),
             _ => {}
         }
         (held.value.aside.silent != before).then_some(held)
@@ -86,11 +89,12 @@ impl Session {
 
     /// Names the settings that may mend a login that failed.
     pub(super) fn mended(flow: &Flow, failure: Failure) -> Failure {
-        let (Goal::Login(_), Some(found)) = (&flow.goal, &flow.ground.found) else {
+        let Some((login, place)) = flow.course.login().and_then(|it| Some((it, it.place()?)))
+        else {
             return failure;
         };
-        let issuer = &*found.server.issuer;
-        let dynamic = flow.ground.enrolled.as_ref().and_then(|enrolled| enrolled.client.as_ref());
+        let issuer = &*place.found.server.issuer;
+        let dynamic = login.member().and_then(|member| member.enrolled.client.as_ref());
         let unscoped = dynamic.is_some_and(|client| client.value.aside.scopes.is_none());
         let denied = failure.kind() == Kind::AuthorizationDenied;
         match failure.said().map(|said| &*said.error) {
@@ -112,11 +116,11 @@ impl Session {
         {
             return refusal;
         }
-        let used = match (&flow.goal, &flow.ground.found, &flow.ground.enrolled) {
-            (Goal::Login(_), Some(found), Some(enrolled)) => {
-                Some((found.server.issuer.clone(), enrolled.credentials.method))
+        let used = match flow.course.login().and_then(Login::member) {
+            Some(Member { place, enrolled, .. }) => {
+                Some((place.found.server.issuer.clone(), enrolled.credentials.method))
             }
-            _ => {
+            None => {
                 let memory = &self.body.memory;
                 let grant = memory.grant.as_ref().map(|held| held.value.issuer.clone());
                 let credentials = memory.credentials(&self.config, now.wall);

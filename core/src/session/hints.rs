@@ -5,6 +5,7 @@
 
 use crate::effect::Purpose;
 use crate::failure::{Failure, Kind, Remedy, Said, Setting, Switch};
+use crate::flow::Login;
 use crate::session::Session;
 use crate::session::lanes::Flow;
 
@@ -24,7 +25,8 @@ impl Session {
         if self.config.strict() || switches.is_empty() {
             return failure;
         }
-        let found = flow.ground.found.as_ref().map(|found| &found.server.issuer);
+        let place = flow.course.login().and_then(Login::place);
+        let found = place.map(|place| &place.found.server.issuer);
         let held = || self.body.memory.grant.as_ref().map(|held| &held.value.issuer);
         let Some(issuer) = found.or_else(held) else { return failure };
         let name = |failure: Failure, switch: &Switch| failure.with_switch_for(*switch, &[issuer]);
@@ -36,7 +38,8 @@ impl Session {
 /// last guess at a server that has shown nothing of OAuth, so that no client of it could be named
 /// either (LEG-03, LEG-09).
 fn nothing_there(flow: &Flow, failure: &Failure) -> bool {
-    let guessed = flow.ground.found.as_ref().is_some_and(|found| found.guessed);
+    let place = flow.course.login().and_then(Login::place);
+    let guessed = place.is_some_and(|place| place.found.guessed);
     let answered = failure.cause().is_none() && !failure.remedy().retryable();
     let speaks = failure.said().is_some_and(|said| !matches!(&*said.error, "" | "other"));
     guessed && failure.purpose() == Some(Purpose::Registration) && answered && !speaks

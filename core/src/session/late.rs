@@ -3,13 +3,15 @@
 use crate::bounded::push_within;
 use crate::effect::{Purpose, Stored, TicketId, Told};
 use crate::failure::Kind;
+use crate::flow::Kept;
 use crate::machine::Signal;
 use crate::note::Note;
 use crate::record::merge::Over;
 use crate::record::{Grant, Held};
 use crate::secret::Secret;
-use crate::session::lanes::{self, Flow, Goal, Lane, Late, Stage};
+use crate::session::lanes::{self, Flow, Lane, Late};
 use crate::session::{Now, Session};
+use crate::stage::Stage;
 use crate::time::Awaited;
 use crate::wire::token::{TokenRefusal, Tokens};
 
@@ -33,7 +35,7 @@ impl Session {
         {
             let stage = stage.clone();
             const MOST_LATE: usize = 4;
-            let binding = self.binding(flow);
+            let binding = flow.course.login().and_then(|login| self.binding(login));
             let logins = self.body.memory.logins;
             let forgotten = None;
             let late = lanes::Late { ticket, stage, template, binding, logins, epoch, forgotten };
@@ -42,9 +44,9 @@ impl Session {
     }
 
     pub(super) fn template(&self, flow: &Flow) -> Option<Grant> {
-        match flow.goal {
-            Goal::Login(_) => self.login_template(flow),
-            _ => self.body.memory.grant.as_ref().map(|held| held.value.clone()),
+        match flow.course.login() {
+            Some(login) => self.login_template(login),
+            None => self.body.memory.grant.as_ref().map(|held| held.value.clone()),
         }
     }
 
@@ -90,7 +92,7 @@ impl Session {
         }
         // The record tells copies of this login that it has ended; where nothing came, only the mark does.
         if login && !passed && read.as_ref().is_some_and(brings) {
-            self.unknown_is_past(Self::owe_once_saved);
+            self.owed.unknown_is_past(Kept::Unsaved);
         }
         let grant = if passed { None } else { self.brought(&late, read.as_ref(), now) };
         let kept = grant.is_some();
@@ -105,7 +107,7 @@ impl Session {
         match signal {
             // A store that says that it failed may have done it all the same.
             Signal::Stored(Stored::Leased | Stored::Intended | Stored::Failed(_)) => {
-                self.granted_late(ticket);
+                self.owed.granted_late(ticket);
             }
             Signal::Stored(Stored::Released) => return,
             _ => {}
@@ -157,7 +159,7 @@ impl Session {
         if self.config.persistent && self.body.machine.is_none() {
             self.keep(held, over, late.binding, now);
         } else {
-            memory.not_offered_yet(self.config.persistent);
+            memory.custody().not_offered_yet(self.config.persistent);
             if has_token {
                 self.publish(false, now);
             }

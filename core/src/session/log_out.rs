@@ -3,80 +3,17 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use crate::effect::{Forgotten, Revoked, Told};
+use crate::effect::{Forgotten, Told};
 use crate::failure::{Failure, Kind};
-use crate::rare::Absent;
+use crate::flow::errands::Task;
+use crate::flow::{Errand, Login};
 use crate::record::Grant;
-use crate::session::lanes::{Farewell, Flow, Goal, Lane};
+use crate::session::farewell::{Farewell, LogOut};
+use crate::session::lanes::{Flow, Lane};
 use crate::session::{Now, Session};
 use crate::stage::recall::Recalled;
-use crate::stage::revocation::{self, Ask};
+use crate::stage::revocation;
 use crate::wire::client_auth::Credentials;
-
-/// How far the log-outs are that have not been told of yet.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct LogOut {
-    /// There is one to be told of.
-    asked: bool,
-    /// The tokens that go to the server, in this order; the first may be under way.
-    pub(crate) to_revoke: Vec<Ask>,
-    not_offered: bool,
-    done: bool,
-    failed: Option<Kind>,
-    #[serde(skip)]
-    said: Option<Arc<Failure>>,
-}
-
-impl Absent for LogOut {
-    const ABSENT: &'static Self = &Self {
-        asked: false,
-        to_revoke: Vec::new(),
-        not_offered: false,
-        done: false,
-        failed: None,
-        said: None,
-    };
-
-    fn is_absent(&self) -> bool {
-        let Self { asked, to_revoke, not_offered, done, failed, said } = self;
-        let told = !asked && !not_offered && !done && failed.is_none() && said.is_none();
-        told && to_revoke.is_empty()
-    }
-}
-
-impl LogOut {
-    /// Notes that the tokens of a grant are to be given back, once.
-    pub(crate) fn give_back(&mut self, farewell: &Farewell, grant: &Grant) {
-        if grant.access_token.is_none() && grant.refresh_token.is_none() {
-            return;
-        }
-        match farewell {
-            Farewell::NotOffered => self.not_offered |= self.asked,
-            Farewell::Ask(ask) => {
-                let ask = ask.for_tokens_of(grant);
-                let same = |other: &Ask| {
-                    other.refresh_token == ask.refresh_token
-                        && other.access_token == ask.access_token
-                };
-                if !self.to_revoke.iter().any(same) {
-                    self.to_revoke.push(ask);
-                }
-            }
-        }
-    }
-
-    fn revoked(&mut self) -> Revoked {
-        let unsaid = || self.failed.map(|kind| Arc::new(Failure::new(kind, "REVK-04")));
-        match self.said.take().or_else(unsaid) {
-            Some(failure) => Revoked::Failed(failure),
-            None if self.not_offered => Revoked::NotOffered,
-            None if self.done => Revoked::Done,
-            None => Revoked::Nothing,
-        }
-    }
-}
 
 impl Session {
     /// Log-out: nothing that is still out can bring the grant back (HOST-242).
@@ -91,18 +28,16 @@ impl Session {
         let mut lost = Vec::new();
         for lane in [Lane::Person, Lane::Machine] {
             // A log-out that is under way goes on, and so does what gives a lease back.
-            let other = |flow: &mut Box<Flow>| {
-                !matches!(flow.goal, Goal::Forget | Goal::Release(_) | Goal::Revoke(_))
-            };
+            let other = |flow: &mut Box<Flow>| !flow.course.errand().is_some_and(Errand::tidies);
             if let Some(flow) = self.lane(lane).take_if(other) {
                 lost.extend(flow.grants());
                 self.part_with(&flow, now);
                 let failure = Failure::new(Kind::Cancelled, "HOST-242");
-                self.end(lane, flow, Err(failure), now);
+                self.stop(lane, flow, failure, now);
             }
         }
-        let forgets = |flow: &Flow| matches!(flow.goal, Goal::Forget);
-        let under_way = self.body.machine.as_ref().is_some_and(|flow| forgets(flow));
+        let errand = self.body.machine.as_ref().and_then(|flow| flow.course.errand());
+        let under_way = errand.is_some_and(Errand::forgets);
         // What the store has is dropped too, even if nobody has read it yet.
         self.body.memory.part_with(lost, self.config.persistent, under_way);
     }
@@ -144,7 +79,8 @@ impl Session {
 
     /// What a flow has brought is given back, and so is what its answer brings yet.
     fn part_with(&mut self, flow: &Flow, now: &mut Now) {
-        let enrolled = flow.ground.enrolled.as_ref().map(|it| it.credentials.clone());
+        let member = flow.course.login().and_then(Login::member);
+        let enrolled = member.map(|member| member.enrolled.credentials.clone());
         let credentials = enrolled.or_else(|| self.body.memory.credentials(&self.config, now.wall));
         for held in flow.grants() {
             let farewell = self.farewell(&held.value, credentials.clone());
@@ -181,7 +117,7 @@ impl Session {
     /// server says (REVK-05).
     pub(super) fn give_back(&mut self, now: &mut Now) {
         if let Some(ask) = self.body.log_out.to_revoke.first().cloned() {
-            self.launch(Lane::Machine, Flow::new(Goal::Revoke(Box::new(ask))), now);
+            self.launch(Lane::Machine, Flow::errand(Task::Revoke(Box::new(ask))), now);
         }
     }
 
@@ -205,24 +141,21 @@ impl Session {
     /// A log-out is tried until it has reached the store.
     pub(super) fn forget_again(&mut self, now: &mut Now) {
         let memory = &mut self.body.memory;
-        memory.postpone_forget(now.mono);
-        let mut flow = Flow::new(Goal::Forget);
-        if !memory.parting.forget_found
-            && let Some(held) = memory.parting.to_forget.first().cloned()
-        {
-            flow.ground.forgets(held);
-            flow.ground.looked = true;
-        }
-        self.launch(Lane::Machine, flow, now);
+        memory.log_outs().postpone(now.mono);
+        let first = memory.parting.to_forget.first().cloned();
+        let task = match first.filter(|_| !memory.parting.forget_found) {
+            Some(emptied) => Task::Empty { emptied },
+            None => Task::Forget,
+        };
+        self.launch(Lane::Machine, Flow::errand(task), now);
     }
 
     /// Says how a log-out ended, once everything has been tried.
     pub(super) fn tell_forgotten(&mut self, now: &mut Now) {
         let memory = &self.body.memory;
-        let trying = matches!(
-            self.body.machine.as_ref().map(|flow| &flow.goal),
-            Some(Goal::Forget | Goal::Revoke(_))
-        );
+        let errand = self.body.machine.as_ref().and_then(|flow| flow.course.errand());
+        let trying =
+            errand.is_some_and(|errand| errand.forgets() || matches!(errand.task, Task::Revoke(_)));
         let tried = !memory.forgetting() || memory.parting.forget_after.is_some();
         let log_out = &mut self.body.log_out;
         if log_out.asked && !trying && tried && log_out.to_revoke.is_empty() {

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounded::push_within;
 use crate::config::Config;
-use crate::effect::Key;
-use crate::failure::{Kind, Said};
+use crate::failure::Said;
+use crate::flow::Kept;
 use crate::rare::Rare;
 use crate::record::merge::{Brings, Occasion, Over, Word, alike, brings, merge};
 use crate::record::{Binding, Client, Document, Grant, Held};
 use crate::secret::Secret;
+use crate::session::custody::Custody;
+use crate::session::parting::{Parting, emptied};
 use crate::session::remembered::Remembered;
 use crate::stage::recall::Recalled;
 use crate::time::{Monotonic, Timestamp};
@@ -21,12 +22,6 @@ use crate::wire::url::Reach;
 
 /// After a refresh ahead of time has failed, the next one waits this long.
 const AHEAD_PAUSE: Duration = Duration::from_secs(30);
-/// Logins that are remembered as logged out of.
-const MOST_LEFT: usize = 8;
-/// Refresh tokens that are remembered as spent while none of what they brought could be saved.
-const MOST_SPENT: usize = 16;
-/// A record that the store refused is offered to it again after this long.
-pub(super) const SAVE_PAUSE: Duration = Duration::from_secs(30);
 
 /// What the session remembers, as it changes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -50,14 +45,14 @@ impl Memory {
         self.0.learnt.if_there(|it| {
             shift_all(&mut [&mut it.ahead_after, &mut it.moved, &mut it.unrenewable])
         });
-        self.0.rewrite.if_there(|it| shift_all(&mut [&mut it.after]));
-        self.0.parting.if_there(|it| shift_all(&mut [&mut it.forget_after]));
+        self.0.custody.if_there(|it| it.shift(&shift));
+        self.0.parting.if_there(|it| it.shift(&shift));
     }
 
     /// What says nothing any more takes no room.
     pub(crate) fn tidy(&mut self) {
         self.0.learnt.tidy();
-        self.0.rewrite.tidy();
+        self.0.custody.tidy();
         self.0.parting.tidy();
     }
 
@@ -88,109 +83,10 @@ impl Memory {
         self.0.logins = self.0.logins.saturating_add(u64::from(anew));
     }
 
-    /// A grant whose record is to be emptied. While the first one is under way, an equal one waits
-    /// behind it: what was out when it was sent may be written between the two.
-    pub(crate) fn must_forget(&mut self, held: Held<Grant>, under_way: bool) {
-        let key = held.value.key();
-        let mut others = self.0.parting.to_forget.iter_mut().skip(usize::from(under_way));
-        match others.find(|other| other.value.key() == key) {
-            Some(other) => {
-                let generation = other.generation.max(held.generation);
-                *other = Held { generation, ..held };
-            }
-            None => self.0.parting.to_forget.push(held),
-        }
-    }
-
-    /// Nothing of this login comes back.
-    pub(crate) fn leave(&mut self, grant: &Grant) {
-        if let Some(login) = &grant.login
-            && !self.0.parting.left.contains(login)
-        {
-            push_within(MOST_LEFT, &mut self.0.parting.left, Arc::clone(login));
-        }
-    }
-
-    /// A record is emptied, durably.
-    pub(crate) fn forgot(&mut self, held: Held<Grant>) {
-        let key = held.value.key();
-        if let Some(at) = self.0.parting.to_forget.iter().position(|other| other.value.key() == key)
-        {
-            self.0.parting.to_forget.remove(at);
-        }
-        self.0.parting.emptied = Some(Box::new(held));
-        self.0.parting.forget_after = None;
-    }
-
-    pub(crate) fn postpone_forget(&mut self, now: Monotonic) {
-        self.0.parting.forget_after = Some(now.after(SAVE_PAUSE));
-    }
-
-    /// What a rotation may be written over. While the store has refused one, what it holds is older
-    /// than the token that is spent.
-    pub(crate) fn spending(&mut self) -> Over {
-        if self.0.unsaved && self.0.rewrite.over == Over::Anything {
-            // Of a login: the tokens are remembered for when it is offered to the store again.
-            self.superseded();
-            return Over::Anything;
-        }
-        // A write that was given up may reach the store yet, and is older than what comes now.
-        let before = self.0.rewrite.over.spent().iter().filter(|_| self.0.unsaved);
-        let held = self.0.grant.as_ref().and_then(|held| held.value.refresh_token.as_ref());
-        let mut spent: Vec<Secret> = before.chain(held).cloned().collect();
-        let surplus = spent.len().saturating_sub(MOST_SPENT);
-        spent.drain(..surplus);
-        Over::Spent(spent)
-    }
-
-    /// Another grant takes the place of one that the store has not got, and may get late: that one does
-    /// not come back from there.
-    pub(crate) fn superseded(&mut self) {
-        if self.0.unsaved {
-            let held = self.0.grant.as_ref().and_then(|held| held.value.refresh_token.clone());
-            let older = self.0.rewrite.over.spent().to_vec();
-            older
-                .into_iter()
-                .chain(held)
-                .for_each(|token| push_within(MOST_SPENT, &mut self.0.rewrite.spent, token));
-        }
-    }
-
-    /// What the grant that is held may be written over.
-    pub(crate) fn may_go_over(&mut self, over: Over) {
-        if self.0.rewrite.over != over {
-            self.0.rewrite.over = over;
-        }
-    }
-
-    /// What the store has is not what is held: it is written as soon as may be.
-    pub(crate) fn save_soon(&mut self) {
-        self.0.unsaved = true;
-        self.0.rewrite.if_there(|rewrite| rewrite.after = None);
-    }
-
     /// What was to be saved is dropped: the store's word counts again.
     pub(crate) fn nothing_to_save(&mut self) {
-        (self.0.unsaved, self.0.silent, self.0.newer_than_published) = (false, false, false);
-        self.0.rewrite = Rare::default();
-    }
-
-    /// Whether the newest record is durable, as its flow found out just now.
-    pub(crate) fn set_unsaved(&mut self, unsaved: bool, now: Monotonic) {
-        self.0.unsaved = unsaved;
-        if unsaved {
-            self.postpone_save(now);
-        } else {
-            // What is saved next sets out from here, and says itself what it may go over.
-            self.0.rewrite.if_there(|rewrite| {
-                rewrite.spent.clear();
-                rewrite.over = Over::Anything;
-            });
-        }
-    }
-
-    pub(crate) fn postpone_save(&mut self, now: Monotonic) {
-        self.0.rewrite.after = Some(now.after(SAVE_PAUSE));
+        self.0.newer_than_published = false;
+        self.0.custody = Rare::default();
     }
 
     pub(crate) fn postpone_ahead(&mut self, now: Monotonic) {
@@ -211,8 +107,7 @@ impl Memory {
                 && let Some(held) = self.0.grant.take()
             {
                 // The new login takes the place of its record, and nothing of it comes back.
-                self.leave(&held.value);
-                self.0.parting.emptied = Some(Box::new(held));
+                self.0.parting.replaces(held);
             }
         }
         self.share_texts(config, core::iter::empty());
@@ -220,7 +115,7 @@ impl Memory {
 
     /// Another process may have logged in, at another authorization server even.
     fn catch_up_with(&mut self, found: Recalled) {
-        if self.0.unsaved || self.forgetting() {
+        if self.unsaved() || self.forgetting() {
             return;
         }
         let Recalled { binding, client, grant } = found;
@@ -268,23 +163,10 @@ impl Memory {
             Some(other) => *text = Arc::clone(other),
             None => known.push(Arc::clone(text)),
         };
-        if let Some(Held { value, .. }) = &mut self.0.binding {
-            let Binding { mcp_url, account, listed, issuer, resource, client_id, .. } = value;
-            let texts = [mcp_url, account, issuer, listed, resource, client_id];
-            texts.into_iter().chain([&mut value.redirect_set]).for_each(&mut share);
-        }
-        for Held { value, .. } in &mut self.0.clients {
-            let Client { issuer, redirect_set, credentials, .. } = value;
-            [issuer, redirect_set, &mut credentials.client_id].into_iter().for_each(&mut share);
-        }
-        if let Some(Held { value, .. }) = &mut self.0.grant {
-            let Grant { issuer, resource, client_id, account, resource_parameter, .. } = value;
-            let texts = [issuer, resource, client_id, account];
-            texts.into_iter().chain(resource_parameter).for_each(&mut share);
-            if value.granted.as_ref() == Some(&value.requested) {
-                value.granted = Some(Arc::clone(&value.requested));
-            }
-        }
+        let Remembered { binding, clients, grant, .. } = &mut self.0;
+        binding.iter_mut().for_each(|held| held.value.each_text(&mut share));
+        clients.iter_mut().for_each(|held| held.value.each_text(&mut share));
+        grant.iter_mut().for_each(|held| held.value.each_text(&mut share));
         others.for_each(&mut share);
         self.0.clients.shrink_to_fit();
     }
@@ -345,6 +227,35 @@ impl Memory {
         self.0.published = self.granted(config).map(Arc::new);
     }
 
+    /// Where the newest tokens are, to be changed.
+    pub(crate) const fn custody(&mut self) -> &mut Rare<Custody> {
+        &mut self.0.custody
+    }
+
+    /// A rotation of what is held is about to be saved: what that may be written over.
+    pub(crate) fn spending(&mut self) -> Over {
+        let Remembered { custody, grant, .. } = &mut self.0;
+        custody.spending(grant.as_ref().and_then(|held| held.value.refresh_token.as_ref()))
+    }
+
+    /// A login takes the place of what is held.
+    pub(crate) fn superseded(&mut self) {
+        let Remembered { custody, grant, .. } = &mut self.0;
+        custody.superseded(grant.as_ref().and_then(|held| held.value.refresh_token.as_ref()));
+    }
+
+    /// A token was sent without the store's word, and a copy of this session may have sent it as well.
+    pub(crate) fn sent_unasked(&mut self) {
+        if !self.shared() {
+            self.0.custody.sent_unasked();
+        }
+    }
+
+    /// What log-outs have left, to be changed.
+    pub(crate) const fn log_outs(&mut self) -> &mut Rare<Parting> {
+        &mut self.0.parting
+    }
+
     /// The store has been read once more, whatever that brought.
     pub(crate) fn was_read(&mut self) {
         self.0.reads = self.0.reads.saturating_add(1);
@@ -386,8 +297,8 @@ impl Memory {
         let seen_at = found.as_ref().and_then(|it| seen_at(ours, it));
         let occasion = Occasion::Look {
             refused,
-            unwritten: self.unsaved || ours.generation.is_none(),
-            spent: [self.rewrite.over.spent(), &self.rewrite.spent],
+            unwritten: self.unsaved() || ours.generation.is_none(),
+            spent: self.custody.spent(),
         };
         let newer = found.filter(|it| merge(ours, it, occasion) == Word::Theirs);
         let brings = newer.as_ref().map(|theirs| brings(&ours.value, &theirs.value, wall));
@@ -440,16 +351,6 @@ impl Memory {
         self.0.refreshed = Some(now);
     }
 
-    /// What the store has said about records that were offered to it.
-    pub(crate) fn store_said(&mut self, silent: bool, refused: bool) {
-        self.0.silent = silent || (self.silent && refused);
-    }
-
-    /// A token was sent without the store's word, and a copy of this session may have sent it as well.
-    pub(crate) fn sent_unasked(&mut self) {
-        self.0.silent |= !self.shared();
-    }
-
     /// The grant that is held was written, and has this number now.
     pub(crate) fn written(&mut self, held: Held<Grant>) {
         self.0.grant = Some(held);
@@ -462,16 +363,16 @@ impl Memory {
         {
             held.generation = held.generation.max(older.generation);
         }
-        self.save_soon();
+        self.0.custody.save_soon();
     }
 
     /// A grant that came outside a flow is written now. Answers whether it is still the one that is
     /// held.
-    pub(crate) fn saved(&mut self, held: Held<Grant>, unsaved: bool, now: Monotonic) -> bool {
+    pub(crate) fn saved(&mut self, held: Held<Grant>, kept: Kept, now: Monotonic) -> bool {
         match &self.0.grant {
             Some(ours) if alike(&ours.value, &held.value) => {
                 self.0.grant = Some(held);
-                self.set_unsaved(unsaved, now);
+                self.0.custody.found_out(kept, now);
                 true
             }
             Some(_) => {
@@ -484,7 +385,7 @@ impl Memory {
 
     /// The record in the store is of another process's login or log-out: it is taken over.
     pub(crate) fn give_way(&mut self, theirs: Held<Grant>) {
-        self.0.unsaved = false;
+        self.0.custody.taken_from_the_store();
         self.0.grant = Some(theirs);
         self.renewed();
     }
@@ -492,24 +393,19 @@ impl Memory {
     /// The server has issued this, by way of a login or a refresh.
     pub(crate) fn issued(&mut self, held: Held<Grant>, over: Over) {
         self.0.grant = Some(held);
-        self.may_go_over(over);
+        self.0.custody.may_go_over(over);
         self.renewed();
     }
 
     /// It was issued at this moment, and is saved or not.
-    pub(crate) fn issued_now(&mut self, unsaved: bool, now: Monotonic) {
+    pub(crate) fn issued_now(&mut self, kept: Kept, now: Monotonic) {
         self.0.minted = Some(now);
-        self.set_unsaved(unsaved, now);
+        self.0.custody.found_out(kept, now);
     }
 
     /// What a login has brought was read in the store before: the server has issued it all the same.
     pub(crate) fn issued_before_it_was_read(&mut self) {
         self.0.found = false;
-    }
-
-    /// Whether the newest record is durable, as far as is known before it is offered.
-    pub(crate) fn not_offered_yet(&mut self, persistent: bool) {
-        self.0.unsaved = persistent;
     }
 
     /// What is published is handed out no more. Answers whether something was.
@@ -521,14 +417,13 @@ impl Memory {
     /// there yet.
     pub(crate) fn part_with(&mut self, mut lost: Vec<Held<Grant>>, stored: bool, under_way: bool) {
         lost.extend(self.0.grant.take());
-        lost.iter().for_each(|held| self.leave(&held.value));
-        self.0.unsaved = false;
+        lost.iter().for_each(|held| self.0.parting.leave(&held.value));
+        self.0.custody.taken_from_the_store();
         if stored {
             for held in lost {
-                self.must_forget(emptied(held), under_way);
+                self.0.parting.must_forget(emptied(held), under_way);
             }
-            self.0.parting.forget_found = true;
-            self.0.parting.forget_after = None;
+            self.0.parting.forget_what_is_found();
         }
     }
 
@@ -542,47 +437,26 @@ impl Memory {
             self.0.binding = found.binding.or(self.0.binding.take());
             self.0.grant = found.grant;
         } else {
-            self.0.parting.forget_found = false;
+            self.0.parting.nothing_found();
         }
     }
 
     /// What was found that a log-out was about, if there is such a thing; asked once.
     pub(crate) fn found_to_forget(&mut self) -> Option<Held<Grant>> {
-        core::mem::take(&mut self.0.parting.forget_found).then(|| self.grant.clone()).flatten()
+        let mut takes = false;
+        self.0.parting.if_there(|it| takes = it.takes_what_is_found());
+        self.grant.clone().filter(|_| takes)
     }
 
     /// It is dropped, and its record is to be emptied unless it is empty.
     pub(crate) fn forget_found(&mut self, held: Held<Grant>) {
         let empty = held.value.access_token.is_none() && held.value.refresh_token.is_none();
         self.0.grant = None;
-        self.leave(&held.value);
+        self.0.parting.leave(&held.value);
         if !empty {
-            self.must_forget(emptied(held), false);
+            self.0.parting.must_forget(emptied(held), false);
         }
-        self.0.parting.forget_after = None;
-    }
-
-    /// The store would not empty a record, for this reason; `None` if it would. What a newer version
-    /// has written is not ours to remove.
-    pub(crate) fn unforgotten(&mut self, kind: Option<Kind>) {
-        self.0.parting.unforgotten = kind;
-    }
-
-    /// The store could not even be read for a log-out.
-    pub(crate) fn unread_to_forget(&mut self, kind: Kind) {
-        self.0.parting.unforgotten = Some(kind);
-        self.0.parting.forget_found &= kind != Kind::StoreVersion;
-    }
-
-    /// The others are not to wait for a record that cannot be emptied.
-    pub(crate) fn forget_another_first(&mut self) {
-        let most = self.parting.to_forget.len().min(1);
-        self.0.parting.to_forget.rotate_left(most);
-    }
-
-    /// A login has taken this record: it is not to be emptied any more.
-    pub(crate) fn taken_by_a_login(&mut self, key: &Key) {
-        self.0.parting.if_there(|it| it.to_forget.retain(|held| held.value.key() != *key));
+        self.0.parting.at_once();
     }
 
     /// As a snapshot takes it: whether what is held is what was published cannot be seen there.
@@ -620,12 +494,4 @@ pub(crate) struct Look {
 fn seen_at(ours: &Held<Grant>, found: &Held<Grant>) -> Option<u64> {
     let same = found.generation == ours.generation && alike(&found.value, &ours.value);
     found.generation.filter(|_| same && found.value.refresh_token.is_some())
-}
-
-/// A grant without its tokens, as it is kept after a log-out.
-fn emptied(mut held: Held<Grant>) -> Held<Grant> {
-    held.value.access_token = None;
-    held.value.refresh_token = None;
-    held.value.rejected = true;
-    held
 }

@@ -6,36 +6,48 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `mod` | the one entry: inputs in, effects out |
-//! | `plan` | the two pure choices: what a flow does next, what a caller gets now |
+//! | `plan` | two pure choices: what a caller gets now, what a free lane does |
 //! | `settle`, `refusal`, `waiters` | who waits for what, and what a refusal makes of it |
-//! | `lanes`, `flow`, `absorb`, `ending` | flows: their shape, their run, what they bring, how they end |
+//! | `lanes`, `flow`, `ending` | the two lanes: how a flow is run, and how it ends |
+//! | `login`, `asks`, `enrolment`, `scopes` | what a login meets, and what its stages ask for |
+//! | `renewal`, `tokens` | what a refresh meets and asks for; what an answer makes of a grant |
+//! | `errands` | what the small flows meet and ask for |
 //! | `remembered`, `memory` | what is held, to be read; its one writer |
-//! | `saving`, `late` | what is written, what comes too late |
-//! | `log_out` | what is dropped, given back and removed |
-//! | `owed` | leases and intents that came too late to be used |
-//! | `scopes`, `history` | what a person is asked for, and how often |
-//! | `recent` | what is recognised when it comes again |
-//! | `snapshot` | stopping and going on |
+//! | `custody` | whether the store has the newest tokens |
+//! | `saving`, `late` | what became of what was written, what comes too late |
+//! | `log_out`, `farewell`, `parting` | what is dropped, given back and removed |
+//! | `giving_back`, `owed` | leases and intents that came too late to be used |
+//! | `history`, `hints`, `recent` | what a person was asked, what a failure names, what comes again |
+//! | `body`, `snapshot` | everything but the callers; stopping and going on |
 
-mod absorb;
+mod asks;
+mod body;
+mod custody;
 mod ending;
 mod enrolment;
+mod errands;
+mod farewell;
 mod flow;
+mod giving_back;
 mod hints;
 mod history;
 pub(crate) mod lanes;
 mod late;
 mod log_out;
+mod login;
 mod memory;
 mod owed;
+mod parting;
 pub(crate) mod plan;
 mod recent;
 mod refusal;
 mod remembered;
+mod renewal;
 mod saving;
 mod scopes;
 mod settle;
 mod snapshot;
+mod tokens;
 mod waiters;
 
 use core::fmt;
@@ -45,16 +57,18 @@ use crate::config::Config;
 use crate::effect::{Effects, Holder, Page, Settlement, StoreRequest, TicketId, Told, Visit};
 use crate::entropy::{Draw, Entropy};
 use crate::failure::{Failure, Kind, Misuse};
+use crate::flow::login::Cause;
 use crate::granted::Granted;
 use crate::input::{Acquire, Answer, ArrivalId, Arrived, Callback, Had, Input};
 use crate::input::{Value, WaiterId, is_refusal};
 use crate::machine::Signal;
 use crate::note::Note;
 use crate::rare::Rare;
-use crate::session::lanes::{Cause, Flow, Lane, Stage};
+use crate::session::body::Body;
+use crate::session::lanes::{Flow, Lane};
 use crate::session::owed::Owed;
-use crate::session::snapshot::Body;
 use crate::session::waiters::{Named, Waiting, Want};
+use crate::stage::Stage;
 use crate::time::{Awaited, Deadline, Monotonic, Timestamp};
 use crate::wire::authorize::{self, CallbackParams};
 
@@ -233,7 +247,7 @@ impl Session {
     }
 
     fn enter(&mut self, env: Env) -> Now {
-        self.body.enter(&env);
+        self.body.enter(env.wall, env.mono, env.entropy.mark());
         Now {
             steps: 0,
             wall: env.wall,
@@ -383,9 +397,9 @@ impl Session {
         // A login that was restored has no callers yet: only its last one can end it.
         let last =
             lane == Some(Lane::Person) && !self.waiters.iter().any(|waiting| waiting.lane == lane);
-        if last && let Some(flow) = self.body.person.take_if(|flow| !flow.spending()) {
+        if last && let Some(flow) = self.body.person.take_if(|flow| !flow.spends()) {
             let failure = Failure::new(Kind::Cancelled, "HOST-195");
-            self.end(Lane::Person, flow, Err(failure), now);
+            self.stop(Lane::Person, flow, failure, now);
         }
         if last && let Some(flow) = &mut self.body.person {
             flow.orphaned = true;

@@ -1,19 +1,19 @@
-//! Leases and intents that the store granted after this session had given up waiting, or would not
-//! take back: while they stand no other process can refresh, so they are given back until that is
-//! done. The intents of codes are withdrawn here as well.
+//! What this session has at the store without using it: leases and intents that the store granted
+//! after nobody waited any more, or would not take back. While they stand no other process can refresh,
+//! so they are given back until that is done.
 
 use crate::bounded::push_within;
-use crate::effect::{Key, Spend, TicketId};
-use crate::rare::Absent;
-use crate::session::lanes::{Flow, Goal, Lane, Lease, Stage};
-use crate::session::memory::SAVE_PAUSE;
-use crate::session::{Now, Session};
+use crate::effect::TicketId;
+use crate::flow::Kept;
+use crate::flow::errands::Lease;
+use crate::rare::{Absent, Rare};
+use crate::session::parting::SAVE_PAUSE;
 use crate::time::Monotonic;
 
 /// Answers that are waited for after they were given up, and leases that are owed.
 const MOST: usize = 32;
 
-/// What this session has at the store without using it. Not in a snapshot: it ends with the process.
+/// The leases and intents. Not in a snapshot: they end with the process.
 #[derive(Default)]
 pub(super) struct Owed {
     /// What a late answer would grant.
@@ -43,101 +43,73 @@ impl Absent for Owed {
     }
 }
 
-impl Session {
-    /// The store's answer about a lease or an intent is waited for no longer.
-    pub(super) fn await_late_mark(&mut self, flow: &Flow, ticket: TicketId) {
-        let Some(holder) = self.holder else { return };
-        let lease = |key: &Key, withdraw| Lease { key: key.clone(), holder, withdraw };
-        let lease = match &flow.stage {
-            Some(Stage::Claim(claim)) => claim.asks_for().map(|key| lease(key, None)),
-            Some(Stage::Intent(intent)) => {
-                intent.records().map(|(key, spend)| lease(key, Some(spend.clone())))
-            }
-            _ => None,
-        };
-        if let Some(lease) = lease {
-            // It may stand already, and only the word of it be lost.
-            if lease.withdraw.is_some() {
-                self.owe(lease.clone(), None);
-            }
-            push_within(MOST, &mut self.owed.late, (ticket, lease));
+impl Owed {
+    /// The store's answer is waited for no longer; this is what it would grant.
+    pub(super) fn await_late(&mut self, ticket: TicketId, lease: Lease) {
+        // It may stand already, and only the word of it be lost.
+        if lease.withdraw.is_some() {
+            self.owe(lease.clone(), None);
+        }
+        push_within(MOST, &mut self.late, (ticket, lease));
+    }
+
+    /// It has come after all, and granted that.
+    pub(super) fn granted_late(&mut self, ticket: TicketId) {
+        if let Some(at) = self.late.iter().position(|(of, _)| *of == ticket) {
+            let (_, lease) = self.late.remove(at);
+            self.owe(lease, None);
         }
     }
 
-    /// It has come after all, and granted this.
-    pub(super) fn granted_late(&mut self, ticket: TicketId) {
-        if let Some(at) = self.owed.late.iter().position(|(of, _)| *of == ticket) {
-            let (_, lease) = self.owed.late.remove(at);
-            self.owe(lease, None);
+    /// Something is to be given back; after a pause if the store has just refused it.
+    pub(super) fn owe(&mut self, lease: Lease, refused: Option<Monotonic>) {
+        if !self.leases.contains(&lease) {
+            push_within(MOST, &mut self.leases, lease);
         }
+        self.after = refused.map(|now| now.after(SAVE_PAUSE));
     }
 
     /// An intent that keeps other processes from a spent token is given back when the store has what
     /// came for it.
     pub(super) fn owe_once_saved(&mut self, lease: Lease) {
-        push_within(MOST, &mut self.owed.until_saved, lease);
-    }
-
-    /// Once a code has brought a grant, and the store has that, its intent has served: it would keep a
-    /// descriptor and a file for as long as the session lives. That of one that brought nothing, or that
-    /// nobody heard more of, keeps copies of the login from sending it again.
-    pub(super) fn withdraw_code(&mut self, flow: &mut Flow) {
-        let Some(holder) = self.holder else { return };
-        let Ok((key, _)) = self.spending(flow) else { return };
-        let Some(code @ Spend::Code { .. }) = flow.ground.intent.take() else { return };
-        let lease = Lease { key, holder: holder.of_codes(), withdraw: Some(code) };
-        if flow.ground.minted.is_none() {
-            self.stands(lease);
-        } else if flow.ground.unsaved {
-            self.unknown_is_past(Self::owe_once_saved);
-            self.owe_once_saved(lease);
-        } else {
-            self.unknown_is_past(|session, lease| session.owe(lease, None));
-            self.owe(lease, None);
-        }
+        push_within(MOST, &mut self.until_saved, lease);
     }
 
     /// The intent of a credential that was sent, and brought nothing that is known, stands until a login
     /// or log-out comes after it.
     pub(super) fn stands(&mut self, lease: Lease) {
-        push_within(MOST, &mut self.owed.unknown, lease);
+        push_within(MOST, &mut self.unknown, lease);
     }
 
-    /// A login or log-out has come after the credentials of which nobody knows what became.
-    pub(super) fn unknown_is_past(&mut self, mut then: impl FnMut(&mut Self, Lease)) {
+    /// What comes first to be given back, and when the store is asked to take it.
+    pub(super) fn next(&self, now: Monotonic) -> Option<Monotonic> {
+        (!self.leases.is_empty()).then(|| self.after.unwrap_or(now))
+    }
+
+    /// The next of them.
+    pub(super) fn take(&mut self) -> Option<Lease> {
+        (!self.leases.is_empty()).then(|| self.leases.remove(0))
+    }
+}
+
+impl Rare<Owed> {
+    /// A login or log-out has come after the credentials of which nobody knows what became, and the
+    /// store has it or not.
+    pub(super) fn unknown_is_past(&mut self, kept: Kept) {
         let mut unknown = Vec::new();
-        self.owed.if_there(|owed| unknown.append(&mut owed.unknown));
-        unknown.into_iter().for_each(|lease| then(self, lease));
-    }
-
-    /// Something is to be given back; after a pause if the store has just refused it.
-    pub(super) fn owe(&mut self, lease: Lease, refused: Option<Monotonic>) {
-        if !self.owed.leases.contains(&lease) {
-            push_within(MOST, &mut self.owed.leases, lease);
-        }
-        self.owed.after = refused.map(|now| now.after(SAVE_PAUSE));
-    }
-
-    /// When the store is asked next.
-    pub(super) fn owed_at(&self, now: Monotonic) -> Option<Monotonic> {
-        (!self.owed.leases.is_empty()).then(|| self.owed.after.unwrap_or(now))
-    }
-
-    /// Once the store has what came for a token, its intent has served. A record that is being written
-    /// is not saved yet.
-    pub(super) fn owe_what_is_saved(&mut self) {
-        if self.body.machine.is_none() && !self.body.memory.unsaved {
-            let mut saved = Vec::new();
-            self.owed.if_there(|owed| saved.append(&mut owed.until_saved));
-            saved.into_iter().for_each(|lease| self.owe(lease, None));
+        self.if_there(|owed| unknown.append(&mut owed.unknown));
+        for lease in unknown {
+            match kept {
+                Kept::Saved => self.owe(lease, None),
+                Kept::Unsaved => self.owe_once_saved(lease),
+            }
         }
     }
 
-    /// Gives the next of them back.
-    pub(super) fn give_back_owed(&mut self, now: &mut Now) {
-        if !self.owed.leases.is_empty() {
-            let lease = self.owed.leases.remove(0);
-            self.launch(Lane::Machine, Flow::new(Goal::Release(lease)), now);
-        }
+    /// Once the store has what came for a token, its intent has served.
+    pub(super) fn all_is_saved(&mut self) {
+        let mut saved = Vec::new();
+        self.if_there(|owed| saved.append(&mut owed.until_saved));
+        saved.into_iter().for_each(|lease| self.owe(lease, None));
     }
 }

@@ -4,11 +4,11 @@ use crate::effect::Told;
 use std::sync::Arc;
 
 use crate::failure::{Failure, Kind, Said, escaped};
+use crate::flow::login::Cause;
 use crate::input::{Challenge, Epoch, Refusal};
 use crate::note::Note;
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
-use crate::session::lanes::Cause;
 use crate::session::waiters::{Named, Want};
 use crate::session::{Now, Session, scopes};
 use crate::time::Monotonic;

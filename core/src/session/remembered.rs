@@ -10,10 +10,11 @@ use crate::failure::{Failure, Kind, Said};
 use crate::granted::{Granted, Life};
 use crate::input::Epoch;
 use crate::rare::{Absent, Rare};
-use crate::record::merge::Over;
 use crate::record::{Binding, Class, Client, Document, Grant, Held, Way};
 use crate::scope::ScopeSet;
 use crate::secret::{AccessToken, Secret};
+use crate::session::custody::Custody;
+use crate::session::parting::Parting;
 use crate::time::{Monotonic, Timestamp};
 use crate::wire::client_auth::{Credentials, Method};
 
@@ -53,11 +54,6 @@ pub(crate) struct Remembered {
     pub(crate) refreshed: Option<Monotonic>,
     /// The resource has shown metadata: never a legacy server again (LEG-05).
     pub(crate) shown_metadata: bool,
-    /// The store refused the newest record.
-    pub(crate) unsaved: bool,
-    /// The store has not said what became of a write, which may get there yet.
-    #[serde(default)]
-    pub(crate) silent: bool,
     /// The published token was found in the store: the server has not issued it to this session, so
     /// it counts for nothing that a caller has had (STEP-90).
     #[serde(default)]
@@ -75,7 +71,7 @@ pub(crate) struct Remembered {
     #[serde(flatten)]
     pub(crate) learnt: Rare<Learnt>,
     #[serde(flatten)]
-    pub(crate) rewrite: Rare<Rewrite>,
+    pub(crate) custody: Rare<Custody>,
     #[serde(flatten)]
     pub(crate) parting: Rare<Parting>,
 }
@@ -131,71 +127,12 @@ impl Absent for Learnt {
     }
 }
 
-/// What the next write of the grant has to mind.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Rewrite {
-    /// What it may be written over.
-    #[serde(default)]
-    pub(crate) over: Over,
-    /// Refresh tokens that were spent while the store had refused it.
-    #[serde(with = "crate::secret::written_list", default)]
-    pub(crate) spent: Vec<Secret>,
-    /// It is not offered to the store again before this.
-    #[serde(rename = "save_after")]
-    pub(crate) after: Option<Monotonic>,
-}
-
-impl Absent for Rewrite {
-    const ABSENT: &'static Self = &Self { over: Over::Anything, spent: Vec::new(), after: None };
-
-    fn is_absent(&self) -> bool {
-        let Self { over, spent, after } = self;
-        *over == Over::Anything && spent.is_empty() && after.is_none()
-    }
-}
-
-/// What log-outs have left, and what is left to do for them.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Parting {
-    /// Emptied grants that a log-out has not got into the store yet. The first may be under way.
-    #[serde(default)]
-    pub(crate) to_forget: Vec<Held<Grant>>,
-    /// A log-out is about what is in the store, too.
-    #[serde(default)]
-    pub(crate) forget_found: bool,
-    /// No further attempt at it before this.
-    #[serde(default)]
-    pub(crate) forget_after: Option<Monotonic>,
-    /// The logins that this session was told to forget: a record of one that the store has kept never
-    /// comes back.
-    #[serde(default)]
-    pub(crate) left: Vec<Arc<str>>,
-    /// Why the store would not.
-    #[serde(skip)]
-    pub(crate) unforgotten: Option<Kind>,
-    /// The emptied record, from whose generation the next login goes on.
-    #[serde(default)]
-    pub(crate) emptied: Option<Box<Held<Grant>>>,
-}
-
-impl Absent for Parting {
-    const ABSENT: &'static Self = &Self {
-        to_forget: Vec::new(),
-        forget_found: false,
-        forget_after: None,
-        left: Vec::new(),
-        unforgotten: None,
-        emptied: None,
-    };
-
-    fn is_absent(&self) -> bool {
-        let Self { to_forget, forget_found, forget_after, left, unforgotten, emptied } = self;
-        let done = to_forget.is_empty() && !forget_found && forget_after.is_none();
-        done && left.is_empty() && unforgotten.is_none() && emptied.is_none()
-    }
-}
-
 impl Remembered {
+    /// Whether the store lacks the newest record, as far as is known.
+    pub(crate) fn unsaved(&self) -> bool {
+        self.custody.unsaved()
+    }
+
     /// The newest epoch that can be used.
     pub(crate) fn current(&self) -> Option<Epoch> {
         self.published.as_ref().map(|granted| granted.epoch())
@@ -241,12 +178,12 @@ impl Remembered {
     /// Whether the refresh token that is held is certainly in the store, where other processes find
     /// it. If not, it may get there yet by a write that was given up.
     pub(crate) fn shared(&self) -> bool {
-        !self.unsaved && self.grant.as_ref().is_some_and(|held| held.generation.is_some())
+        !self.unsaved() && self.grant.as_ref().is_some_and(|held| held.generation.is_some())
     }
 
     /// Whether the refresh token that is held is certainly nobody else's.
     pub(crate) fn alone(&self) -> bool {
-        !self.shared() && !self.silent
+        !self.shared() && !self.custody.silent()
     }
 
     /// Whether enough time has passed since the last refresh.
@@ -273,23 +210,22 @@ impl Remembered {
 
     /// When a record that the store refused is offered to it again.
     pub(crate) fn save_at(&self, now: Monotonic) -> Option<Monotonic> {
-        let saving = self.unsaved && self.grant.is_some();
-        saving.then(|| self.rewrite.after.unwrap_or(now))
+        self.custody.next(now).filter(|_| self.grant.is_some())
     }
 
     /// When a record that was logged out of is emptied, if one is left.
     pub(crate) fn forget_at(&self, now: Monotonic) -> Option<Monotonic> {
-        self.forgetting().then(|| self.parting.forget_after.unwrap_or(now))
+        self.parting.at(now)
     }
 
     /// Whether a log-out has not reached the store yet.
     pub(crate) fn forgetting(&self) -> bool {
-        self.parting.forget_found || !self.parting.to_forget.is_empty()
+        self.parting.unfinished()
     }
 
     /// Whether a record may be taken over: it is of no login that was logged out of.
     pub(crate) fn welcome(&self, grant: &Grant) -> bool {
-        !grant.login.as_ref().is_some_and(|login| self.parting.left.contains(login))
+        !self.parting.has_left(grant)
     }
 
     /// The generation of the record that a grant replaces.
@@ -403,7 +339,7 @@ impl Remembered {
         });
         let configured = config.clients.iter().filter_map(|client| client.secret.as_ref());
         let mut all: Vec<Secret> = access.map(|token| Secret::new(token.expose())).collect();
-        let others = refresh.chain(&self.rewrite.spent).chain(clients).chain(configured);
+        let others = refresh.chain(self.custody.spent_before()).chain(clients).chain(configured);
         all.extend(others.chain(&config.initial_access_token).cloned());
         all.sort_by_key(|secret| core::cmp::Reverse(secret.expose().len()));
         all
@@ -450,7 +386,7 @@ impl Remembered {
             scopes: grant.granted.clone(),
             life,
             fresh: life.fresh(),
-            unsaved: self.unsaved,
+            unsaved: self.unsaved(),
             area: Arc::clone(config.area(class == Class::Legacy)),
             retired: self.learnt.useless == Some(Epoch(self.epoch)),
         })

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use crate::effect::{Settlement, Told};
 use crate::failure::{Failure, Kind};
-use crate::session::lanes::{self, Cause, Flow, Goal, Lane};
+use crate::flow::errands::Task;
+use crate::flow::login::Cause;
+use crate::flow::{Course, Errand as SmallFlow, Login, Refresh};
+use crate::session::lanes::{Flow, Lane};
 use crate::session::plan::{Errand, Errands, Standing, Start, Verdict, next_errand, verdict};
 use crate::session::waiters::Waiting;
 use crate::session::waiters::Want;
@@ -67,20 +70,20 @@ impl Session {
             return next;
         };
         let id = *id;
-        let goal = match start {
-            Start::Recall => Goal::Recall,
-            Start::Refresh => Goal::Refresh(want.refresh()),
-            Start::Relist => Goal::Relist,
-            Start::Login => Goal::Login(want.login()),
+        let course = match start {
+            Start::Recall => Course::Errand(SmallFlow::new(Task::ReadAll)),
+            Start::Refresh => Course::Refresh(want.refresh()),
+            Start::Relist => Course::Errand(SmallFlow::new(Task::Relist)),
+            Start::Login => Course::Login(Login::new(want.login())),
         };
-        if let Err(failure) = self.may_start(&goal, now.mono) {
+        if let Err(failure) = self.may_start(&course, now.mono) {
             self.waiters.remove(at);
             self.refuse(id, failure, now);
             return at;
         }
         self.join(at, lane);
         // A flow that ends at once changes everybody's verdict.
-        if self.start(lane, goal, now) { 0 } else { next }
+        if self.launch(lane, Flow::new(course), now) { 0 } else { next }
     }
 
     /// What is to be given back goes before the callers' flows.
@@ -113,7 +116,8 @@ impl Session {
             Errand::Forget => self.forget_again(now),
             Errand::Save => self.save_again(now),
             Errand::RefreshAhead => {
-                self.start(Lane::Machine, Goal::Refresh(lanes::RefreshGoal::default()), now);
+                let refresh = Refresh::Start { pointer: None };
+                self.launch(Lane::Machine, Flow::new(Course::Refresh(refresh)), now);
             }
         }
     }
@@ -123,7 +127,7 @@ impl Session {
         let (memory, persistent) = (&self.body.memory, self.config.persistent);
         let revokes = !self.body.log_out.to_revoke.is_empty();
         Errands {
-            give_back: self.owed_at(now).filter(|_| persistent),
+            give_back: self.owed.next(now).filter(|_| persistent),
             revoke: revokes.then_some(now),
             forget: memory.forget_at(now).filter(|_| persistent),
             save: memory.save_at(now).filter(|_| persistent),
@@ -141,14 +145,14 @@ impl Session {
     /// Whether those who wait for machines are told of a failure as soon as it is durable (REF-91), or
     /// as soon as the store has been asked once more (REF-08).
     fn untold(&self) -> bool {
-        let refused = |flow: &Flow| matches!(flow.goal, Goal::Refresh(_)) && flow.ground.refused;
+        let refused = |flow: &Flow| flow.course.refresh().is_some_and(Refresh::refused);
         self.body.machine.as_ref().is_some_and(|flow| flow.untold.is_some() || refused(flow))
     }
 
     /// Who uses what is published without asking the session is to know whether it is saved.
     fn tell_saved(&mut self, now: &mut Now) {
         let memory = &mut self.body.memory;
-        if memory.published.as_ref().is_some_and(|granted| granted.unsaved != memory.unsaved) {
+        if memory.published.as_ref().is_some_and(|granted| granted.unsaved != memory.unsaved()) {
             memory.republish(&self.config);
             now.out.told.push(Told::Publish(memory.published.clone()));
         }
@@ -171,7 +175,7 @@ impl Session {
     }
 
     pub(super) fn join(&mut self, at: usize, lane: Lane) {
-        let marking = self.body.person.as_ref().is_some_and(|flow| flow.marking());
+        let marking = self.body.person.as_ref().is_some_and(|flow| flow.marks());
         if lane == Lane::Person && marking {
             return;
         }
@@ -188,11 +192,11 @@ impl Session {
     }
 
     /// A step-up is counted when it starts, and not again for those who join it.
-    pub(super) fn may_start(&mut self, goal: &Goal, mono: Monotonic) -> Result<(), Failure> {
-        match goal {
-            Goal::Login(login) if login.cause == Cause::StepUp => {
-                let scopes = login.challenged.clone().unwrap_or_default();
-                self.body.history.may_step_up(&login.operation, &scopes, mono)
+    fn may_start(&mut self, course: &Course, mono: Monotonic) -> Result<(), Failure> {
+        match course.login().map(|login| &login.why) {
+            Some(why) if why.cause == Cause::StepUp => {
+                let scopes = why.challenged.clone().unwrap_or_default();
+                self.body.history.may_step_up(&why.operation, &scopes, mono)
             }
             _ => Ok(()),
         }
@@ -206,7 +210,7 @@ impl Session {
             Some(granted) => Ok(Arc::clone(granted)),
             None => Err(Arc::new(Failure::new(Kind::ReauthorizationRequired, "STEP-12"))),
         };
-        let unsaved = memory.unsaved;
+        let unsaved = memory.unsaved();
         now.out.told.push(Told::Settle(Settlement { waiter, outcome, unsaved, had }));
     }
 
@@ -214,8 +218,9 @@ impl Session {
         let memory = &self.body.memory;
         let granted = memory.published.as_ref();
         // While a login at another issuer is under way, what is held is for the old one (BIND-06).
-        let moved =
-            self.body.person.as_ref().is_some_and(|flow| flow.ground.previous_issuer.is_some());
+        let person = self.body.person.as_ref().and_then(|flow| flow.course.login());
+        let place = person.and_then(Login::place);
+        let moved = place.is_some_and(|place| place.previous_issuer.is_some());
         // A refresh has just been tried for this token, and what it brought was refused. What another
         // process has logged in for is none of that.
         let useless = matches!(want.cause, Cause::Asked | Cause::Named)
@@ -247,7 +252,7 @@ impl Session {
             && memory.recalled
             && want.reads == memory.reads
             && !joins
-            && !memory.unsaved
+            && !memory.unsaved()
             && !memory.forgetting()
     }
 

@@ -11,89 +11,13 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::effect::{Effects, Told};
 use crate::failure::Misuse;
-use crate::machine::{Signal, SignalName};
-use crate::rare::Rare;
-use crate::secret::Secret;
-use crate::session::history::History;
-use crate::session::lanes::{Flow, Lane};
-use crate::session::log_out::LogOut;
-use crate::session::memory::Memory;
-use crate::session::recent::{Recent, stands_for};
+use crate::machine::Signal;
+use crate::session::body::Body;
+use crate::session::lanes::Lane;
 use crate::session::{Env, Session};
-use crate::time::{Monotonic, Timestamp};
 
 /// The newest format this version writes, and the only one it reads.
-const FORMAT: u32 = 1;
-
-/// Everything but the callers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Body {
-    pub(crate) wall: Timestamp,
-    pub(crate) mono: Monotonic,
-    /// Of the last steps' random bytes.
-    pub(crate) marks: Recent<6>,
-    pub(crate) memory: Memory,
-    pub(crate) history: History,
-    #[serde(default)]
-    pub(crate) log_out: Rare<LogOut>,
-    pub(crate) machine: Option<Box<Flow>>,
-    pub(crate) person: Option<Box<Flow>>,
-    /// Of the last `state` values that were spent, to tell a repeat from a stranger.
-    pub(crate) spent: Recent<4>,
-}
-
-impl Body {
-    pub(crate) fn new() -> Self {
-        Self {
-            wall: Timestamp::from_unix(0),
-            mono: Monotonic::from_millis(0),
-            marks: Recent::NONE,
-            memory: Memory::default(),
-            history: History::default(),
-            log_out: Rare::default(),
-            machine: None,
-            person: None,
-            spent: Recent::NONE,
-        }
-    }
-
-    pub(crate) fn enter(&mut self, env: &Env) {
-        self.wall = env.wall;
-        self.mono = self.mono.max(env.mono);
-        self.marks.push(env.entropy.mark());
-    }
-
-    pub(crate) fn spend(&mut self, state: Option<&Secret>) {
-        state.into_iter().for_each(|state| self.spent.push(stands_for(state)));
-    }
-
-    pub(crate) fn has_spent(&self, state: &Secret) -> bool {
-        self.spent.contains(stands_for(state))
-    }
-
-    pub(crate) fn tidy(&mut self) {
-        self.memory.tidy();
-        self.history.tidy();
-        self.log_out.tidy();
-    }
-
-    /// Moves every reading of the old monotonic clock to the new one.
-    fn shift(&mut self, to: Monotonic) {
-        let from = self.mono;
-        let shift = |at: &mut Monotonic| {
-            // A moment in the past is kept as far in the past as the new clock reaches.
-            let moved =
-                i128::from(at.millis()) - i128::from(from.millis()) + i128::from(to.millis());
-            *at = Monotonic::from_millis(u64::try_from(moved.max(0)).unwrap_or(u64::MAX));
-        };
-        self.memory.shift(shift);
-        self.history.shift(shift);
-        for flow in [&mut self.machine, &mut self.person].into_iter().flatten() {
-            flow.shift(shift);
-        }
-        self.mono = to;
-    }
-}
+const FORMAT: u32 = 2;
 
 /// A session at rest, callers apart. It holds tokens and verifiers: store it as you would store
 /// those.
@@ -188,12 +112,10 @@ impl Session {
         for lane in [Lane::Machine, Lane::Person] {
             let Some(mut flow) = session.lane(lane).take() else { continue };
             flow.restored = true;
-            let from = flow.state();
-            if flow.lost_its_turn() {
-                flow.leaving = Some((from, SignalName::Resumed));
+            if flow.loses_its_turn() {
                 // What was sent without the store's word may be sent by a copy as well: not again.
                 session.body.memory.sent_unasked();
-                session.resume(lane, flow, &mut now);
+                session.claim_again(lane, flow, &mut now);
             } else {
                 session.run(lane, flow, Signal::Resumed, &mut now);
             }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::failure::{Failure, Kind, Said};
+use crate::flow::Refresh;
+use crate::flow::login::{Cause, Why};
 use crate::input::{Epoch, Had, WaiterId};
 use crate::scope::ScopeSet;
-use crate::session::lanes::{Cause, Lane, LoginGoal, RefreshGoal};
+use crate::session::lanes::Lane;
 use crate::session::plan::Wish;
 use crate::wire::url::ServerUrl;
 
@@ -107,12 +109,12 @@ impl Want {
         }
     }
 
-    pub(crate) fn refresh(&self) -> RefreshGoal {
-        RefreshGoal { pointer: self.pointer.clone() }
+    pub(crate) fn refresh(&self) -> Refresh {
+        Refresh::Start { pointer: self.pointer.clone() }
     }
 
-    pub(crate) fn login(&self) -> LoginGoal {
-        LoginGoal {
+    pub(crate) fn login(&self) -> Why {
+        Why {
             cause: self.cause,
             pointer: self.pointer.clone(),
             wanted: self.wanted.clone(),

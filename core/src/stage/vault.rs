@@ -154,6 +154,11 @@ impl Save {
         Self { started: false, waiting: writes, conflicts: 0, floor: 0, saved }
     }
 
+    /// Writes a registration alone.
+    pub(crate) fn client(client: Held<Client>) -> Self {
+        Self::new(vec![Write::Client(client, false)])
+    }
+
     /// The grants it writes or has written.
     pub(crate) fn grants(&self) -> impl Iterator<Item = &Held<Grant>> {
         self.waiting.iter().chain(&self.saved.written).filter_map(|write| match write {

@@ -97,6 +97,12 @@ impl TokenRefusal {
         self.definite && !self.brought()
     }
 
+    /// Whether it is the client that is refused: its registration may be forgotten (REG-21).
+    #[must_use]
+    pub fn client_unknown(&self) -> bool {
+        matches!(self.error, Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient))
+    }
+
     /// Whether something came beside the refusal that cannot be had again.
     #[must_use]
     pub fn brought(&self) -> bool {

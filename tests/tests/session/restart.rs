@@ -205,9 +205,9 @@ fn a_snapshot_is_taken_up_by_its_own_session_only_bind_02() {
     assert_eq!(take(elsewhere, &written, 1).unwrap_err(), RestoreError::OtherSession);
     let somebody = Config::builder("https://mcp.example/mcp").account("other").build().unwrap();
     assert_eq!(take(somebody, &written, 1).unwrap_err(), RestoreError::OtherSession);
-    let mut newer = written.clone();
-    newer["format"] = json!(2);
-    assert_eq!(take(config(), &newer, 1).unwrap_err(), RestoreError::Format);
+    let mut older = written.clone();
+    older["format"] = json!(1);
+    assert_eq!(take(config(), &older, 1).unwrap_err(), RestoreError::Format);
     let alike = Env { entropy: Entropy::new([7; Entropy::BYTES]), ..env(BEGINNING, 5, 1) };
     let refused = Session::restore(config(), read(&written), alike).map(|(session, _)| session);
     assert_eq!(refused.unwrap_err(), RestoreError::Misuse(Misuse::EntropyRepeated));

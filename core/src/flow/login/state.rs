@@ -1,0 +1,319 @@
+//! The states of a login, and what follows what.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::Spend;
+use crate::failure::{Failure, Kind};
+use crate::flow::{End, Ended, Gain, Kept, Known, Next, Saved, Tried, Verdict, bug};
+use crate::record::merge::Over;
+use crate::record::{Client, Grant, Held, Way};
+use crate::scope::ScopeSet;
+use crate::stage::authorization::Approved;
+use crate::stage::discovery::Found;
+use crate::stage::registration::{Enrolled, Redirected};
+
+/// The states of a login.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) enum State {
+    Start,
+    /// It searches the authorization server.
+    Finding,
+    /// It becomes a client there; once more, with the redirect URI that it has, where the server has
+    /// forgotten its registration (REG-21).
+    Enrolling {
+        place: Place,
+        again: Option<Redirected>,
+    },
+    /// It saves the registration before the person is sent away with it.
+    KeepingClient {
+        member: Member,
+    },
+    /// It asks the person.
+    Asking {
+        member: Member,
+    },
+    /// It records that the code is about to be sent.
+    Noting {
+        member: Member,
+        approved: Approved,
+        login: Arc<str>,
+    },
+    /// It looks whether a copy of it, taken up by another process, has ended before it (HOST-184).
+    Looking {
+        member: Member,
+        approved: Approved,
+        code: Code,
+    },
+    /// It sends the code.
+    Exchanging {
+        member: Member,
+        approved: Sending,
+        code: Code,
+    },
+    /// It saves what has come.
+    Keeping {
+        member: Member,
+        code: Code,
+        held: Held<Grant>,
+        over: Over,
+        then: Option<Verdict>,
+    },
+    /// It has failed, and marks its registration: the failure tells whether the server knows it
+    /// (REG-93).
+    Marking {
+        member: Member,
+        code: Code,
+        client: Held<Client>,
+        verdict: Verdict,
+    },
+    /// It has ended.
+    Over {
+        left: Left,
+    },
+    /// Its state is being spent.
+    #[default]
+    Spent,
+}
+
+/// Where the person is sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) found: Box<Found>,
+    /// The resource named another issuer before.
+    pub(crate) previous_issuer: Option<Arc<str>>,
+    pub(crate) scopes: ScopeSet,
+}
+
+/// The client as which it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) place: Place,
+    pub(crate) enrolled: Enrolled,
+    /// How often it has become one.
+    pub(crate) registration: Registration,
+}
+
+/// How often a login has registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Registration {
+    First,
+    /// The server had forgotten the first one.
+    Second,
+}
+
+/// What stands in the records of its code.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Code {
+    /// Tells this login from others; without a store there is nothing to tell it from.
+    pub(crate) login: Option<Arc<str>>,
+    /// The intent that the store has recorded.
+    pub(crate) mark: Option<Spend>,
+}
+
+/// The code, until it is sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Sending {
+    Ready(Approved),
+    Sent,
+}
+
+impl Sending {
+    /// Takes it to be sent; once.
+    pub(crate) fn take(&mut self) -> Option<Approved> {
+        match core::mem::replace(self, Self::Sent) {
+            Self::Ready(approved) => Some(approved),
+            Self::Sent => None,
+        }
+    }
+}
+
+/// What is known of a login that has ended.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
+pub(crate) enum Left {
+    /// It had not found where to go.
+    #[default]
+    Nothing,
+    Place(Place),
+    Member(Member, Code),
+}
+
+/// What a login meets.
+#[derive(Debug)]
+pub(crate) enum Met {
+    Begin,
+    Found(Place),
+    Enrolled(Enrolled),
+    /// The registration is in the store, or another one is; or the store would not.
+    ClientSaved(Enrolled),
+    Approved(Approved),
+    /// The code may be sent: it is recorded.
+    Recorded(Spend),
+    /// The same, in a login that was taken up from a snapshot, of which there may be copies.
+    RecordedAgain(Spend),
+    /// The store holds this very login already, or not.
+    Read(Grown),
+    /// A grant came; perhaps with a failure that its callers hear of once it is saved (HOST-232).
+    Came {
+        held: Held<Grant>,
+        over: Over,
+        then: Option<Failure>,
+    },
+    /// The server has forgotten the registration: once more.
+    Unregistered,
+    Saved(Saved),
+    /// It failed, and its registration is to be marked.
+    Doubted(Held<Client>, Failure),
+    /// A restart came while the store was looked into: what it says may be old.
+    Resumed,
+}
+
+/// Whether the store holds the grant of this very login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grown {
+    Here,
+    NotYet,
+}
+
+impl Member {
+    /// The dynamic registration that it is a client by.
+    pub(crate) fn dynamic(&self) -> Option<&Enrolled> {
+        Some(&self.enrolled).filter(|enrolled| enrolled.way == Way::Dynamic)
+    }
+}
+
+impl State {
+    pub(super) fn left(self) -> Left {
+        match self {
+            Self::Start | Self::Finding | Self::Spent => Left::Nothing,
+            Self::Enrolling { place, .. } => Left::Place(place),
+            Self::KeepingClient { member } | Self::Asking { member } => {
+                Left::Member(member, Code::default())
+            }
+            Self::Noting { member, login, .. } => {
+                Left::Member(member, Code { login: Some(login), mark: None })
+            }
+            Self::Looking { member, code, .. }
+            | Self::Exchanging { member, code, .. }
+            | Self::Keeping { member, code, .. }
+            | Self::Marking { member, code, .. } => Left::Member(member, code),
+            Self::Over { left } => left,
+        }
+    }
+
+    fn fails(self, failure: Failure) -> Next<Self> {
+        self.ends(Ended::failed(failure))
+    }
+
+    fn ends(self, ended: Ended) -> Next<Self> {
+        let left = self.left();
+        Next::Over(Self::Over { left }, End { turn: None, tried: Tried::Nothing, ended })
+    }
+
+    /// Spends the state.
+    pub(super) fn on(self, met: Met, known: Known<'_>) -> Next<Self> {
+        match (self, met) {
+            (Self::Start, Met::Begin) => Next::Run(Self::Finding),
+            (Self::Finding, Met::Found(place)) => Next::Run(Self::Enrolling { place, again: None }),
+            (Self::Enrolling { place, again }, Met::Enrolled(enrolled)) => {
+                Self::enrolled(place, again.is_some(), enrolled, known)
+            }
+            (Self::KeepingClient { member }, Met::ClientSaved(enrolled)) => {
+                Next::Run(Self::Asking { member: Member { enrolled, ..member } })
+            }
+            (Self::Asking { member }, Met::Approved(approved)) => {
+                Self::approved(member, approved, known)
+            }
+            (state, Met::Doubted(client, failure)) => state.doubted(client, failure),
+            (state, met) => state.on_with_code(met, known),
+        }
+    }
+
+    /// As [`on`](Self::on), once the person has agreed.
+    fn on_with_code(self, met: Met, known: Known<'_>) -> Next<Self> {
+        match (self, met) {
+            (Self::Noting { member, approved, login }, Met::Recorded(mark)) => {
+                let code = Code { login: Some(login), mark: Some(mark) };
+                let approved = Sending::Ready(approved);
+                Next::Run(Self::Exchanging { member, approved, code })
+            }
+            (Self::Noting { member, approved, login }, Met::RecordedAgain(mark)) => {
+                let code = Code { login: Some(login), mark: Some(mark) };
+                Next::Run(Self::Looking { member, approved, code })
+            }
+            (Self::Looking { member, approved, code }, Met::Read(Grown::NotYet)) => {
+                let approved = Sending::Ready(approved);
+                Next::Run(Self::Exchanging { member, approved, code })
+            }
+            (state @ Self::Looking { .. }, Met::Read(Grown::Here)) => {
+                state.fails(Failure::new(Kind::CallbackUsed, "TOK-04"))
+            }
+            (Self::Looking { member, approved, code }, Met::Resumed) => match code.login {
+                Some(login) => Next::Run(Self::Noting { member, approved, login }),
+                None => Self::Asking { member }.fails(bug()),
+            },
+            (Self::Exchanging { member, code, .. }, Met::Came { held, over, then }) => {
+                Self::came(member, code, (held, over), then, known)
+            }
+            (Self::Exchanging { member, .. }, Met::Unregistered) => {
+                let (place, again) = (member.place, Some(member.enrolled.redirect));
+                Next::Run(Self::Enrolling { place, again })
+            }
+            (Self::Keeping { member, code, held, over, then }, Met::Saved(saved)) => {
+                let ended = saved.ends(held, over, then.map(Into::into));
+                Self::Over { left: Left::Member(member, code) }.ends(ended)
+            }
+            (Self::Marking { member, code, verdict, .. }, Met::Saved(_)) => {
+                Self::Over { left: Left::Member(member, code) }.fails(verdict.into())
+            }
+            (state, _) => state.fails(bug()),
+        }
+    }
+
+    /// It is a client, whose registration is saved before the person is sent away with it.
+    fn enrolled(place: Place, second: bool, enrolled: Enrolled, known: Known<'_>) -> Next<Self> {
+        let registration = if second { Registration::Second } else { Registration::First };
+        let saves = known.store && enrolled.fresh;
+        let member = Member { place, enrolled, registration };
+        Next::Run(if saves { Self::KeepingClient { member } } else { Self::Asking { member } })
+    }
+
+    /// The person has agreed.
+    fn approved(member: Member, approved: Approved, known: Known<'_>) -> Next<Self> {
+        Next::Run(if known.store {
+            let login = approved.login();
+            Self::Noting { member, approved, login }
+        } else {
+            let (approved, code) = (Sending::Ready(approved), Code::default());
+            Self::Exchanging { member, approved, code }
+        })
+    }
+
+    /// Tokens came. They are saved before anybody hears of them (REF-04).
+    fn came(
+        member: Member,
+        code: Code,
+        (held, over): (Held<Grant>, Over),
+        then: Option<Failure>,
+        known: Known<'_>,
+    ) -> Next<Self> {
+        if known.store {
+            let then = then.map(Into::into);
+            return Next::Run(Self::Keeping { member, code, held, over, then });
+        }
+        let gain = Gain::Brought { held, over, kept: Kept::Saved };
+        Self::Over { left: Left::Member(member, code) }.ends(Ended { gain, failure: then })
+    }
+
+    fn doubted(self, client: Held<Client>, failure: Failure) -> Next<Self> {
+        match self.left() {
+            Left::Member(member, code) => {
+                let verdict = failure.into();
+                Next::Run(Self::Marking { member, code, client, verdict })
+            }
+            left => Self::Over { left }.fails(failure),
+        }
+    }
+}

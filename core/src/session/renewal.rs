@@ -1,0 +1,296 @@
+//! The refresh: what its stages brought, as the flow meets it, and the stages that its states run.
+//!
+//! Memory takes in what is known by then; the flow decides what follows.
+
+use crate::config::ResourceParameter::{Omitted, Replaced};
+use crate::effect::Spend;
+use crate::failure::{Failure, Kind, Remedy};
+use crate::flow::refresh::{Claim, Met, Read, Refresh, Refused};
+use crate::flow::{Course, End, bug};
+use crate::machine::SignalName;
+use crate::note::Note;
+use crate::record::merge::Over;
+use crate::record::{Grant, Held};
+use crate::session::lanes::Flow;
+use crate::session::{Now, Session};
+use crate::stage::claim::{self, Certainty, Intended, Intent};
+use crate::stage::discovery::{Discovery, Looked};
+use crate::stage::recall::Recall;
+use crate::stage::token::{self, Minted, Token};
+use crate::stage::vault::{Save, Write};
+use crate::stage::{Brought, Stage};
+use crate::wire::token::{TokenRefusal, Tokens};
+
+use std::sync::Arc;
+
+impl Session {
+    /// What a stage of a refresh brought home. The end of the flow, if that is what follows.
+    pub(super) fn refresh_met(
+        &mut self,
+        flow: &mut Flow,
+        brought: Brought,
+        now: &mut Now,
+    ) -> Option<End> {
+        if self.overtaken(flow) {
+            let recorded = self.overtaken_by(brought);
+            return self.refresh_on(flow, Met::Overtaken(recorded), now);
+        }
+        let met = match brought {
+            Brought::Looked(Looked::Moved { to }) => Err(self.moved_away(&to, now)),
+            Brought::Looked(_) => Ok(Met::Listed),
+            Brought::Claimed(found) => Ok(Met::Read(self.read(found, false, now))),
+            Brought::Recalled(found) => Ok(Met::Read(self.read(found.grant, true, now))),
+            Brought::Intended(intended) => Ok(Met::Intended(intended)),
+            Brought::Minted(Minted::Tokens(tokens)) => self.renewed(&tokens, now),
+            Brought::Minted(Minted::Refused(refusal)) => {
+                let refusal = self.named(flow, *refusal, now);
+                self.not_renewed(refusal, now)
+            }
+            Brought::Saved(saved) => Ok(Met::Saved(self.saved(flow, saved, now))),
+            _ => Err(bug()),
+        };
+        match met {
+            Ok(met) => self.refresh_on(flow, met, now),
+            Err(failure) => self.fails(flow, failure, now),
+        }
+    }
+
+    /// Nobody can say now whether the issuer is still listed.
+    pub(super) fn still_listed(&mut self, flow: &mut Flow, now: &mut Now) -> Option<End> {
+        let overtaken = self.overtaken(flow);
+        let met = if overtaken { Met::Overtaken(None) } else { Met::Listed };
+        self.refresh_on(flow, met, now)
+    }
+
+    /// A restart took the right to send from a refresh. Answers whether it has taken an edge of its
+    /// own.
+    pub(super) fn refresh_on(&mut self, flow: &mut Flow, met: Met, now: &mut Now) -> Option<End> {
+        let known = self.known(now.mono);
+        match &mut flow.course {
+            Course::Refresh(refresh) => refresh.on(met, known),
+            other => Some(other.fail(bug())),
+        }
+    }
+
+    /// Whether a login or a late answer has replaced the grant that a refresh was for.
+    fn overtaken(&self, flow: &mut Flow) -> bool {
+        let memory = &self.body.memory;
+        let news = (flow.logins, flow.epoch) != (memory.logins, memory.epoch);
+        if let (true, Some((_, on))) = (news, &mut flow.leaving) {
+            *on = SignalName::Overtaken;
+        }
+        news
+    }
+
+    /// What it brought all the same: the intent that was recorded, and records that may have been
+    /// written over newer ones.
+    fn overtaken_by(&mut self, brought: Brought) -> Option<Spend> {
+        match brought {
+            Brought::Intended(Intended::Recorded(spend) | Intended::Unrecorded(spend, _)) => {
+                Some(spend)
+            }
+            Brought::Saved(saved) => {
+                for write in &saved.written {
+                    if let Write::Grant(older, _) = write {
+                        self.body.memory.written_over(older);
+                    }
+                }
+                self.body.memory.custody().save_soon();
+                None
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn moved_away(&mut self, to: &str, now: &Now) -> Failure {
+        self.body.memory.issuer_moved(now.mono);
+        Failure::new(Kind::IssuerChanged, "BIND-05").with_subject(to)
+    }
+
+    /// The grant's record was read before its token is spent, or after that was refused.
+    fn read(&mut self, found: Option<Held<Grant>>, refused: bool, now: &mut Now) -> Read {
+        let look = self.body.memory.look(found, refused, now.wall);
+        if look.brings == crate::record::merge::Brings::Token {
+            now.note(Note::Adopted);
+        }
+        Read { brings: look.brings, seen_at: look.seen_at, dead: self.body.memory.dead() }
+    }
+
+    /// What a refresh answers goes into the grant that is held.
+    fn renewed(&mut self, tokens: &Tokens, now: &mut Now) -> Result<Met, Failure> {
+        let (template, generation, over) = self.place_of_the_renewed()?;
+        let value = self.filled(template, tokens, false, now);
+        Ok(Met::Came { held: Held { value, generation }, over, then: None })
+    }
+
+    fn place_of_the_renewed(&mut self) -> Result<(Grant, Option<u64>, Over), Failure> {
+        let over = self.body.memory.spending();
+        let held = self.body.memory.grant.as_ref().ok_or_else(bug)?;
+        Ok((held.value.clone(), held.generation, over))
+    }
+
+    /// The server would not renew the grant: whether its client is unknown, the grant dead, or whether
+    /// it refuses in words of its own (REG-21, REF-08, REF-90).
+    fn not_renewed(&mut self, refusal: TokenRefusal, now: &mut Now) -> Result<Met, Failure> {
+        if refusal.brought() {
+            let (template, generation, over) = self.place_of_the_renewed()?;
+            let grant = self.salvaged(template, &refusal, false, now).ok_or_else(bug)?;
+            let held = Held { value: grant, generation };
+            return Ok(Met::Came { held, over, then: Some(refusal.failure) });
+        }
+        let (definite, unknown) = (refusal.definite(), refusal.client_unknown());
+        let failure = refusal.failure;
+        let Some(held) = &self.body.memory.grant else { return Err(failure) };
+        let rejected =
+            matches!(failure.kind(), Kind::GrantRejected | Kind::ReauthorizationRequired);
+        if !(unknown || rejected || definite) {
+            return Err(self.unclear(failure));
+        }
+        let token = held.value.refresh_token.clone();
+        if rejected {
+            self.body.memory.refused_dead(token);
+        } else {
+            self.body.memory.not_renewed(failure.said(), now.mono);
+        }
+        Ok(Met::Refused(match () {
+            () if unknown => self.client_refused(failure),
+            () if rejected => {
+                if !self.config.persistent {
+                    self.reject(now);
+                }
+                Refused::Dead(failure)
+            }
+            () => Refused::InWords(failure.with_remedy(Remedy::AskUser)),
+        }))
+    }
+
+    /// The server does not know the client of the grant any more, or would not hear it (REG-21).
+    fn client_refused(&mut self, failure: Failure) -> Refused {
+        let memory = &mut self.body.memory;
+        let Some(grant) = memory.grant.as_ref().map(|held| &held.value) else {
+            return Refused::Unmarked(failure);
+        };
+        let (issuer, id) = (grant.issuer.clone(), grant.client_id.clone());
+        match memory.stale_client(&issuer, &id).filter(|_| self.config.persistent) {
+            // The next process is not to send it either. Those who wait hear of it when that is
+            // written.
+            Some(stale) => Refused::Client(stale, failure.with_remedy(Remedy::AskUser)),
+            None => {
+                memory.forget_client(&issuer, &id);
+                Refused::Unmarked(failure)
+            }
+        }
+    }
+
+    /// A refusal that may pass. The third in a row may be meant (REF-90).
+    fn unclear(&mut self, failure: Failure) -> Failure {
+        let status = failure.said().and_then(|said| said.status);
+        let refused = status
+            .is_some_and(|status| (400..500).contains(&status) && !matches!(status, 408 | 429));
+        match refused {
+            true if self.body.memory.refused_unclearly() => failure.with_remedy(Remedy::AskUser),
+            true if !failure.remedy().retryable() => {
+                failure.with_remedy(Remedy::Retry { after: None })
+            }
+            false if status.is_some() => {
+                self.body.memory.answered_otherwise();
+                failure
+            }
+            _ => failure,
+        }
+    }
+
+    /// The refresh token that is held is never sent again, and its record is to say so.
+    fn reject(&mut self, now: &mut Now) {
+        self.body.memory.reject();
+        now.note(Note::Rejected);
+    }
+
+    /// The stage that the state of a refresh runs.
+    pub(super) fn stage_of_refresh(
+        &mut self,
+        flow: &mut Flow,
+        now: &mut Now,
+    ) -> Result<Stage, Failure> {
+        let Course::Refresh(refresh) = &flow.course else { return Err(bug()) };
+        Ok(match refresh {
+            Refresh::Listing { pointer } => {
+                Stage::Discovery(Discovery::new(self.discovery(Some(pointer.clone()), None)))
+            }
+            Refresh::Claiming { turn, claim, .. } => {
+                if *claim == Claim::Anew {
+                    self.holder = self.holder.map(crate::effect::Holder::next);
+                }
+                let elsewhere = *claim == Claim::Elsewhere;
+                let alone = self.body.memory.alone();
+                Stage::Claim(claim::Claim::new(turn.key.clone(), turn.ends, elsewhere, alone))
+            }
+            Refresh::Noting { turn, .. } => {
+                let alone = self.body.memory.alone();
+                let certainty = if alone { Certainty::Wanted } else { Certainty::Needed };
+                let spend = turn.mark.clone().ok_or_else(bug)?;
+                Stage::Intent(Intent::new(turn.key.clone(), spend, certainty))
+            }
+            Refresh::Sending { turn, .. } => {
+                let mark = turn.as_ref().and_then(|turn| turn.mark.as_ref());
+                let again = matches!(mark, Some(Spend::Refresh { attempt: 1.., .. }));
+                let ask = self.ask_to_refresh(now)?;
+                Stage::Token(if again { Token::recovering(ask) } else { Token::new(ask) })
+            }
+            Refresh::Looking { turn, .. } => Stage::Recall(Recall::again(turn.key.clone())),
+            Refresh::Marking { client, .. } => Stage::Save(Save::client(client.clone())),
+            Refresh::Rejecting { .. } => {
+                if self.body.memory.grant.as_ref().is_some_and(|held| !held.value.rejected) {
+                    self.reject(now);
+                }
+                let held = self.body.memory.grant.clone().ok_or_else(bug)?;
+                let over = Over::Spent(held.value.refresh_token.iter().cloned().collect());
+                Stage::Save(Save::new(self.writes_of_the_renewed(held, over)))
+            }
+            Refresh::Keeping { held, over, .. } => {
+                let writes = self.writes_of_the_renewed(held.clone(), over.clone());
+                Stage::Save(Save::new(writes))
+            }
+            Refresh::Start { .. } | Refresh::Over => return Err(bug()),
+        })
+    }
+
+    /// The grant, and what leads to it where the store has neither.
+    fn writes_of_the_renewed(&self, held: Held<Grant>, over: Over) -> Vec<Write> {
+        let mut writes = Vec::with_capacity(2);
+        writes.push(Write::Grant(held, over));
+        if self.body.memory.unsaved() {
+            writes.extend(self.way_there(self.body.memory.binding.clone()));
+        }
+        writes
+    }
+
+    /// The refresh of the grant that is held, by today's settings: a switch holds for what was granted
+    /// before it was given, too (D8).
+    fn ask_to_refresh(&self, now: &Now) -> Result<token::Ask, Failure> {
+        let memory = &self.body.memory;
+        let grant = &memory.grant.as_ref().ok_or_else(bug)?.value;
+        let credentials = memory.credentials(&self.config, now.wall).ok_or_else(bug)?;
+        let refresh_token = grant.refresh_token.clone().ok_or_else(bug)?;
+        // It may have been restored by another road than the records (SEC-05).
+        grant.token_endpoint.recheck("token_endpoint", &self.config.reach)?;
+        let mut ask = token::Ask::refresh(grant, refresh_token, credentials);
+        let binding = memory.binding.as_ref().map(|held| &held.value);
+        let bound = binding.filter(|binding| binding.issuer == grant.issuer);
+        let listed = bound.map_or(&grant.issuer, |binding| &binding.listed);
+        if let Some(server) = self.config.server_of(&grant.issuer) {
+            ask.endpoint = server.token_endpoint.clone();
+        }
+        for settings in self.config.settings(listed, &grant.issuer) {
+            match &settings.resource {
+                Some(Omitted) => ask.resource_parameter = None,
+                Some(Replaced(other)) => ask.resource_parameter = Some(other.clone()),
+                None => {}
+            }
+            if settings.scope_on_refresh {
+                ask.scope = Some(Arc::clone(&grant.requested));
+            }
+        }
+        Ok(ask)
+    }
+}
