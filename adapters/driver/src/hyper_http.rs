@@ -22,7 +22,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 
-use crate::client::{BuildError, Settings};
+use crate::client::settings::{BuildError, Settings};
 use crate::ports::{AsyncHttp, Opened, Unanswered};
 use crate::{dial, head, reading};
 

@@ -23,7 +23,7 @@ use rustls::pki_types::ServerName;
 use super::line::Line;
 use super::network::{Network, within};
 use super::proxy::Proxy;
-use crate::client::{BuildError, Settings};
+use crate::client::settings::{BuildError, Settings};
 use crate::dial::{self, Greeted, Lookup};
 use crate::tls;
 
