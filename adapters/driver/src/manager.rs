@@ -33,6 +33,8 @@ pub use steps::AuthorizationSession;
 pub trait Platform: Sized {
     /// The loop that its sessions run in.
     type Loop: Loop<Adapter = Self>;
+    /// Collects the settings of its client, from sound defaults on.
+    type Builder: Default;
 
     /// Ports with sound defaults.
     ///

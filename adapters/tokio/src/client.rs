@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
-use mcp_authz_core::Config;
-use mcp_authz_core::session::Snapshot;
 use mcp_authz_driver::client::{BuildError, Settings};
 use mcp_authz_driver::hyper_http::HyperHttp;
 use mcp_authz_driver::manager::{Platform, PortsError};
-use mcp_authz_driver::ports::{Common, Ports, Store};
+use mcp_authz_driver::ports::{Ports, Store};
 use mcp_authz_driver::tasks::{self, Tasks};
-use mcp_authz_driver::{self as driver, PortsOf, ResumeError};
+use mcp_authz_driver::{self as driver, PortsOf};
 use mcp_authz_host::store::Memory;
 use tokio::runtime::Handle;
 
 use crate::http::TokioHttp;
 use crate::listener::Loopback;
 use crate::runtime::Tokio;
+
 /// What runs the sessions of a program on tokio.
 type OnTokio = Tasks<TokioHttp, Loopback, Tokio>;
+
+/// What all sessions of a program on tokio share, set up by a [`Builder`]; see
+/// [`driver::client::Client`].
+pub type Client = driver::client::Client<OnTokio>;
 
 /// A session on tokio; see [`driver::AuthSession`].
 pub type AuthSession = driver::AuthSession<OnTokio>;
@@ -39,60 +42,14 @@ pub type HttpSse = tasks::HttpSse<TokioHttp, Loopback, Tokio>;
 
 impl Platform for Tokio {
     type Loop = OnTokio;
+    type Builder = Builder;
 
     fn ports() -> Result<Arc<PortsOf<OnTokio>>, PortsError> {
-        Ok(Client::builder().build()?.ports)
+        Ok(Client::builder().build()?.into())
     }
 
     fn store() -> Arc<dyn Store> {
         Arc::new(Memory::new())
-    }
-}
-
-/// For a manager: `AuthorizationManager::builder(url).ports(client)`.
-impl From<Client> for Arc<PortsOf<OnTokio>> {
-    fn from(client: Client) -> Self {
-        client.ports
-    }
-}
-
-/// What all sessions of a program share: how it reaches the outside.
-#[derive(Clone, Debug)]
-pub struct Client {
-    ports: Arc<PortsOf<OnTokio>>,
-}
-
-impl Client {
-    /// Starts with sound defaults: the runtime one is in, no proxy, Mozilla's roots.
-    #[must_use]
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    /// A session for one MCP URL and account, with a store and an observer of its own. Nothing is read
-    /// or sent yet.
-    #[must_use]
-    pub fn session(&self, config: Arc<Config>, common: impl Into<Arc<Common>>) -> AuthSession {
-        AuthSession::new(config, Arc::clone(&self.ports), common)
-    }
-
-    /// Goes on with a session where a snapshot was taken.
-    ///
-    /// # Errors
-    /// As [`driver::AuthSession::resume`].
-    pub fn resume(
-        &self,
-        config: Arc<Config>,
-        from: Snapshot,
-        common: impl Into<Arc<Common>>,
-    ) -> Result<AuthSession, ResumeError> {
-        AuthSession::resume(config, from, Arc::clone(&self.ports), common)
-    }
-
-    /// The HTTP port alone, for a driver of one's own.
-    #[must_use]
-    pub fn http(&self) -> &TokioHttp {
-        &self.ports.http
     }
 }
 
@@ -132,7 +89,7 @@ impl Builder {
         #[cfg(feature = "reqwest")]
         let http = self.ready_made.map_or(http, TokioHttp::from);
         let listener = Loopback::new(runtime.clone());
-        Ok(Client { ports: Arc::new(Ports { http, listener, runtime }) })
+        Ok(Client::new(Ports { http, listener, runtime }))
     }
 }
 

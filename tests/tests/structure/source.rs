@@ -27,7 +27,7 @@ fn read_folder(folder: &Path, prefix: &str, found: &mut Vec<Source>) {
         let path = format!("{prefix}{name}");
         if entry.file_type().unwrap().is_dir() {
             read_folder(&entry.path(), &format!("{path}/"), found);
-        } else if name.ends_with(".rs") && name != "tests.rs" {
+        } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
             let lines = code_lines(&fs::read_to_string(entry.path()).unwrap());
             found.push(Source { path, lines });
         }
@@ -35,9 +35,14 @@ fn read_folder(folder: &Path, prefix: &str, found: &mut Vec<Source>) {
 }
 
 fn code_lines(text: &str) -> Vec<String> {
-    let end = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
     let code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
-    text[..end].lines().filter(code).map(str::to_owned).collect()
+    let mut lines: Vec<_> = text.lines().filter(code).map(str::to_owned).collect();
+    if let Some(tests) = lines.iter().position(|line| line.starts_with("mod tests")) {
+        // What stands on it goes with it: under which conditions they are compiled differs.
+        let before = lines[..tests].iter().rposition(|line| !line.starts_with("#["));
+        lines.truncate(before.map_or(0, |at| at + 1));
+    }
+    lines
 }
 
 /// The rest of a line after its visibility, if it begins with `pub` or without.
@@ -104,6 +109,8 @@ fn a_function_ends_where_the_formatter_closes_it() {
     let source = Source { path: "a/b.rs".to_owned(), lines: code_lines(text) };
     assert_eq!(source.functions(), [("one", 5), ("two", 1)]);
     assert_eq!(source.module(), ["a", "b"]);
+    let tested = "fn a() {}\n\n#[cfg(all(test, b))]\n#[allow(c)]\nmod tests {\n}\n";
+    assert_eq!(code_lines(tested), ["fn a() {}"]);
     let public = "pub const A: u8 = 1;\npub(crate) fn b() {}\n    pub fn c() {}\n    pub d: u8,\n";
     let source = Source { path: "mod.rs".to_owned(), lines: code_lines(public) };
     assert_eq!(source.public_items(), 2);

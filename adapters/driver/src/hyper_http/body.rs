@@ -9,9 +9,9 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use mcp_authz_core::effect::Why;
 
-use super::connect::Line;
-use super::idle::Terms;
-use super::{Network, Shared, broken, within};
+use super::idle::{Idle, Terms};
+use super::line::{Line, broken};
+use super::network::{Network, within};
 use crate::ports::AsyncBody;
 
 /// A body that hyper reads. Dropping it closes its connection, unless it was read to its end.
@@ -20,7 +20,7 @@ pub struct HyperBody<N> {
     network: N,
     /// Held while the body is read, since hyper ends a connection that nobody can use again.
     line: Option<Line>,
-    back: Option<(Arc<Shared<N>>, Terms)>,
+    back: Option<(Arc<Idle<N>>, Terms)>,
 }
 
 impl<N: Network> HyperBody<N> {
@@ -28,7 +28,7 @@ impl<N: Network> HyperBody<N> {
         body: Incoming,
         line: Line,
         network: N,
-        back: Option<(Arc<Shared<N>>, Terms)>,
+        back: Option<(Arc<Idle<N>>, Terms)>,
     ) -> Self {
         let mut this = Self { body, network, line: Some(line), back };
         if this.body.is_end_stream() {
@@ -39,8 +39,8 @@ impl<N: Network> HyperBody<N> {
 
     /// The connection is the next request's.
     fn give_back(&mut self) {
-        if let (Some(line), Some((shared, terms))) = (self.line.take(), self.back.take()) {
-            shared.keep(terms, line);
+        if let (Some(line), Some((idle, terms))) = (self.line.take(), self.back.take()) {
+            idle.keep(terms, line);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Connecting: look up, ask the rule about each address, dial, shake hands. Whatever fails here is
 //! certainly unsent.
 
-use core::convert::Infallible;
 use core::net::{IpAddr, SocketAddr};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
@@ -9,35 +8,35 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_channel::oneshot;
 use futures_rustls::TlsConnector;
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
 use futures_util::io::{AsyncRead, AsyncWrite};
 use futures_util::stream::FuturesUnordered;
-use http::Uri;
 use http::uri::Scheme;
-use http_body_util::Full;
-use hyper::client::conn::http1::{self, Connection, SendRequest};
+use http::{HeaderValue, Uri};
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Why};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use smol_hyper::rt::FuturesIo;
 
-use super::{Network, Shared, broken, within};
+use super::line::Line;
+use super::network::{Network, within};
+use super::proxy::Proxy;
+use crate::client::settings::{BuildError, Settings};
 use crate::dial::{self, Greeted, Lookup};
+use crate::tls;
 
-/// hyper's smallest buffer, below which it panics.
-const SMALLEST_BUFFER: usize = 8 * 1024;
 /// How long an address is waited for before the next is dialled beside it (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// A connection that is ready for requests. A task of the runtime moves its bytes, and ends with it.
-pub(super) struct Line {
-    pub(super) sender: SendRequest<Full<Bytes>>,
-    /// Dropped with it, this ends the task and closes the socket.
-    _held: oneshot::Sender<Infallible>,
+/// What every connection is made with.
+pub(super) struct Connector<N> {
+    pub(super) network: N,
+    lookup: Arc<dyn Lookup>,
+    tls: Arc<ClientConfig>,
+    pub(super) user_agent: HeaderValue,
+    pub(super) proxy: Option<Proxy>,
 }
 
 /// Bytes both ways, whatever lies between.
@@ -47,21 +46,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
 
 type Stream = Box<dyn Duplex>;
 
-impl<N: Network> Shared<N> {
+impl<N: Network> Connector<N> {
+    pub(super) fn new(network: N, settings: Settings) -> Result<Self, BuildError> {
+        let Settings { lookup, roots, user_agent, proxy } = settings;
+        let proxy = proxy.map(|url| Proxy::parse(&url).ok_or(BuildError::Proxy)).transpose()?;
+        let mut tls = tls::client_config(&roots)?;
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { network, lookup, tls: Arc::new(tls), user_agent, proxy })
+    }
+
     /// A new connection to where this URL leads.
     pub(super) async fn connect(&self, uri: &Uri, limits: &Limits) -> Result<Line, Why> {
         let time = limits.connect.min(limits.total);
         let stream = within(&self.network, time, self.stream(uri, limits.addresses)).await;
-        let handshake = http1::Builder::new()
-            .max_headers(limits.fields)
-            .max_header_size(limits.head)
-            .max_buf_size(limits.head.max(SMALLEST_BUFFER))
-            .handshake(FuturesIo::new(stream.ok_or(Why::Timeout)??))
-            .await;
-        let (sender, connection) = handshake.map_err(|error| broken(&error))?;
-        let (held, dropped) = oneshot::channel::<Infallible>();
-        self.network.spawn(moves(connection, dropped));
-        Ok(Line { sender, _held: held })
+        Line::over(stream.ok_or(Why::Timeout)??, &self.network, limits).await
     }
 
     async fn stream(&self, uri: &Uri, rule: Addresses) -> Result<Stream, Why> {
@@ -131,24 +129,14 @@ impl<N: Network> Shared<N> {
     }
 }
 
-// Both apart from where they are used: a closure or a future made there would be bound to lifetimes
-// that it has nothing of.
-
+/// Apart from where it is used: a closure made there would be bound to lifetimes that it has nothing
+/// of.
 fn looks_up(
     lookup: Arc<dyn Lookup>,
     host: String,
     rule: Addresses,
 ) -> impl FnOnce() -> Result<Vec<IpAddr>, Why> + Send + 'static {
     move || dial::permitted(&*lookup, &host, rule)
-}
-
-/// Moves the bytes of a connection until it ends or nobody holds it.
-async fn moves(
-    connection: Connection<FuturesIo<Stream>, Full<Bytes>>,
-    dropped: oneshot::Receiver<Infallible>,
-) {
-    // How it ended is seen by whoever reads what it moved.
-    let _seen_there = select(Box::pin(connection), dropped).await;
 }
 
 /// Sees whether the peer begins with plain http.

@@ -9,8 +9,8 @@ use http::Uri;
 use http::uri::Scheme;
 use mcp_authz_core::effect::Limits;
 
-use super::connect::Line;
-use super::{Network, Shared, within};
+use super::line::Line;
+use super::network::{Network, within};
 use crate::dial;
 
 /// Connections to one server that are kept: as many as a busy program has under way at once, or every
@@ -49,9 +49,11 @@ impl Terms {
     }
 }
 
-/// What is kept.
-#[derive(Default)]
-pub(super) struct Idle(Mutex<Kept>);
+/// What is kept, and the runtime that looks after it.
+pub(super) struct Idle<N> {
+    network: N,
+    kept: Mutex<Kept>,
+}
 
 #[derive(Default)]
 struct Kept {
@@ -60,18 +62,21 @@ struct Kept {
     swept: bool,
 }
 
-impl Idle {
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl<N: Network> Idle<N> {
+    /// Nothing is kept yet.
+    pub(super) fn new(network: N) -> Self {
+        Self { network, kept: Mutex::default() }
     }
-}
 
-impl<N: Network> Shared<N> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A kept connection that takes a request.
-    pub(super) async fn kept(&self, terms: &Terms) -> Option<Line> {
+    pub(super) async fn take(&self, terms: &Terms) -> Option<Line> {
         loop {
             // The one used last is the likeliest to live.
-            let (mut line, _) = self.idle.lock().lines.get_mut(terms).and_then(Vec::pop)?;
+            let (mut line, _) = self.lock().lines.get_mut(terms).and_then(Vec::pop)?;
             if line.sender.is_ready() {
                 return Some(line);
             }
@@ -86,7 +91,7 @@ impl<N: Network> Shared<N> {
         if line.sender.is_closed() {
             return;
         }
-        let mut kept = self.idle.lock();
+        let mut kept = self.lock();
         let lines = kept.lines.entry(terms).or_default();
         if lines.len() < MOST {
             lines.push((line, Instant::now()));
@@ -99,7 +104,7 @@ impl<N: Network> Shared<N> {
 
     /// Drops what was kept for too long, or is dead; false if nothing is left.
     fn prune(&self) -> bool {
-        let mut kept = self.idle.lock();
+        let mut kept = self.lock();
         kept.lines.retain(|_, lines| {
             lines.retain(|(line, since)| !line.sender.is_closed() && since.elapsed() < LONGEST);
             !lines.is_empty()
@@ -110,10 +115,10 @@ impl<N: Network> Shared<N> {
 }
 
 /// Lives as long as something is kept.
-async fn sweep<N: Network>(shared: Weak<Shared<N>>, network: N) {
+async fn sweep<N: Network>(idle: Weak<Idle<N>>, network: N) {
     loop {
         network.sleep(ROUND).await;
-        if !shared.upgrade().is_some_and(|shared| shared.prune()) {
+        if !idle.upgrade().is_some_and(|idle| idle.prune()) {
             return;
         }
     }

@@ -29,6 +29,7 @@ use crate::reading;
 use crate::tls::Roots;
 
 pub mod bodies;
+mod contract;
 pub mod dialling;
 pub mod framing;
 pub mod front;
@@ -161,94 +162,4 @@ pub fn not_sent(reply: &Reply, expected: &[Why]) {
 pub fn maybe_sent(reply: &Reply, expected: &[Why]) {
     let sent = reply.lost().filter(|(_, sent)| *sent);
     assert!(sent.is_some_and(|(why, _)| expected.contains(&why)), "{reply:?}");
-}
-
-/// The tests of the HTTP port. The argument is a [`Make`](crate::testing::Make).
-#[macro_export]
-macro_rules! http_contract {
-    ($make:expr) => {
-        $crate::http_contract! { @cases $make;
-            bodies {
-                plain_requests_arrive_whole_and_unadorned,
-                a_body_over_its_announced_limit_is_not_read_host_064,
-                an_endless_body_is_cut_off_and_its_connection_closed_host_065,
-                an_encoded_body_is_refused_host_066_host_067,
-                a_body_that_trickles_times_out_host_068,
-                a_body_cut_short_is_no_answer_host_062,
-                a_second_answer_is_dropped_with_its_connection_host_071,
-                an_open_event_stream_can_be_left,
-                a_stream_is_read_as_it_comes,
-                a_stream_that_ends_is_told_from_one_that_is_cut,
-                bodiless_answers_are_answers_host_057,
-            }
-            framing {
-                connections_are_kept_for_the_next_request,
-                a_kept_connection_that_has_died_is_replaced_host_254,
-                heads_over_the_limit_host_069,
-                status_lines_that_are_none_host_058,
-                lengths_that_are_none_host_063,
-                redirects_are_never_followed_host_047_to_host_053,
-                cookies_are_neither_kept_nor_sent_host_072,
-                interim_answers_are_skipped_host_268,
-                nothing_ever_sent_times_out_host_070,
-                a_connection_closed_after_the_request_host_254,
-            }
-            dialling {
-                a_dead_port_is_certainly_unsent,
-                an_unknown_name_is_certainly_unsent,
-                literals_are_judged_before_they_are_dialled_host_033,
-                a_name_that_leads_inside_is_not_dialled_host_037,
-                localhost_is_no_public_host_host_036,
-                only_the_permitted_address_is_dialled_host_038,
-                each_connection_is_judged_anew_host_039,
-                one_rule_never_widens_another_host_040,
-                a_call_has_a_connection_of_its_own_host_065,
-            }
-            handshake {
-                a_trusted_server_is_answered,
-                certificates_that_prove_nothing_host_075_prm_19_sec_12,
-                protocols_that_are_too_old_or_none_host_075_sec_12,
-                a_port_that_speaks_plain_http_is_no_dead_one_host_332,
-                a_record_that_trickles_times_out_host_068,
-            }
-        }
-
-        #[test]
-        fn proxies_of_the_environment_are_ignored() {
-            let within = ::core::module_path!();
-            $crate::testing::server::rerun_behind_a_proxy(
-                within,
-                "plain_requests_arrive_whole_and_unadorned",
-            );
-        }
-    };
-    (@cases $make:expr; $($topic:ident { $($case:ident,)* })*) => {
-        $($(
-            #[test]
-            fn $case() {
-                $crate::testing::$topic::$case($make);
-            }
-        )*)*
-    };
-}
-
-/// The cases about a proxy, for an adapter whose program can name one.
-#[macro_export]
-macro_rules! proxy_contract {
-    ($make:expr) => {
-        #[test]
-        fn https_goes_through_a_tunnel() {
-            $crate::testing::proxies::https_goes_through_a_tunnel($make);
-        }
-
-        #[test]
-        fn a_proxy_that_refuses_is_named() {
-            $crate::testing::proxies::a_proxy_that_refuses_is_named($make);
-        }
-
-        #[test]
-        fn literals_are_judged_before_a_proxy_is_asked_host_033() {
-            $crate::testing::proxies::literals_are_judged_before_a_proxy_is_asked_host_033($make);
-        }
-    };
 }
