@@ -14,10 +14,10 @@ use mcp_authz_core::internals::challenge::read_challenge;
 use mcp_authz_driver::authorize::Seen;
 
 /// The most that one login may allocate, canned answers not counted.
-const LOGIN: u64 = 120;
+const LOGIN: u64 = 114;
 
 #[test]
-fn a_whole_login_allocates_at_most_120_times() {
+fn a_whole_login_allocates_at_most_114_times() {
     let config = flow::config();
     let prepared = flow::prepare(&config);
     let mut granted = None;

@@ -358,6 +358,14 @@ impl Document for Grant {
 }
 
 impl Grant {
+    /// Whether both are of one record, as their keys would say.
+    pub(crate) fn shares_record(&self, other: &Self) -> bool {
+        self.issuer == other.issuer
+            && self.resource == other.resource
+            && self.client_id == other.client_id
+            && self.account == other.account
+    }
+
     /// Whether the access token's lifetime is over; no clock that is broken says so (HOST-312).
     pub(crate) fn over(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|end| now.plausible() && end <= now)

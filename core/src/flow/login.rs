@@ -51,8 +51,8 @@ pub(crate) enum Cause {
 }
 
 impl Login {
-    pub(crate) fn new(why: Why) -> Box<Self> {
-        Box::new(Self { why, state: State::Start })
+    pub(crate) const fn new(why: Why) -> Self {
+        Self { why, state: State::Start }
     }
 
     /// Where it is, by its table.

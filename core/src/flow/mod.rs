@@ -40,7 +40,7 @@ impl FlowTable {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Course {
     /// A grant from a person.
-    Login(Box<Login>),
+    Login(Login),
     /// A new access token for the refresh token.
     Refresh(Refresh),
     /// What no caller waits for, or takes one stage.

@@ -33,7 +33,7 @@ impl Session {
             let approved = approved.take().ok_or_else(bug)?;
             return self.exchange(member, approved);
         }
-        let login = &**login;
+        let login = &*login;
         Ok(match &login.state {
             State::Finding => {
                 let (pointer, cause) = (login.why.pointer.clone(), login.why.cause);
@@ -152,7 +152,7 @@ impl Session {
             bound,
             resource: self.resource(found),
             resource_parameter: self.resource_parameter(found),
-            scopes: place.scopes.clone(),
+            scopes: Arc::clone(&place.scopes),
         }
     }
 

@@ -258,11 +258,11 @@ impl Session {
             merge(&held, ours, Occasion::LoginEnds { published }) == Word::Theirs
         });
         self.body.memory.logged_in(!here);
-        let client = login.member().and_then(|member| member.enrolled.client.clone());
+        let client = login.member().and_then(|member| member.enrolled.client.as_ref());
         if !self.config.persistent {
             let binding = self.binding(login);
             self.body.memory.bind(binding);
-            if let Some(client) = &client {
+            if let Some(client) = client {
                 self.body.memory.client_succeeded(&client.value.credentials.client_id);
             }
         }
@@ -271,7 +271,7 @@ impl Session {
         if let Some(client) = client
             && self.body.memory.client(&client.value.credentials.client_id).is_none()
         {
-            self.body.memory.remember_client(client);
+            self.body.memory.remember_client(client.clone());
         }
         if here {
             self.body.memory.issued_before_it_was_read();

@@ -28,7 +28,7 @@ impl Session {
             met: self.body.memory.met().cloned(),
             held: self.body.memory.clients.clone(),
             anew: again.is_some(),
-            scopes: place.scopes.clone(),
+            scopes: std::sync::Arc::clone(&place.scopes),
             no_refresh: server.grant_types.is_some_and(|grants| !grants.refresh),
             redirect: again.cloned(),
         }

@@ -88,6 +88,7 @@ impl Session {
                 return Err(Failure::new(Kind::Forbidden, "STEP-07"));
             }
         }
+        let scopes = Arc::new(scopes);
         Ok(Met::Found(Place { found, previous_issuer, scopes }))
     }
 
@@ -166,21 +167,16 @@ impl Session {
         else {
             return Met::Saved(self.saved(flow, saved, now));
         };
-        let mut enrolled = member.enrolled.clone();
         let chosen = self.chosen_method(&member.place.found);
         self.body.memory.custody().store_said(saved.silent, saved.refused.is_some());
-        for write in saved.written {
-            if let Write::Client(client, _) = write {
-                // It is another one, if another process was faster. Nobody has seen yet whether the
-                // server knows that one (REG-93).
-                enrolled.fresh &=
-                    enrolled.credentials.client_id == client.value.credentials.client_id;
-                enrolled.credentials = client.value.credentials.clone().by(chosen);
-                enrolled.client = Some(client.clone());
-                self.body.memory.remember_client(client);
-            }
+        let client = saved.written.into_iter().find_map(|write| match write {
+            Write::Client(client, _) => Some(client),
+            _ => None,
+        });
+        if let Some(client) = &client {
+            self.body.memory.remember_client(client.clone());
         }
-        Met::ClientSaved(enrolled)
+        Met::ClientSaved(client.map(|client| (client, chosen)))
     }
 
     /// The grant of a login, but for the tokens (BIND-08).
@@ -198,7 +194,7 @@ impl Session {
             expires: None,
             lifetime: None,
             login: login.name().cloned(),
-            requested: Arc::new(place.scopes.clone()),
+            requested: Arc::clone(&place.scopes),
             granted: None,
             resource_parameter: self.resource_parameter(found),
             token_endpoint: found.server.token_endpoint.clone(),

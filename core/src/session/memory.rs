@@ -359,7 +359,7 @@ impl Memory {
     /// An older record may have been written over the newer one that is held.
     pub(crate) fn written_over(&mut self, older: &Held<Grant>) {
         if let Some(held) = &mut self.0.grant
-            && held.value.key() == older.value.key()
+            && held.value.shares_record(&older.value)
         {
             held.generation = held.generation.max(older.generation);
         }

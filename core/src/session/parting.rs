@@ -6,10 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::push_within;
-use crate::effect::Key;
 use crate::failure::Kind;
 use crate::rare::Absent;
-use crate::record::{Document, Grant, Held};
+use crate::record::{Grant, Held};
 use crate::time::Monotonic;
 
 /// Logins that are remembered as logged out of.
@@ -62,9 +61,8 @@ impl Parting {
     /// A grant whose record is to be emptied. While the first one is under way, an equal one waits
     /// behind it: what was out when it was sent may be written between the two.
     pub(crate) fn must_forget(&mut self, held: Held<Grant>, under_way: bool) {
-        let key = held.value.key();
         let mut others = self.to_forget.iter_mut().skip(usize::from(under_way));
-        match others.find(|other| other.value.key() == key) {
+        match others.find(|other| other.value.shares_record(&held.value)) {
             Some(other) => {
                 let generation = other.generation.max(held.generation);
                 *other = Held { generation, ..held };
@@ -75,8 +73,9 @@ impl Parting {
 
     /// A record is emptied, durably.
     pub(crate) fn forgot(&mut self, held: Held<Grant>) {
-        let key = held.value.key();
-        if let Some(at) = self.to_forget.iter().position(|other| other.value.key() == key) {
+        if let Some(at) =
+            self.to_forget.iter().position(|other| other.value.shares_record(&held.value))
+        {
             self.to_forget.remove(at);
         }
         self.emptied = Some(Box::new(held));
@@ -107,8 +106,8 @@ impl Parting {
     }
 
     /// A login has taken this record: it is not to be emptied any more.
-    pub(crate) fn taken_by_a_login(&mut self, key: &Key) {
-        self.to_forget.retain(|held| held.value.key() != *key);
+    pub(crate) fn taken_by_a_login(&mut self, grant: &Grant) {
+        self.to_forget.retain(|held| !held.value.shares_record(grant));
     }
 
     /// Nothing of this login comes back.

@@ -10,7 +10,7 @@ use crate::failure::{Failure, Kind, Said};
 use crate::granted::{Granted, Life};
 use crate::input::Epoch;
 use crate::rare::{Absent, Rare};
-use crate::record::{Binding, Class, Client, Document, Grant, Held, Way};
+use crate::record::{Binding, Class, Client, Grant, Held, Way};
 use crate::scope::ScopeSet;
 use crate::secret::{AccessToken, Secret};
 use crate::session::custody::Custody;
@@ -230,9 +230,9 @@ impl Remembered {
 
     /// The generation of the record that a grant replaces.
     pub(crate) fn generation_for(&self, grant: &Grant) -> Option<u64> {
-        let key = grant.key();
         let known = [self.grant.as_ref(), self.parting.emptied.as_deref()].into_iter().flatten();
-        known.filter(|held| held.value.key() == key).filter_map(|held| held.generation).max()
+        let same = known.filter(|held| held.value.shares_record(grant));
+        same.filter_map(|held| held.generation).max()
     }
 
     /// Whether the held access token is not the published one.

@@ -6,7 +6,7 @@ use crate::flow::errands::Task;
 use crate::flow::{Course, Kept, Saved};
 use crate::machine::StateName;
 use crate::record::merge::{Over, alike};
-use crate::record::{Binding, Document, Held, Way};
+use crate::record::{Binding, Held, Way};
 use crate::record::{Client, Grant};
 use crate::session::lanes::{Flow, Lane};
 use crate::session::{Now, Session};
@@ -93,14 +93,14 @@ impl Session {
     /// A login takes the place of what the other lane has written meanwhile, a refreshed grant or an
     /// emptied one. Answers whether it must be written once more.
     pub(super) fn catch_up(&mut self, minted: &mut Held<Grant>, now: &mut Now) -> bool {
-        let key = minted.value.key();
         let known = self.body.memory.generation_for(&minted.value);
         let mut overwritten = known > minted.generation;
         minted.generation = minted.generation.max(known);
         // What was to be emptied is this record now.
-        self.body.memory.log_outs().if_there(|it| it.taken_by_a_login(&key));
+        self.body.memory.log_outs().if_there(|it| it.taken_by_a_login(&minted.value));
         let empties = |flow: &mut Box<Flow>| {
-            forgets(flow) && flow.course.held().is_some_and(|held| held.value.key() == key)
+            forgets(flow)
+                && flow.course.held().is_some_and(|held| held.value.shares_record(&minted.value))
         };
         if let Some(mut flow) = self.body.machine.take_if(empties) {
             self.give_up_unfinished(&mut flow, now);

@@ -48,7 +48,7 @@ pub(crate) struct Ask {
     pub(crate) bound: bool,
     pub(crate) resource: Arc<str>,
     pub(crate) resource_parameter: Option<Arc<str>>,
-    pub(crate) scopes: ScopeSet,
+    pub(crate) scopes: Arc<ScopeSet>,
 }
 
 /// A code and what it takes to spend it.
@@ -208,7 +208,7 @@ impl Authorization {
             resource: resource.clone(),
             authorization_host: endpoint.host_str().to_owned(),
             token_host: self.ask.token_host.to_string(),
-            scopes: scopes.clone(),
+            scopes: ScopeSet::clone(scopes),
             client_id: client_id.clone(),
             redirect_uri: redirect_uri.as_str().to_owned(),
             registration_host: self.ask.registration_host.clone(),

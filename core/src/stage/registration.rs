@@ -42,6 +42,16 @@ pub(crate) struct Enrolled {
     pub(crate) fresh: bool,
 }
 
+impl Enrolled {
+    /// It is by this registration from now on, which another process may have made: then nobody has
+    /// seen yet whether the server knows it (REG-93).
+    pub(crate) fn is(&mut self, client: Held<Client>, chosen: Option<Method>) {
+        self.fresh &= self.credentials.client_id == client.value.credentials.client_id;
+        self.credentials = client.value.credentials.clone().by(chosen);
+        self.client = Some(client);
+    }
+}
+
 /// The way to a client.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Registration {

@@ -13,6 +13,7 @@ use crate::scope::ScopeSet;
 use crate::stage::authorization::Approved;
 use crate::stage::discovery::Found;
 use crate::stage::registration::{Enrolled, Redirected};
+use crate::wire::client_auth::Method;
 
 /// The states of a login.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -28,33 +29,33 @@ pub(crate) enum State {
     },
     /// It saves the registration before the person is sent away with it.
     KeepingClient {
-        member: Member,
+        member: Box<Member>,
     },
     /// It asks the person.
     Asking {
-        member: Member,
+        member: Box<Member>,
     },
     /// It records that the code is about to be sent.
     Noting {
-        member: Member,
+        member: Box<Member>,
         approved: Approved,
         login: Arc<str>,
     },
     /// It looks whether a copy of it, taken up by another process, has ended before it (HOST-184).
     Looking {
-        member: Member,
+        member: Box<Member>,
         approved: Approved,
         code: Code,
     },
     /// It sends the code.
     Exchanging {
-        member: Member,
+        member: Box<Member>,
         approved: Sending,
         code: Code,
     },
     /// It saves what has come.
     Keeping {
-        member: Member,
+        member: Box<Member>,
         code: Code,
         held: Held<Grant>,
         over: Over,
@@ -63,7 +64,7 @@ pub(crate) enum State {
     /// It has failed, and marks its registration: the failure tells whether the server knows it
     /// (REG-93).
     Marking {
-        member: Member,
+        member: Box<Member>,
         code: Code,
         client: Held<Client>,
         verdict: Verdict,
@@ -83,7 +84,7 @@ pub(crate) struct Place {
     pub(crate) found: Box<Found>,
     /// The resource named another issuer before.
     pub(crate) previous_issuer: Option<Arc<str>>,
-    pub(crate) scopes: ScopeSet,
+    pub(crate) scopes: Arc<ScopeSet>,
 }
 
 /// The client as which it is.
@@ -131,13 +132,12 @@ impl Sending {
 
 /// What is known of a login that has ended.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
 pub(crate) enum Left {
     /// It had not found where to go.
     #[default]
     Nothing,
     Place(Place),
-    Member(Member, Code),
+    Member(Box<Member>, Code),
 }
 
 /// What a login meets.
@@ -146,8 +146,9 @@ pub(crate) enum Met {
     Begin,
     Found(Place),
     Enrolled(Enrolled),
-    /// The registration is in the store, or another one is; or the store would not.
-    ClientSaved(Enrolled),
+    /// The registration is in the store, or another process's is; or the store would not. With the
+    /// method that the host has chosen.
+    ClientSaved(Option<(Held<Client>, Option<Method>)>),
     Approved(Approved),
     /// The code may be sent: it is recorded.
     Recorded(Spend),
@@ -220,8 +221,11 @@ impl State {
             (Self::Enrolling { place, again }, Met::Enrolled(enrolled)) => {
                 Self::enrolled(place, again.is_some(), enrolled, known)
             }
-            (Self::KeepingClient { member }, Met::ClientSaved(enrolled)) => {
-                Next::Run(Self::Asking { member: Member { enrolled, ..member } })
+            (Self::KeepingClient { mut member }, Met::ClientSaved(saved)) => {
+                if let Some((client, chosen)) = saved {
+                    member.enrolled.is(client, chosen);
+                }
+                Next::Run(Self::Asking { member })
             }
             (Self::Asking { member }, Met::Approved(approved)) => {
                 Self::approved(member, approved, known)
@@ -258,8 +262,8 @@ impl State {
                 Self::came(member, code, (held, over), then, known)
             }
             (Self::Exchanging { member, .. }, Met::Unregistered) => {
-                let (place, again) = (member.place, Some(member.enrolled.redirect));
-                Next::Run(Self::Enrolling { place, again })
+                let Member { place, enrolled, .. } = *member;
+                Next::Run(Self::Enrolling { place, again: Some(enrolled.redirect) })
             }
             (Self::Keeping { member, code, held, over, then }, Met::Saved(saved)) => {
                 let ended = saved.ends(held, over, then.map(Into::into));
@@ -276,12 +280,12 @@ impl State {
     fn enrolled(place: Place, second: bool, enrolled: Enrolled, known: Known<'_>) -> Next<Self> {
         let registration = if second { Registration::Second } else { Registration::First };
         let saves = known.store && enrolled.fresh;
-        let member = Member { place, enrolled, registration };
+        let member = Box::new(Member { place, enrolled, registration });
         Next::Run(if saves { Self::KeepingClient { member } } else { Self::Asking { member } })
     }
 
     /// The person has agreed.
-    fn approved(member: Member, approved: Approved, known: Known<'_>) -> Next<Self> {
+    fn approved(member: Box<Member>, approved: Approved, known: Known<'_>) -> Next<Self> {
         Next::Run(if known.store {
             let login = approved.login();
             Self::Noting { member, approved, login }
@@ -293,7 +297,7 @@ impl State {
 
     /// Tokens came. They are saved before anybody hears of them (REF-04).
     fn came(
-        member: Member,
+        member: Box<Member>,
         code: Code,
         (held, over): (Held<Grant>, Over),
         then: Option<Failure>,

@@ -37,7 +37,7 @@ pub(crate) struct Ask {
     pub(crate) anew: bool,
     /// The scopes that will be asked for.
     #[serde(default)]
-    pub(crate) scopes: ScopeSet,
+    pub(crate) scopes: Arc<ScopeSet>,
     /// The server lists grants, and refresh tokens are none of them (REG-90).
     #[serde(default)]
     pub(crate) no_refresh: bool,
