@@ -61,20 +61,20 @@ pub struct FlowTable {
 
 impl SignalName {
     /// The signals a flow's state must expect, by the stage it runs: what the stage brings, or that it
-    /// failed. A stage that says in what it brings how it ended fails in no ordinary way.
+    /// failed, and a restart. A stage that says in what it brings how it ended fails in no ordinary way.
     #[must_use]
     pub const fn met_after(stage: MachineName) -> &'static [Self] {
         match stage {
-            MachineName::Recall => &[Self::Recalled, Self::Failed],
-            MachineName::Discovery => &[Self::Looked, Self::Failed],
-            MachineName::Registration => &[Self::Enrolled, Self::Failed],
-            MachineName::Authorization => &[Self::Approved, Self::Failed],
-            MachineName::Claim => &[Self::Claimed, Self::Failed],
-            MachineName::Intent => &[Self::Intended],
-            MachineName::Token => &[Self::Minted],
-            MachineName::Save => &[Self::Saved],
-            MachineName::Release => &[Self::Released],
-            MachineName::Revocation => &[Self::Given],
+            MachineName::Recall => &[Self::Recalled, Self::Failed, Self::Resumed],
+            MachineName::Discovery => &[Self::Looked, Self::Failed, Self::Resumed],
+            MachineName::Registration => &[Self::Enrolled, Self::Failed, Self::Resumed],
+            MachineName::Authorization => &[Self::Approved, Self::Failed, Self::Resumed],
+            MachineName::Claim => &[Self::Claimed, Self::Failed, Self::Resumed],
+            MachineName::Intent => &[Self::Intended, Self::Resumed],
+            MachineName::Token => &[Self::Minted, Self::Resumed],
+            MachineName::Save => &[Self::Saved, Self::Resumed],
+            MachineName::Release => &[Self::Released, Self::Resumed],
+            MachineName::Revocation => &[Self::Given, Self::Resumed],
             _ => &[],
         }
     }

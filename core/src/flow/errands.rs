@@ -156,6 +156,7 @@ pub(crate) const READ_ALL: FlowTable = FlowTable {
         Row { from: At::Start, on: On::Begin, targets: &[At::Reading] },
         Row { from: At::Reading, on: On::Recalled, targets: &[At::Done] },
         Row { from: At::Reading, on: On::Failed, targets: &[At::Failed] },
+        Row { from: At::Reading, on: On::Resumed, targets: &[At::Reading] },
     ],
 };
 
@@ -167,6 +168,7 @@ pub(crate) const RELIST: FlowTable = FlowTable {
         Row { from: At::Start, on: On::Begin, targets: &[At::Listing] },
         Row { from: At::Listing, on: On::Looked, targets: &[At::Done, At::Failed] },
         Row { from: At::Listing, on: On::Failed, targets: &[At::Done, At::Failed] },
+        Row { from: At::Listing, on: On::Resumed, targets: &[At::Listing] },
     ],
 };
 
@@ -177,6 +179,7 @@ pub(crate) const SAVE_AGAIN: FlowTable = FlowTable {
     rows: &[
         Row { from: At::Start, on: On::Begin, targets: &[At::Keeping] },
         Row { from: At::Keeping, on: On::Saved, targets: &[At::Done] },
+        Row { from: At::Keeping, on: On::Resumed, targets: &[At::Keeping] },
     ],
 };
 
@@ -187,6 +190,7 @@ pub(crate) const GIVE_BACK: FlowTable = FlowTable {
     rows: &[
         Row { from: At::Start, on: On::Begin, targets: &[At::Releasing] },
         Row { from: At::Releasing, on: On::Released, targets: &[At::Done] },
+        Row { from: At::Releasing, on: On::Resumed, targets: &[At::Releasing] },
     ],
 };
 
@@ -197,6 +201,7 @@ pub(crate) const REVOKE: FlowTable = FlowTable {
     rows: &[
         Row { from: At::Start, on: On::Begin, targets: &[At::Revoking] },
         Row { from: At::Revoking, on: On::Given, targets: &[At::Done] },
+        Row { from: At::Revoking, on: On::Resumed, targets: &[At::Revoking] },
     ],
 };
 
@@ -209,5 +214,7 @@ pub(crate) const FORGET: FlowTable = FlowTable {
         Row { from: At::Reading, on: On::Recalled, targets: &[At::Emptying, At::Done] },
         Row { from: At::Reading, on: On::Failed, targets: &[At::Failed] },
         Row { from: At::Emptying, on: On::Saved, targets: &[At::Done] },
+        Row { from: At::Reading, on: On::Resumed, targets: &[At::Reading] },
+        Row { from: At::Emptying, on: On::Resumed, targets: &[At::Emptying] },
     ],
 };

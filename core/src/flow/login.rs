@@ -215,5 +215,13 @@ pub(crate) const TABLE: FlowTable = FlowTable {
         Row { from: At::Keeping, on: On::Saved, targets: &[At::Done, At::Failed] },
         // A failure tells whether the server knows the registration (REG-93).
         Row { from: At::Marking, on: On::Saved, targets: &[At::Failed] },
+        Row { from: At::Finding, on: On::Resumed, targets: &[At::Finding] },
+        Row { from: At::Enrolling, on: On::Resumed, targets: &[At::Enrolling] },
+        Row { from: At::KeepingClient, on: On::Resumed, targets: &[At::KeepingClient] },
+        Row { from: At::Asking, on: On::Resumed, targets: &[At::Asking] },
+        Row { from: At::Noting, on: On::Resumed, targets: &[At::Noting] },
+        Row { from: At::Exchanging, on: On::Resumed, targets: &[At::Exchanging] },
+        Row { from: At::Keeping, on: On::Resumed, targets: &[At::Keeping] },
+        Row { from: At::Marking, on: On::Resumed, targets: &[At::Marking] },
     ],
 };

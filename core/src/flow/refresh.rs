@@ -394,7 +394,6 @@ pub(crate) const TABLE: FlowTable = FlowTable {
             targets: &[At::Keeping, At::Looking, At::Marking, At::Rejecting, At::Done, At::Failed],
         },
         Row { from: At::Sending, on: On::Failed, targets: &[At::Failed] },
-        Row { from: At::Sending, on: On::Resumed, targets: &[At::Claiming] },
         // Another process may have spent the token, and saved what it got (HOST-224).
         Row {
             from: At::Looking,
@@ -414,5 +413,13 @@ pub(crate) const TABLE: FlowTable = FlowTable {
         Row { from: At::Marking, on: On::Overtaken, targets: &[At::Done] },
         Row { from: At::Rejecting, on: On::Overtaken, targets: &[At::Done] },
         Row { from: At::Keeping, on: On::Overtaken, targets: &[At::Done] },
+        Row { from: At::Listing, on: On::Resumed, targets: &[At::Listing] },
+        Row { from: At::Claiming, on: On::Resumed, targets: &[At::Claiming] },
+        Row { from: At::Noting, on: On::Resumed, targets: &[At::Noting] },
+        Row { from: At::Sending, on: On::Resumed, targets: &[At::Sending, At::Claiming] },
+        Row { from: At::Looking, on: On::Resumed, targets: &[At::Looking] },
+        Row { from: At::Marking, on: On::Resumed, targets: &[At::Marking] },
+        Row { from: At::Rejecting, on: On::Resumed, targets: &[At::Rejecting] },
+        Row { from: At::Keeping, on: On::Resumed, targets: &[At::Keeping] },
     ],
 };

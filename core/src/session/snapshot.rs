@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::effect::{Effects, Told};
 use crate::failure::Misuse;
-use crate::machine::Signal;
+use crate::machine::{Signal, SignalName};
 use crate::session::body::Body;
+use crate::session::flow::took;
 use crate::session::lanes::Lane;
 use crate::session::{Env, Session};
 
@@ -117,6 +118,9 @@ impl Session {
                 session.body.memory.sent_unasked();
                 session.claim_again(lane, flow, &mut now);
             } else {
+                let state = flow.state();
+                flow.leaving = Some((state, SignalName::Resumed));
+                took(&mut flow, state, &mut now);
                 session.run(lane, flow, Signal::Resumed, &mut now);
             }
         }

@@ -220,6 +220,55 @@ scripts! {
         removed(sim);
     }
 
+    /// The program ends while the store is asked for the record, and again while it is emptied.
+    a_restart_goes_on_with_a_log_out_host_242_revk_05(sim = logged_in(kept())) {
+        sim.new_process(|config| config.persistent(true));
+        if sim.restarting() {
+            return; // the restarts of this script are its own
+        }
+        sim.store().answer("load", None);
+        sim.forget();
+        sim.restart();
+        assert!(sim.forgotten().is_empty(), "it is not over yet");
+        sim.store().answer("swap", None);
+        sim.restart();
+        revokes_refresh(sim).reply(200);
+        revokes_access(sim).reply(200);
+        sim.restart();
+        assert!(sim.forgotten().is_empty(), "the record is there yet");
+        sim.store().heal();
+        sim.restart();
+        assert!(matches!(told(sim), (Revoked::Done, None)), "{:?}", sim.forgotten());
+        removed(sim);
+    }
+
+    /// A log-out ends a login as that is being saved. The mark of its code, which keeps copies of the
+    /// login from sending it again, is taken back when the record is emptied, and not before.
+    a_log_out_ends_a_login_as_it_is_saved_host_242_tok_04(sim = kept()) {
+        if sim.restarting() {
+            return;
+        }
+        sim.acquire("");
+        let mut document = server_with(&json!({}));
+        document["revocation_endpoint"] = json!(REVOKE);
+        discover_with(sim, &resource(&[]), &document);
+        register(sim, "c1");
+        let (_, ticket) = approve(sim).hold();
+        sim.store().mute(Some(RecordKind::Grant));
+        sim.reply_late(ticket, 200, &tokens(1, 3600));
+        sim.forget();
+        sim.store().heal();
+        let released = |sim: &mut Sim| {
+            sim.store().log().iter().filter(|line| line.starts_with("release")).count()
+        };
+        revokes_refresh(sim).reply(200);
+        assert_eq!(released(sim), 0, "the mark stands");
+        revokes_access(sim).reply(200);
+        assert!(matches!(told(sim), (Revoked::Done, None)), "{:?}", sim.forgotten());
+        removed(sim);
+        assert_eq!(released(sim), 1);
+    }
+
     /// What a refresh that was out brings yet is given back, and not taken.
     a_late_rotation_is_given_back_host_242(sim = logged_in(kept())) {
         let caller = sim.at(3600).acquire("");

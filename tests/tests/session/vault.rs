@@ -1,5 +1,6 @@
 //! The store: what it keeps, what it refuses, what another process has put there.
 
+use http::Method;
 use mcp_authz_core::effect::RecordKind;
 use mcp_authz_core::failure::{Kind, Remedy};
 use mcp_authz_tests::sim::{BEGINNING, Sim};
@@ -166,6 +167,45 @@ scripts! {
         another_process(sim);
         let found = sim.acquire("");
         assert_eq!(sim.expect_granted(found).authorization(), "Bearer AT-CANARY-3");
+    }
+
+    /// The program ends while a rotation is offered to the store again.
+    a_restart_goes_on_saving_again_host_229(sim = kept()) {
+        if sim.restarting() {
+            return; // the restart of this script is its own
+        }
+        logged_in(sim, &tokens(1, 60));
+        let caller = sim.at(60).acquire("");
+        let (_, ticket) = refresh(sim, 1).hold();
+        sim.store().fail(Some(Kind::StoreUnavailable));
+        sim.reply_late(ticket, 200, &tokens(2, 600));
+        sim.expect_granted(caller);
+        sim.store().heal();
+        sim.store().answer("swap", None);
+        sim.at(91);
+        assert_eq!(grant(sim)["refresh_token"], "RT-CANARY-1");
+        sim.store().heal();
+        sim.restart();
+        assert_eq!(grant(sim)["refresh_token"], "RT-CANARY-2");
+    }
+
+    /// The store refuses the registration, and takes it later with the grant: nothing is unsaved.
+    a_registration_that_is_saved_with_the_grant_is_saved_host_229_reg_09(sim = kept()) {
+        if sim.restarting() {
+            return;
+        }
+        let caller = sim.acquire("");
+        discover(sim);
+        let registration = sim.expect_call(Method::POST, "https://as.example/register");
+        let (_, ticket) = registration.hold();
+        sim.store().fail(Some(Kind::StoreUnavailable));
+        sim.reply_late(ticket, 201, &json!({ "client_id": "c1" }));
+        sim.store().fail(None);
+        approve(sim).reply_json(200, &tokens(1, 3600));
+        sim.expect_granted(caller);
+        assert!(!sim.unsaved(caller));
+        assert_eq!(sim.store().documents(RecordKind::Client)[0]["credentials"]["client_id"], "c1");
+        assert_eq!(sim.waits_for(), None);
     }
 
     a_faster_process_does_not_make_us_lose_a_rotation_host_241(sim = kept()) {
