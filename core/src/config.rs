@@ -21,7 +21,7 @@ pub use crate::wire::client_auth::Method;
 use crate::wire::client_document::ClientDocumentUrl;
 use crate::wire::metadata::ServerMetadata;
 use crate::wire::redirect::LoopbackHost;
-pub use crate::wire::redirect::RedirectUri;
+use crate::wire::redirect::RedirectUri;
 pub use crate::wire::registration::ClientMetadata;
 use crate::wire::url::{McpUrl, Reach};
 pub use crate::wire::url::{UrlPolicy, scheme_missing};
@@ -41,7 +41,7 @@ pub enum Profile {
 
 /// Where the authorization server sends the person back to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Redirect {
+pub(crate) enum Redirect {
     /// A listener of ours on loopback, opened for each login (RFC 8252 §7.3).
     Loopback {
         /// How the URI writes the host.
@@ -198,12 +198,6 @@ impl Config {
     #[must_use]
     pub fn account(&self) -> &str {
         &self.account
-    }
-
-    /// Whether records are kept in a store.
-    #[must_use]
-    pub const fn persistent(&self) -> bool {
-        self.persistent
     }
 
     /// The redirect set of a URI, which is nearly always the one that all sessions share.

@@ -6,17 +6,12 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::uri::{Authority, Scheme, Uri};
-use serde::{Deserialize, Serialize};
 
+use crate::input::Epoch;
 use crate::scope::ScopeSet;
 use crate::secret::AccessToken;
 use crate::time::{Monotonic, Timestamp};
 pub use crate::wire::one_way::reads_one_way;
-
-/// Counts access tokens: each new one has a higher epoch than those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Epoch(pub u64);
 
 /// A grant that callers may use. Immutable; a newer one replaces it whole.
 #[derive(Clone)]
@@ -63,7 +58,7 @@ impl Life {
     /// Whether a refresh ahead of expiry is due; also true when the lifetime is over.
     #[must_use]
     #[inline]
-    pub fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
+    pub(crate) fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
         match self {
             Self::Unknown => false,
             Self::Until { ahead, .. } => self.within(*ahead, wall, mono),
@@ -73,7 +68,7 @@ impl Life {
     /// Up to when it is certainly neither over nor ageing, by each clock that is asked.
     #[must_use]
     #[inline]
-    pub fn fresh(&self) -> Fresh {
+    pub(crate) fn fresh(&self) -> Fresh {
         match self {
             Self::Unknown => Fresh { wall: None, mono: None },
             Self::Until { wall, mono, ahead } => {
@@ -179,9 +174,8 @@ impl Granted {
     }
 
     /// Whether a caller who needs these scopes may use it for as long as it lives.
-    #[must_use]
     #[inline]
-    pub fn serves(&self, scopes: &ScopeSet) -> bool {
+    fn serves(&self, scopes: &ScopeSet) -> bool {
         let covers = || self.scopes.as_ref().is_some_and(|held| held.covers(scopes));
         !self.retired && (scopes.is_empty() || covers())
     }
@@ -192,11 +186,13 @@ impl Granted {
         self.unsaved
     }
 
-    /// Up to when it is certainly neither over nor ageing.
+    /// Up to when a caller who needs these scopes may certainly use the token as it is; `None` if it
+    /// is not for them, however long it lives. Cheaper than [`Granted::usable`], which decides what is
+    /// left.
     #[must_use]
     #[inline]
-    pub const fn fresh(&self) -> Fresh {
-        self.fresh
+    pub fn fresh_for(&self, scopes: &ScopeSet) -> Option<Fresh> {
+        self.serves(scopes).then_some(self.fresh)
     }
 
     /// How long the token is believed.
