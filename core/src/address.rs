@@ -37,7 +37,7 @@ impl Addresses {
 
 /// What an address is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub(crate) enum Class {
     /// Reachable by everyone.
     Public,
     /// This machine.
@@ -50,7 +50,7 @@ pub enum Class {
 
 /// Sorts an address into its [`Class`] (RFC 6890 and its registries).
 #[must_use]
-pub fn class(address: IpAddr) -> Class {
+pub(crate) fn class(address: IpAddr) -> Class {
     match address {
         IpAddr::V4(address) => class_v4(address),
         IpAddr::V6(address) => class_v6(address),

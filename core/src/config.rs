@@ -14,14 +14,14 @@ use std::sync::Arc;
 use http::{HeaderValue, Uri};
 
 use crate::failure::{Failure, Kind};
-use crate::granted::{Area, read_one_way, same_origin};
+use crate::granted::{Area, Granted, read_one_way, same_origin};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 pub use crate::wire::client_auth::Method;
 use crate::wire::client_document::ClientDocumentUrl;
 use crate::wire::metadata::ServerMetadata;
 use crate::wire::redirect::LoopbackHost;
-pub use crate::wire::redirect::RedirectUri;
+use crate::wire::redirect::RedirectUri;
 pub use crate::wire::registration::ClientMetadata;
 use crate::wire::url::{McpUrl, Reach};
 pub use crate::wire::url::{UrlPolicy, scheme_missing};
@@ -41,7 +41,7 @@ pub enum Profile {
 
 /// Where the authorization server sends the person back to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Redirect {
+pub(crate) enum Redirect {
     /// A listener of ours on loopback, opened for each login (RFC 8252 §7.3).
     Loopback {
         /// How the URI writes the host.
@@ -182,31 +182,22 @@ impl Config {
         self.mcp.canonical()
     }
 
-    /// Whether a request goes to the origin of the MCP URL: before there is a token, and with it a
-    /// token area, only answers from there are the MCP server's.
+    /// Whether a request may go to a URI: with a grant, one that it covers or that was `announced` as
+    /// the `endpoint` of an authorized HTTP+SSE stream of the MCP server, where it has to be of the
+    /// same origin with a path that cannot be read in two ways, and not in Strict, where only the token
+    /// area counts (USE-07, D4, HOST-261). Before there is one, any at the origin of the MCP URL: only
+    /// answers from there are the MCP server's.
     #[must_use]
-    pub fn at_home(&self, uri: &Uri) -> bool {
-        same_origin(uri, self.mcp.origin())
-    }
-
-    /// Whether a request may carry the token because its URL was announced as the `endpoint` of an
-    /// authorized HTTP+SSE stream of the MCP server: one of the same origin, whose path cannot be
-    /// read in two ways. Not in Strict, where only the token area counts (D4, HOST-261).
-    #[must_use]
-    pub fn covers_announced(&self, uri: &Uri) -> bool {
-        !self.strict() && same_origin(uri, self.mcp.origin()) && read_one_way(uri)
+    pub fn admits(&self, granted: Option<&Granted>, uri: &Uri, announced: bool) -> bool {
+        let at_home = || same_origin(uri, self.mcp.origin());
+        let as_told = || announced && !self.strict() && at_home() && read_one_way(uri);
+        granted.map_or_else(at_home, |granted| granted.covers(uri) || as_told())
     }
 
     /// The account this session is for.
     #[must_use]
     pub fn account(&self) -> &str {
         &self.account
-    }
-
-    /// Whether records are kept in a store.
-    #[must_use]
-    pub const fn persistent(&self) -> bool {
-        self.persistent
     }
 
     /// The redirect set of a URI, which is nearly always the one that all sessions share.

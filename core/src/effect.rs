@@ -172,22 +172,10 @@ impl Call {
         (self.request, self.limits, self.ticket)
     }
 
-    /// The id by which [`Told::Abandon`] names it.
-    #[must_use]
-    pub const fn id(&self) -> TicketId {
-        self.ticket.id
-    }
-
     /// Why it is sent.
     #[must_use]
     pub const fn purpose(&self) -> Purpose {
         self.purpose
-    }
-
-    /// The request, to look at.
-    #[must_use]
-    pub const fn request(&self) -> &http::Request<Vec<u8>> {
-        &self.request
     }
 }
 

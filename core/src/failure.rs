@@ -75,7 +75,7 @@ pub enum Outcome {
 impl Outcome {
     /// Why there was no answer.
     #[must_use]
-    pub const fn why(self) -> Option<Why> {
+    const fn why(self) -> Option<Why> {
         match self {
             Self::Lost(why) => Some(why),
             Self::Status(_) | Self::Refused(_) => None,
@@ -265,7 +265,7 @@ impl Failure {
 
     /// Names the call's purpose, unless one is named already.
     #[must_use]
-    pub fn with_purpose(mut self, purpose: Purpose) -> Self {
+    pub(crate) fn with_purpose(mut self, purpose: Purpose) -> Self {
         self.0.purpose.get_or_insert(purpose);
         self
     }
@@ -313,13 +313,13 @@ impl Failure {
 
     /// Names a switch that would have avoided it, and is for nothing by name.
     #[must_use]
-    pub fn with_switch(self, switch: Switch) -> Self {
+    pub(crate) fn with_switch(self, switch: Switch) -> Self {
         self.with_switch_for(switch, &[])
     }
 
     /// Names a switch that would have avoided it, with what it has to be written with.
     #[must_use]
-    pub fn with_switch_for(mut self, switch: Switch, words: &[&str]) -> Self {
+    pub(crate) fn with_switch_for(mut self, switch: Switch, words: &[&str]) -> Self {
         let words = words.iter().map(|word| whole(word)).collect();
         let named = self.0.switches.iter().position(|named| *named == switch);
         if let Some(held) = named.and_then(|at| self.0.words.get_mut(at)) {
@@ -333,14 +333,14 @@ impl Failure {
 
     /// Names a setting that may mend it, and the issuer if it is made for one.
     #[must_use]
-    pub fn with_setting(mut self, setting: Setting, issuer: Option<&str>) -> Self {
+    pub(crate) fn with_setting(mut self, setting: Setting, issuer: Option<&str>) -> Self {
         self.0.mends.push(Mend { setting, issuer: issuer.map(escaped) });
         self
     }
 
     /// Adds what the URLs answered. Where none could answer, the last reason is the cause.
     #[must_use]
-    pub fn with_evidence(mut self, evidence: Vec<Evidence>) -> Self {
+    pub(crate) fn with_evidence(mut self, evidence: Vec<Evidence>) -> Self {
         if self.0.kind == Kind::Transient && self.0.cause.is_none() {
             let unsure = evidence.iter().rev().find(|seen| seen.outcome.unsure());
             self.0.cause = unsure.and_then(|seen| seen.outcome.why());

@@ -6,17 +6,12 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::uri::{Authority, Scheme, Uri};
-use serde::{Deserialize, Serialize};
 
+use crate::input::Epoch;
 use crate::scope::ScopeSet;
 use crate::secret::AccessToken;
 use crate::time::{Monotonic, Timestamp};
 pub use crate::wire::one_way::reads_one_way;
-
-/// Counts access tokens: each new one has a higher epoch than those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Epoch(pub u64);
 
 /// A grant that callers may use. Immutable; a newer one replaces it whole.
 #[derive(Clone)]
@@ -63,7 +58,7 @@ impl Life {
     /// Whether a refresh ahead of expiry is due; also true when the lifetime is over.
     #[must_use]
     #[inline]
-    pub fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
+    pub(crate) fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
         match self {
             Self::Unknown => false,
             Self::Until { ahead, .. } => self.within(*ahead, wall, mono),
@@ -73,7 +68,7 @@ impl Life {
     /// Up to when it is certainly neither over nor ageing, by each clock that is asked.
     #[must_use]
     #[inline]
-    pub fn fresh(&self) -> Fresh {
+    pub(crate) fn fresh(&self) -> Fresh {
         match self {
             Self::Unknown => Fresh { wall: None, mono: None },
             Self::Until { wall, mono, ahead } => {
@@ -179,9 +174,8 @@ impl Granted {
     }
 
     /// Whether a caller who needs these scopes may use it for as long as it lives.
-    #[must_use]
     #[inline]
-    pub fn serves(&self, scopes: &ScopeSet) -> bool {
+    fn serves(&self, scopes: &ScopeSet) -> bool {
         let covers = || self.scopes.as_ref().is_some_and(|held| held.covers(scopes));
         !self.retired && (scopes.is_empty() || covers())
     }
@@ -192,11 +186,13 @@ impl Granted {
         self.unsaved
     }
 
-    /// Up to when it is certainly neither over nor ageing.
+    /// Up to when a caller who needs these scopes may certainly use the token as it is; `None` if it
+    /// is not for them, however long it lives. Cheaper than [`Granted::usable`], which decides what is
+    /// left.
     #[must_use]
     #[inline]
-    pub const fn fresh(&self) -> Fresh {
-        self.fresh
+    pub fn fresh_for(&self, scopes: &ScopeSet) -> Option<Fresh> {
+        self.serves(scopes).then_some(self.fresh)
     }
 
     /// How long the token is believed.
@@ -205,10 +201,17 @@ impl Granted {
         self.life
     }
 
-    /// Where the token may be sent.
+    /// Whether a request to this URI may carry the token: it is within the token area (USE-07, D4).
     #[must_use]
-    pub fn area(&self) -> &Area {
-        &self.area
+    #[inline]
+    pub fn covers(&self, uri: &Uri) -> bool {
+        self.area.covers_uri(uri)
+    }
+
+    /// The URL of a path and query at the MCP server's own origin, whether or not it is covered.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.area.origin)
     }
 }
 
@@ -225,7 +228,7 @@ impl fmt::Debug for Granted {
 
 /// The token area: the only URLs that ever see the token (USE-07, D4).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Area {
+pub(crate) struct Area {
     /// Scheme and authority, lower case, without a default port.
     origin: Arc<str>,
     https: bool,
@@ -260,8 +263,7 @@ impl Area {
     /// Whether a request to this absolute URL may carry the token: same origin, under a prefix at a
     /// segment boundary, and no text that two servers could read in two ways (HOST-257, HOST-258,
     /// HOST-328).
-    #[must_use]
-    pub fn covers(&self, url: &str) -> bool {
+    fn covers(&self, url: &str) -> bool {
         let Ok(parsed) = url::Url::parse(url) else {
             return false;
         };
@@ -273,9 +275,8 @@ impl Area {
 
     /// The same for a URI that is parsed already. One that is written plainly, as nearly all are, is
     /// judged where it stands, without an allocation.
-    #[must_use]
     #[inline]
-    pub fn covers_uri(&self, uri: &Uri) -> bool {
+    fn covers_uri(&self, uri: &Uri) -> bool {
         self.covers_plainly(uri) || self.covers_closely(uri)
     }
 
@@ -289,13 +290,19 @@ impl Area {
             _ => return false,
         };
         let authority = uri.authority().map(Authority::as_str);
+        if https != self.https || authority != Some(&*self.authority) {
+            return false;
+        }
         let path = uri.path();
-        https == self.https
-            && authority.is_some_and(|authority| *authority == *self.authority)
-            && self.prefixes.iter().any(|prefix| {
-                let rest = prefix.rest(path).filter(|_| prefix.plain);
-                rest.is_some_and(|rest| rest.is_empty() || written_plainly(rest))
-            })
+        // A loop of its own is laid out in line, which `any` is not.
+        for prefix in &self.prefixes {
+            if let Some(rest) = prefix.rest(path).filter(|_| prefix.plain)
+                && (rest.is_empty() || written_plainly(rest))
+            {
+                return true;
+            }
+        }
+        false
     }
 
     #[cold]
@@ -529,6 +536,106 @@ mod tests {
             assert_eq!(area(path).covers_uri(&uri), area(path).covers(&uri.to_string()), "{path}");
         }
         assert!(!area("/mcp/..;/x").covers_uri(&Uri::from_static("https://mcp.example/mcp/..;/x")));
+    }
+
+    /// Of URLs: each of two pieces below each of some heads.
+    fn texts() -> impl Iterator<Item = String> {
+        const HEADS: [&str; 20] = [
+            "https://mcp.example",
+            "https://mcp.example/mcp",
+            "https://mcp.example/mcp/",
+            "https://mcp.example/mcp/x",
+            "http://mcp.example/mcp",
+            "HTTPS://MCP.Example/mcp",
+            "https://mcp.example:443/mcp",
+            "https://mcp.example:8443/mcp",
+            "https://mcp.example:/mcp",
+            "https://mcp.example./mcp",
+            "https://mcp.example.evil.example/mcp",
+            "https://evil.example/mcp",
+            "https://user@mcp.example/mcp",
+            "https://@mcp.example/mcp",
+            "https://mcp.example@evil.example/mcp",
+            "https://mcp.example:443@evil.example/mcp",
+            "ws://mcp.example/mcp",
+            "https:mcp.example/mcp",
+            "mcp.example",
+            "/mcp",
+        ];
+        const PIECES: [&str; 31] = [
+            "",
+            "/",
+            "/mcp",
+            "mcp",
+            "/MCP",
+            "/x",
+            "/.",
+            "/..",
+            "/..;",
+            "/.;v=1",
+            "/..x",
+            "/x..",
+            "/;..",
+            "/%2e%2e",
+            "/..%2f",
+            "/%2E.",
+            "/%c0%ae",
+            "/%252e",
+            "%",
+            "\\",
+            "/..\\",
+            "//",
+            "//evil.example",
+            "/@",
+            ":443",
+            "?",
+            "?..;/%2e",
+            "#/..",
+            "\t",
+            " ",
+            "/a%20b",
+        ];
+        let one = |head: &'static str| {
+            let pairs = PIECES.iter().flat_map(|one| PIECES.iter().map(move |two| (one, two)));
+            pairs.map(move |(one, two)| format!("{head}{one}{two}"))
+        };
+        HEADS.into_iter().flat_map(one)
+    }
+
+    /// What makes paths, escapes and dot segments, put together by chance.
+    fn random_texts() -> impl Iterator<Item = String> {
+        const BYTES: &[u8] = b"/////....;%%2eE5cC0afF\\\t ?#@:mcpx-~!$&'()*+,=|^`{}\"<>[]\x7f";
+        let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = move |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            usize::try_from(seed >> 33).unwrap() % below
+        };
+        (0..10_000).map(move |_| {
+            let mut text = format!("https://mcp.example{}", ["", "/", "/mcp", "/mcp/"][random(4)]);
+            (0..random(12)).for_each(|_| text.push(char::from(BYTES[random(BYTES.len())])));
+            text
+        })
+    }
+
+    /// The look that most URLs are let through by may say yes only where the close one does.
+    #[test]
+    fn a_plain_look_covers_no_more_than_a_close_one_host_257_host_258_host_328() {
+        let areas = ["/", "/mcp/", "/mcp/x", "/mcp/..;/x"].map(area);
+        let (mut plainly, mut judged) = (0, 0);
+        for text in texts().chain(random_texts()) {
+            let Ok(uri) = text.parse::<Uri>() else { continue };
+            for area in &areas {
+                let (plain, close) = (area.covers_plainly(&uri), area.covers(&text));
+                assert!(close || !plain, "{text:?} {area:?}");
+                assert!(close || !area.covers_uri(&uri), "{text:?} {area:?}");
+                plainly += u32::from(plain);
+                judged += 1;
+            }
+        }
+        // There was something to be compared, and both answers.
+        assert!(plainly > 1_000 && judged > 10 * plainly, "{plainly} of {judged}");
     }
 
     #[test]

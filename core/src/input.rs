@@ -5,13 +5,18 @@ use std::sync::Arc;
 
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
 
-pub use crate::granted::Epoch;
 use crate::outcome::{Bound, Reply, Signature, TicketId};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 use crate::store::Stored;
 use crate::visit::Visit;
+
+/// Counts access tokens: each new one has a higher epoch than those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
 
 /// Names one caller that waits for a settlement; chosen by the driver, unique among the unsettled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -103,6 +103,8 @@ pub mod failure;
 mod flow;
 pub mod granted;
 pub mod input;
+#[doc(hidden)]
+pub mod internals;
 mod kind;
 pub mod listing;
 pub mod machine;
@@ -121,13 +123,6 @@ mod table;
 pub mod time;
 mod visit;
 mod wire;
-
-/// The readers and writers of the wire, for the tests, benches and fuzzers of this repository. The
-/// name promises nothing: what stands here may change in any release.
-#[doc(hidden)]
-pub mod internals {
-    pub use crate::wire::*;
-}
 
 pub use config::Config;
 pub use effect::{Effects, Told, Work};

@@ -5,7 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Most scopes in one set.
-pub const MOST_SCOPES: usize = 64;
+pub(crate) const MOST_SCOPES: usize = 64;
 /// Most bytes in one scope.
 pub(crate) const LONGEST_SCOPE: usize = 256;
 /// Most bytes in a set as it is written.
@@ -68,7 +68,7 @@ impl ScopeSet {
     ///
     /// # Errors
     /// As [`ScopeSet::read`]; the set is unchanged then.
-    pub fn insert(&mut self, token: &str) -> Result<(), ScopeFault> {
+    pub(crate) fn insert(&mut self, token: &str) -> Result<(), ScopeFault> {
         if !is_scope_token(token) {
             return Err(ScopeFault::Alphabet);
         }
@@ -94,7 +94,7 @@ impl ScopeSet {
 
     /// Whether every token of `other` is here.
     #[must_use]
-    pub fn covers(&self, other: &Self) -> bool {
+    pub(crate) fn covers(&self, other: &Self) -> bool {
         other.iter().all(|token| self.contains(token))
     }
 
@@ -113,7 +113,7 @@ impl ScopeSet {
 
     /// The tokens of this set that `other` lacks.
     #[must_use]
-    pub fn without(&self, other: &Self) -> Self {
+    pub(crate) fn without(&self, other: &Self) -> Self {
         let mut rest = Self::empty();
         for token in self.iter().filter(|token| !other.contains(token)) {
             if !rest.0.is_empty() {
@@ -131,7 +131,7 @@ impl ScopeSet {
 
     /// How many tokens.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.iter().count()
     }
 

@@ -101,7 +101,7 @@ impl fmt::Debug for AccessToken {
 ///
 /// The only comparison of secret material in this crate, so that there is one place to review.
 #[must_use]
-pub fn same(left: &[u8], right: &[u8]) -> bool {
+pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
         return false;
     }

@@ -109,7 +109,7 @@ impl Holder {
 
     /// The same session's next claim.
     #[must_use]
-    pub const fn next(self) -> Self {
+    pub(crate) const fn next(self) -> Self {
         Self(self.0.wrapping_add(Self::SESSION + 1))
     }
 }
@@ -143,21 +143,6 @@ impl Spend {
                 let digits = login.chars().filter(char::is_ascii_hexdigit).take(32);
                 format!("code-{}", digits.collect::<String>().to_ascii_lowercase())
             }
-        }
-    }
-}
-
-impl StoreRequest {
-    /// Which record; `None` for what concerns all of them.
-    #[must_use]
-    pub const fn key(&self) -> Option<&Key> {
-        match self {
-            Self::Load { key }
-            | Self::Swap { key, .. }
-            | Self::Lease { key, .. }
-            | Self::Intend { key, .. }
-            | Self::Release { key, .. } => Some(key),
-            Self::Leave { .. } => None,
         }
     }
 }

@@ -44,7 +44,7 @@ impl Timestamp {
 
     /// How long it is from here until `later`; nothing if that is past.
     #[must_use]
-    pub fn until(self, later: Self) -> Duration {
+    pub(crate) fn until(self, later: Self) -> Duration {
         let seconds = later.unix().saturating_sub(self.unix());
         Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
     }
@@ -52,7 +52,7 @@ impl Timestamp {
     /// Whether this can be a real reading. A clock before 1970 or beyond the year 9999 is broken,
     /// and no lifetime is judged by it (HOST-312).
     #[must_use]
-    pub const fn plausible(self) -> bool {
+    pub(crate) const fn plausible(self) -> bool {
         0 <= self.unix() && self.unix() <= Self::LATEST
     }
 }

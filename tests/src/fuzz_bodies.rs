@@ -23,7 +23,7 @@ use mcp_authz_core::internals::token::{LONGEST_LIFETIME, LONGEST_TOKEN, TokenRul
 use mcp_authz_core::internals::url::resolve_redirect;
 use mcp_authz_core::internals::well_known::{Place, resource_candidates, server_candidates};
 use mcp_authz_core::internals::{McpUrl, Reach, RedirectUri, ServerUrl};
-use mcp_authz_core::scope::{MOST_SCOPES, ScopeSet};
+use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::secret::Secret;
 use mcp_authz_core::time::Timestamp;
 use url::Url;
@@ -101,16 +101,14 @@ fn response(data: &[u8]) -> Option<Response<Vec<u8>>> {
 
 /// What is written is read again as the same set, and no scope is longer or stranger than allowed.
 fn scopes_round(set: &ScopeSet) {
-    assert!(set.len() <= MOST_SCOPES);
+    assert!(set.iter().count() <= 64);
     let read = ScopeSet::read(set.as_str()).expect("what was written can be read");
     assert_eq!(&read, set);
-    assert_eq!(set.iter().count(), set.len());
     for scope in set.iter() {
         assert!(set.contains(scope));
         assert!(scope.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\'));
     }
     assert_eq!(&set.union(set).expect("nothing was added"), set);
-    assert!(set.without(set).is_empty());
 }
 
 /// `WWW-Authenticate`, one field a line.

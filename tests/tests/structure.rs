@@ -36,7 +36,7 @@ const LONG_FUNCTIONS: [&str; 0] = [];
 /// Lines of core that begin a public item: `pub` before `fn`, `struct`, `enum`, `trait`, `type`,
 /// `const`, `static`, `mod` or `use`. Those of the wire are not counted: its public name promises
 /// nothing.
-const MOST_PUBLIC_ITEMS: usize = 328;
+const MOST_PUBLIC_ITEMS: usize = 299;
 
 fn core() -> Vec<Source> {
     source::read_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src"))

@@ -6,6 +6,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderName, LOCATION};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use mcp_authz_core::config::Config;
 use mcp_authz_core::effect::{Settlement, Visit};
@@ -18,7 +19,7 @@ use crate::error::DriveError;
 use crate::publish::Published;
 
 /// Refusals after which one request is given up whatever the session says, which says so before.
-const MOST_ATTEMPTS: u32 = 8;
+const MOST_ATTEMPTS: u8 = 8;
 
 /// What goes on one request to the MCP server. Keep it until the answer is there, and show both to
 /// the session's `seen`: by the epoch it knows which token was refused, however late.
@@ -26,12 +27,14 @@ const MOST_ATTEMPTS: u32 = 8;
 pub struct Authorized {
     granted: Option<Arc<Granted>>,
     method: Method,
-    uri: Uri,
+    /// Of a URL at the MCP server's own origin, which all that are let through are. It is moved with
+    /// every request of a caller, and the origin would be half of it.
+    path: PathAndQuery,
     operation: Option<Arc<str>>,
     may_ask: bool,
     /// The URL was announced on an authorized stream of the server.
     announced: bool,
-    attempt: u32,
+    attempt: u8,
     /// What the request has had of the settlements of its refusals.
     had: Had,
 }
@@ -70,13 +73,7 @@ impl Authorized {
         uri: &Uri,
         announced: bool,
     ) -> Result<Self, AuthorizeError> {
-        let covered = match &granted {
-            Some(granted) => {
-                granted.area().covers_uri(uri) || (announced && config.covers_announced(uri))
-            }
-            None => config.at_home(uri),
-        };
-        if !covered {
+        if !config.admits(granted.as_deref(), uri, announced) {
             return Err(failed(Kind::OriginMismatch, "USE-07"));
         }
         Ok(Self::over(granted, method, uri, announced))
@@ -90,9 +87,11 @@ impl Authorized {
         uri: &Uri,
         announced: bool,
     ) -> Self {
-        let (method, uri) = (method.clone(), uri.clone());
-        let (attempt, had) = (1, Had::default());
-        Self { granted, method, uri, operation: None, may_ask: true, announced, attempt, had }
+        // One without a path has no scheme either, and is let through nowhere.
+        let path = uri.path_and_query().cloned();
+        let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let (method, attempt, had) = (method.clone(), 1, Had::default());
+        Self { granted, method, path, operation: None, may_ask: true, announced, attempt, had }
     }
 
     /// Goes on without a token if there is none to be had without a person: the server's refusal
@@ -182,7 +181,7 @@ impl Authorized {
         }
         let operation = match &self.operation {
             Some(operation) => operation.as_ref().to_owned(),
-            None => format!("{} {}", self.method, self.uri.path()),
+            None => format!("{} {}", self.method, self.path.path()),
         };
         Ok(Some(Refusal {
             epoch: self.epoch(),
@@ -203,8 +202,10 @@ impl Authorized {
     ) -> Result<Seen, AuthorizeError> {
         let Settlement { outcome, had, .. } = settlement;
         let granted = outcome.map_err(AuthorizeError::Failed)?;
+        let uri = Uri::try_from(granted.url(self.path.as_str()));
+        let uri = uri.map_err(|_| failed(Kind::OriginMismatch, "USE-07"))?;
         let Self { operation, may_ask, attempt, .. } = self.clone();
-        let anew = Self::new(config, Some(granted), &self.method, &self.uri, self.announced)?;
+        let anew = Self::new(config, Some(granted), &self.method, &uri, self.announced)?;
         let attempt = attempt.saturating_add(1);
         Ok(Seen::Again(Self { operation, may_ask, attempt, had, ..anew }))
     }
@@ -217,11 +218,12 @@ impl Authorized {
         let Some(location) = headers.get(LOCATION).filter(|_| status.is_redirection()) else {
             return false;
         };
-        let target = Url::parse(&self.uri.to_string())
+        let target = Url::parse(&granted.url(self.path.as_str()))
             .ok()
             .zip(location.to_str().ok().filter(|location| reads_one_way(location)))
             .and_then(|(base, location)| base.join(location).ok());
-        target.is_none_or(|target| !granted.area().covers(target.as_str()))
+        let target = target.and_then(|target| Uri::try_from(target.as_str()).ok());
+        target.is_none_or(|target| !granted.covers(&target))
     }
 }
 
@@ -231,7 +233,7 @@ impl fmt::Debug for Authorized {
         f.debug_struct("Authorized")
             .field("epoch", &self.epoch())
             .field("method", &self.method)
-            .field("path", &self.uri.path())
+            .field("path", &self.path.path())
             .field("attempt", &self.attempt)
             .finish_non_exhaustive()
     }

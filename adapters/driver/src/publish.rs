@@ -59,7 +59,7 @@ impl Published {
     #[inline]
     pub fn live(&self, scopes: &ScopeSet, clock: &dyn Clock) -> Option<(Arc<Granted>, bool)> {
         let granted = self.granted.load()?;
-        if granted.serves(scopes) && clock.before(granted.fresh()) {
+        if granted.fresh_for(scopes).is_some_and(|fresh| clock.before(fresh)) {
             return Some((granted, false));
         }
         self.judge(granted, scopes, clock)
@@ -69,7 +69,8 @@ impl Published {
     #[inline]
     pub(crate) fn fresh(&self, clock: &dyn Clock) -> Option<Arc<Granted>> {
         let granted = self.granted.load()?;
-        (granted.serves(&ScopeSet::empty()) && clock.before(granted.fresh())).then_some(granted)
+        let fresh = granted.fresh_for(&ScopeSet::empty())?;
+        clock.before(fresh).then_some(granted)
     }
 
     /// What is not certainly fresh.

@@ -276,8 +276,8 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<Tasks<H, L, R>> {
         method: &Method,
         uri: &Uri,
     ) -> Result<Authorized, AuthorizeError> {
-        match engine::at_hand(self.shared(), method, uri) {
-            Some(authorized) => Ok(authorized),
+        match engine::at_hand(self.shared(), uri) {
+            Some(granted) => Ok(Authorized::over(Some(granted), method, uri, false)),
             None => engine::authorize(self.shared(), method, uri, false).await,
         }
     }
@@ -325,10 +325,16 @@ impl<H: Http, L: Listener> AuthSession<Threads<H, L>> {
     /// the failure says what to do; do not send the request.
     #[inline]
     pub fn authorize(&self, method: &Method, uri: &Uri) -> Result<Authorized, AuthorizeError> {
-        match engine::at_hand(self.shared(), method, uri) {
-            Some(authorized) => Ok(authorized),
-            None => block_on(engine::authorize(self.shared(), method, uri, false)),
+        match engine::at_hand(self.shared(), uri) {
+            Some(granted) => Ok(Authorized::over(Some(granted), method, uri, false)),
+            None => self.authorize_later(method, uri),
         }
+    }
+
+    /// Apart, so that nearly every request sets nothing aside for what only this one needs.
+    #[cold]
+    fn authorize_later(&self, method: &Method, uri: &Uri) -> Result<Authorized, AuthorizeError> {
+        block_on(engine::authorize(self.shared(), method, uri, false))
     }
 
     /// Hands in what reached a redirect URI that somebody else serves, or what a person pasted, and

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode};
 use mcp_authz_core::config::Builder;
 use mcp_authz_core::effect::{
-    Bound, Call, Forgotten, Listen, Page, RecordKind, Reply, Settlement, StoreOp, StoreRequest,
-    Stored, Ticket, TicketId, Told, Visit, Work,
+    Bound, Call, Forgotten, Listen, Page, Purpose, RecordKind, Reply, Settlement, StoreOp,
+    StoreRequest, Stored, Ticket, TicketId, Told, Visit, Work,
 };
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::failure::Misuse;
@@ -48,7 +48,7 @@ pub struct Sim {
     model: Option<Model>,
     store: Store,
     restarts: bool,
-    calls: VecDeque<Call>,
+    calls: VecDeque<(TicketId, Call)>,
     visits: VecDeque<Visit>,
     pages: VecDeque<(ArrivalId, Page)>,
     listening: BTreeMap<TicketId, u16>,
@@ -287,9 +287,8 @@ impl Sim {
     /// Writes the session out and takes it up again, unless a code is being exchanged: that cannot
     /// be asked for again, and has scripts of its own.
     fn restart_once(&mut self) {
-        let exchanging =
-            |call: &Call| call.purpose() == mcp_authz_core::effect::Purpose::CodeExchange;
-        if !self.calls.iter().any(exchanging) {
+        let exchanging = |call: &Call| call.purpose() == Purpose::CodeExchange;
+        if !self.calls.iter().any(|(_, call)| exchanging(call)) {
             self.restart();
         }
     }
@@ -344,8 +343,9 @@ impl Sim {
             self.hear(told);
         }
         for work in effects.work {
+            let id = work.id();
             match work {
-                Work::Call(call) => self.calls.push_back(call),
+                Work::Call(call) => self.calls.push_back((id, call)),
                 Work::Listen(listen) => self.listen(listen),
                 Work::Store(op) => self.keep(op),
                 Work::Sign(_) => unreachable!("nothing is signed yet"),
@@ -378,7 +378,7 @@ impl Sim {
             }
             Told::Abandon(ticket) => {
                 self.listening.remove(&ticket);
-                self.calls.retain(|call| call.id() != ticket);
+                self.calls.retain(|(id, _)| *id != ticket);
             }
             Told::Note(note) => {
                 if let Note::Asked { method, url, .. } = &note {
@@ -411,8 +411,11 @@ impl Sim {
 
     fn keep(&mut self, op: StoreOp) {
         let (request, ticket) = op.split();
-        let swap = matches!(request, StoreRequest::Swap { .. });
-        if swap && request.key().map(|key| key.kind) == self.delaying && self.delaying.is_some() {
+        let kind = match &request {
+            StoreRequest::Swap { key, .. } => Some(key.kind),
+            _ => None,
+        };
+        if kind.is_some() && kind == self.delaying {
             self.delayed.push_back((request, ticket));
         } else {
             self.keep_now(request, ticket);
@@ -480,7 +483,7 @@ impl Sim {
             self.wait_until(deadline.at);
             self.restarts = true;
         }
-        self.calls.pop_front()
+        self.calls.pop_front().map(|(_, call)| call)
     }
 
     fn wait_until(&mut self, at: Monotonic) {

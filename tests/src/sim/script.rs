@@ -68,7 +68,7 @@ impl Sim {
     /// No request is out.
     #[track_caller]
     pub fn expect_no_call(&mut self) {
-        let out: Vec<String> = self.calls.iter().map(|call| format!("{call:?}")).collect();
+        let out: Vec<String> = self.calls.iter().map(|(_, call)| format!("{call:?}")).collect();
         assert!(out.is_empty(), "requests are out: {out:?}");
     }
 

@@ -43,7 +43,7 @@ impl Store {
         {
             return answer.clone();
         }
-        if self.silent || request.key().is_some_and(|key| self.muted == Some(key.kind)) {
+        if self.silent || kind(&request).is_some_and(|kind| self.muted == Some(kind)) {
             return None;
         }
         if let Some(kind) = self.failing {
@@ -248,5 +248,17 @@ impl Store {
         for (_, record) in self.records.iter_mut().filter(|(key, _)| key.kind == kind) {
             record.bytes = Bytes(bytes.to_vec());
         }
+    }
+}
+
+/// Which kind of record a request is about; `None` for what concerns all of them.
+const fn kind(request: &StoreRequest) -> Option<RecordKind> {
+    match request {
+        StoreRequest::Load { key }
+        | StoreRequest::Swap { key, .. }
+        | StoreRequest::Lease { key, .. }
+        | StoreRequest::Intend { key, .. }
+        | StoreRequest::Release { key, .. } => Some(key.kind),
+        StoreRequest::Leave { .. } => None,
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use mcp_authz_core::effect::{Forgotten, Settlement, Why};
+use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::{Acquire, Challenge, Input, Refusal};
 use mcp_authz_core::scope::ScopeSet;
 
@@ -60,10 +61,10 @@ pub(super) async fn challenge<S: Loop>(
 /// Nearly every request: there is a fresh token and its area covers the URL. Nothing of what
 /// [`authorize`] may have to wait for is set aside for it.
 #[inline]
-pub(super) fn at_hand<S: Loop>(shared: &Arc<S>, method: &Method, uri: &Uri) -> Option<Authorized> {
+pub(super) fn at_hand<S: Loop>(shared: &Arc<S>, uri: &Uri) -> Option<Arc<Granted>> {
     let kept = shared.kept();
     let granted = kept.published.fresh(kept.clock())?;
-    granted.area().covers_uri(uri).then(|| Authorized::over(Some(granted), method, uri, false))
+    granted.covers(uri).then_some(granted)
 }
 
 pub(super) async fn authorize<S: Loop>(

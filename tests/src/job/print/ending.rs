@@ -1,7 +1,9 @@
 //! The last step: what happened, and what to do next.
 
 use mcp_authz_core::effect::{Purpose, Why};
-use mcp_authz_core::failure::{Evidence, Failure, Kind, Mend, Remedy, Setting, Switch, escaped};
+use mcp_authz_core::failure::{
+    Evidence, Failure, Kind, Mend, Outcome as Ended, Remedy, Setting, Switch, escaped,
+};
 use serde_json::{Value, json};
 
 use super::super::outcome::{Counts, Fault, Outcome, Summary, Trouble};
@@ -155,7 +157,10 @@ fn failed(fault: &Fault) -> Step {
 
 /// One word for how a request ended.
 fn outcome(seen: &Evidence) -> String {
-    seen.outcome.why().map_or_else(|| seen.outcome.to_string(), |why| why.name().to_owned())
+    match seen.outcome {
+        Ended::Lost(why) => why.name().to_owned(),
+        answered => answered.to_string(),
+    }
 }
 
 /// What to do about a request without an answer, as far as the command line can.

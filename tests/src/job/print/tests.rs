@@ -5,6 +5,7 @@ use mcp_authz_core::effect::{Purpose, Why};
 use mcp_authz_core::failure::{
     Evidence, Failure, Kind, Outcome as Ended, Remedy, Said, Setting, Switch,
 };
+use mcp_authz_core::internals::furnished;
 use mcp_authz_core::machine::{MachineName, SignalName, StateName};
 use mcp_authz_core::note::{Choice, ClientWay, Edge, Note, ScopeSource};
 use mcp_authz_core::scope::ScopeSet;
@@ -137,18 +138,19 @@ fn notes_become_steps() {
 fn a_failure_says_what_where_which_rule_and_what_next() {
     let failure = Failure::new(Kind::PkceUnsupported, "ASM-12")
         .with_subject("https://as.example")
-        .with_purpose(Purpose::ServerMetadata)
-        .with_switch_for(Switch::PkceUnlisted, &["https://as.example"])
         .with_said(Said {
             error: "other".to_owned(),
             description: Some("no".to_owned()),
             status: Some(400),
-        })
-        .with_evidence(vec![Evidence {
-            purpose: Purpose::ServerMetadata,
-            url: "https://as.example/.well-known/oauth-authorization-server".to_owned(),
-            outcome: Ended::Status(200),
-        }]);
+        });
+    let purpose = Purpose::ServerMetadata;
+    let seen = Evidence {
+        purpose,
+        url: "https://as.example/.well-known/oauth-authorization-server".to_owned(),
+        outcome: Ended::Status(200),
+    };
+    let switch: (_, &[_]) = (Switch::PkceUnlisted, &["https://as.example"]);
+    let failure = furnished(failure, purpose, &[switch], &[], vec![seen]);
     let step = Step::outcome(&Outcome::from(failure));
     let seen = read(&step);
     assert!(step.json().starts_with(
@@ -165,6 +167,12 @@ fn a_failure_says_what_where_which_rule_and_what_next() {
     let lines = shown(Format::Human, &[step]);
     assert!(lines[0].starts_with("  failed: pkce_unsupported: "));
     assert!(lines.iter().any(|line| line.contains("--allow-unlisted-pkce")));
+}
+
+/// A failure that this switch would have avoided.
+fn switched(switch: Switch, words: &[&str]) -> Failure {
+    let failure = Failure::new(Kind::EndpointsIncoherent, "X-01");
+    furnished(failure, Purpose::ServerMetadata, &[(switch, words)], &[], Vec::new())
 }
 
 #[test]
@@ -185,7 +193,7 @@ fn every_kind_and_every_switch_has_something_to_do_next() {
         Switch::ParentResource,
         Switch::Entra,
     ] {
-        let failure = Failure::new(Kind::EndpointsIncoherent, "X-01").with_switch(switch);
+        let failure = switched(switch, &[]);
         let next = read(&Step::outcome(&failure.into()))["next"][0].as_str().unwrap().to_owned();
         let option =
             next.split_whitespace().find(|word| word.starts_with("--")).unwrap().to_owned();
@@ -224,8 +232,7 @@ fn a_hint_holds_the_real_strings_and_a_shell_reads_them_as_words_d8_d13() {
             "if this is Microsoft Entra: --entra https://as.example".to_owned(),
         ),
     ] {
-        let failure =
-            Failure::new(Kind::EndpointsIncoherent, "X-01").with_switch_for(switch, words);
+        let failure = switched(switch, words);
         assert_eq!(read(&Step::outcome(&failure.into()))["next"], json!([hint]));
     }
 }
@@ -286,7 +293,10 @@ fn last_after(notes: &[Note], outcome: &Outcome) -> (Value, Vec<String>) {
 
 #[test]
 fn a_one_shot_moment_is_named_with_what_to_do_host_227_host_228() {
-    let lost = |purpose| Failure::new(Kind::OutcomeUnknown, "X-01").with_purpose(purpose);
+    let lost = |purpose| {
+        let failure = Failure::new(Kind::OutcomeUnknown, "X-01");
+        furnished(failure, purpose, &[], &[], Vec::new())
+    };
     let refused = || Failure::new(Kind::ReauthorizationRequired, "REF-08");
     let lost_on_the_way = |why| Note::Lost { purpose: Purpose::Refresh, why };
     let cut_off = Note::Step(Edge {
@@ -351,10 +361,13 @@ fn nothing_is_said_after_the_end() {
 #[test]
 fn a_setting_that_mends_a_failure_is_named_cauth_13_reg_91_reg_92() {
     let issuer = Some("https://as.example");
-    let failure = Failure::new(Kind::RegistrationFailed, "REG-17")
-        .with_setting(Setting::RegisterScopes, None)
-        .with_setting(Setting::Redirect, None)
-        .with_setting(Setting::ClientAuthMethod, issuer);
+    let failure = Failure::new(Kind::RegistrationFailed, "REG-17");
+    let settings = [
+        (Setting::RegisterScopes, None),
+        (Setting::Redirect, None),
+        (Setting::ClientAuthMethod, issuer),
+    ];
+    let failure = furnished(failure, Purpose::Registration, &[], &settings, Vec::new());
     let seen = read(&Step::outcome(&failure.into()));
     let next: Vec<&str> =
         seen["next"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
