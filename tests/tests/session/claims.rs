@@ -457,6 +457,29 @@ scripts! {
         assert_eq!(sim.store().intents(), 0);
     }
 
+    /// A login that was taken up after a restart sends no code unseen, its second one included: a copy
+    /// of it may have ended before.
+    a_second_code_is_looked_up_like_the_first_host_184_reg_21(sim = kept()) {
+        if sim.restarting() {
+            return; // the restart of this script is its own
+        }
+        sim.acquire("files:read");
+        discover(sim);
+        register(sim, "c1");
+        sim.restart();
+        let looked = |sim: &mut Sim| {
+            let log = sim.store().log();
+            let intent = log.iter().rposition(|line| line.starts_with("intend code-")).unwrap();
+            log[intent..].iter().any(|line| line == "load Grant")
+        };
+        let call = approve(sim);
+        call.reply_json(401, &error("invalid_client"));
+        assert!(looked(sim));
+        register(sim, "c2");
+        let _code = approve(sim).hold();
+        assert!(looked(sim));
+    }
+
     /// A store that is down stops no login.
     a_code_is_sent_without_a_store_host_280(sim = kept()) {
         let waiter = sim.acquire("");

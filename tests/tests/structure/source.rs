@@ -90,6 +90,19 @@ impl Source {
         found
     }
 
+    /// The lines of its types that derive this trait.
+    pub(crate) fn types_that_are(&self, derived: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut lines = self.lines.iter();
+        while let Some(line) = lines.next() {
+            if line.starts_with("#[derive(") && line.contains(derived) {
+                let body = lines.by_ref().take_while(|line| *line != "}" && !line.ends_with(';'));
+                found.extend(body.cloned());
+            }
+        }
+        found
+    }
+
     /// How many public items it has.
     pub(crate) fn public_items(&self) -> usize {
         const ITEMS: [&str; 9] =
@@ -111,6 +124,12 @@ fn a_function_ends_where_the_formatter_closes_it() {
     assert_eq!(source.module(), ["a", "b"]);
     let tested = "fn a() {}\n\n#[cfg(all(test, b))]\n#[allow(c)]\nmod tests {\n}\n";
     assert_eq!(code_lines(tested), ["fn a() {}"]);
+    let types = "#[derive(Debug, Serialize)]\npub(crate) enum C {\n    D { e: bool },\n}\nfn f(g: bool) {}\n";
+    let source = Source { path: "c.rs".to_owned(), lines: code_lines(types) };
+    assert_eq!(
+        source.types_that_are("Serialize").concat(),
+        "pub(crate) enum C {    D { e: bool },"
+    );
     let public = "pub const A: u8 = 1;\npub(crate) fn b() {}\n    pub fn c() {}\n    pub d: u8,\n";
     let source = Source { path: "mod.rs".to_owned(), lines: code_lines(public) };
     assert_eq!(source.public_items(), 2);
