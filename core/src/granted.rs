@@ -51,7 +51,7 @@ impl Life {
     /// Whether the lifetime is over.
     #[must_use]
     #[inline]
-    pub fn over(&self, wall: Timestamp, mono: Monotonic) -> bool {
+    pub fn expired(&self, wall: Timestamp, mono: Monotonic) -> bool {
         self.within(Duration::ZERO, wall, mono)
     }
 
@@ -168,7 +168,7 @@ impl Granted {
         // A token that does not age yet is not over either.
         match self.life.ageing(wall, mono) {
             false => Usable::Fresh,
-            true if self.life.over(wall, mono) => Usable::No,
+            true if self.life.expired(wall, mono) => Usable::No,
             true => Usable::Ageing,
         }
     }
@@ -659,7 +659,7 @@ mod tests {
             let Fresh { wall: day, mono: moment } = life.fresh();
             let before = day.is_none_or(|day| wall < day) && moment.is_none_or(|at| mono < at);
             assert!(!(before && ageing), "{wall:?} {mono:?}");
-            assert_eq!(life.over(wall, mono), over, "{wall:?} {mono:?}");
+            assert_eq!(life.expired(wall, mono), over, "{wall:?} {mono:?}");
         }
     }
 }

@@ -143,7 +143,7 @@ fn of(
 }
 
 fn stands(grant: &Grant, now: Timestamp) -> State {
-    let live = grant.access_token.is_some() && !grant.over(now);
+    let live = grant.access_token.is_some() && !grant.expired(now);
     match (&grant.access_token, &grant.refresh_token) {
         (None, None) => State::LoggedOut,
         _ if grant.rejected => State::Rejected,

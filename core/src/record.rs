@@ -367,7 +367,7 @@ impl Grant {
     }
 
     /// Whether the access token's lifetime is over; no clock that is broken says so (HOST-312).
-    pub(crate) fn over(&self, now: Timestamp) -> bool {
+    pub(crate) fn expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|end| now.plausible() && end <= now)
     }
 

@@ -203,7 +203,7 @@ names! {
         /// A flow becomes its client.
         Enrolling,
         /// A flow saves a registration before the person is sent away with it.
-        KeepingClient,
+        SavingClient,
         /// A flow asks the person.
         Asking,
         /// A flow gets the lease of the grant's record.
@@ -221,7 +221,7 @@ names! {
         /// A flow marks a grant as dead in the store.
         Rejecting,
         /// A flow saves what has come.
-        Keeping,
+        Saving,
         /// A flow empties a record.
         Emptying,
         /// A flow gives a lease or an intent back.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Holder, Key, Spend};
-use crate::flow::{End, Ended, Gain, Kept, Saved, Tried, bug};
-use crate::record::merge::Over;
+use crate::flow::{End, Ended, Gain, Kept, Tried, Written, bug};
+use crate::record::merge::Replaces;
 use crate::record::{Grant, Held};
 use crate::stage::revocation;
 use crate::stage::vault::Write;
@@ -60,7 +60,7 @@ pub(crate) enum Met {
     Read(Option<Held<Grant>>),
     /// The issuer is still listed, or nobody can say so now (STEP-12).
     Listed,
-    Saved(Saved),
+    Saved(Written),
     Released(Kept),
     GivenBack,
 }
@@ -88,7 +88,7 @@ impl Errand {
             (Phase::Over, _) => At::Done,
             (Phase::UnderWay, Task::ReadAll | Task::Forget) => At::Reading,
             (Phase::UnderWay, Task::Relist) => At::Listing,
-            (Phase::UnderWay, Task::SaveAgain { .. }) => At::Keeping,
+            (Phase::UnderWay, Task::SaveAgain { .. }) => At::Saving,
             (Phase::UnderWay, Task::GiveBack(_)) => At::Releasing,
             (Phase::UnderWay, Task::Revoke(_)) => At::Revoking,
             (Phase::UnderWay, Task::Empty { .. }) => At::Emptying,
@@ -139,7 +139,7 @@ impl Errand {
                 Task::SaveAgain { held, .. } | Task::Empty { emptied: held },
                 Met::Saved(saved),
             ) => {
-                let ended = saved.ends(held.clone(), Over::Anything, None);
+                let ended = saved.ends(held.clone(), Replaces::Anything, None);
                 return Some(self.over(ended));
             }
             _ => return Some(self.over(Ended::failed(bug()))),
@@ -175,11 +175,11 @@ pub(crate) const RELIST: FlowTable = FlowTable {
 pub(crate) const SAVE_AGAIN: FlowTable = FlowTable {
     flow: Stage::SaveAgain,
     purpose: "writes records outside a login or refresh",
-    states: &[(At::Keeping, Stage::Save)],
+    states: &[(At::Saving, Stage::Save)],
     rows: &[
-        Row { from: At::Start, on: On::Begin, targets: &[At::Keeping] },
-        Row { from: At::Keeping, on: On::Saved, targets: &[At::Done] },
-        Row { from: At::Keeping, on: On::Resumed, targets: &[At::Keeping] },
+        Row { from: At::Start, on: On::Begin, targets: &[At::Saving] },
+        Row { from: At::Saving, on: On::Saved, targets: &[At::Done] },
+        Row { from: At::Saving, on: On::Resumed, targets: &[At::Saving] },
     ],
 };
 

@@ -61,12 +61,12 @@ impl Login {
             State::Start => At::Start,
             State::Finding => At::Finding,
             State::Enrolling { .. } => At::Enrolling,
-            State::KeepingClient { .. } => At::KeepingClient,
+            State::SavingClient { .. } => At::SavingClient,
             State::Asking { .. } => At::Asking,
             State::Noting { .. } => At::Noting,
             State::Looking { .. } => At::Looking,
             State::Exchanging { .. } => At::Exchanging,
-            State::Keeping { .. } => At::Keeping,
+            State::Saving { .. } => At::Saving,
             State::Marking { .. } => At::Marking,
             State::Over { .. } | State::Spent => At::Done,
         }
@@ -75,7 +75,7 @@ impl Login {
     /// What came, and is not saved yet.
     pub(crate) const fn held(&self) -> Option<&Held<Grant>> {
         match &self.state {
-            State::Keeping { held, .. } => Some(held),
+            State::Saving { held, .. } => Some(held),
             _ => None,
         }
     }
@@ -93,12 +93,12 @@ impl Login {
     /// The client as which it is, once it is one.
     pub(crate) const fn member(&self) -> Option<&Member> {
         match &self.state {
-            State::KeepingClient { member }
+            State::SavingClient { member }
             | State::Asking { member }
             | State::Noting { member, .. }
             | State::Looking { member, .. }
             | State::Exchanging { member, .. }
-            | State::Keeping { member, .. }
+            | State::Saving { member, .. }
             | State::Marking { member, .. }
             | State::Over { left: Left::Member(member, _) } => Some(member),
             _ => None,
@@ -111,7 +111,7 @@ impl Login {
             State::Noting { login, .. } => Some(login),
             State::Looking { code, .. }
             | State::Exchanging { code, .. }
-            | State::Keeping { code, .. }
+            | State::Saving { code, .. }
             | State::Marking { code, .. }
             | State::Over { left: Left::Member(_, code) } => code.login.as_ref(),
             _ => None,
@@ -123,7 +123,7 @@ impl Login {
         match &mut self.state {
             State::Looking { code, .. }
             | State::Exchanging { code, .. }
-            | State::Keeping { code, .. }
+            | State::Saving { code, .. }
             | State::Marking { code, .. }
             | State::Over { left: Left::Member(_, code) } => code.mark.take(),
             _ => None,
@@ -137,14 +137,14 @@ impl Login {
 
     /// Whether a failure could still say something of its registration.
     pub(crate) const fn doubts(&self) -> bool {
-        !matches!(self.state, State::Keeping { .. } | State::Marking { .. })
+        !matches!(self.state, State::Saving { .. } | State::Marking { .. })
     }
 
     /// Whether it has sent what cannot be had again if its answer is not heard.
     pub(crate) const fn spends(&self) -> bool {
         matches!(
             self.state,
-            State::Exchanging { .. } | State::Keeping { .. } | State::Marking { .. }
+            State::Exchanging { .. } | State::Saving { .. } | State::Marking { .. }
         )
     }
 
@@ -176,12 +176,12 @@ pub(crate) const TABLE: FlowTable = FlowTable {
     states: &[
         (At::Finding, Stage::Discovery),
         (At::Enrolling, Stage::Registration),
-        (At::KeepingClient, Stage::Save),
+        (At::SavingClient, Stage::Save),
         (At::Asking, Stage::Authorization),
         (At::Noting, Stage::Intent),
         (At::Looking, Stage::Recall),
         (At::Exchanging, Stage::Token),
-        (At::Keeping, Stage::Save),
+        (At::Saving, Stage::Save),
         (At::Marking, Stage::Save),
     ],
     rows: &[
@@ -191,10 +191,10 @@ pub(crate) const TABLE: FlowTable = FlowTable {
         Row {
             from: At::Enrolling,
             on: On::Enrolled,
-            targets: &[At::KeepingClient, At::Asking, At::Failed],
+            targets: &[At::SavingClient, At::Asking, At::Failed],
         },
         Row { from: At::Enrolling, on: On::Failed, targets: &[At::Failed] },
-        Row { from: At::KeepingClient, on: On::Saved, targets: &[At::Asking, At::Failed] },
+        Row { from: At::SavingClient, on: On::Saved, targets: &[At::Asking, At::Failed] },
         Row { from: At::Asking, on: On::Approved, targets: &[At::Noting, At::Exchanging] },
         Row { from: At::Asking, on: On::Failed, targets: &[At::Marking, At::Failed] },
         Row {
@@ -210,18 +210,18 @@ pub(crate) const TABLE: FlowTable = FlowTable {
         Row {
             from: At::Exchanging,
             on: On::Minted,
-            targets: &[At::Keeping, At::Enrolling, At::Marking, At::Done, At::Failed],
+            targets: &[At::Saving, At::Enrolling, At::Marking, At::Done, At::Failed],
         },
-        Row { from: At::Keeping, on: On::Saved, targets: &[At::Done, At::Failed] },
+        Row { from: At::Saving, on: On::Saved, targets: &[At::Done, At::Failed] },
         // A failure tells whether the server knows the registration (REG-93).
         Row { from: At::Marking, on: On::Saved, targets: &[At::Failed] },
         Row { from: At::Finding, on: On::Resumed, targets: &[At::Finding] },
         Row { from: At::Enrolling, on: On::Resumed, targets: &[At::Enrolling] },
-        Row { from: At::KeepingClient, on: On::Resumed, targets: &[At::KeepingClient] },
+        Row { from: At::SavingClient, on: On::Resumed, targets: &[At::SavingClient] },
         Row { from: At::Asking, on: On::Resumed, targets: &[At::Asking] },
         Row { from: At::Noting, on: On::Resumed, targets: &[At::Noting] },
         Row { from: At::Exchanging, on: On::Resumed, targets: &[At::Exchanging] },
-        Row { from: At::Keeping, on: On::Resumed, targets: &[At::Keeping] },
+        Row { from: At::Saving, on: On::Resumed, targets: &[At::Saving] },
         Row { from: At::Marking, on: On::Resumed, targets: &[At::Marking] },
     ],
 };

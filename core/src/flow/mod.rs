@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Key, Spend};
 use crate::failure::{Failure, Kind};
-use crate::record::merge::Over;
+use crate::record::merge::Replaces;
 use crate::record::{Document, Grant, Held};
 use crate::table::{FlowTable, MachineName, StateName};
 use crate::time::Monotonic;
@@ -218,7 +218,7 @@ pub(crate) enum Gain {
     /// A grant, and which records of others it may be written over.
     Brought {
         held: Held<Grant>,
-        over: Over,
+        replaces: Replaces,
         kept: Kept,
     },
     /// A lease was given back, or the store would not have it.
@@ -255,7 +255,7 @@ pub(crate) enum Tried {
 /// What became of records that a flow wrote.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
-pub(crate) enum Saved {
+pub(crate) enum Written {
     /// The store has them, or has refused them.
     Ours { held: Option<Held<Grant>>, kept: Kept },
     /// Another process's record stands there and was logged out of here: ours goes over it as soon as
@@ -269,16 +269,17 @@ pub(crate) enum Saved {
     Passed,
 }
 
-impl Saved {
+impl Written {
     /// How a flow ends that has saved what came.
-    fn ends(self, held: Held<Grant>, over: Over, failure: Option<Failure>) -> Ended {
+    fn ends(self, held: Held<Grant>, replaces: Replaces, failure: Option<Failure>) -> Ended {
         match self {
             Self::Ours { held: written, kept } => {
-                let gain = Gain::Brought { held: written.unwrap_or(held), over, kept };
+                let gain = Gain::Brought { held: written.unwrap_or(held), replaces, kept };
                 Ended { gain, failure }
             }
             Self::Blocked => {
-                let gain = Gain::Brought { held, over: Over::Anything, kept: Kept::Unsaved };
+                let gain =
+                    Gain::Brought { held, replaces: Replaces::Anything, kept: Kept::Unsaved };
                 Ended { gain, failure }
             }
             Self::Adopted => Ended::with(Gain::Adopted),
@@ -290,20 +291,20 @@ impl Saved {
 
 /// The failure that a flow ends in once its records are written. A restart keeps its kind alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Verdict {
+pub(crate) struct Deferred {
     kind: Kind,
     #[serde(skip)]
     failure: Option<Failure>,
 }
 
-impl From<Failure> for Verdict {
+impl From<Failure> for Deferred {
     fn from(failure: Failure) -> Self {
         Self { kind: failure.kind(), failure: Some(failure) }
     }
 }
 
-impl From<Verdict> for Failure {
-    fn from(verdict: Verdict) -> Self {
+impl From<Deferred> for Failure {
+    fn from(verdict: Deferred) -> Self {
         verdict.failure.unwrap_or_else(|| Self::new(verdict.kind, "REF-91"))
     }
 }

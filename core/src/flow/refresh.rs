@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::Spend;
 use crate::failure::Failure;
-use crate::flow::{End, Ended, Gain, Kept, Known, Next, Saved, Tried, Turn, Verdict, bug, dead};
-use crate::record::merge::{Brings, Over};
+use crate::flow::{Deferred, End, Ended, Gain, Kept, Known, Next, Tried, Turn, Written, bug, dead};
+use crate::record::merge::{Brings, Replaces};
 use crate::record::{Client, Grant, Held};
 use crate::stage::claim::Intended;
 use crate::table::{FlowTable, MachineName as Stage, Row, SignalName as On, StateName as At};
@@ -25,13 +25,13 @@ pub(crate) enum Refresh {
     /// It sends the refresh token; under a right, if there is a store.
     Sending { turn: Option<Turn>, tried: Tried },
     /// It was refused, and looks whether another process has renewed the grant (HOST-224).
-    Looking { turn: Turn, verdict: Verdict },
+    Looking { turn: Turn, verdict: Deferred },
     /// It marks a registration in the store that the server does not know any more.
-    Marking { turn: Turn, client: Held<Client>, verdict: Verdict },
+    Marking { turn: Turn, client: Held<Client>, verdict: Deferred },
     /// It marks the grant in the store as dead.
-    Rejecting { turn: Turn, tried: Tried, verdict: Verdict },
+    Rejecting { turn: Turn, tried: Tried, verdict: Deferred },
     /// It saves what has come.
-    Keeping { turn: Turn, held: Held<Grant>, over: Over, then: Option<Verdict> },
+    Saving { turn: Turn, held: Held<Grant>, replaces: Replaces, then: Option<Deferred> },
     /// It has ended.
     #[default]
     Over,
@@ -58,11 +58,11 @@ pub(crate) enum Met {
     /// A grant came; perhaps with a failure that its callers hear of once it is saved (HOST-232).
     Came {
         held: Held<Grant>,
-        over: Over,
+        replaces: Replaces,
         then: Option<Failure>,
     },
     Refused(Refused),
-    Saved(Saved),
+    Saved(Written),
     /// A login or a late answer has replaced the grant meanwhile. What was recorded last is taken back.
     Overtaken(Option<Spend>),
     /// A restart took the right to send: the process that had it may be alive, and may have sent the
@@ -105,7 +105,7 @@ impl Refresh {
             Self::Looking { .. } => At::Looking,
             Self::Marking { .. } => At::Marking,
             Self::Rejecting { .. } => At::Rejecting,
-            Self::Keeping { .. } => At::Keeping,
+            Self::Saving { .. } => At::Saving,
             Self::Over => At::Done,
         }
     }
@@ -113,7 +113,7 @@ impl Refresh {
     /// What came, and is not saved yet.
     pub(crate) const fn held(&self) -> Option<&Held<Grant>> {
         match self {
-            Self::Keeping { held, .. } => Some(held),
+            Self::Saving { held, .. } => Some(held),
             _ => None,
         }
     }
@@ -137,7 +137,7 @@ impl Refresh {
             | Self::Looking { turn, .. }
             | Self::Marking { turn, .. }
             | Self::Rejecting { turn, .. }
-            | Self::Keeping { turn, .. } => Some(turn),
+            | Self::Saving { turn, .. } => Some(turn),
             Self::Start { .. } | Self::Listing { .. } | Self::Over => None,
         }
     }
@@ -150,7 +150,7 @@ impl Refresh {
             | Self::Noting { turn, tried }
             | Self::Rejecting { turn, tried, .. } => (Some(turn), tried),
             Self::Sending { turn, tried } => (turn, tried.max(Tried::Sent)),
-            Self::Keeping { turn, .. } => (Some(turn), Tried::Sent),
+            Self::Saving { turn, .. } => (Some(turn), Tried::Sent),
             Self::Looking { turn, .. } | Self::Marking { turn, .. } => (Some(turn), Tried::Refused),
         }
     }
@@ -190,8 +190,8 @@ impl Refresh {
             (Self::Noting { turn, tried }, Met::Intended(intended)) => {
                 Self::noted(turn, tried, intended, known)
             }
-            (Self::Sending { turn, .. }, Met::Came { held, over, then }) => {
-                Self::came(turn, (held, over), then, known)
+            (Self::Sending { turn, .. }, Met::Came { held, replaces, then }) => {
+                Self::came(turn, (held, replaces), then, known)
             }
             (Self::Sending { turn, tried }, Met::Refused(refused)) => {
                 Self::not_renewed(turn, tried, refused)
@@ -206,11 +206,11 @@ impl Refresh {
                 end(Some(turn), Tried::Refused, Ended::failed(verdict.into()))
             }
             (Self::Rejecting { turn, tried, verdict }, Met::Saved(saved)) => match saved {
-                Saved::Adopted => end(Some(turn), tried, Ended::with(Gain::Adopted)),
+                Written::Adopted => end(Some(turn), tried, Ended::with(Gain::Adopted)),
                 _ => end(Some(turn), tried, Ended::failed(verdict.into())),
             },
-            (Self::Keeping { turn, held, over, then }, Met::Saved(saved)) => {
-                Self::kept(turn, (held, over), then, saved)
+            (Self::Saving { turn, held, replaces, then }, Met::Saved(saved)) => {
+                Self::kept(turn, (held, replaces), then, saved)
             }
             (mut state, _) => {
                 let end = state.over(Ended::failed(bug()));
@@ -258,7 +258,7 @@ impl Refresh {
         }
     }
 
-    const fn rejects(turn: Turn, tried: Tried, verdict: Verdict) -> Next<Self> {
+    const fn rejects(turn: Turn, tried: Tried, verdict: Deferred) -> Next<Self> {
         Next::Run(Self::Rejecting { turn, tried, verdict })
     }
 
@@ -284,7 +284,7 @@ impl Refresh {
     /// Tokens came. They are saved before anybody hears of them (REF-04).
     fn came(
         turn: Option<Turn>,
-        (held, over): (Held<Grant>, Over),
+        (held, replaces): (Held<Grant>, Replaces),
         then: Option<Failure>,
         known: Known<'_>,
     ) -> Next<Self> {
@@ -292,9 +292,9 @@ impl Refresh {
             && let Some(turn) = turn.or_else(|| known.turn(None))
         {
             let then = then.map(Into::into);
-            return Next::Run(Self::Keeping { turn, held, over, then });
+            return Next::Run(Self::Saving { turn, held, replaces, then });
         }
-        let gain = Gain::Brought { held, over, kept: Kept::Saved };
+        let gain = Gain::Brought { held, replaces, kept: Kept::Saved };
         end(None, Tried::Sent, Ended { gain, failure: then })
     }
 
@@ -323,7 +323,7 @@ impl Refresh {
     }
 
     /// The record was read after the refusal: only what is newer than ours helps.
-    fn looked(turn: Turn, verdict: Verdict, read: Read, known: Known<'_>) -> Next<Self> {
+    fn looked(turn: Turn, verdict: Deferred, read: Read, known: Known<'_>) -> Next<Self> {
         match read.brings {
             Brings::Token => end(Some(turn.anew()), Tried::Refused, Ended::with(Gain::Adopted)),
             Brings::RefreshToken => Self::notes(turn, Tried::Refused, read, known),
@@ -337,12 +337,12 @@ impl Refresh {
     /// What came is in the store, or has given way to what is.
     fn kept(
         turn: Turn,
-        (held, over): (Held<Grant>, Over),
-        then: Option<Verdict>,
-        saved: Saved,
+        (held, replaces): (Held<Grant>, Replaces),
+        then: Option<Deferred>,
+        saved: Written,
     ) -> Next<Self> {
-        let tried = if matches!(saved, Saved::Dead) { Tried::Refused } else { Tried::Sent };
-        let ended = saved.ends(held, over, then.map(Into::into));
+        let tried = if matches!(saved, Written::Dead) { Tried::Refused } else { Tried::Sent };
+        let ended = saved.ends(held, replaces, then.map(Into::into));
         end(Some(turn), tried, ended)
     }
 }
@@ -362,7 +362,7 @@ pub(crate) const TABLE: FlowTable = FlowTable {
         (At::Looking, Stage::Recall),
         (At::Marking, Stage::Save),
         (At::Rejecting, Stage::Save),
-        (At::Keeping, Stage::Save),
+        (At::Saving, Stage::Save),
     ],
     rows: &[
         Row { from: At::Start, on: On::Begin, targets: &[At::Listing, At::Claiming, At::Sending] },
@@ -391,7 +391,7 @@ pub(crate) const TABLE: FlowTable = FlowTable {
         Row {
             from: At::Sending,
             on: On::Minted,
-            targets: &[At::Keeping, At::Looking, At::Marking, At::Rejecting, At::Done, At::Failed],
+            targets: &[At::Saving, At::Looking, At::Marking, At::Rejecting, At::Done, At::Failed],
         },
         Row { from: At::Sending, on: On::Failed, targets: &[At::Failed] },
         // Another process may have spent the token, and saved what it got (HOST-224).
@@ -403,7 +403,7 @@ pub(crate) const TABLE: FlowTable = FlowTable {
         Row { from: At::Looking, on: On::Failed, targets: &[At::Failed] },
         Row { from: At::Marking, on: On::Saved, targets: &[At::Failed] },
         Row { from: At::Rejecting, on: On::Saved, targets: &[At::Done, At::Failed] },
-        Row { from: At::Keeping, on: On::Saved, targets: &[At::Done, At::Failed] },
+        Row { from: At::Saving, on: On::Saved, targets: &[At::Done, At::Failed] },
         // A login or a late answer has replaced the grant meanwhile.
         Row { from: At::Listing, on: On::Overtaken, targets: &[At::Done] },
         Row { from: At::Claiming, on: On::Overtaken, targets: &[At::Done] },
@@ -412,7 +412,7 @@ pub(crate) const TABLE: FlowTable = FlowTable {
         Row { from: At::Looking, on: On::Overtaken, targets: &[At::Done] },
         Row { from: At::Marking, on: On::Overtaken, targets: &[At::Done] },
         Row { from: At::Rejecting, on: On::Overtaken, targets: &[At::Done] },
-        Row { from: At::Keeping, on: On::Overtaken, targets: &[At::Done] },
+        Row { from: At::Saving, on: On::Overtaken, targets: &[At::Done] },
         Row { from: At::Listing, on: On::Resumed, targets: &[At::Listing] },
         Row { from: At::Claiming, on: On::Resumed, targets: &[At::Claiming] },
         Row { from: At::Noting, on: On::Resumed, targets: &[At::Noting] },
@@ -420,6 +420,6 @@ pub(crate) const TABLE: FlowTable = FlowTable {
         Row { from: At::Looking, on: On::Resumed, targets: &[At::Looking] },
         Row { from: At::Marking, on: On::Resumed, targets: &[At::Marking] },
         Row { from: At::Rejecting, on: On::Resumed, targets: &[At::Rejecting] },
-        Row { from: At::Keeping, on: On::Resumed, targets: &[At::Keeping] },
+        Row { from: At::Saving, on: On::Resumed, targets: &[At::Saving] },
     ],
 };

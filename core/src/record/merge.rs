@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 
 /// The records of other processes that a grant may be written over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Over {
+pub(crate) enum Replaces {
     /// Any grant: a person has just logged in, or out.
     #[default]
     Anything,
@@ -33,7 +33,7 @@ pub(crate) enum Over {
     OfLogin(Option<Arc<str>>),
 }
 
-impl Over {
+impl Replaces {
     /// The tokens that were spent.
     pub(crate) fn spent(&self) -> &[Secret] {
         match self {
@@ -57,7 +57,7 @@ pub(crate) enum Occasion<'a> {
         spent: [&'a [Secret]; 2],
     },
     /// Ours is about to be written at this time, and theirs was written first.
-    Write { over: &'a Over, wall: Timestamp },
+    Write { replaces: &'a Replaces, wall: Timestamp },
     /// A login has ended; theirs is what reading the store has brought meanwhile.
     LoginEnds { published: bool },
 }
@@ -101,7 +101,7 @@ pub(crate) fn merge(ours: &Held<Grant>, theirs: &Held<Grant>, occasion: Occasion
             let newer = theirs.generation > ours.generation || numbers_end(ours, theirs);
             another || (newer && (!unwritten || helps || goes_on(ours, theirs, spent)))
         }
-        Occasion::Write { over, wall } => !gives_way(ours, theirs, over, wall),
+        Occasion::Write { replaces, wall } => !gives_way(ours, theirs, replaces, wall),
         Occasion::LoginEnds { published } => {
             let same = theirs.generation == ours.generation && published;
             same_login(ours, theirs) && (theirs.generation > ours.generation || same)
@@ -116,9 +116,9 @@ pub(crate) fn merge(ours: &Held<Grant>, theirs: &Held<Grant>, occasion: Occasion
 ///
 /// # Errors
 /// Why it is left alone.
-pub(crate) const fn merge_unreadable(kind: Kind, over: &Over) -> Result<(), Kind> {
-    match (kind, over) {
-        (Kind::StoreVersion, _) | (_, Over::Spent(_)) => Err(kind),
+pub(crate) const fn merge_unreadable(kind: Kind, replaces: &Replaces) -> Result<(), Kind> {
+    match (kind, replaces) {
+        (Kind::StoreVersion, _) | (_, Replaces::Spent(_)) => Err(kind),
         _ => Ok(()),
     }
 }
@@ -126,7 +126,7 @@ pub(crate) const fn merge_unreadable(kind: Kind, over: &Over) -> Result<(), Kind
 /// What a record that was taken over brings to the refresh of ours.
 pub(crate) fn brings(ours: &Grant, theirs: &Grant, wall: Timestamp) -> Brings {
     let renewed = theirs.access_token.is_some() && theirs.access_token != ours.access_token;
-    let alive = !theirs.over(wall);
+    let alive = !theirs.expired(wall);
     match () {
         () if theirs.rejected => Brings::Refusal,
         () if renewed && alive => Brings::Token,
@@ -161,24 +161,29 @@ fn numbers_end(ours: &Held<Grant>, theirs: &Held<Grant>) -> bool {
 }
 
 /// Whether theirs may be written over with ours.
-fn gives_way(ours: &Held<Grant>, theirs: &Held<Grant>, over: &Over, wall: Timestamp) -> bool {
+fn gives_way(
+    ours: &Held<Grant>,
+    theirs: &Held<Grant>,
+    replaces: &Replaces,
+    wall: Timestamp,
+) -> bool {
     // An older copy that somebody has put back (HOST-291).
     let put_back = theirs.generation < ours.generation && theirs.value.login == ours.value.login;
     let on_the_way = |token: &Secret| {
-        over.spent().contains(token) || ours.value.refresh_token.as_ref() == Some(token)
+        replaces.spent().contains(token) || ours.value.refresh_token.as_ref() == Some(token)
     };
     let spent = theirs.value.refresh_token.as_ref().is_some_and(on_the_way);
-    match over {
-        Over::Anything => true,
+    match replaces {
+        Replaces::Anything => true,
         _ if put_back || spent => true,
-        Over::OfLogin(login) => theirs.value.login == *login,
-        Over::Useless { left, .. } => {
+        Replaces::OfLogin(login) => theirs.value.login == *login,
+        Replaces::Useless { left, .. } => {
             let left_behind = theirs.value.login.as_ref().is_some_and(|it| left.contains(it));
-            let live = theirs.value.access_token.is_some() && !theirs.value.over(wall);
+            let live = theirs.value.access_token.is_some() && !theirs.value.expired(wall);
             let empty = theirs.value.refresh_token.is_none() && !live;
             theirs.value.rejected || empty || left_behind
         }
-        Over::Spent(_) => false,
+        Replaces::Spent(_) => false,
     }
 }
 

@@ -42,7 +42,7 @@ impl Session {
             State::Enrolling { place, again } => {
                 Stage::Registration(Registration::new(self.enrolment(place, again.as_ref())))
             }
-            State::KeepingClient { member } => {
+            State::SavingClient { member } => {
                 Stage::Save(Save::client(member.enrolled.client.clone().ok_or_else(bug)?))
             }
             State::Asking { .. } if orphaned => {
@@ -59,8 +59,8 @@ impl Session {
                 Stage::Intent(Intent::new(self.key_of_login(login)?, spend, certainty))
             }
             State::Looking { .. } => Stage::Recall(Recall::again(self.key_of_login(login)?)),
-            State::Keeping { held, over, .. } => {
-                let grant = Write::Grant(held.clone(), over.clone());
+            State::Saving { held, replaces, .. } => {
+                let grant = Write::Grant(held.clone(), replaces.clone());
                 Stage::Save(Save::new(self.writes_of_login(login, grant)))
             }
             State::Marking { client, .. } => Stage::Save(Save::client(client.clone())),

@@ -22,7 +22,7 @@ pub(crate) struct Body {
     pub(crate) history: History,
     #[serde(default)]
     pub(crate) log_out: Rare<LogOut>,
-    pub(crate) machine: Option<Box<Flow>>,
+    pub(crate) background: Option<Box<Flow>>,
     pub(crate) person: Option<Box<Flow>>,
     /// Of the last `state` values that were spent, to tell a repeat from a stranger.
     pub(crate) spent: Recent<4>,
@@ -37,7 +37,7 @@ impl Body {
             memory: Memory::default(),
             history: History::default(),
             log_out: Rare::default(),
-            machine: None,
+            background: None,
             person: None,
             spent: Recent::NONE,
         }
@@ -75,7 +75,7 @@ impl Body {
         };
         self.memory.shift(shift);
         self.history.shift(shift);
-        for flow in [&mut self.machine, &mut self.person].into_iter().flatten() {
+        for flow in [&mut self.background, &mut self.person].into_iter().flatten() {
             flow.shift(shift);
         }
         self.mono = to;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounded::push_within;
 use crate::flow::Kept;
 use crate::rare::{Absent, Rare};
-use crate::record::merge::Over;
+use crate::record::merge::Replaces;
 use crate::secret::Secret;
 use crate::session::parting::SAVE_PAUSE;
 use crate::time::Monotonic;
@@ -20,7 +20,7 @@ pub(crate) struct Custody {
     kept: Kept,
     word: Word,
     /// What the next write may go over.
-    over: Over,
+    replaces: Replaces,
     /// Refresh tokens that were spent while the store had refused what came of them.
     #[serde(with = "crate::secret::written_list")]
     spent: Vec<Secret>,
@@ -42,14 +42,15 @@ impl Absent for Custody {
     const ABSENT: &'static Self = &Self {
         kept: Kept::Saved,
         word: Word::Said,
-        over: Over::Anything,
+        replaces: Replaces::Anything,
         spent: Vec::new(),
         after: None,
     };
 
     fn is_absent(&self) -> bool {
-        let Self { kept, word, over, spent, after } = self;
-        let settled = *kept == Kept::Saved && *word == Word::Said && *over == Over::Anything;
+        let Self { kept, word, replaces, spent, after } = self;
+        let settled =
+            *kept == Kept::Saved && *word == Word::Said && *replaces == Replaces::Anything;
         settled && spent.is_empty() && after.is_none()
     }
 }
@@ -67,7 +68,7 @@ impl Custody {
 
     /// The refresh tokens that led to what is held.
     pub(crate) fn spent(&self) -> [&[Secret]; 2] {
-        [self.over.spent(), &self.spent]
+        [self.replaces.spent(), &self.spent]
     }
 
     /// Those among them that came before a login.
@@ -81,10 +82,12 @@ impl Custody {
     }
 
     /// What it may then be written over. A login that another process has saved meanwhile stays.
-    pub(crate) fn over_again(&self, left: &[std::sync::Arc<str>]) -> Over {
-        match &self.over {
-            Over::Anything => Over::Useless { spent: self.spent.clone(), left: left.to_vec() },
-            over => over.clone(),
+    pub(crate) fn over_again(&self, left: &[std::sync::Arc<str>]) -> Replaces {
+        match &self.replaces {
+            Replaces::Anything => {
+                Replaces::Useless { spent: self.spent.clone(), left: left.to_vec() }
+            }
+            replaces => replaces.clone(),
         }
     }
 
@@ -106,7 +109,7 @@ impl Rare<Custody> {
             Kept::Saved => self.if_there(|it| {
                 it.kept = kept;
                 it.spent.clear();
-                it.over = Over::Anything;
+                it.replaces = Replaces::Anything;
             }),
         }
     }
@@ -137,9 +140,9 @@ impl Rare<Custody> {
     }
 
     /// What the grant that is held may be written over.
-    pub(crate) fn may_go_over(&mut self, over: Over) {
-        if self.over != over {
-            self.over = over;
+    pub(crate) fn may_go_over(&mut self, replaces: Replaces) {
+        if self.replaces != replaces {
+            self.replaces = replaces;
         }
     }
 
@@ -161,7 +164,7 @@ impl Rare<Custody> {
     /// get late: that one does not come back from there.
     pub(crate) fn superseded(&mut self, held: Option<&Secret>) {
         if self.unsaved() {
-            let older = self.over.spent().to_vec();
+            let older = self.replaces.spent().to_vec();
             let tokens = older.into_iter().chain(held.cloned());
             tokens.for_each(|token| push_within(MOST_SPENT, &mut self.spent, token));
         }
@@ -169,17 +172,17 @@ impl Rare<Custody> {
 
     /// What a rotation of this refresh token may be written over. While the store has refused one, what
     /// it holds is older than the token that is spent.
-    pub(crate) fn spending(&mut self, held: Option<&Secret>) -> Over {
-        if self.unsaved() && self.over == Over::Anything {
+    pub(crate) fn spending(&mut self, held: Option<&Secret>) -> Replaces {
+        if self.unsaved() && self.replaces == Replaces::Anything {
             // Of a login: the tokens are remembered for when it is offered to the store again.
             self.superseded(held);
-            return Over::Anything;
+            return Replaces::Anything;
         }
         // A write that was given up may reach the store yet, and is older than what comes now.
-        let before = self.over.spent().iter().filter(|_| self.unsaved());
+        let before = self.replaces.spent().iter().filter(|_| self.unsaved());
         let mut spent: Vec<Secret> = before.chain(held).cloned().collect();
         let surplus = spent.len().saturating_sub(MOST_SPENT);
         spent.drain(..surplus);
-        Over::Spent(spent)
+        Replaces::Spent(spent)
     }
 }

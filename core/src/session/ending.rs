@@ -9,7 +9,7 @@ use crate::flow::login::{Cause, Login};
 use crate::flow::{Course, End, Ended, Gain, Kept, Tried};
 use crate::machine::StateName;
 use crate::note::Note;
-use crate::record::merge::{Occasion, Over, Word, merge};
+use crate::record::merge::{Occasion, Replaces, Word, merge};
 use crate::record::{Grant, Held};
 use crate::session::flow::took;
 use crate::session::lanes::{Flow, Lane, Untold};
@@ -179,8 +179,8 @@ impl Session {
         failure: Option<Failure>,
         now: &mut Now,
     ) -> Option<Failure> {
-        let (held, over, kept) = match gain {
-            Gain::Brought { held, over, kept } => (held, over, kept),
+        let (held, replaces, kept) = match gain {
+            Gain::Brought { held, replaces, kept } => (held, replaces, kept),
             Gain::Adopted => {
                 if self.body.memory.unpublished() {
                     self.publish(true, now);
@@ -214,9 +214,9 @@ impl Session {
             return Some(failure);
         }
         match &flow.course {
-            Course::Login(login) => self.install_login(login, held, (over, kept), failure, now),
+            Course::Login(login) => self.install_login(login, held, (replaces, kept), failure, now),
             _ => {
-                let failure = self.install_grant(held, (over, kept), false, failure, now);
+                let failure = self.install_grant(held, (replaces, kept), false, failure, now);
                 self.body.memory.refresh_ended(now.mono);
                 failure
             }
@@ -247,7 +247,7 @@ impl Session {
         &mut self,
         login: &Login,
         mut held: Held<Grant>,
-        (over, kept): (Over, Kept),
+        (replaces, kept): (Replaces, Kept),
         failure: Option<Failure>,
         now: &mut Now,
     ) -> Option<Failure> {
@@ -278,20 +278,20 @@ impl Session {
             return failure;
         }
         self.body.memory.superseded();
-        self.install_grant(held, (over, kept), overwritten, failure, now)
+        self.install_grant(held, (replaces, kept), overwritten, failure, now)
     }
 
     /// The server has issued this, to a login or a refresh.
     fn install_grant(
         &mut self,
         held: Held<Grant>,
-        (over, kept): (Over, Kept),
+        (replaces, kept): (Replaces, Kept),
         overwritten: bool,
         failure: Option<Failure>,
         now: &mut Now,
     ) -> Option<Failure> {
         let has_token = held.value.access_token.is_some();
-        self.body.memory.issued(held, over);
+        self.body.memory.issued(held, replaces);
         self.body.memory.issued_now(kept, now.mono);
         if overwritten && self.config.persistent {
             self.body.memory.custody().save_soon();
@@ -347,7 +347,7 @@ impl Session {
         let failure = Arc::new(step_up_declined(flow, failure.clone()));
         let memory = &self.body.memory;
         let granted = memory.published.as_ref().filter(|_| refresh);
-        let live = granted.filter(|granted| !granted.life().over(now.wall, now.mono));
+        let live = granted.filter(|granted| !granted.life().expired(now.wall, now.mono));
         let serves = |want: &Want| !(mendable && want.may_ask) && serves(flow, want);
         let served: Vec<_> = self
             .waiters
@@ -358,7 +358,7 @@ impl Session {
         }
         for Waiting { id: waiter, want, .. } in served {
             let outcome = match live {
-                Some(granted) if want.over.is_none_or(|over| granted.epoch() > over) => {
+                Some(granted) if want.newer_than.is_none_or(|over| granted.epoch() > over) => {
                     Ok(Arc::clone(granted))
                 }
                 // Why the list could not be read is not why the request was refused.

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::flow::errands::{Errand, Met, Task};
 use crate::flow::{Course, End, Kept, bug};
-use crate::record::merge::Over;
+use crate::record::merge::Replaces;
 use crate::session::lanes::Flow;
 use crate::session::{Now, Session};
 use crate::stage::claim::{Release, Released};
@@ -76,8 +76,8 @@ impl Session {
             Task::Relist => Stage::Discovery(Discovery::new(self.discovery(None, None))),
             Task::SaveAgain { writes, .. } => Stage::Save(Save::new(writes.clone())),
             Task::Empty { emptied } => {
-                let over = Over::OfLogin(emptied.value.login.clone());
-                Stage::Save(Save::new(vec![Write::Grant(emptied.clone(), over)]))
+                let replaces = Replaces::OfLogin(emptied.value.login.clone());
+                Stage::Save(Save::new(vec![Write::Grant(emptied.clone(), replaces)]))
             }
             Task::GiveBack(lease) => {
                 let withdraw = lease.withdraw.clone();

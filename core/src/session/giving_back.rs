@@ -43,7 +43,7 @@ impl Session {
     /// What has served is given back once everything is saved. A record that is being written is not
     /// saved yet.
     pub(super) fn owe_what_is_saved(&mut self) {
-        if self.body.machine.is_none() && !self.body.memory.unsaved() {
+        if self.body.background.is_none() && !self.body.memory.unsaved() {
             self.owed.all_is_saved();
         }
     }
@@ -51,7 +51,7 @@ impl Session {
     /// Gives the next of them back.
     pub(super) fn give_back_owed(&mut self, now: &mut Now) {
         if let Some(lease) = self.owed.take() {
-            self.launch(Lane::Machine, Flow::errand(Task::GiveBack(lease)), now);
+            self.launch(Lane::Background, Flow::errand(Task::GiveBack(lease)), now);
         }
     }
 }

@@ -21,8 +21,8 @@ use crate::time::{Awaited, Monotonic};
 /// The lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Lane {
-    /// Needs only machines.
-    Machine,
+    /// Needs no person.
+    Background,
     /// Waits for a person.
     Person,
 }

@@ -6,7 +6,7 @@ use crate::failure::Kind;
 use crate::flow::Kept;
 use crate::machine::Signal;
 use crate::note::Note;
-use crate::record::merge::Over;
+use crate::record::merge::Replaces;
 use crate::record::{Grant, Held};
 use crate::secret::Secret;
 use crate::session::lanes::{self, Flow, Lane, Late};
@@ -75,14 +75,14 @@ impl Session {
         };
         if !passed
             && read.as_ref().is_some_and(brings)
-            && let Some(mut flow) = self.body.machine.take_if(tried)
+            && let Some(mut flow) = self.body.background.take_if(tried)
         {
             if let Some(ticket) = flow.parking.take().and_then(|parking| parking.ticket) {
                 now.out.told.push(Told::Abandon(ticket));
                 // It was sent later, so what it brings is newer than what this answer brings.
                 self.await_late(&flow, ticket, self.body.memory.epoch.saturating_add(1));
             }
-            return self.run(Lane::Machine, flow, signal, now);
+            return self.run(Lane::Background, flow, signal, now);
         }
         if let Some(Err(refusal)) = &read
             && !login
@@ -141,8 +141,8 @@ impl Session {
     /// A late answer to a token request that was given up: its tokens are the newest there are.
     fn adopt_late(&mut self, late: Late, grant: Grant, now: &mut Now) {
         let memory = &mut self.body.memory;
-        let over = if late.stage.purpose() == Purpose::CodeExchange {
-            Over::Anything
+        let replaces = if late.stage.purpose() == Purpose::CodeExchange {
+            Replaces::Anything
         } else {
             memory.spending()
         };
@@ -154,10 +154,10 @@ impl Session {
         }
         let memory = &mut self.body.memory;
         let has_token = held.value.access_token.is_some();
-        memory.issued(held.clone(), over.clone());
+        memory.issued(held.clone(), replaces.clone());
         // As any other rotation: stored first, if the store is free to be asked (REF-04).
-        if self.config.persistent && self.body.machine.is_none() {
-            self.keep(held, over, late.binding, now);
+        if self.config.persistent && self.body.background.is_none() {
+            self.keep(held, replaces, late.binding, now);
         } else {
             memory.custody().not_offered_yet(self.config.persistent);
             if has_token {

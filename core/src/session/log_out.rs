@@ -26,7 +26,7 @@ impl Session {
         }
         // Whatever may be in the store by now, or get there yet.
         let mut lost = Vec::new();
-        for lane in [Lane::Person, Lane::Machine] {
+        for lane in [Lane::Person, Lane::Background] {
             // A log-out that is under way goes on, and so does what gives a lease back.
             let other = |flow: &mut Box<Flow>| !flow.course.errand().is_some_and(Errand::tidies);
             if let Some(flow) = self.lane(lane).take_if(other) {
@@ -36,7 +36,7 @@ impl Session {
                 self.stop(lane, flow, failure, now);
             }
         }
-        let errand = self.body.machine.as_ref().and_then(|flow| flow.course.errand());
+        let errand = self.body.background.as_ref().and_then(|flow| flow.course.errand());
         let under_way = errand.is_some_and(Errand::forgets);
         // What the store has is dropped too, even if nobody has read it yet.
         self.body.memory.part_with(lost, self.config.persistent, under_way);
@@ -117,7 +117,7 @@ impl Session {
     /// server says (REVK-05).
     pub(super) fn give_back(&mut self, now: &mut Now) {
         if let Some(ask) = self.body.log_out.to_revoke.first().cloned() {
-            self.launch(Lane::Machine, Flow::errand(Task::Revoke(Box::new(ask))), now);
+            self.launch(Lane::Background, Flow::errand(Task::Revoke(Box::new(ask))), now);
         }
     }
 
@@ -147,13 +147,13 @@ impl Session {
             Some(emptied) => Task::Empty { emptied },
             None => Task::Forget,
         };
-        self.launch(Lane::Machine, Flow::errand(task), now);
+        self.launch(Lane::Background, Flow::errand(task), now);
     }
 
     /// Says how a log-out ended, once everything has been tried.
     pub(super) fn tell_forgotten(&mut self, now: &mut Now) {
         let memory = &self.body.memory;
-        let errand = self.body.machine.as_ref().and_then(|flow| flow.course.errand());
+        let errand = self.body.background.as_ref().and_then(|flow| flow.course.errand());
         let trying =
             errand.is_some_and(|errand| errand.forgets() || matches!(errand.task, Task::Revoke(_)));
         let tried = !memory.forgetting() || memory.parting.forget_after.is_some();

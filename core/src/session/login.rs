@@ -9,7 +9,7 @@ use crate::failure::{Failure, Kind, Remedy};
 use crate::flow::login::{Cause, Grown, Login, Member, Met, Place, Registration, State, Why};
 use crate::flow::{Course, End, bug};
 use crate::note::{Choice, Note};
-use crate::record::merge::Over;
+use crate::record::merge::Replaces;
 use crate::record::{Binding, Document, FORMAT, Grant, Held, Unknown, Way};
 use crate::scope::ScopeSet;
 use crate::session::lanes::Flow;
@@ -163,7 +163,7 @@ impl Session {
 
     /// Records were written: the registration alone, or everything that a login brought.
     fn login_saved(&mut self, flow: &Flow, saved: vault::Saved, now: &mut Now) -> Met {
-        let Some(State::KeepingClient { member }) = flow.course.login().map(|login| &login.state)
+        let Some(State::SavingClient { member }) = flow.course.login().map(|login| &login.state)
         else {
             return Met::Saved(self.saved(flow, saved, now));
         };
@@ -242,7 +242,7 @@ impl Session {
     ) -> Result<Met, Failure> {
         let (template, generation) = self.place_of_the_granted(flow)?;
         let value = self.filled(template, tokens, true, now);
-        Ok(Met::Came { held: Held { value, generation }, over: Over::Anything, then: None })
+        Ok(Met::Came { held: Held { value, generation }, replaces: Replaces::Anything, then: None })
     }
 
     /// The grant that the answer to a code goes into. A login for the grant that is held, or was,
@@ -265,7 +265,11 @@ impl Session {
             let (template, generation) = self.place_of_the_granted(flow)?;
             let value = self.salvaged(template, &refusal, true, now).ok_or_else(bug)?;
             let held = Held { value, generation };
-            return Ok(Met::Came { held, over: Over::Anything, then: Some(refusal.failure) });
+            return Ok(Met::Came {
+                held,
+                replaces: Replaces::Anything,
+                then: Some(refusal.failure),
+            });
         }
         let unknown = refusal.client_unknown();
         let failure = refusal.failure;

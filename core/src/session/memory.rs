@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::failure::Said;
 use crate::flow::Kept;
 use crate::rare::Rare;
-use crate::record::merge::{Brings, Occasion, Over, Word, alike, brings, merge};
+use crate::record::merge::{Brings, Occasion, Replaces, Word, alike, brings, merge};
 use crate::record::{Binding, Client, Document, Grant, Held};
 use crate::secret::Secret;
 use crate::session::custody::Custody;
@@ -233,7 +233,7 @@ impl Memory {
     }
 
     /// A rotation of what is held is about to be saved: what that may be written over.
-    pub(crate) fn spending(&mut self) -> Over {
+    pub(crate) fn spending(&mut self) -> Replaces {
         let Remembered { custody, grant, .. } = &mut self.0;
         custody.spending(grant.as_ref().and_then(|held| held.value.refresh_token.as_ref()))
     }
@@ -391,9 +391,9 @@ impl Memory {
     }
 
     /// The server has issued this, by way of a login or a refresh.
-    pub(crate) fn issued(&mut self, held: Held<Grant>, over: Over) {
+    pub(crate) fn issued(&mut self, held: Held<Grant>, replaces: Replaces) {
         self.0.grant = Some(held);
-        self.0.custody.may_go_over(over);
+        self.0.custody.may_go_over(replaces);
         self.renewed();
     }
 
@@ -417,7 +417,7 @@ impl Memory {
     /// there yet.
     pub(crate) fn part_with(&mut self, mut lost: Vec<Held<Grant>>, stored: bool, under_way: bool) {
         lost.extend(self.0.grant.take());
-        lost.iter().for_each(|held| self.0.parting.leave(&held.value));
+        lost.iter().for_each(|held| self.0.parting.never_again(&held.value));
         self.0.custody.taken_from_the_store();
         if stored {
             for held in lost {
@@ -452,7 +452,7 @@ impl Memory {
     pub(crate) fn forget_found(&mut self, held: Held<Grant>) {
         let empty = held.value.access_token.is_none() && held.value.refresh_token.is_none();
         self.0.grant = None;
-        self.0.parting.leave(&held.value);
+        self.0.parting.never_again(&held.value);
         if !empty {
             self.0.parting.must_forget(emptied(held), false);
         }

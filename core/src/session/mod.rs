@@ -177,13 +177,13 @@ impl Session {
     /// nothing is under way, and nothing is left that the store has refused.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
-        let errand = self.errand_due().map(|at| Deadline { at, reason: Awaited::Backoff });
-        [&self.body.machine, &self.body.person]
+        let chore = self.chore_due().map(|at| Deadline { at, reason: Awaited::Backoff });
+        [&self.body.background, &self.body.person]
             .into_iter()
             .flatten()
             .filter_map(|flow| flow.parking.as_ref())
             .map(|parking| Deadline { at: parking.until, reason: parking.awaited })
-            .chain(errand)
+            .chain(chore)
             .min_by_key(|deadline| deadline.at)
     }
 
@@ -272,13 +272,13 @@ impl Session {
             && memory.learnt.useless == memory.current())
             || (memory.brought_back() && !memory.refreshable(&self.config, now.wall, now.mono));
         // Who may ask a person wants a login; anybody else tries it, and the server decides.
-        let over = memory.current().filter(|_| acquire.may_ask && useless);
+        let newer_than = memory.current().filter(|_| acquire.may_ask && useless);
         let want = Want {
             cause,
             may_ask: acquire.may_ask,
             scopes: acquire.scopes.clone(),
             wanted: acquire.scopes,
-            over,
+            newer_than,
             since: memory.current(),
             had: Had::default(),
             flows: 0,
@@ -363,7 +363,7 @@ impl Session {
     fn spends(&self, ticket: TicketId) -> bool {
         let spends =
             |flow: &Flow| flow.awaits(ticket) && matches!(flow.stage, Some(Stage::Token(_)));
-        let flows = [&self.body.machine, &self.body.person];
+        let flows = [&self.body.background, &self.body.person];
         self.late.iter().any(|late| late.ticket == ticket)
             || flows.into_iter().flatten().any(|flow| spends(flow))
     }
@@ -377,7 +377,7 @@ impl Session {
             Value::Stored(stored) => Signal::Stored(stored),
             Value::Signed(signature) => Signal::Signed(signature),
         };
-        for lane in [Lane::Machine, Lane::Person] {
+        for lane in [Lane::Background, Lane::Person] {
             if self.lane(lane).as_ref().is_some_and(|flow| flow.awaits(ticket))
                 && let Some(flow) = self.lane(lane).take()
             {
@@ -409,7 +409,7 @@ impl Session {
 
     /// Gives every flow whose deadline has come its signal.
     fn expire(&mut self, now: &mut Now) {
-        for lane in [Lane::Machine, Lane::Person] {
+        for lane in [Lane::Background, Lane::Person] {
             let due = |flow: &mut Box<Flow>| {
                 flow.parking.as_ref().is_some_and(|parking| parking.until <= now.mono)
             };
@@ -422,7 +422,7 @@ impl Session {
 
     fn lane(&mut self, lane: Lane) -> &mut Option<Box<Flow>> {
         match lane {
-            Lane::Machine => &mut self.body.machine,
+            Lane::Background => &mut self.body.background,
             Lane::Person => &mut self.body.person,
         }
     }

@@ -111,7 +111,7 @@ impl Parting {
     }
 
     /// Nothing of this login comes back.
-    pub(crate) fn leave(&mut self, grant: &Grant) {
+    pub(crate) fn never_again(&mut self, grant: &Grant) {
         if let Some(login) = &grant.login
             && !self.left.contains(login)
         {
@@ -142,7 +142,7 @@ impl Parting {
 
     /// The record of what a new login takes the place of.
     pub(crate) fn replaces(&mut self, held: Held<Grant>) {
-        self.leave(&held.value);
+        self.never_again(&held.value);
         self.emptied = Some(Box::new(held));
     }
 

@@ -1,7 +1,7 @@
 //! What follows what: three pure choices, and nothing else.
 //!
 //! [`next_step`] orders the stages of a flow by what is known; [`verdict`] decides what one caller
-//! gets now; [`next_errand`] what a lane does that no caller needs. None looks at a clock, a store or a
+//! gets now; [`next_chore`] what a lane does that no caller needs. None looks at a clock, a store or a
 //! message.
 
 use crate::failure::Kind;
@@ -13,7 +13,7 @@ use crate::time::Monotonic;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
     /// The grant must be newer than this one, which was refused.
-    pub(crate) over: Option<Epoch>,
+    pub(crate) newer_than: Option<Epoch>,
     /// The request failed for want of scope, which a refresh cannot widen (REF-13).
     pub(crate) step_up: bool,
     /// The request was refused with a fresh token: only a change of issuer could explain it.
@@ -77,11 +77,11 @@ pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
     let Standing { recalled, unread, current, live, renewed, covers, .. } = standing;
     let Standing { refreshable, rested, minted, moved, .. } = standing;
     if !recalled {
-        return Verdict::Await(Lane::Machine, Start::Recall);
+        return Verdict::Await(Lane::Background, Start::Recall);
     }
-    let newer = current.is_some() && wish.over.is_none_or(|over| current > Some(over));
+    let newer = current.is_some() && wish.newer_than.is_none_or(|over| current > Some(over));
     if wish.again && !newer && !moved {
-        return Verdict::Await(Lane::Machine, Start::Relist);
+        return Verdict::Await(Lane::Background, Start::Relist);
     }
     if newer && covers {
         // A token that is over is attached all the same while no refresh may run: the server
@@ -92,11 +92,11 @@ pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
         }
     }
     if refreshable && !wish.step_up && (covers || current.is_none()) {
-        return Verdict::Await(Lane::Machine, Start::Refresh);
+        return Verdict::Await(Lane::Background, Start::Refresh);
     }
     // No person is asked for what another process has had them grant.
     if unread {
-        return Verdict::Await(Lane::Machine, Start::Recall);
+        return Verdict::Await(Lane::Background, Start::Recall);
     }
     if wish.may_ask {
         return Verdict::Await(Lane::Person, Start::Login);
@@ -106,7 +106,7 @@ pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
 
 /// Something that is done while no caller needs the lane of machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Errand {
+pub(crate) enum Chore {
     /// A lease or an intent is given back to the store.
     GiveBack,
     /// The tokens of a log-out are given back to the server.
@@ -119,9 +119,9 @@ pub(crate) enum Errand {
     RefreshAhead,
 }
 
-/// The errands that are left, each with the moment before which it is not tried.
+/// The chores that are left, each with the moment before which it is not tried.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Errands {
+pub(crate) struct Chores {
     pub(crate) give_back: Option<Monotonic>,
     pub(crate) revoke: Option<Monotonic>,
     pub(crate) forget: Option<Monotonic>,
@@ -129,20 +129,20 @@ pub(crate) struct Errands {
     pub(crate) refresh_ahead: Option<Monotonic>,
 }
 
-/// The errand of a free lane, and its moment: the most urgent of those that are due, or the first that
+/// The chore of a free lane, and its moment: the most urgent of those that are due, or the first that
 /// will be.
-pub(crate) fn next_errand(errands: Errands, now: Monotonic) -> Option<(Monotonic, Errand)> {
-    let Errands { give_back, revoke, forget, save, refresh_ahead } = errands;
+pub(crate) fn next_chore(chores: Chores, now: Monotonic) -> Option<(Monotonic, Chore)> {
+    let Chores { give_back, revoke, forget, save, refresh_ahead } = chores;
     // Other processes wait for what is given back, and the server is told before the record goes, so
     // that a program that ends between the two can still tell it (REVK-05).
     let by_urgency = [
-        (give_back, Errand::GiveBack),
-        (revoke, Errand::Revoke),
-        (forget.filter(|_| revoke.is_none()), Errand::Forget),
-        (save, Errand::Save),
-        (refresh_ahead, Errand::RefreshAhead),
+        (give_back, Chore::GiveBack),
+        (revoke, Chore::Revoke),
+        (forget.filter(|_| revoke.is_none()), Chore::Forget),
+        (save, Chore::Save),
+        (refresh_ahead, Chore::RefreshAhead),
     ];
-    let left = || by_urgency.into_iter().filter_map(|(at, errand)| Some((at?, errand)));
+    let left = || by_urgency.into_iter().filter_map(|(at, chore)| Some((at?, chore)));
     left().find(|(at, _)| *at <= now).or_else(|| left().min_by_key(|(at, _)| *at))
 }
 
@@ -162,53 +162,53 @@ mod tests {
         minted: false,
         moved: false,
     };
-    const ASKS: Wish = Wish { over: None, step_up: false, again: false, may_ask: true };
-    const REFRESH: Verdict = Verdict::Await(Lane::Machine, Start::Refresh);
+    const ASKS: Wish = Wish { newer_than: None, step_up: false, again: false, may_ask: true };
+    const REFRESH: Verdict = Verdict::Await(Lane::Background, Start::Refresh);
     const LOGIN: Verdict = Verdict::Await(Lane::Person, Start::Login);
 
     #[test]
     fn the_whole_table_of_errands_host_229_revk_05() {
         let [now, later, last] = [10, 20, 30].map(|at| Some(Monotonic::from_millis(at)));
-        let none = Errands::default();
+        let none = Chores::default();
         let all =
-            Errands { give_back: now, revoke: now, forget: now, save: now, refresh_ahead: now };
-        for (case, errands, expected) in [
+            Chores { give_back: now, revoke: now, forget: now, save: now, refresh_ahead: now };
+        for (case, chores, expected) in [
             ("nothing is left", none, None),
-            ("a lease goes before all else", all, Some((10, Errand::GiveBack))),
+            ("a lease goes before all else", all, Some((10, Chore::GiveBack))),
             (
                 "a lease that the store refused a moment ago waits",
-                Errands { give_back: later, ..all },
-                Some((10, Errand::Revoke)),
+                Chores { give_back: later, ..all },
+                Some((10, Chore::Revoke)),
             ),
             (
                 "tokens go before their record",
-                Errands { revoke: later, forget: now, ..none },
-                Some((20, Errand::Revoke)),
+                Chores { revoke: later, forget: now, ..none },
+                Some((20, Chore::Revoke)),
             ),
             (
                 "a log-out goes before a save",
-                Errands { give_back: None, revoke: None, ..all },
-                Some((10, Errand::Forget)),
+                Chores { give_back: None, revoke: None, ..all },
+                Some((10, Chore::Forget)),
             ),
             (
                 "a save goes before a refresh",
-                Errands { save: now, refresh_ahead: now, ..none },
-                Some((10, Errand::Save)),
+                Chores { save: now, refresh_ahead: now, ..none },
+                Some((10, Chore::Save)),
             ),
             (
                 "what is due goes before what is more urgent, later",
-                Errands { give_back: later, forget: later, refresh_ahead: now, ..none },
-                Some((10, Errand::RefreshAhead)),
+                Chores { give_back: later, forget: later, refresh_ahead: now, ..none },
+                Some((10, Chore::RefreshAhead)),
             ),
             (
                 "nothing is due: the first that will be",
-                Errands { give_back: last, save: later, ..none },
-                Some((20, Errand::Save)),
+                Chores { give_back: last, save: later, ..none },
+                Some((20, Chore::Save)),
             ),
         ] {
             let at = Monotonic::from_millis(10);
-            let expected = expected.map(|(at, errand)| (Monotonic::from_millis(at), errand));
-            assert_eq!(next_errand(errands, at), expected, "{case}");
+            let expected = expected.map(|(at, chore)| (Monotonic::from_millis(at), chore));
+            assert_eq!(next_chore(chores, at), expected, "{case}");
         }
     }
 
@@ -216,15 +216,15 @@ mod tests {
     fn the_whole_table_of_verdicts_step_12() {
         let gone = Standing { current: None, live: false, ..LIVE };
         let over = Standing { live: false, ..LIVE };
-        let refused = Wish { over: Some(Epoch(2)), ..ASKS };
-        let refused_before = Wish { over: Some(Epoch(1)), ..ASKS };
+        let refused = Wish { newer_than: Some(Epoch(2)), ..ASKS };
+        let refused_before = Wish { newer_than: Some(Epoch(1)), ..ASKS };
         let fail = Verdict::Fail(Kind::ReauthorizationRequired, "STEP-12");
         for (case, wish, standing, expected) in [
             (
                 "unread store",
                 ASKS,
                 Standing { recalled: false, ..LIVE },
-                Verdict::Await(Lane::Machine, Start::Recall),
+                Verdict::Await(Lane::Background, Start::Recall),
             ),
             ("live", ASKS, LIVE, Verdict::Use),
             ("over", ASKS, over, REFRESH),
@@ -260,7 +260,7 @@ mod tests {
                 "refused with a fresh token",
                 Wish { again: true, ..refused },
                 LIVE,
-                Verdict::Await(Lane::Machine, Start::Relist),
+                Verdict::Await(Lane::Background, Start::Relist),
             ),
             ("refused an old epoch", refused_before, LIVE, Verdict::Use),
             ("refused, no refresh token", refused, Standing { refreshable: false, ..LIVE }, LOGIN),
@@ -268,7 +268,7 @@ mod tests {
                 "nothing, but perhaps in the store",
                 ASKS,
                 Standing { refreshable: false, unread: true, ..gone },
-                Verdict::Await(Lane::Machine, Start::Recall),
+                Verdict::Await(Lane::Background, Start::Recall),
             ),
             ("nothing", ASKS, Standing { refreshable: false, ..gone }, LOGIN),
             ("only a refresh token", ASKS, gone, REFRESH),
@@ -282,7 +282,7 @@ mod tests {
             ("step-up", Wish { step_up: true, ..refused }, LIVE, LOGIN),
             (
                 "step-up that another caller had done",
-                Wish { step_up: true, over: Some(Epoch(1)), ..ASKS },
+                Wish { step_up: true, newer_than: Some(Epoch(1)), ..ASKS },
                 LIVE,
                 Verdict::Use,
             ),

@@ -67,7 +67,7 @@ impl Session {
             may_ask: refusal.may_ask,
             scopes: ScopeSet::empty(),
             wanted: ScopeSet::empty(),
-            over: refusal.epoch,
+            newer_than: refusal.epoch,
             since: current,
             had: refusal.had,
             flows: 0,
@@ -216,7 +216,7 @@ impl Session {
     fn worn(&self, accepted: Option<Epoch>, now: &Now) -> Option<Worn> {
         let granted = self.body.memory.published.as_ref()?;
         let served = accepted >= Some(granted.epoch());
-        let over = granted.life().over(now.wall, now.mono);
+        let over = granted.life().expired(now.wall, now.mono);
         match (over, served) {
             (true, true) => Some(Worn::Served),
             (false, false) => None,

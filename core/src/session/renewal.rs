@@ -9,7 +9,7 @@ use crate::flow::refresh::{Claim, Met, Read, Refresh, Refused};
 use crate::flow::{Course, End, bug};
 use crate::machine::SignalName;
 use crate::note::Note;
-use crate::record::merge::Over;
+use crate::record::merge::Replaces;
 use crate::record::{Grant, Held};
 use crate::session::lanes::Flow;
 use crate::session::{Now, Session};
@@ -118,25 +118,25 @@ impl Session {
 
     /// What a refresh answers goes into the grant that is held.
     fn renewed(&mut self, tokens: &Tokens, now: &mut Now) -> Result<Met, Failure> {
-        let (template, generation, over) = self.place_of_the_renewed()?;
+        let (template, generation, replaces) = self.place_of_the_renewed()?;
         let value = self.filled(template, tokens, false, now);
-        Ok(Met::Came { held: Held { value, generation }, over, then: None })
+        Ok(Met::Came { held: Held { value, generation }, replaces, then: None })
     }
 
-    fn place_of_the_renewed(&mut self) -> Result<(Grant, Option<u64>, Over), Failure> {
-        let over = self.body.memory.spending();
+    fn place_of_the_renewed(&mut self) -> Result<(Grant, Option<u64>, Replaces), Failure> {
+        let replaces = self.body.memory.spending();
         let held = self.body.memory.grant.as_ref().ok_or_else(bug)?;
-        Ok((held.value.clone(), held.generation, over))
+        Ok((held.value.clone(), held.generation, replaces))
     }
 
     /// The server would not renew the grant: whether its client is unknown, the grant dead, or whether
     /// it refuses in words of its own (REG-21, REF-08, REF-90).
     fn not_renewed(&mut self, refusal: TokenRefusal, now: &mut Now) -> Result<Met, Failure> {
         if refusal.brought() {
-            let (template, generation, over) = self.place_of_the_renewed()?;
+            let (template, generation, replaces) = self.place_of_the_renewed()?;
             let grant = self.salvaged(template, &refusal, false, now).ok_or_else(bug)?;
             let held = Held { value: grant, generation };
-            return Ok(Met::Came { held, over, then: Some(refusal.failure) });
+            return Ok(Met::Came { held, replaces, then: Some(refusal.failure) });
         }
         let (definite, unknown) = (refusal.definite(), refusal.client_unknown());
         let failure = refusal.failure;
@@ -244,11 +244,11 @@ impl Session {
                     self.reject(now);
                 }
                 let held = self.body.memory.grant.clone().ok_or_else(bug)?;
-                let over = Over::Spent(held.value.refresh_token.iter().cloned().collect());
-                Stage::Save(Save::new(self.writes_of_the_renewed(held, over)))
+                let replaces = Replaces::Spent(held.value.refresh_token.iter().cloned().collect());
+                Stage::Save(Save::new(self.writes_of_the_renewed(held, replaces)))
             }
-            Refresh::Keeping { held, over, .. } => {
-                let writes = self.writes_of_the_renewed(held.clone(), over.clone());
+            Refresh::Saving { held, replaces, .. } => {
+                let writes = self.writes_of_the_renewed(held.clone(), replaces.clone());
                 Stage::Save(Save::new(writes))
             }
             Refresh::Start { .. } | Refresh::Over => return Err(bug()),
@@ -256,9 +256,9 @@ impl Session {
     }
 
     /// The grant, and what leads to it where the store has neither.
-    fn writes_of_the_renewed(&self, held: Held<Grant>, over: Over) -> Vec<Write> {
+    fn writes_of_the_renewed(&self, held: Held<Grant>, replaces: Replaces) -> Vec<Write> {
         let mut writes = Vec::with_capacity(2);
-        writes.push(Write::Grant(held, over));
+        writes.push(Write::Grant(held, replaces));
         if self.body.memory.unsaved() {
             writes.extend(self.way_there(self.body.memory.binding.clone()));
         }

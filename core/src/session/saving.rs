@@ -3,9 +3,9 @@
 use crate::effect::Told;
 use crate::failure::Kind;
 use crate::flow::errands::Task;
-use crate::flow::{Course, Kept, Saved};
+use crate::flow::{Course, Kept, Written};
 use crate::machine::StateName;
-use crate::record::merge::{Over, alike};
+use crate::record::merge::{Replaces, alike};
 use crate::record::{Binding, Held, Way};
 use crate::record::{Client, Grant};
 use crate::session::lanes::{Flow, Lane};
@@ -25,7 +25,7 @@ impl Session {
     }
 
     /// Memory takes in what became of the records that a flow has written.
-    pub(super) fn saved(&mut self, flow: &Flow, saved: vault::Saved, now: &mut Now) -> Saved {
+    pub(super) fn saved(&mut self, flow: &Flow, saved: vault::Saved, now: &mut Now) -> Written {
         let forgets = forgets(flow);
         if forgets {
             self.body.memory.log_outs().unforgotten(saved.refused);
@@ -46,12 +46,12 @@ impl Session {
                 Write::Binding(binding) => self.body.memory.bind(Some(binding)),
             }
         }
-        other.flatten().unwrap_or(Saved::Ours { held, kept })
+        other.flatten().unwrap_or(Written::Ours { held, kept })
     }
 
     /// The record in the store is of a login or log-out of another process, so what a flow brought was
     /// not written over it: it is taken over instead. `None` where that is as good as written.
-    fn gave_way(&mut self, flow: &Flow, theirs: Held<Grant>, now: &mut Now) -> Option<Saved> {
+    fn gave_way(&mut self, flow: &Flow, theirs: Held<Grant>, now: &mut Now) -> Option<Written> {
         if forgets(flow) {
             // Somebody has logged in since: that is not what was logged out of.
             return None;
@@ -59,20 +59,20 @@ impl Session {
         let memory = &mut self.body.memory;
         if !theirs.value.rejected && !memory.welcome(&theirs.value) {
             // What was logged out of does not come back by standing in the way.
-            memory.custody().may_go_over(Over::Anything);
+            memory.custody().may_go_over(Replaces::Anything);
             memory.custody().save_soon();
-            return Some(Saved::Blocked);
+            return Some(Written::Blocked);
         }
         let ours = flow.course.held();
         let again = matches!(flow.course, Course::Errand(_));
         let same = |held: &Held<Grant>| ours.is_some_and(|ours| alike(&held.value, &ours.value));
         if again && !memory.grant.as_ref().is_some_and(same) {
             memory.custody().save_soon();
-            return Some(Saved::Passed);
+            return Some(Written::Passed);
         }
         if !theirs.value.rejected {
             memory.give_way(theirs);
-            return Some(Saved::Adopted);
+            return Some(Written::Adopted);
         }
         if theirs.value.refresh_token.is_none()
             && let Some(ours) = ours
@@ -87,7 +87,7 @@ impl Session {
             now.out.told.push(Told::Publish(None));
         }
         self.body.memory.give_way(theirs);
-        Some(if again { Saved::Passed } else { Saved::Dead })
+        Some(if again { Written::Passed } else { Written::Dead })
     }
 
     /// A login takes the place of what the other lane has written meanwhile, a refreshed grant or an
@@ -102,7 +102,7 @@ impl Session {
             forgets(flow)
                 && flow.course.held().is_some_and(|held| held.value.shares_record(&minted.value))
         };
-        if let Some(mut flow) = self.body.machine.take_if(empties) {
+        if let Some(mut flow) = self.body.background.take_if(empties) {
             self.give_up_unfinished(&mut flow, now);
             overwritten = true;
         }
@@ -113,13 +113,13 @@ impl Session {
     pub(super) fn keep(
         &mut self,
         held: Held<Grant>,
-        over: Over,
+        replaces: Replaces,
         binding: Option<Held<Binding>>,
         now: &mut Now,
     ) {
-        let mut writes = vec![Write::Grant(held.clone(), over)];
+        let mut writes = vec![Write::Grant(held.clone(), replaces)];
         writes.extend(self.way_there(binding));
-        self.launch(Lane::Machine, Flow::errand(Task::SaveAgain { writes, held }), now);
+        self.launch(Lane::Background, Flow::errand(Task::SaveAgain { writes, held }), now);
     }
 
     /// A record that the store refused is offered to it again while the process lives (HOST-229).
@@ -128,8 +128,8 @@ impl Session {
         if let Some(held) = memory.grant.clone() {
             memory.custody().postpone(now.mono);
             let binding = memory.binding.clone();
-            let over = memory.custody.over_again(&memory.parting.left);
-            self.keep(held, over, binding, now);
+            let replaces = memory.custody.over_again(&memory.parting.left);
+            self.keep(held, replaces, binding, now);
         }
     }
 }

@@ -6,9 +6,9 @@ use crate::effect::{Settlement, Told};
 use crate::failure::{Failure, Kind};
 use crate::flow::errands::Task;
 use crate::flow::login::Cause;
-use crate::flow::{Course, Errand as SmallFlow, Login, Refresh};
+use crate::flow::{Course, Errand, Login, Refresh};
 use crate::session::lanes::{Flow, Lane};
-use crate::session::plan::{Errand, Errands, Standing, Start, Verdict, next_errand, verdict};
+use crate::session::plan::{Chore, Chores, Standing, Start, Verdict, next_chore, verdict};
 use crate::session::waiters::Waiting;
 use crate::session::waiters::Want;
 use crate::session::{Now, Session};
@@ -23,7 +23,7 @@ impl Session {
         while at < self.waiters.len() {
             at = self.serve(at, now);
         }
-        self.run_errands(now);
+        self.run_chores(now);
         self.tell_forgotten(now);
         self.tell_saved(now);
     }
@@ -31,7 +31,7 @@ impl Session {
     /// Settles one caller, or has it wait for a flow. Answers which caller is next.
     fn serve(&mut self, at: usize, now: &mut Now) -> usize {
         let Some(waiting) = self.waiters.get(at) else { return at };
-        if waiting.lane == Some(Lane::Machine) && self.untold() {
+        if waiting.lane == Some(Lane::Background) && self.untold() {
             return at.saturating_add(1);
         }
         match verdict(waiting.want.wish(), self.standing(&waiting.want, now)) {
@@ -71,9 +71,9 @@ impl Session {
         };
         let id = *id;
         let course = match start {
-            Start::Recall => Course::Errand(SmallFlow::new(Task::ReadAll)),
+            Start::Recall => Course::Errand(Errand::new(Task::ReadAll)),
             Start::Refresh => Course::Refresh(want.refresh()),
-            Start::Relist => Course::Errand(SmallFlow::new(Task::Relist)),
+            Start::Relist => Course::Errand(Errand::new(Task::Relist)),
             Start::Login => Course::Login(Login::new(want.login())),
         };
         if let Err(failure) = self.may_start(&course, now.mono) {
@@ -89,44 +89,44 @@ impl Session {
     /// What is to be given back goes before the callers' flows.
     fn give_back_first(&mut self, now: &mut Now) {
         self.owe_what_is_saved();
-        let owed = self.errands(now.mono).give_back.filter(|at| *at <= now.mono);
-        if owed.is_some() && self.free(Lane::Machine) {
-            self.run_errand(Errand::GiveBack, now);
+        let owed = self.chores(now.mono).give_back.filter(|at| *at <= now.mono);
+        if owed.is_some() && self.free(Lane::Background) {
+            self.run_chore(Chore::GiveBack, now);
         }
     }
 
     /// A lane that no caller needs does what is left, one thing after the other.
-    fn run_errands(&mut self, now: &mut Now) {
+    fn run_chores(&mut self, now: &mut Now) {
         self.owe_what_is_saved();
-        while self.free(Lane::Machine) && now.may_step() {
+        while self.free(Lane::Background) && now.may_step() {
             let ahead = self.ageing(now).then_some(now.mono);
-            let errands = Errands { refresh_ahead: ahead, ..self.errands(now.mono) };
-            match next_errand(errands, now.mono) {
-                Some((at, errand)) if at <= now.mono => self.run_errand(errand, now),
+            let chores = Chores { refresh_ahead: ahead, ..self.chores(now.mono) };
+            match next_chore(chores, now.mono) {
+                Some((at, chore)) if at <= now.mono => self.run_chore(chore, now),
                 _ => return,
             }
             self.owe_what_is_saved();
         }
     }
 
-    fn run_errand(&mut self, errand: Errand, now: &mut Now) {
-        match errand {
-            Errand::GiveBack => self.give_back_owed(now),
-            Errand::Revoke => self.give_back(now),
-            Errand::Forget => self.forget_again(now),
-            Errand::Save => self.save_again(now),
-            Errand::RefreshAhead => {
+    fn run_chore(&mut self, chore: Chore, now: &mut Now) {
+        match chore {
+            Chore::GiveBack => self.give_back_owed(now),
+            Chore::Revoke => self.give_back(now),
+            Chore::Forget => self.forget_again(now),
+            Chore::Save => self.save_again(now),
+            Chore::RefreshAhead => {
                 let refresh = Refresh::Start { pointer: None };
-                self.launch(Lane::Machine, Flow::new(Course::Refresh(refresh)), now);
+                self.launch(Lane::Background, Flow::new(Course::Refresh(refresh)), now);
             }
         }
     }
 
     /// What is left to do for the store and for log-outs.
-    fn errands(&self, now: Monotonic) -> Errands {
+    fn chores(&self, now: Monotonic) -> Chores {
         let (memory, persistent) = (&self.body.memory, self.config.persistent);
         let revokes = !self.body.log_out.to_revoke.is_empty();
-        Errands {
+        Chores {
             give_back: self.owed.next(now).filter(|_| persistent),
             revoke: revokes.then_some(now),
             forget: memory.forget_at(now).filter(|_| persistent),
@@ -135,10 +135,10 @@ impl Session {
         }
     }
 
-    /// When a free lane is to be woken for an errand.
-    pub(super) fn errand_due(&self) -> Option<Monotonic> {
+    /// When a free lane is to be woken for a chore.
+    pub(super) fn chore_due(&self) -> Option<Monotonic> {
         let now = self.body.mono;
-        let free = self.free(Lane::Machine).then(|| next_errand(self.errands(now), now));
+        let free = self.free(Lane::Background).then(|| next_chore(self.chores(now), now));
         free.flatten().map(|(at, _)| at)
     }
 
@@ -146,7 +146,7 @@ impl Session {
     /// as soon as the store has been asked once more (REF-08).
     fn untold(&self) -> bool {
         let refused = |flow: &Flow| flow.course.refresh().is_some_and(Refresh::refused);
-        self.body.machine.as_ref().is_some_and(|flow| flow.untold.is_some() || refused(flow))
+        self.body.background.as_ref().is_some_and(|flow| flow.untold.is_some() || refused(flow))
     }
 
     /// Who uses what is published without asking the session is to know whether it is saved.
@@ -160,7 +160,7 @@ impl Session {
 
     pub(super) const fn free(&self, lane: Lane) -> bool {
         match lane {
-            Lane::Machine => self.body.machine.is_none(),
+            Lane::Background => self.body.background.is_none(),
             Lane::Person => self.body.person.is_none(),
         }
     }
@@ -224,14 +224,14 @@ impl Session {
         // A refresh has just been tried for this token, and what it brought was refused. What another
         // process has logged in for is none of that.
         let useless = matches!(want.cause, Cause::Asked | Cause::Named)
-            && want.over.is_some_and(|over| memory.current() <= Some(over));
+            && want.newer_than.is_some_and(|over| memory.current() <= Some(over));
         // Whoever follows the advice to log in is not made to refresh once more (REF-90).
         let in_vain = want.cause == Cause::Named && memory.doubted();
         Standing {
             recalled: memory.recalled || !self.config.persistent,
             unread: self.unread(want),
             current: memory.current(),
-            live: granted.is_some_and(|granted| !granted.life().over(now.wall, now.mono)),
+            live: granted.is_some_and(|granted| !granted.life().expired(now.wall, now.mono)),
             renewed: memory.current() > want.since && !memory.found,
             covers: memory.requested().is_some_and(|asked| asked.covers(&want.scopes))
                 || want.scopes.is_empty(),
@@ -261,7 +261,7 @@ impl Session {
     fn ageing(&self, now: &Now) -> bool {
         let memory = &self.body.memory;
         memory.ageing(now.wall, now.mono)
-            && memory.published.as_ref().is_some_and(|it| !it.life().over(now.wall, now.mono))
+            && memory.published.as_ref().is_some_and(|it| !it.life().expired(now.wall, now.mono))
             && memory.rested(now.mono)
             && memory.refreshable(&self.config, now.wall, now.mono)
     }

@@ -110,7 +110,7 @@ impl Session {
         if let Some(granted) = &session.body.memory.published {
             now.out.told.push(Told::Publish(Some(Arc::clone(granted))));
         }
-        for lane in [Lane::Machine, Lane::Person] {
+        for lane in [Lane::Background, Lane::Person] {
             let Some(mut flow) = session.lane(lane).take() else { continue };
             flow.restored = true;
             if flow.loses_its_turn() {

@@ -35,7 +35,7 @@ pub(crate) struct Want {
     /// Scopes that the caller itself named.
     pub(crate) wanted: ScopeSet,
     /// The refused epoch.
-    pub(crate) over: Option<Epoch>,
+    pub(crate) newer_than: Option<Epoch>,
     /// The newest epoch when it began to wait.
     pub(crate) since: Option<Epoch>,
     /// What its request had had when it was refused.
@@ -74,7 +74,7 @@ impl Named {
 impl Want {
     pub(crate) const fn wish(&self) -> Wish {
         Wish {
-            over: self.over,
+            newer_than: self.newer_than,
             step_up: matches!(self.cause, Cause::StepUp),
             again: self.again,
             may_ask: self.may_ask,
@@ -100,7 +100,7 @@ impl Want {
     /// What its request has had once it gets the grant of this epoch, which the server may have
     /// issued since the request was sent, or the store have held.
     pub(crate) fn has(&self, current: Option<Epoch>, from_store: bool) -> Had {
-        let came = current > self.over.or(self.since) && !from_store;
+        let came = current > self.newer_than.or(self.since) && !from_store;
         let login = came && self.logins > 0;
         Had {
             renewals: self.had.renewals.saturating_add(u8::from(came && !login)),

@@ -12,7 +12,7 @@ use crate::machine::{
     confused,
 };
 use crate::note::Note;
-use crate::record::merge::{Occasion, Over, Word, merge, merge_unreadable};
+use crate::record::merge::{Occasion, Replaces, Word, merge, merge_unreadable};
 use crate::record::{self, Binding, Client, Document, Grant, Held};
 use crate::time::{Awaited, Timestamp};
 
@@ -22,7 +22,7 @@ pub(crate) enum Write {
     Binding(Held<Binding>),
     /// Registered just now; or, with `true`, what the grant beside it was given to.
     Client(Held<Client>, bool),
-    Grant(Held<Grant>, Over),
+    Grant(Held<Grant>, Replaces),
 }
 
 /// What a write does about the record that was there first.
@@ -72,18 +72,18 @@ impl Write {
                     _ => Meeting::Over,
                 }
             }
-            Self::Grant(held, over) => {
+            Self::Grant(held, replaces) => {
                 let key = held.value.key();
                 match record::read::<Grant>(&record.bytes, &key) {
-                    Err(kind) => match merge_unreadable(kind, over) {
+                    Err(kind) => match merge_unreadable(kind, replaces) {
                         Ok(()) => Meeting::Over,
                         Err(kind) => Meeting::Leave(kind),
                     },
                     Ok(value) => {
                         let theirs = Held { value, generation };
-                        match merge(held, &theirs, Occasion::Write { over, wall }) {
+                        match merge(held, &theirs, Occasion::Write { replaces, wall }) {
                             Word::Ours => Meeting::Over,
-                            Word::Theirs => Meeting::Yield(Self::Grant(theirs, over.clone())),
+                            Word::Theirs => Meeting::Yield(Self::Grant(theirs, replaces.clone())),
                         }
                     }
                 }
@@ -181,10 +181,10 @@ impl Save {
     /// After a restart a login may be in the store already, and another process have gone on from it.
     fn written_before(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
         for write in &mut self.waiting {
-            if let Write::Grant(_, over) = write
-                && *over == Over::Anything
+            if let Write::Grant(_, replaces) = write
+                && *replaces == Replaces::Anything
             {
-                *over = Over::Useless { spent: Vec::new(), left: Vec::new() };
+                *replaces = Replaces::Useless { spent: Vec::new(), left: Vec::new() };
             }
         }
         self.write(cx)

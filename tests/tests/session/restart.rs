@@ -230,8 +230,8 @@ fn a_life_goes_on_in_another_process_host_313_host_314() {
         let (session, _) =
             Session::restore(std::sync::Arc::clone(config), read(&written), env).unwrap();
         let life = session.granted().unwrap().life();
-        assert_eq!(life.over(now, mono), over, "{case}");
+        assert_eq!(life.expired(now, mono), over, "{case}");
         let hour = Monotonic::from_millis(mono.millis() + 3_600_000);
-        assert!(life.over(now, hour), "{case}: never longer than it was to live");
+        assert!(life.expired(now, hour), "{case}: never longer than it was to live");
     }
 }

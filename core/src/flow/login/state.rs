@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::Spend;
 use crate::failure::{Failure, Kind};
-use crate::flow::{End, Ended, Gain, Kept, Known, Next, Saved, Tried, Verdict, bug};
-use crate::record::merge::Over;
+use crate::flow::{Deferred, End, Ended, Gain, Kept, Known, Next, Tried, Written, bug};
+use crate::record::merge::Replaces;
 use crate::record::{Client, Grant, Held, Way};
 use crate::scope::ScopeSet;
 use crate::stage::authorization::Approved;
@@ -28,7 +28,7 @@ pub(crate) enum State {
         again: Option<Redirected>,
     },
     /// It saves the registration before the person is sent away with it.
-    KeepingClient {
+    SavingClient {
         member: Box<Member>,
     },
     /// It asks the person.
@@ -54,12 +54,12 @@ pub(crate) enum State {
         code: Code,
     },
     /// It saves what has come.
-    Keeping {
+    Saving {
         member: Box<Member>,
         code: Code,
         held: Held<Grant>,
-        over: Over,
-        then: Option<Verdict>,
+        replaces: Replaces,
+        then: Option<Deferred>,
     },
     /// It has failed, and marks its registration: the failure tells whether the server knows it
     /// (REG-93).
@@ -67,7 +67,7 @@ pub(crate) enum State {
         member: Box<Member>,
         code: Code,
         client: Held<Client>,
-        verdict: Verdict,
+        verdict: Deferred,
     },
     /// It has ended.
     Over {
@@ -159,12 +159,12 @@ pub(crate) enum Met {
     /// A grant came; perhaps with a failure that its callers hear of once it is saved (HOST-232).
     Came {
         held: Held<Grant>,
-        over: Over,
+        replaces: Replaces,
         then: Option<Failure>,
     },
     /// The server has forgotten the registration: once more.
     Unregistered,
-    Saved(Saved),
+    Saved(Written),
     /// It failed, and its registration is to be marked.
     Doubted(Held<Client>, Failure),
     /// A restart came while the store was looked into: what it says may be old.
@@ -190,7 +190,7 @@ impl State {
         match self {
             Self::Start | Self::Finding | Self::Spent => Left::Nothing,
             Self::Enrolling { place, .. } => Left::Place(place),
-            Self::KeepingClient { member } | Self::Asking { member } => {
+            Self::SavingClient { member } | Self::Asking { member } => {
                 Left::Member(member, Code::default())
             }
             Self::Noting { member, login, .. } => {
@@ -198,7 +198,7 @@ impl State {
             }
             Self::Looking { member, code, .. }
             | Self::Exchanging { member, code, .. }
-            | Self::Keeping { member, code, .. }
+            | Self::Saving { member, code, .. }
             | Self::Marking { member, code, .. } => Left::Member(member, code),
             Self::Over { left } => left,
         }
@@ -221,7 +221,7 @@ impl State {
             (Self::Enrolling { place, again }, Met::Enrolled(enrolled)) => {
                 Self::enrolled(place, again.is_some(), enrolled, known)
             }
-            (Self::KeepingClient { mut member }, Met::ClientSaved(saved)) => {
+            (Self::SavingClient { mut member }, Met::ClientSaved(saved)) => {
                 if let Some((client, chosen)) = saved {
                     member.enrolled.is(client, chosen);
                 }
@@ -258,15 +258,15 @@ impl State {
                 Some(login) => Next::Run(Self::Noting { member, approved, login }),
                 None => Self::Asking { member }.fails(bug()),
             },
-            (Self::Exchanging { member, code, .. }, Met::Came { held, over, then }) => {
-                Self::came(member, code, (held, over), then, known)
+            (Self::Exchanging { member, code, .. }, Met::Came { held, replaces, then }) => {
+                Self::came(member, code, (held, replaces), then, known)
             }
             (Self::Exchanging { member, .. }, Met::Unregistered) => {
                 let Member { place, enrolled, .. } = *member;
                 Next::Run(Self::Enrolling { place, again: Some(enrolled.redirect) })
             }
-            (Self::Keeping { member, code, held, over, then }, Met::Saved(saved)) => {
-                let ended = saved.ends(held, over, then.map(Into::into));
+            (Self::Saving { member, code, held, replaces, then }, Met::Saved(saved)) => {
+                let ended = saved.ends(held, replaces, then.map(Into::into));
                 Self::Over { left: Left::Member(member, code) }.ends(ended)
             }
             (Self::Marking { member, code, verdict, .. }, Met::Saved(_)) => {
@@ -281,7 +281,7 @@ impl State {
         let registration = if second { Registration::Second } else { Registration::First };
         let saves = known.store && enrolled.fresh;
         let member = Box::new(Member { place, enrolled, registration });
-        Next::Run(if saves { Self::KeepingClient { member } } else { Self::Asking { member } })
+        Next::Run(if saves { Self::SavingClient { member } } else { Self::Asking { member } })
     }
 
     /// The person has agreed.
@@ -299,15 +299,15 @@ impl State {
     fn came(
         member: Box<Member>,
         code: Code,
-        (held, over): (Held<Grant>, Over),
+        (held, replaces): (Held<Grant>, Replaces),
         then: Option<Failure>,
         known: Known<'_>,
     ) -> Next<Self> {
         if known.store {
             let then = then.map(Into::into);
-            return Next::Run(Self::Keeping { member, code, held, over, then });
+            return Next::Run(Self::Saving { member, code, held, replaces, then });
         }
-        let gain = Gain::Brought { held, over, kept: Kept::Saved };
+        let gain = Gain::Brought { held, replaces, kept: Kept::Saved };
         Self::Over { left: Left::Member(member, code) }.ends(Ended { gain, failure: then })
     }
 

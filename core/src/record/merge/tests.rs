@@ -78,8 +78,15 @@ fn the_whole_table_of_looks_ref_06_host_224() {
         ("ours was never written", &ours, held("l1", "r1", 4), false, true, Word::Ours),
         ("ours was, late, and went on", &ours, held("l1", "r2", 4), false, true, Word::Theirs),
         ("what came late is spent", &ours, held("l1", "r0", 4), false, true, Word::Ours),
-        ("a login over it", &ours, held("l2", "x", 4), false, true, Word::Ours),
-        ("a login over it, after a refusal", &ours, held("l2", "x", 4), true, true, Word::Theirs),
+        ("a login replaces it", &ours, held("l2", "x", 4), false, true, Word::Ours),
+        (
+            "a login replaces it, after a refusal",
+            &ours,
+            held("l2", "x", 4),
+            true,
+            true,
+            Word::Theirs,
+        ),
         (
             "the largest number, with another token",
             &held("l1", "r1", u64::MAX),
@@ -104,12 +111,12 @@ fn the_whole_table_of_looks_ref_06_host_224() {
 
 #[test]
 fn the_whole_table_of_writes_host_242_host_269_host_291() {
-    let spent = Over::Spent(vec![Secret::new("r0")]);
-    let of_login = Over::OfLogin(Some("l1".into()));
-    let useless = Over::Useless { spent: vec![Secret::new("r0")], left: vec!["l0".into()] };
+    let spent = Replaces::Spent(vec![Secret::new("r0")]);
+    let of_login = Replaces::OfLogin(Some("l1".into()));
+    let useless = Replaces::Useless { spent: vec![Secret::new("r0")], left: vec!["l0".into()] };
     let ours = held("l1", "r1", 3);
-    for (case, theirs, over, word) in [
-        ("a login replaces anything", held("l2", "x", 9), &Over::Anything, Word::Ours),
+    for (case, theirs, replaces, word) in [
+        ("a login replaces anything", held("l2", "x", 9), &Replaces::Anything, Word::Ours),
         ("a rotation, its own token", held("l1", "r0", 4), &spent, Word::Ours),
         ("a rotation, its own record", held("l1", "r1", 4), &spent, Word::Ours),
         ("a rotation, an old copy", held("l1", "x", 2), &spent, Word::Ours),
@@ -132,17 +139,17 @@ fn the_whole_table_of_writes_host_242_host_269_host_291() {
         ("saved again, another login", held("l2", "x", 9), &useless, Word::Theirs),
     ] {
         let wall = Timestamp::from_unix(2_000_000_000);
-        assert_eq!(merge(&ours, &theirs, Occasion::Write { over, wall }), word, "{case}");
+        assert_eq!(merge(&ours, &theirs, Occasion::Write { replaces, wall }), word, "{case}");
     }
-    for (kind, over, left_alone) in [
-        (Kind::StoreVersion, &Over::Anything, true),
-        (Kind::StoreCorrupt, &Over::Anything, false),
+    for (kind, replaces, left_alone) in [
+        (Kind::StoreVersion, &Replaces::Anything, true),
+        (Kind::StoreCorrupt, &Replaces::Anything, false),
         (Kind::StoreCorrupt, &of_login, false),
         (Kind::StoreCorrupt, &useless, false),
         (Kind::StoreCorrupt, &spent, true),
         (Kind::StoreVersion, &useless, true),
     ] {
-        assert_eq!(merge_unreadable(kind, over).is_err(), left_alone, "{kind:?} {over:?}");
+        assert_eq!(merge_unreadable(kind, replaces).is_err(), left_alone, "{kind:?} {replaces:?}");
     }
 }
 
