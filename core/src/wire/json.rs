@@ -306,16 +306,17 @@ impl<'a> Scanner<'a> {
 /// How many bytes come before the first quote, backslash or control character.
 fn plain_length(text: &[u8]) -> usize {
     // Most of a document is inside strings, so they are looked through a word at a time.
-    let (words, tail) = text.as_chunks();
-    for (index, word) in words.iter().enumerate() {
+    let mut rest = text;
+    while let Some((word, after)) = rest.split_first_chunk() {
         let special = special_bytes(u64::from_le_bytes(*word));
         if special != 0 {
             let within = special.trailing_zeros() as usize / 8;
-            return index.saturating_mul(8).saturating_add(within);
+            return text.len().saturating_sub(rest.len()).saturating_add(within);
         }
+        rest = after;
     }
-    let plain = tail.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1F)).count();
-    text.len().saturating_sub(tail.len()).saturating_add(plain)
+    let plain = rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1F)).count();
+    text.len().saturating_sub(rest.len()).saturating_add(plain)
 }
 
 /// A word in which the lowest bit that is set is in the first byte that is a quote, a backslash or a
