@@ -7,5 +7,6 @@ pub mod crowd;
 pub mod floor;
 pub mod flow;
 pub mod live;
+pub mod renewal;
 mod rush;
 pub mod slow;

@@ -4,6 +4,7 @@
 use std::hint::black_box;
 
 use mcp_authz_benches::live::{Floor, Live, Locked};
+use mcp_authz_benches::renewal::Renewals;
 use mcp_authz_benches::{floor, flow};
 
 fn main() {
@@ -29,6 +30,13 @@ fn main() {
                 black_box(floor::login(black_box([0x5a; 56])));
             }
         }
+        // What it contains beside the refreshes is one login.
+        "renewals" => {
+            let mut world = Renewals::new();
+            for _ in 0..times {
+                world.renew();
+            }
+        }
         "acquire-threads" => repeat(times, Live::new, Live::acquire_ureq),
         "acquire-tasks" => repeat(times, Live::new, Live::acquire_tokio),
         "authorize-threads" => repeat(times, Live::new, Live::authorize_ureq),
@@ -39,7 +47,7 @@ fn main() {
         "acquire-async-floor" => repeat(times, Floor::new, Floor::acquire_async),
         "acquire-lock" => repeat(times, Locked::new, Locked::acquire),
         _ => {
-            eprintln!("usage: count flow|prepare|floor TIMES");
+            eprintln!("usage: count flow|prepare|floor|renewals TIMES");
             eprintln!("       count acquire-{{threads|tasks|floor|async-floor|lock}} TIMES");
             eprintln!("       count authorize-{{threads|tasks|floor|async-floor}} TIMES");
             std::process::exit(2);
