@@ -218,20 +218,20 @@ impl Failure {
         self.0.scope.as_deref()
     }
 
-    /// Switches that would have avoided it.
-    #[must_use]
-    pub fn switches(&self) -> &[Switch] {
-        &self.0.switches
-    }
-
     /// Settings that may mend it.
     #[must_use]
     pub fn mends(&self) -> &[Mend] {
         &self.0.mends
     }
 
-    /// The same switches, each with what it has to be written with: the issuer or the host it is for,
-    /// for a pin the listed issuer and the document's. Empty if it is for none.
+    /// Switches that would have avoided it.
+    #[cfg(test)]
+    pub(crate) fn switches(&self) -> &[Switch] {
+        &self.0.switches
+    }
+
+    /// Switches that would have avoided it, each with the words it has to be written with: the issuer
+    /// or the host it is for, for a pin the listed issuer and the document's. Empty if it is for none.
     pub fn openings(&self) -> impl Iterator<Item = (Switch, &[String])> {
         self.0.switches.iter().copied().zip(self.0.words.iter().map(Vec::as_slice))
     }
@@ -438,10 +438,10 @@ pub enum Fault {
 }
 
 /// Longest text of a server that is kept or shown, in characters after escaping.
-pub const LONGEST_SHOWN: usize = 512;
+pub(crate) const LONGEST_SHOWN: usize = 512;
 
 /// Makes text of a server fit to show: one line, printable ASCII, everything else escaped, at most
-/// [`LONGEST_SHOWN`] characters (HOST-305).
+/// 512 characters (HOST-305).
 #[must_use]
 pub fn escaped(text: &str) -> String {
     escaped_within(text, LONGEST_SHOWN)

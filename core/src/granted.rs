@@ -51,7 +51,7 @@ impl Life {
     /// Whether the lifetime is over.
     #[must_use]
     #[inline]
-    pub fn expired(&self, wall: Timestamp, mono: Monotonic) -> bool {
+    pub(crate) fn expired(&self, wall: Timestamp, mono: Monotonic) -> bool {
         self.within(Duration::ZERO, wall, mono)
     }
 

@@ -86,7 +86,7 @@ fn refused(failure: &Failure, issuer: Option<&str>) -> Step {
     let said = failure
         .said()
         .map(|said| json!({"error": said.error, "error_description": said.description, "status": said.status}));
-    let switches: Vec<&str> = failure.switches().iter().map(|switch| switch.name()).collect();
+    let switches: Vec<&str> = failure.openings().map(|(switch, _)| switch.name()).collect();
     let settings: Vec<&str> = failure.mends().iter().map(|mend| mend.setting.name()).collect();
     let mut rows: Vec<(&'static str, String)> = Vec::new();
     rows.extend(failure.subject().map(|subject| ("about", subject.to_owned())));

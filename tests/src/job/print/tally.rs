@@ -4,8 +4,8 @@ use std::mem;
 
 use mcp_authz_core::effect::{Purpose, Visit, Why};
 use mcp_authz_core::failure::Kind;
-use mcp_authz_core::machine::{MachineName, StateName};
 use mcp_authz_core::note::{Edge, Note};
+use mcp_authz_core::note::{MachineName, StateName};
 
 use super::{Human, Moment, Step};
 

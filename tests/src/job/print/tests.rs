@@ -6,8 +6,8 @@ use mcp_authz_core::failure::{
     Evidence, Failure, Kind, Outcome as Ended, Remedy, Said, Setting, Switch,
 };
 use mcp_authz_core::internals::furnished;
-use mcp_authz_core::machine::{MachineName, SignalName, StateName};
 use mcp_authz_core::note::{Choice, ClientWay, Edge, Note, ScopeSource};
+use mcp_authz_core::note::{MachineName, SignalName, StateName};
 use mcp_authz_core::scope::ScopeSet;
 
 use super::*;
