@@ -11,20 +11,28 @@ use crate::session::memory::Memory;
 use crate::session::recent::{Recent, stands_for};
 use crate::time::{Monotonic, Timestamp};
 
-/// Everything but the callers.
+/// Everything of a session but its callers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Body {
+    /// The wall clock at the last step.
     pub(crate) wall: Timestamp,
+    /// The monotonic clock at the last step.
     pub(crate) mono: Monotonic,
-    /// Of the last steps' random bytes.
+    /// The marks of the last steps' random bytes, to tell when bytes are repeated.
     pub(crate) marks: Recent<6>,
+    /// The records, and the grant that is published.
     pub(crate) memory: Memory,
+    /// The pages that were shown lately.
     pub(crate) history: History,
+    /// The log-outs whose outcome has not been told yet.
     #[serde(default)]
     pub(crate) log_out: Rare<LogOut>,
+    /// The flow in the lane that needs no person.
     pub(crate) background: Option<Box<Flow>>,
+    /// The flow in the lane that waits for a person.
     pub(crate) person: Option<Box<Flow>>,
-    /// Of the last `state` values that were spent, to tell a repeat from a stranger.
+    /// The marks of the last `state` values that were spent, to tell a repeated callback from a
+    /// strange one.
     pub(crate) spent: Recent<4>,
 }
 
@@ -50,14 +58,17 @@ impl Body {
         self.marks.push(mark);
     }
 
+    /// Remembers the `state` of a callback as spent.
     pub(crate) fn spend(&mut self, state: Option<&Secret>) {
         state.into_iter().for_each(|state| self.spent.push(stands_for(state)));
     }
 
+    /// Returns true if this `state` was spent lately.
     pub(crate) fn has_spent(&self, state: &Secret) -> bool {
         self.spent.contains(stands_for(state))
     }
 
+    /// Frees empty parts.
     pub(crate) fn tidy(&mut self) {
         self.memory.tidy();
         self.history.tidy();

@@ -1,5 +1,5 @@
-//! Where the newest tokens are: whether the store has them, what it has said last, and what the next
-//! write of them has to mind (REF-04, HOST-229, HOST-241).
+//! The custody of the newest tokens: whether the store has them, its last answer, and the records
+//! that the next write may replace (REF-04, HOST-229, HOST-241).
 
 use serde::{Deserialize, Serialize};
 
@@ -11,30 +11,34 @@ use crate::secret::Secret;
 use crate::session::parting::SAVE_PAUSE;
 use crate::time::Monotonic;
 
-/// Refresh tokens that are remembered as spent while none of what they brought could be saved.
+/// The most refresh tokens that are remembered as spent while the store lacks the grants that they
+/// brought.
 const MOST_SPENT: usize = 16;
 
-/// The custody of the newest tokens. Absent while the store has them, and nothing is to be minded.
+/// The custody of the newest tokens. It is absent while the store has them and the next write has
+/// nothing to mind.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Custody {
+    /// Says whether the store has the newest record.
     kept: Kept,
+    /// The store's answer to the last write.
     word: Word,
-    /// What the next write may go over.
+    /// The records that the next write may replace.
     replaces: Replaces,
-    /// Refresh tokens that were spent while the store had refused what came of them.
+    /// Refresh tokens that were spent while the store had refused the grants that they brought.
     #[serde(with = "crate::secret::written_list")]
     spent: Vec<Secret>,
-    /// They are not offered to the store again before this.
+    /// The newest tokens are not offered to the store again before this time.
     after: Option<Monotonic>,
 }
 
-/// What the store has said of the last write.
+/// The store's answer to a write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Word {
-    /// What became of it.
+    /// The store has said how the write ended.
     #[default]
     Said,
-    /// Nothing: it may get there yet.
+    /// The store has said nothing, and the write may still reach it.
     Silent,
 }
 
@@ -56,32 +60,34 @@ impl Absent for Custody {
 }
 
 impl Custody {
-    /// Whether the store lacks the newest record, as far as is known.
+    /// Returns true if the store lacks the newest record, as far as is known.
     pub(crate) const fn unsaved(&self) -> bool {
         self.kept.unsaved()
     }
 
-    /// Whether the store has not said what became of a write, which may get there yet.
+    /// Returns true if the store has not said how a write ended. Such a write may still reach it.
     pub(crate) fn silent(&self) -> bool {
         self.word == Word::Silent
     }
 
-    /// The refresh tokens that led to what is held.
+    /// The refresh tokens that led to the held grant.
     pub(crate) fn spent(&self) -> [&[Secret]; 2] {
         [self.replaces.spent(), &self.spent]
     }
 
-    /// Those among them that came before a login.
+    /// The refresh tokens among [`spent`](Self::spent) that came before a login.
     pub(crate) fn spent_before(&self) -> &[Secret] {
         &self.spent
     }
 
-    /// When what the store lacks is offered to it again.
+    /// The time at which the record that the store lacks is offered to it again; `None` if the
+    /// store has it.
     pub(crate) fn next(&self, now: Monotonic) -> Option<Monotonic> {
         self.unsaved().then(|| self.after.unwrap_or(now))
     }
 
-    /// What it may then be written over. A login that another process has saved meanwhile stays.
+    /// The records that this offer may replace. A login that another process has saved meanwhile
+    /// stays. `left` names the logins that were logged out of.
     pub(crate) fn over_again(&self, left: &[std::sync::Arc<str>]) -> Replaces {
         match &self.replaces {
             Replaces::Anything => {
@@ -91,7 +97,7 @@ impl Custody {
         }
     }
 
-    /// Moves every deadline by what `shift` does to it.
+    /// Applies `shift` to every deadline.
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
         self.after.iter_mut().for_each(shift);
     }
@@ -105,7 +111,8 @@ impl Rare<Custody> {
                 self.kept = kept;
                 self.postpone(now);
             }
-            // What is saved next sets out from here, and says itself what it may go over.
+            // The next record to be saved starts from here, and names the records that it may
+            // replace.
             Kept::Saved => self.if_there(|it| {
                 it.kept = kept;
                 it.spent.clear();
@@ -114,18 +121,19 @@ impl Rare<Custody> {
         }
     }
 
-    /// What the store has is not what is held: it is written as soon as may be.
+    /// The store does not have the held grant, which is written as soon as possible.
     pub(crate) fn save_soon(&mut self) {
         self.kept = Kept::Unsaved;
         self.after = None;
     }
 
-    /// It is not offered to the store again for a while.
+    /// The held grant is not offered to the store again for a while.
     pub(crate) fn postpone(&mut self, now: Monotonic) {
         self.after = Some(now.after(SAVE_PAUSE));
     }
 
-    /// What is held has not been offered to the store yet, if there is one.
+    /// The held grant has not been offered to the store yet. `persistent` says that there is a
+    /// store.
     pub(crate) fn not_offered_yet(&mut self, persistent: bool) {
         if persistent {
             self.kept = Kept::Unsaved;
@@ -134,19 +142,19 @@ impl Rare<Custody> {
         }
     }
 
-    /// What is held is what the store has, or nothing.
+    /// The held grant is the one in the store, or no grant is held.
     pub(crate) fn taken_from_the_store(&mut self) {
         self.if_there(|it| it.kept = Kept::Saved);
     }
 
-    /// What the grant that is held may be written over.
+    /// Sets the records that the held grant may replace.
     pub(crate) fn may_go_over(&mut self, replaces: Replaces) {
         if self.replaces != replaces {
             self.replaces = replaces;
         }
     }
 
-    /// What the store has said of records that were offered to it.
+    /// Takes in the store's answer about records that were offered to it.
     pub(crate) fn store_said(&mut self, silent: bool, refused: bool) {
         if silent {
             self.word = Word::Silent;
@@ -155,13 +163,13 @@ impl Rare<Custody> {
         }
     }
 
-    /// A token was sent that the store may get yet, without its word.
+    /// A token was sent without the store's word, and the store may still get it.
     pub(crate) fn sent_unasked(&mut self) {
         self.word = Word::Silent;
     }
 
-    /// Another grant takes the place of one with this refresh token that the store has not got, and may
-    /// get late: that one does not come back from there.
+    /// Another grant takes the place of one with this refresh token. The store has not got that
+    /// one, and may get it late, so its tokens are remembered: it does not come back from there.
     pub(crate) fn superseded(&mut self, held: Option<&Secret>) {
         if self.unsaved() {
             let older = self.replaces.spent().to_vec();
@@ -170,15 +178,17 @@ impl Rare<Custody> {
         }
     }
 
-    /// What a rotation of this refresh token may be written over. While the store has refused one, what
-    /// it holds is older than the token that is spent.
+    /// The records that a rotation of this refresh token may replace. While the store has refused a
+    /// rotation, its own record is older than the token that is spent.
     pub(crate) fn spending(&mut self, held: Option<&Secret>) -> Replaces {
         if self.unsaved() && self.replaces == Replaces::Anything {
-            // Of a login: the tokens are remembered for when it is offered to the store again.
+            // The grant is of a login. Its tokens are remembered for the time when it is offered to
+            // the store again.
             self.superseded(held);
             return Replaces::Anything;
         }
-        // A write that was given up may reach the store yet, and is older than what comes now.
+        // A write that was given up may still reach the store, and is older than the grant that
+        // comes now.
         let before = self.replaces.spent().iter().filter(|_| self.unsaved());
         let mut spent: Vec<Secret> = before.chain(held).cloned().collect();
         let surplus = spent.len().saturating_sub(MOST_SPENT);

@@ -1,6 +1,7 @@
-//! Which client a login is made with, and what the session makes of a client that was refused.
+//! The client that a login is made with, and the session's view of a client that was refused.
 //!
-//! Decides what a registration is to know and when one is doubted; refuses to decide how it is made.
+//! This module decides what a registration knows, and when one is doubted. The stage decides how it
+//! is made.
 
 use crate::failure::{Failure, Kind, Setting};
 use crate::flow::Login;
@@ -15,7 +16,8 @@ use crate::wire::client_auth::Method;
 use crate::wire::token::{ErrorCode, TokenRefusal};
 
 impl Session {
-    /// What a registration is to know; `again` is the redirect URI that a second one keeps.
+    /// The request for a registration. `again` is the redirect URI that a second registration
+    /// keeps.
     pub(super) fn enrolment(&self, place: &Place, again: Option<&Redirected>) -> registration::Ask {
         let (found, server) = (&place.found, &place.found.server);
         registration::Ask {
@@ -39,12 +41,12 @@ impl Session {
         self.config.client_auth(&found.listed, &found.server.issuer)
     }
 
-    /// A login that fails tells whether the server knows its registration: that registration, if
-    /// something about it is to be written before anybody hears of the failure.
+    /// The registration of a login that fails, if something about it must be written before anybody
+    /// hears of the failure. The failure tells whether the server knows that registration.
     pub(super) fn doubts(&mut self, flow: &Flow, failure: &Failure) -> Option<Held<Client>> {
         let login = flow.course.login().filter(|login| login.doubts())?;
         let mut held = self.told_by(login, flow.stage.as_ref(), failure)?;
-        // What has become of it since, such as its generation in the store.
+        // The registration may have changed since, such as its generation in the store.
         if let Some(known) = self.body.memory.client(&held.value.credentials.client_id) {
             held.generation = held.generation.max(known.generation);
         }
@@ -52,9 +54,10 @@ impl Session {
         Some(held).filter(|_| self.config.persistent)
     }
 
-    /// The registration of a login that fails, if something about it is to be remembered. One that
-    /// no page answers may be forgotten: such a server shows an error page of its own and sends
-    /// nobody back. Any callback, errors too, shows that it is known (REG-93).
+    /// The registration of a login that fails, if something about it is to be remembered. A server
+    /// may have forgotten a registration whose page brings no callback: it shows an error page of
+    /// its own and sends nobody back. Any callback shows that the server knows it, also one with an
+    /// error (REG-93).
     fn told_by(
         &self,
         login: &Login,
@@ -77,6 +80,7 @@ impl Session {
         (held.value.aside.silent != before).then_some(held)
     }
 
+    /// Notes that no callback came for a registration, unless it is fresh.
     fn unanswered(&self, client: &mut Client, fresh: bool) {
         let binding = self.body.memory.binding.as_ref().map(|held| &held.value);
         let succeeded = binding.is_some_and(|binding| {
@@ -108,8 +112,9 @@ impl Session {
         }
     }
 
-    /// A client that is refused says how it proved itself, and that another method can be chosen:
-    /// none is tried by itself, since a server may lock an account (CAUTH-13).
+    /// Adds to the refusal of a client the method by which it proved itself, and the setting that
+    /// chooses another one. The session tries no other method by itself, since a server may lock an
+    /// account (CAUTH-13).
     pub(super) fn named(&self, flow: &Flow, refusal: TokenRefusal, now: &Now) -> TokenRefusal {
         if refusal.error != Some(ErrorCode::InvalidClient)
             || refusal.failure.kind() != Kind::ClientRejected

@@ -1,4 +1,4 @@
-//! Leases and intents are given back to the store, and those of a code withdrawn when they have served.
+//! Gives leases and intents back to the store, and withdraws the intents of codes that have served.
 
 use crate::effect::{Key, TicketId};
 use crate::flow::errands::{Lease, Task};
@@ -8,7 +8,7 @@ use crate::session::{Now, Session};
 use crate::stage::Stage;
 
 impl Session {
-    /// The store's answer about a lease or an intent is waited for no longer.
+    /// Stops waiting for the store's answer about a lease or an intent.
     pub(super) fn await_late_mark(&mut self, flow: &Flow, ticket: TicketId) {
         let Some(holder) = self.holder else { return };
         let lease = |key: &Key, withdraw| Lease { key: key.clone(), holder, withdraw };
@@ -24,9 +24,10 @@ impl Session {
         }
     }
 
-    /// Once a code has brought a grant, and the store has that, its intent has served: it would keep a
-    /// descriptor and a file for as long as the session lives. That of one that brought nothing, or that
-    /// nobody heard more of, keeps copies of the login from sending it again.
+    /// Withdraws the intent of a code that has brought a grant, once the store has that grant. The
+    /// intent has served, and would keep a descriptor and a file for as long as the session lives.
+    /// The intent of a code that brought nothing, or whose outcome is unknown, stays: it keeps
+    /// copies of the login from sending the code again.
     pub(super) fn withdraw_code(&mut self, flow: &mut Flow, came: Option<Kept>) {
         let (Some(holder), Course::Login(login)) = (self.holder, &mut flow.course) else { return };
         let Ok(key) = self.key_of_login(login) else { return };
@@ -40,15 +41,15 @@ impl Session {
         }
     }
 
-    /// What has served is given back once everything is saved. A record that is being written is not
-    /// saved yet.
+    /// The intents that have served are given back once everything is saved. A record that is being
+    /// written is not saved yet.
     pub(super) fn owe_what_is_saved(&mut self) {
         if self.body.background.is_none() && !self.body.memory.unsaved() {
             self.owed.all_is_saved();
         }
     }
 
-    /// Gives the next of them back.
+    /// Gives the next owed lease back.
     pub(super) fn give_back_owed(&mut self, now: &mut Now) {
         if let Some(lease) = self.owed.take() {
             self.launch(Lane::Background, Flow::errand(Task::GiveBack(lease)), now);

@@ -1,7 +1,7 @@
-//! What a failure means, and which setting would have avoided it, where that takes the whole flow to
-//! tell (D8, LEG-09).
+//! The meaning of a failure, and the setting that would have avoided it, where only the whole flow
+//! can tell (D8, LEG-09).
 //!
-//! Decides what an error names; acts on nothing that a server says (WWW-15).
+//! This module decides what an error names. It acts on nothing that a server says (WWW-15).
 
 use crate::effect::Purpose;
 use crate::failure::{Failure, Kind, Remedy, Said, Setting, Switch};
@@ -9,11 +9,11 @@ use crate::flow::Login;
 use crate::session::Session;
 use crate::session::lanes::Flow;
 
-/// Entra's own word for a `resource` that it does not take beside its scopes.
+/// Entra's error code for a `resource` that it does not take beside its scopes.
 const ENTRA_REFUSES_RESOURCE: &str = "AADSTS9010010";
 
 impl Session {
-    /// The failure of a flow, with the switches that what the server said points at.
+    /// Adds to the failure of a flow the switches that the server's words point at.
     pub(super) fn hinted(&self, flow: &Flow, failure: Failure) -> Failure {
         if nothing_there(flow, &failure) {
             return Failure::new(Kind::DiscoveryFailed, "LEG-09")
@@ -34,9 +34,9 @@ impl Session {
     }
 }
 
-/// Whether a registration endpoint that was guessed has answered as no registration endpoint does: the
-/// last guess at a server that has shown nothing of OAuth, so that no client of it could be named
-/// either (LEG-03, LEG-09).
+/// Returns true if a guessed registration endpoint has answered as no registration endpoint does.
+/// It was the last guess at a server that has shown nothing of OAuth, so that no client of it could
+/// be named either (LEG-03, LEG-09).
 fn nothing_there(flow: &Flow, failure: &Failure) -> bool {
     let place = flow.course.login().and_then(Login::place);
     let guessed = place.is_some_and(|place| place.found.guessed);
@@ -45,7 +45,7 @@ fn nothing_there(flow: &Flow, failure: &Failure) -> bool {
     guessed && failure.purpose() == Some(Purpose::Registration) && answered && !speaks
 }
 
-/// What helps where a server does not take `resource`.
+/// The switches that help where a server does not take `resource`.
 fn resource_switches(said: &Said) -> &'static [Switch] {
     let description = said.description.as_deref().unwrap_or_default();
     if description.contains(ENTRA_REFUSES_RESOURCE) {

@@ -1,5 +1,5 @@
-//! What was asked of the person lately. Success does not wipe it out, so that no server can keep a
-//! person clicking (STEP-09, STEP-10, HOST-245, HOST-247, HOST-249).
+//! The pages that were shown to the person lately. Success does not wipe them out, so that no
+//! server can keep a person clicking (STEP-09, STEP-10, HOST-245, HOST-247, HOST-249).
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::time::Monotonic;
 
 /// How long a page that was shown counts.
 const MEMORY: Duration = Duration::from_secs(600);
-/// Step-ups for one operation.
+/// The most step-ups for one operation.
 const MOST_FOR_OPERATION: usize = 2;
-/// Step-ups for the resource.
+/// The most step-ups for the resource.
 const MOST_FOR_RESOURCE: usize = 3;
-/// Pages that refusals open for the resource, whatever the issuers.
+/// The most pages that refusals open for the resource, whatever the issuers.
 const MOST_PAGES: usize = 3;
-/// Entries kept; the oldest gives way.
+/// The most entries that are kept; the oldest gives way.
 const MOST_ENTRIES: usize = 64;
 
 /// The pages shown in the last ten minutes.
@@ -30,6 +30,7 @@ pub(crate) struct History {
     refusals: Vec<Login>,
 }
 
+/// A step-up that was asked of the person, and how it ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct StepUp {
     operation: Arc<str>,
@@ -39,7 +40,7 @@ struct StepUp {
     granted: bool,
 }
 
-/// A login that a refusal had started, not a person.
+/// A login that a refusal has started, and not a person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Login {
     issuer: Arc<str>,
@@ -47,20 +48,23 @@ struct Login {
 }
 
 impl History {
+    /// Applies `shift` to the time of every page.
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
         self.step_ups.if_there(|all| all.iter_mut().for_each(|step_up| shift(&mut step_up.at)));
         self.refusals.iter_mut().for_each(|login| shift(&mut login.at));
     }
 
+    /// Drops the pages that no longer count.
     fn prune(&mut self, now: Monotonic) {
         self.step_ups.if_there(|all| all.retain(|step_up| step_up.at.until(now) < MEMORY));
         self.refusals.retain(|login| login.at.until(now) < MEMORY);
     }
 
-    /// Whether a page may be opened for a step-up.
+    /// Checks that a page may be opened for a step-up.
     ///
     /// # Errors
-    /// `step_up_declined` for what was declined, `step_up_limit` when it is too often.
+    /// `step_up_declined` for scopes that the person declined, `step_up_limit` if there were too
+    /// many step-ups.
     pub(crate) fn may_step_up(
         &mut self,
         operation: &str,
@@ -80,7 +84,8 @@ impl History {
         Ok(())
     }
 
-    /// Whether a step-up for this operation succeeded with these scopes, which then did not help.
+    /// Returns true if a step-up for this operation succeeded with these scopes, which then did not
+    /// help.
     pub(crate) fn stepped_up(&self, operation: &str, scopes: &ScopeSet, now: Monotonic) -> bool {
         self.step_ups.iter().any(|old| {
             old.granted
@@ -90,6 +95,7 @@ impl History {
         })
     }
 
+    /// Remembers that a step-up begins.
     pub(crate) fn step_up_begins(&mut self, operation: &str, scopes: &ScopeSet, now: Monotonic) {
         let step_up = StepUp {
             operation: operation.into(),
@@ -101,8 +107,8 @@ impl History {
         push_within(MOST_ENTRIES, &mut self.step_ups, step_up);
     }
 
-    /// How the step-up that began last has ended. One that failed in another way may never have
-    /// shown a page, and says nothing about the one before it.
+    /// Remembers how the step-up that began last has ended. A step-up that failed in another way
+    /// may never have shown a page, and says nothing about the one before it.
     pub(crate) fn step_up_ends(&mut self, operation: &str, granted: bool, declined: bool) {
         if !granted && !declined {
             return;
@@ -116,14 +122,15 @@ impl History {
         });
     }
 
-    /// Whether a page of this issuer may be opened because the server refused a request; `served`
-    /// says when the token came that it had let requests in with, and whose life is over.
+    /// Checks that a page of this issuer may be opened because the server refused a request.
+    /// `served` is the time at which the refused token came, if the server had let requests in with
+    /// it and its life is over.
     ///
     /// # Errors
-    /// `reauthorization_required` when one of this issuer was opened less than ten minutes ago, unless
-    /// the token that came of it has served, or three of any: a resource may name another issuer each
-    /// time (HOST-323).
-    /// Only a caller who asks for a login gets the next one.
+    /// `reauthorization_required` if a page of this issuer was opened less than ten minutes ago,
+    /// unless the token that came of it has served. The same if three pages of any issuers were
+    /// opened: a resource may name another issuer each time (HOST-323). Only a caller who asks for
+    /// a login gets the next page.
     pub(crate) fn may_open(
         &mut self,
         issuer: &str,
@@ -136,7 +143,7 @@ impl History {
         if self.refusals.len() >= MOST_PAGES {
             return refuse("HOST-323");
         }
-        // A page that nothing came of was turned down, or closed.
+        // A page that brought nothing was declined or closed.
         let last = self.refusals.iter().rfind(|login| *login.issuer == *issuer);
         if last.is_some_and(|last| served.is_none_or(|minted| minted < last.at)) {
             return refuse("STEP-12");
@@ -144,16 +151,18 @@ impl History {
         Ok(())
     }
 
+    /// Remembers that a refusal has opened a page of this issuer.
     pub(crate) fn opened(&mut self, issuer: &Arc<str>, now: Monotonic) {
         let login = Login { issuer: Arc::clone(issuer), at: now };
         push_within(MOST_ENTRIES, &mut self.refusals, login);
     }
 
-    /// The issuers that it names.
+    /// The issuers that the history names.
     pub(crate) fn issuers(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
         self.refusals.iter_mut().map(|login| &mut login.issuer)
     }
 
+    /// Frees empty parts.
     pub(crate) fn tidy(&mut self) {
         self.step_ups.tidy();
         self.refusals.shrink_to_fit();

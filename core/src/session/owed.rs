@@ -1,6 +1,6 @@
-//! What this session has at the store without using it: leases and intents that the store granted
-//! after nobody waited any more, or would not take back. While they stand no other process can refresh,
-//! so they are given back until that is done.
+//! The leases and intents that this session has at the store and does not use. The store granted
+//! them after the session had stopped waiting, or would not take them back. No other process can
+//! refresh while they stand, so the session gives them back until the store has taken them.
 
 use crate::bounded::push_within;
 use crate::effect::TicketId;
@@ -10,20 +10,21 @@ use crate::rare::{Absent, Rare};
 use crate::session::parting::SAVE_PAUSE;
 use crate::time::Monotonic;
 
-/// Answers that are waited for after they were given up, and leases that are owed.
+/// The most entries in each list of [`Owed`]; the oldest give way.
 const MOST: usize = 32;
 
-/// The leases and intents. Not in a snapshot: they end with the process.
+/// The leases and intents to give back. They are not in a snapshot: they end with the process.
 #[derive(Default)]
 pub(super) struct Owed {
-    /// What a late answer would grant.
+    /// The leases and intents that a late answer of the store would grant.
     late: Vec<(TicketId, Lease)>,
+    /// The leases and intents that are given back next.
     leases: Vec<Lease>,
-    /// Intents that stand until the store has what came for their tokens.
+    /// Intents that stand until the store has the grants that came for their tokens.
     until_saved: Vec<Lease>,
-    /// Intents of credentials that brought nothing that is known, until the next login or log-out.
+    /// Intents of credentials with an unknown outcome. They stand until the next login or log-out.
     unknown: Vec<Lease>,
-    /// The store is not asked before this.
+    /// The session asks the store to take nothing back before this time.
     after: Option<Monotonic>,
 }
 
@@ -37,23 +38,23 @@ impl Absent for Owed {
     };
 
     fn is_absent(&self) -> bool {
-        // A pause is one before something.
+        // A pause means nothing while there is nothing to give back after it.
         let Self { late, leases, until_saved, unknown, after: _ } = self;
         late.is_empty() && leases.is_empty() && until_saved.is_empty() && unknown.is_empty()
     }
 }
 
 impl Owed {
-    /// The store's answer is waited for no longer; this is what it would grant.
+    /// Stops waiting for the store's answer, and remembers the lease that it would grant.
     pub(super) fn await_late(&mut self, ticket: TicketId, lease: Lease) {
-        // It may stand already, and only the word of it be lost.
+        // The intent may stand already, and only the store's answer be lost.
         if lease.withdraw.is_some() {
             self.owe(lease.clone(), None);
         }
         push_within(MOST, &mut self.late, (ticket, lease));
     }
 
-    /// It has come after all, and granted that.
+    /// The store has granted the lease of this ticket after all.
     pub(super) fn granted_late(&mut self, ticket: TicketId) {
         if let Some(at) = self.late.iter().position(|(of, _)| *of == ticket) {
             let (_, lease) = self.late.remove(at);
@@ -61,7 +62,8 @@ impl Owed {
         }
     }
 
-    /// Something is to be given back; after a pause if the store has just refused it.
+    /// Adds a lease that is to be given back. `refused` is the current time if the store has just
+    /// refused to take it; the store is then asked again after a pause.
     pub(super) fn owe(&mut self, lease: Lease, refused: Option<Monotonic>) {
         if !self.leases.contains(&lease) {
             push_within(MOST, &mut self.leases, lease);
@@ -69,32 +71,33 @@ impl Owed {
         self.after = refused.map(|now| now.after(SAVE_PAUSE));
     }
 
-    /// An intent that keeps other processes from a spent token is given back when the store has what
-    /// came for it.
+    /// Adds an intent that is given back once the store has the grant that came for its token.
+    /// Until then the intent keeps other processes from the spent token.
     pub(super) fn owe_once_saved(&mut self, lease: Lease) {
         push_within(MOST, &mut self.until_saved, lease);
     }
 
-    /// The intent of a credential that was sent, and brought nothing that is known, stands until a login
-    /// or log-out comes after it.
+    /// Adds the intent of a credential that was sent, and whose outcome is unknown. It stands until
+    /// a login or log-out comes after it.
     pub(super) fn stands(&mut self, lease: Lease) {
         push_within(MOST, &mut self.unknown, lease);
     }
 
-    /// What comes first to be given back, and when the store is asked to take it.
+    /// The time at which the store is asked to take the next lease back; `None` if no lease is
+    /// owed.
     pub(super) fn next(&self, now: Monotonic) -> Option<Monotonic> {
         (!self.leases.is_empty()).then(|| self.after.unwrap_or(now))
     }
 
-    /// The next of them.
+    /// Removes the next lease from the list, to be given back.
     pub(super) fn take(&mut self) -> Option<Lease> {
         (!self.leases.is_empty()).then(|| self.leases.remove(0))
     }
 }
 
 impl Rare<Owed> {
-    /// A login or log-out has come after the credentials of which nobody knows what became, and the
-    /// store has it or not.
+    /// A login or log-out has come after the credentials with an unknown outcome. `kept` says
+    /// whether the store has it.
     pub(super) fn unknown_is_past(&mut self, kept: Kept) {
         let mut unknown = Vec::new();
         self.if_there(|owed| unknown.append(&mut owed.unknown));
@@ -106,7 +109,7 @@ impl Rare<Owed> {
         }
     }
 
-    /// Once the store has what came for a token, its intent has served.
+    /// The store has every grant that came, so the intents that waited for that are given back.
     pub(super) fn all_is_saved(&mut self) {
         let mut saved = Vec::new();
         self.if_there(|owed| saved.append(&mut owed.until_saved));

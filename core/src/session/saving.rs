@@ -1,4 +1,4 @@
-//! What became of records that were written, and when they are written again.
+//! The outcome of records that were written, and the next attempt to write them.
 
 use crate::effect::Told;
 use crate::failure::Kind;
@@ -13,7 +13,8 @@ use crate::session::{Now, Session};
 use crate::stage::vault::{self, Write};
 
 impl Session {
-    /// What leads to a grant: its client, if that was registered, and its binding.
+    /// The writes of the records that lead to a grant: its client, if that was registered, and its
+    /// binding.
     pub(super) fn way_there(
         &self,
         binding: Option<Held<Binding>>,
@@ -24,14 +25,14 @@ impl Session {
         client.into_iter().chain(binding.map(Write::Binding))
     }
 
-    /// Memory takes in what became of the records that a flow has written.
+    /// Memory takes in the outcome of the records that a flow has written.
     pub(super) fn saved(&mut self, flow: &Flow, saved: vault::Saved, now: &mut Now) -> Written {
         let forgets = forgets(flow);
         if forgets {
             self.body.memory.log_outs().unforgotten(saved.refused);
         }
         self.body.memory.custody().store_said(saved.silent, saved.refused.is_some());
-        // What a newer version has written is not ours to empty.
+        // A record that a newer version has written is not ours to empty.
         let ours = |kind: &Kind| !(forgets && *kind == Kind::StoreVersion);
         let marks = flow.state() == StateName::Marking;
         let refused = saved.refused.filter(ours).is_some_and(|_| !marks);
@@ -49,16 +50,16 @@ impl Session {
         other.flatten().unwrap_or(Written::Ours { held, kept })
     }
 
-    /// The record in the store is of a login or log-out of another process, so what a flow brought was
-    /// not written over it: it is taken over instead. `None` where that is as good as written.
+    /// Takes over the record of another process's login or log-out, which stands in the store in
+    /// place of the flow's own. Returns `None` where that is as good as written.
     fn gave_way(&mut self, flow: &Flow, theirs: Held<Grant>, now: &mut Now) -> Option<Written> {
         if forgets(flow) {
-            // Somebody has logged in since: that is not what was logged out of.
+            // Somebody has logged in since, and that login was not logged out of.
             return None;
         }
         let memory = &mut self.body.memory;
         if !theirs.value.rejected && !memory.welcome(&theirs.value) {
-            // What was logged out of does not come back by standing in the way.
+            // A login that was logged out of does not come back by standing in the way.
             memory.custody().may_go_over(Replaces::Anything);
             memory.custody().save_soon();
             return Some(Written::Blocked);
@@ -77,12 +78,13 @@ impl Session {
         if theirs.value.refresh_token.is_none()
             && let Some(ours) = ours
         {
-            // Somebody has logged out while this came: it is part of what is given back (HOST-242).
+            // Somebody has logged out while this grant came, so it is given back too (HOST-242).
             let credentials = memory.credentials(&self.config, now.wall);
             let farewell = self.farewell(&ours.value, credentials);
             self.body.log_out.give_back(&farewell, &ours.value);
         }
-        // What was logged out of elsewhere is handed out no more, least of all as if it were saved.
+        // A grant that was logged out of elsewhere is handed out no more, least of all as if it
+        // were saved.
         if self.body.memory.withdraw_published() {
             now.out.told.push(Told::Publish(None));
         }
@@ -90,13 +92,13 @@ impl Session {
         Some(if again { Written::Passed } else { Written::Dead })
     }
 
-    /// A login takes the place of what the other lane has written meanwhile, a refreshed grant or an
-    /// emptied one. Answers whether it must be written once more.
+    /// A login takes the place of the grant that the other lane has written meanwhile, renewed or
+    /// emptied. Returns true if the login's grant must be written once more.
     pub(super) fn catch_up(&mut self, minted: &mut Held<Grant>, now: &mut Now) -> bool {
         let known = self.body.memory.generation_for(&minted.value);
         let mut overwritten = known > minted.generation;
         minted.generation = minted.generation.max(known);
-        // What was to be emptied is this record now.
+        // The record that was to be emptied is the login's now.
         self.body.memory.log_outs().if_there(|it| it.taken_by_a_login(&minted.value));
         let empties = |flow: &mut Box<Flow>| {
             forgets(flow)
@@ -134,6 +136,7 @@ impl Session {
     }
 }
 
+/// Returns true if a flow empties the records of a log-out.
 fn forgets(flow: &Flow) -> bool {
     flow.course.errand().is_some_and(crate::flow::Errand::forgets)
 }
