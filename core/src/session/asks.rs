@@ -70,7 +70,7 @@ impl Session {
         })
     }
 
-    /// The code is sent.
+    /// The stage that sends the code.
     fn exchange(
         &self,
         member: &Member,
@@ -89,7 +89,8 @@ impl Session {
         })))
     }
 
-    /// What a login writes. The three belong together, whoever has written one of them meanwhile.
+    /// The writes of a login: its grant, client and binding. The three belong together, even if
+    /// another process has written one of them meanwhile.
     fn writes_of_login(&self, login: &Login, grant: Write) -> Vec<Write> {
         let mut writes = Vec::with_capacity(3);
         writes.push(grant);
@@ -107,7 +108,8 @@ impl Session {
         Some(client)
     }
 
-    /// The search of a login with this cause, or only whether the issuer is still listed.
+    /// The search of a login with this cause. Without a cause it only checks whether the issuer is
+    /// still listed.
     pub(super) fn discovery(
         &self,
         pointer: Option<ServerUrl>,
@@ -120,12 +122,13 @@ impl Session {
             bound: binding.map(|binding| binding.listed.clone()),
             pinned: shown || binding.is_some_and(|binding| binding.class == Class::Resource),
             listing_only: login.is_none(),
-            // It has wanted a login before, or wants one now.
+            // The server has wanted a login before, or wants one now.
             refused: binding.is_some() || !matches!(login, Some(Cause::Asked | Cause::Named)),
             knocks: login == Some(Cause::Named) && binding.is_none() && !shown,
         }
     }
 
+    /// The request for the page of a login. `bound` says that a listener is bound already.
     fn authorization(&self, member: &Member, bound: bool) -> authorization::Ask {
         let Member { place, enrolled, .. } = member;
         let (found, server) = (&place.found, &place.found.server);

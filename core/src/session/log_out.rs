@@ -1,5 +1,6 @@
-//! Log-out: what is held is dropped at once, given back to the server if it takes it, and removed
-//! from the store; whoever logs out hears how far it came (REVK, HOST-242).
+//! Log-out: the session drops the held grant at once, gives its tokens back to the server if it
+//! takes them, and removes the grant from the store. The caller that logs out hears how far that
+//! came (REVK, HOST-242).
 
 use std::sync::Arc;
 
@@ -16,18 +17,19 @@ use crate::stage::revocation;
 use crate::wire::client_auth::Credentials;
 
 impl Session {
-    /// Log-out: nothing that is still out can bring the grant back (HOST-242).
+    /// Logs out. Nothing that is still out can bring the grant back (HOST-242).
     pub(super) fn forget(&mut self, now: &mut Now) {
         self.body.log_out.asked = true;
         self.part_with_the_held(now);
-        // Nobody who waited for a flow is settled with what was held, live though it may be.
+        // No caller that waited for a flow is settled with the dropped grant, live though it may
+        // be.
         if self.body.memory.withdraw_published() {
             now.out.told.push(Told::Publish(None));
         }
-        // Whatever may be in the store by now, or get there yet.
+        // These grants may be in the store by now, or may still reach it.
         let mut lost = Vec::new();
         for lane in [Lane::Person, Lane::Background] {
-            // A log-out that is under way goes on, and so does what gives a lease back.
+            // A log-out that is under way goes on, and so does an errand that gives a lease back.
             let other = |flow: &mut Box<Flow>| !flow.course.errand().is_some_and(Errand::tidies);
             if let Some(flow) = self.lane(lane).take_if(other) {
                 lost.extend(flow.grants());
@@ -38,10 +40,11 @@ impl Session {
         }
         let errand = self.body.background.as_ref().and_then(|flow| flow.course.errand());
         let under_way = errand.is_some_and(Errand::forgets);
-        // What the store has is dropped too, even if nobody has read it yet.
+        // The grant in the store is dropped too, even if nobody has read it yet.
         self.body.memory.part_with(lost, self.config.persistent, under_way);
     }
 
+    /// Has the held grant given back to the server, and every grant that a late answer may bring.
     fn part_with_the_held(&mut self, now: &Now) {
         let memory = &self.body.memory;
         let credentials = memory.credentials(&self.config, now.wall);
@@ -49,7 +52,8 @@ impl Session {
             let farewell = self.farewell(&grant, credentials);
             self.body.log_out.give_back(&farewell, &grant);
         }
-        // Each as the client that asked, where its grant says: it need not be those of what is held.
+        // Each late grant is given back as the client that asked for it, where that grant says.
+        // Both may differ from those of the held grant.
         for at in 0..self.late.len() {
             let Some(late) = self.late.get(at).filter(|late| late.forgotten.is_none()) else {
                 continue;
@@ -62,7 +66,8 @@ impl Session {
         }
     }
 
-    /// How the tokens of a grant are given back: where the person says now, if they do (ASM-21).
+    /// How the tokens of a grant are given back. An endpoint that the configuration names now goes
+    /// before the grant's own (ASM-21).
     pub(super) fn farewell(&self, grant: &Grant, credentials: Option<Credentials>) -> Farewell {
         let named = self.config.server_of(&grant.issuer);
         let named = named.and_then(|server| server.revocation_endpoint.as_ref());
@@ -77,7 +82,8 @@ impl Session {
         }
     }
 
-    /// What a flow has brought is given back, and so is what its answer brings yet.
+    /// Has the grants given back that a flow has brought, and the grant that its answer may still
+    /// bring.
     fn part_with(&mut self, flow: &Flow, now: &mut Now) {
         let member = flow.course.login().and_then(Login::member);
         let enrolled = member.map(|member| member.enrolled.credentials.clone());
@@ -97,16 +103,17 @@ impl Session {
         }
     }
 
-    /// A log-out is about what is found in the store, whoever put it there.
+    /// A log-out includes the grant that is found in the store, whoever put it there.
     pub(super) fn forget_found(&mut self, found: Recalled, now: &Now) {
         self.body.memory.recall_to_forget(found, &self.config);
         self.forget_what_was_found(now);
     }
 
-    /// As [`forget_found`](Self::forget_found), where it was read for another reason.
+    /// Does the same as [`forget_found`](Self::forget_found), where the store was read for another
+    /// reason.
     pub(super) fn forget_what_was_found(&mut self, now: &Now) {
         let Some(held) = self.body.memory.found_to_forget() else { return };
-        // What was held has been given back already.
+        // The grant of a login that was logged out of has been given back already.
         if self.body.memory.welcome(&held.value) {
             self.part_with_the_held(now);
         }
@@ -121,13 +128,14 @@ impl Session {
         }
     }
 
+    /// The server has taken tokens back, or has refused to.
     pub(super) fn given_back(&mut self, flow: &mut Flow, result: Result<(), Failure>) {
         let log_out = &mut self.body.log_out;
         if !log_out.to_revoke.is_empty() {
             log_out.to_revoke.remove(0);
         }
         match result {
-            // Of what came late, after a log-out had been told of.
+            // These tokens came late, after the outcome of the log-out had been told.
             _ if !log_out.asked => {}
             Ok(()) => log_out.done = true,
             Err(failure) => {

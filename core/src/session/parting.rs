@@ -1,4 +1,4 @@
-//! What log-outs have left, and what is left to do for them.
+//! The traces of log-outs, and the work that is left to do for them.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -11,28 +11,29 @@ use crate::rare::Absent;
 use crate::record::{Grant, Held};
 use crate::time::Monotonic;
 
-/// Logins that are remembered as logged out of.
+/// The most logins that are remembered as logged out of.
 const MOST_LEFT: usize = 8;
 /// A record that the store refused is offered to it again after this long.
 pub(super) const SAVE_PAUSE: Duration = Duration::from_secs(30);
 
-/// What log-outs have left, and what is left to do for them.
+/// The traces of log-outs, and the work that is left to do for them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Parting {
-    /// Emptied grants that a log-out has not got into the store yet. The first may be under way.
+    /// Emptied grants that a log-out has not got into the store yet. The store may be writing the
+    /// first.
     #[serde(default)]
     pub(super) to_forget: Vec<Held<Grant>>,
-    /// A log-out is about what is in the store, too.
+    /// True if a log-out must also drop the grant that is in the store.
     #[serde(default)]
     pub(super) forget_found: bool,
-    /// No further attempt at it before this.
+    /// The store is not asked to forget again before this time.
     #[serde(default)]
     pub(super) forget_after: Option<Monotonic>,
-    /// The logins that this session was told to forget: a record of one that the store has kept never
-    /// comes back.
+    /// The logins that this session was told to forget. A record of theirs that the store has kept
+    /// never comes back.
     #[serde(default)]
     pub(super) left: Vec<Arc<str>>,
-    /// Why the store would not.
+    /// Why the store would not empty a record.
     #[serde(skip)]
     pub(super) unforgotten: Option<Kind>,
     /// The emptied record, from whose generation the next login goes on.
@@ -58,8 +59,9 @@ impl Absent for Parting {
 }
 
 impl Parting {
-    /// A grant whose record is to be emptied. While the first one is under way, an equal one waits
-    /// behind it: what was out when it was sent may be written between the two.
+    /// Adds a grant whose record is to be emptied. While the first one is under way, another one
+    /// for the same record waits behind it: a write that was out when the first was sent may land
+    /// between the two.
     pub(crate) fn must_forget(&mut self, held: Held<Grant>, under_way: bool) {
         let mut others = self.to_forget.iter_mut().skip(usize::from(under_way));
         match others.find(|other| other.value.shares_record(&held.value)) {
@@ -71,7 +73,7 @@ impl Parting {
         }
     }
 
-    /// A record is emptied, durably.
+    /// A record is durably empty.
     pub(crate) fn forgot(&mut self, held: Held<Grant>) {
         if let Some(at) =
             self.to_forget.iter().position(|other| other.value.shares_record(&held.value))
@@ -87,8 +89,8 @@ impl Parting {
         self.forget_after = Some(now.after(SAVE_PAUSE));
     }
 
-    /// The store would not empty a record, for this reason; `None` if it would. What a newer version
-    /// has written is not ours to remove.
+    /// The store would not empty a record, for this reason; `None` if it would. A record that a
+    /// newer version has written is not ours to remove.
     pub(crate) fn unforgotten(&mut self, kind: Option<Kind>) {
         self.unforgotten = kind;
     }
@@ -99,13 +101,14 @@ impl Parting {
         self.forget_found &= kind != Kind::StoreVersion;
     }
 
-    /// The others are not to wait for a record that cannot be emptied.
+    /// Moves the first grant to the end, since the others are not to wait for a record that cannot
+    /// be emptied.
     pub(crate) fn forget_another_first(&mut self) {
         let most = self.to_forget.len().min(1);
         self.to_forget.rotate_left(most);
     }
 
-    /// A login has taken this record: it is not to be emptied any more.
+    /// A login has taken this record, which is not to be emptied any more.
     pub(crate) fn taken_by_a_login(&mut self, grant: &Grant) {
         self.to_forget.retain(|held| !held.value.shares_record(grant));
     }
@@ -119,49 +122,49 @@ impl Parting {
         }
     }
 
-    /// What the store has is to be dropped too, even if nobody has read it yet.
+    /// The grant in the store is to be dropped too, even if nobody has read it yet.
     pub(crate) fn forget_what_is_found(&mut self) {
         self.forget_found = true;
         self.forget_after = None;
     }
 
-    /// A login has come since: what is found is not what was to be dropped.
+    /// A login has come since, so the grant that is found is not the one that was to be dropped.
     pub(crate) const fn nothing_found(&mut self) {
         self.forget_found = false;
     }
 
-    /// Whether what was found just now is to be dropped; asked once.
+    /// Returns true if the grant that was found just now is to be dropped. It returns true once.
     pub(crate) const fn takes_what_is_found(&mut self) -> bool {
         core::mem::replace(&mut self.forget_found, false)
     }
 
-    /// The store is asked as soon as may be.
+    /// The store is asked as soon as possible.
     pub(crate) const fn at_once(&mut self) {
         self.forget_after = None;
     }
 
-    /// The record of what a new login takes the place of.
+    /// Remembers the record that a new login takes the place of.
     pub(crate) fn replaces(&mut self, held: Held<Grant>) {
         self.never_again(&held.value);
         self.emptied = Some(Box::new(held));
     }
 
-    /// Whether a record is of a login that was logged out of.
+    /// Returns true if a record is of a login that was logged out of.
     pub(crate) fn has_left(&self, grant: &Grant) -> bool {
         grant.login.as_ref().is_some_and(|login| self.left.contains(login))
     }
 
-    /// Whether a log-out has not reached the store yet.
+    /// Returns true if a log-out has not reached the store yet.
     pub(crate) const fn unfinished(&self) -> bool {
         self.forget_found || !self.to_forget.is_empty()
     }
 
-    /// When a record that was logged out of is emptied, if one is left.
+    /// The time at which a record that was logged out of is emptied, if one is left.
     pub(crate) fn at(&self, now: Monotonic) -> Option<Monotonic> {
         self.unfinished().then(|| self.forget_after.unwrap_or(now))
     }
 
-    /// Moves every deadline by what `shift` does to it.
+    /// Applies `shift` to every deadline.
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
         self.forget_after.iter_mut().for_each(shift);
     }

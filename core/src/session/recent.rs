@@ -1,17 +1,19 @@
-//! What is recognised when it comes again, by a number that stands for it.
+//! Values that are recognised when they come again, by a number that stands for each.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::secret::Secret;
 
-/// The last so many numbers. Zero stands for none, and is never recognised.
+/// The last `N` numbers. Zero stands for none, and is never recognised.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recent<const N: usize>([u64; N]);
 
 impl<const N: usize> Recent<N> {
+    /// No numbers.
     pub(crate) const NONE: Self = Self([0; N]);
 
+    /// Adds a number; the oldest goes.
     pub(crate) fn push(&mut self, number: u64) {
         self.0.rotate_left(1);
         if let Some(newest) = self.0.last_mut() {
@@ -19,16 +21,18 @@ impl<const N: usize> Recent<N> {
         }
     }
 
+    /// Returns true if the number is one of the last.
     pub(crate) fn contains(&self, number: u64) -> bool {
         self.numbers().any(|other| other == number)
     }
 
+    /// The numbers, the oldest first.
     fn numbers(&self) -> impl Iterator<Item = u64> {
         self.0.into_iter().filter(|number| *number != 0)
     }
 }
 
-/// The number that stands for a secret of full length, and tells nothing of it.
+/// The number that stands for a secret of full length. The number tells nothing of the secret.
 pub(crate) fn stands_for(secret: &Secret) -> u64 {
     let mut number = [0; 8];
     number.iter_mut().zip(Sha256::digest(secret.expose())).for_each(|(to, from)| *to = from);

@@ -1,4 +1,4 @@
-//! What a refusal by the MCP server means: who wants what now (STEP, WWW).
+//! The meaning of a refusal by the MCP server, and what its caller waits for now (STEP, WWW).
 
 use crate::effect::Told;
 use std::sync::Arc;
@@ -16,33 +16,35 @@ use crate::wire::challenge::{self as wire, Text, read_challenge, wants_dpop_alon
 use crate::wire::redact::{names_secret, redacted, without_secrets};
 use crate::wire::url::ServerUrl;
 
-/// Refreshes that one request is given (STEP-90).
+/// The most refreshes that one request is given (STEP-90).
 const MOST_RENEWALS: u8 = 2;
-/// Grants of any kind that one request is given after refusals (STEP-16).
+/// The most grants of any kind that one request is given after refusals (STEP-16).
 const MOST_GRANTS: u8 = 6;
 
-/// Why a token may be refused that was good.
+/// Why the server may refuse a token that was good.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Worn {
-    /// It was accepted while it lived, and its life is over.
+    /// The server accepted the token while it lived, and its life is over.
     Served,
-    /// Its life is over, or it was accepted before.
+    /// The token's life is over, or the server accepted it before.
     Perhaps,
 }
 
-/// What a challenge says, as far as it may be used.
+/// The parts of a challenge that may be used.
 struct Heard {
-    /// Its error is `insufficient_scope`.
+    /// True if its error is `insufficient_scope`.
     insufficient: bool,
+    /// The scopes that it names.
     scopes: Option<ScopeSet>,
-    /// Where the resource's metadata is.
+    /// The URL of the resource's metadata.
     pointer: Option<ServerUrl>,
     /// Its words, for the person.
     named: Named,
 }
 
 impl Session {
-    /// A refusal by the MCP server: what kind of want it makes, or that nothing helps.
+    /// Takes in a refusal by the MCP server. The caller waits for a grant that helps, or hears that
+    /// nothing helps.
     pub(super) fn challenge(&mut self, challenge: Challenge, now: &mut Now) {
         let Challenge { waiter, refusal } = challenge;
         let current = self.body.memory.current();
@@ -82,7 +84,7 @@ impl Session {
         if cause == Cause::StepUp {
             match self.step_up(&want, now.mono) {
                 Ok(scopes) => want.scopes = scopes,
-                // What it lacks has been asked for since, perhaps for somebody else.
+                // The missing scopes have been asked for since, perhaps for another caller.
                 Err(_) if outdated => {}
                 Err(failure) => return self.refuse(waiter, want.named.explain(failure), now),
             }
@@ -90,7 +92,7 @@ impl Session {
         self.park(waiter, want);
     }
 
-    /// Reads the challenge; what of it is not used is noted.
+    /// Reads the challenge, and notes the parts that are not used.
     fn hear(&self, refusal: &Refusal, now: &mut Now) -> Heard {
         let read = read_challenge(&refusal.headers, false);
         for (kind, rule) in read.iter().flat_map(|read| read.faults()) {
@@ -102,14 +104,14 @@ impl Session {
         let scopes = read.as_ref().and_then(|read| read.scopes()?.ok());
         let scopes = scopes.and_then(|scopes| self.wanted_scopes(scopes, &held, now));
         let pointer = read.as_ref().and_then(|read| self.pointer(read, &held, now));
-        // Without a token there was nothing to refuse: what it says leads to a login.
+        // A request without a token had nothing to be refused: its challenge leads to a login.
         let bare = refusal.status == 401 && refusal.may_ask && refusal.epoch.is_none();
         let named = words(read.as_ref().filter(|_| !bare), refusal.status.as_u16(), &held);
         let insufficient = read.as_ref().is_some_and(|read| read.error_is("insufficient_scope"));
         Heard { insufficient, scopes, pointer, named }
     }
 
-    /// The scopes that a challenge names, without our secrets and without what nobody wants.
+    /// The scopes that a challenge names, without our secrets and without scopes that nobody wants.
     fn wanted_scopes(&self, scopes: ScopeSet, held: &[&Secret], now: &mut Now) -> Option<ScopeSet> {
         let mut scopes = match without_secrets(&scopes, held) {
             Some(clean) => {
@@ -127,7 +129,7 @@ impl Session {
         Some(scopes)
     }
 
-    /// Where a challenge says that the resource's metadata is, if that may be asked.
+    /// The URL that a challenge names for the resource's metadata, if it may be requested.
     fn pointer(
         &self,
         read: &wire::Challenge<'_>,
@@ -150,7 +152,7 @@ impl Session {
         }
     }
 
-    /// What the request was refused for.
+    /// The cause of the refusal.
     ///
     /// # Errors
     /// `forbidden` where no token could help.
@@ -165,7 +167,7 @@ impl Session {
         match status {
             // More scope is asked for with a token; without one a login names it (STEP-91).
             401 | 403 if heard.insufficient && (status == 403 || with_token) => Ok(Cause::StepUp),
-            // It is scope that the fresh token lacks, in other words (STEP-91).
+            // The fresh token lacks scope, which the server says in other words (STEP-91).
             401 if !outdated && refusal.had.fresh_token() && self.lacks(heard.scopes.as_ref()) => {
                 Ok(Cause::StepUp)
             }
@@ -176,9 +178,14 @@ impl Session {
         }
     }
 
-    /// Whether this request has had all that helps: a fresh token of its own that was refused (STEP-12),
-    /// unless its life was over or others had used it up before this request's turn came (STEP-90).
-    /// Answers whether only a change of issuer could explain it.
+    /// Checks that this request has not had all that helps. It has if its own fresh token was
+    /// refused (STEP-12), unless that token's life was over or others had used it up before this
+    /// request's turn came (STEP-90). Returns true if only a change of issuer could explain the
+    /// refusal.
+    ///
+    /// # Errors
+    /// `grant_unstable` after too many refreshes or grants, `unauthorized_after_refresh` if nothing
+    /// more helps.
     fn had_enough(
         &mut self,
         refusal: &Refusal,
@@ -204,15 +211,16 @@ impl Session {
         Ok(again)
     }
 
-    /// Whether these are scopes that nobody has asked for yet, and that may be asked for: a caller who
-    /// fixed the scopes wants no others (SCOPE-06).
+    /// Returns true if nobody has asked for these scopes yet, and they may be asked for. A host
+    /// that fixed the scopes wants no others (SCOPE-06).
     fn lacks(&self, challenged: Option<&ScopeSet>) -> bool {
         let asked = self.body.memory.requested();
         self.config.scopes.is_none()
             && challenged.is_some_and(|scopes| asked.is_none_or(|asked| !asked.covers(scopes)))
     }
 
-    /// Whether the newest token may be refused for no fault of the server's (STEP-90).
+    /// Why the newest token may be refused for no fault of the server's, if there is a reason
+    /// (STEP-90).
     fn worn(&self, accepted: Option<Epoch>, now: &Now) -> Option<Worn> {
         let granted = self.body.memory.published.as_ref()?;
         let served = accepted >= Some(granted.epoch());
@@ -224,14 +232,15 @@ impl Session {
         }
     }
 
-    /// A fresh token was refused: from now on only those get it who ask the session.
+    /// A fresh token was refused. From now on only callers that ask the session get it.
     pub(super) fn retire(&mut self, now: &mut Now) {
         if self.body.memory.useless(&self.config) {
             now.out.told.push(Told::Publish(self.body.memory.published.clone()));
         }
     }
 
-    /// What a step-up must have asked for, or why there is none (STEP-07, STEP-08).
+    /// The scopes that a step-up must have asked for, or the reason why there is no step-up
+    /// (STEP-07, STEP-08).
     pub(super) fn step_up(&self, want: &Want, mono: Monotonic) -> Result<ScopeSet, Failure> {
         let scopes = want.challenged.clone().unwrap_or_default();
         let asked = self.body.memory.requested();
@@ -249,8 +258,8 @@ impl Session {
     }
 }
 
-/// What the challenge says, for the person: its words without what the session holds in secret
-/// (HOST-303, HOST-325).
+/// The words of the challenge for the person, without the secrets that the session holds (HOST-303,
+/// HOST-325).
 fn words(read: Option<&wire::Challenge<'_>>, status: u16, held: &[&Secret]) -> Named {
     let Some(read) = read else { return Named::default() };
     let shown = |text: Text<'_>| escaped(&redacted(text.read(), held));
@@ -260,12 +269,14 @@ fn words(read: Option<&wire::Challenge<'_>>, status: u16, held: &[&Secret]) -> N
     Named(Some(Arc::new((said, scope))).filter(|named| named.0.is_some() || named.1.is_some()))
 }
 
-/// The server has named one of our secrets where it would be sent on: that is not used (HOST-325).
+/// The note that the server has named one of our secrets where it would be sent on. That field is
+/// not used (HOST-325).
 fn secret_named(field: &str) -> Note {
     Note::Dropped { kind: Kind::HeaderMalformed, rule: "HOST-325", subject: field.to_owned() }
 }
 
-/// A fresh token did not help; what could be tried by machines has been (STEP-12).
+/// The failure of a request that a fresh token did not help. Machines have tried all they can
+/// (STEP-12).
 pub(super) fn unhelped() -> Failure {
     Failure::new(Kind::UnauthorizedAfterRefresh, "STEP-12")
 }

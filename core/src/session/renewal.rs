@@ -1,6 +1,7 @@
-//! The refresh: what its stages brought, as the flow meets it, and the stages that its states run.
+//! The session's part of a refresh: it hands the results of stages to the flow, and makes the
+//! stages that the flow's states run.
 //!
-//! Memory takes in what is known by then; the flow decides what follows.
+//! Memory takes in a result first; the flow then decides what follows.
 
 use crate::config::ResourceParameter::{Omitted, Replaced};
 use crate::effect::Spend;
@@ -24,7 +25,8 @@ use crate::wire::token::{TokenRefusal, Tokens};
 use std::sync::Arc;
 
 impl Session {
-    /// What a stage of a refresh brought home. The end of the flow, if that is what follows.
+    /// Takes in the result of a stage of a refresh. Returns the end of the flow, if the flow ends
+    /// with it.
     pub(super) fn refresh_met(
         &mut self,
         flow: &mut Flow,
@@ -55,15 +57,14 @@ impl Session {
         }
     }
 
-    /// Nobody can say now whether the issuer is still listed.
+    /// Goes on with a refresh although nobody can say now whether the issuer is still listed.
     pub(super) fn still_listed(&mut self, flow: &mut Flow, now: &mut Now) -> Option<End> {
         let overtaken = self.overtaken(flow);
         let met = if overtaken { Met::Overtaken(None) } else { Met::Listed };
         self.refresh_on(flow, met, now)
     }
 
-    /// A restart took the right to send from a refresh. Answers whether it has taken an edge of its
-    /// own.
+    /// Hands an event to a refresh. Returns the end of the flow, if the flow ends with it.
     pub(super) fn refresh_on(&mut self, flow: &mut Flow, met: Met, now: &mut Now) -> Option<End> {
         let known = self.known(now.mono);
         match &mut flow.course {
@@ -72,7 +73,8 @@ impl Session {
         }
     }
 
-    /// Whether a login or a late answer has replaced the grant that a refresh was for.
+    /// Returns true if a login or a late answer has replaced the grant that a refresh was for. The
+    /// edge that the flow takes is then named so.
     fn overtaken(&self, flow: &mut Flow) -> bool {
         let memory = &self.body.memory;
         let news = (flow.logins, flow.epoch) != (memory.logins, memory.epoch);
@@ -82,8 +84,8 @@ impl Session {
         news
     }
 
-    /// What it brought all the same: the intent that was recorded, and records that may have been
-    /// written over newer ones.
+    /// Takes in the result of a refresh that was overtaken. Returns the intent that was recorded. A
+    /// record that was saved may have been written over a newer one, which is then saved again.
     fn overtaken_by(&mut self, brought: Brought) -> Option<Spend> {
         match brought {
             Brought::Intended(Intended::Recorded(spend) | Intended::Unrecorded(spend, _)) => {
@@ -102,12 +104,14 @@ impl Session {
         }
     }
 
+    /// Remembers that the resource names another issuer, and returns the failure that says so.
     pub(super) fn moved_away(&mut self, to: &str, now: &Now) -> Failure {
         self.body.memory.issuer_moved(now.mono);
         Failure::new(Kind::IssuerChanged, "BIND-05").with_subject(to)
     }
 
-    /// The grant's record was read before its token is spent, or after that was refused.
+    /// The grant's record was read before its refresh token is spent, or after the server refused
+    /// that token.
     fn read(&mut self, found: Option<Held<Grant>>, refused: bool, now: &mut Now) -> Read {
         let look = self.body.memory.look(found, refused, now.wall);
         if look.brings == crate::record::merge::Brings::Token {
@@ -116,21 +120,23 @@ impl Session {
         Read { brings: look.brings, seen_at: look.seen_at, dead: self.body.memory.dead() }
     }
 
-    /// What a refresh answers goes into the grant that is held.
+    /// The tokens that answer a refresh go into the held grant.
     fn renewed(&mut self, tokens: &Tokens, now: &mut Now) -> Result<Met, Failure> {
         let (template, generation, replaces) = self.place_of_the_renewed()?;
         let value = self.filled(template, tokens, false, now);
         Ok(Met::Came { held: Held { value, generation }, replaces, then: None })
     }
 
+    /// The held grant, its generation, and the records that its rotation may replace.
     fn place_of_the_renewed(&mut self) -> Result<(Grant, Option<u64>, Replaces), Failure> {
         let replaces = self.body.memory.spending();
         let held = self.body.memory.grant.as_ref().ok_or_else(bug)?;
         Ok((held.value.clone(), held.generation, replaces))
     }
 
-    /// The server would not renew the grant: whether its client is unknown, the grant dead, or whether
-    /// it refuses in words of its own (REG-21, REF-08, REF-90).
+    /// The server would not renew the grant. Its client is unknown, the grant is dead, or the
+    /// server refuses in words of its own (REG-21, REF-08, REF-90). Tokens that came with the
+    /// refusal are kept.
     fn not_renewed(&mut self, refusal: TokenRefusal, now: &mut Now) -> Result<Met, Failure> {
         if refusal.brought() {
             let (template, generation, replaces) = self.place_of_the_renewed()?;
@@ -164,7 +170,7 @@ impl Session {
         }))
     }
 
-    /// The server does not know the client of the grant any more, or would not hear it (REG-21).
+    /// The server does not know the client of the grant any more, or refuses to hear it (REG-21).
     fn client_refused(&mut self, failure: Failure) -> Refused {
         let memory = &mut self.body.memory;
         let Some(grant) = memory.grant.as_ref().map(|held| &held.value) else {
@@ -172,8 +178,8 @@ impl Session {
         };
         let (issuer, id) = (grant.issuer.clone(), grant.client_id.clone());
         match memory.stale_client(&issuer, &id).filter(|_| self.config.persistent) {
-            // The next process is not to send it either. Those who wait hear of it when that is
-            // written.
+            // The next process must not send it either. The callers that wait hear of the failure
+            // when that is written.
             Some(stale) => Refused::Client(stale, failure.with_remedy(Remedy::AskUser)),
             None => {
                 memory.forget_client(&issuer, &id);
@@ -182,7 +188,7 @@ impl Session {
         }
     }
 
-    /// A refusal that may pass. The third in a row may be meant (REF-90).
+    /// Judges a refusal that may pass. The third in a row may be meant (REF-90).
     fn unclear(&mut self, failure: Failure) -> Failure {
         let status = failure.said().and_then(|said| said.status);
         let refused = status
@@ -200,7 +206,8 @@ impl Session {
         }
     }
 
-    /// The refresh token that is held is never sent again, and its record is to say so.
+    /// Marks the held grant as rejected: its refresh token is never sent again, and its record must
+    /// say so.
     fn reject(&mut self, now: &mut Now) {
         self.body.memory.reject();
         now.note(Note::Rejected);
@@ -255,7 +262,8 @@ impl Session {
         })
     }
 
-    /// The grant, and what leads to it where the store has neither.
+    /// The writes of a renewed grant, and of the records that lead to it where the store has
+    /// neither.
     fn writes_of_the_renewed(&self, held: Held<Grant>, replaces: Replaces) -> Vec<Write> {
         let mut writes = Vec::with_capacity(2);
         writes.push(Write::Grant(held, replaces));
@@ -265,14 +273,14 @@ impl Session {
         writes
     }
 
-    /// The refresh of the grant that is held, by today's settings: a switch holds for what was granted
-    /// before it was given, too (D8).
+    /// The request that refreshes the held grant, by today's settings. A switch also holds for a
+    /// grant that came before the switch was given (D8).
     fn ask_to_refresh(&self, now: &Now) -> Result<token::Ask, Failure> {
         let memory = &self.body.memory;
         let grant = &memory.grant.as_ref().ok_or_else(bug)?.value;
         let credentials = memory.credentials(&self.config, now.wall).ok_or_else(bug)?;
         let refresh_token = grant.refresh_token.clone().ok_or_else(bug)?;
-        // It may have been restored by another road than the records (SEC-05).
+        // The endpoint may have been restored by another road than the records (SEC-05).
         grant.token_endpoint.recheck("token_endpoint", &self.config.reach)?;
         let mut ask = token::Ask::refresh(grant, refresh_token, credentials);
         let binding = memory.binding.as_ref().map(|held| &held.value);

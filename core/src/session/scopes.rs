@@ -1,34 +1,37 @@
-//! Which scopes a login asks for (SCOPE-01 to SCOPE-10, STEP-03 to STEP-07, STEP-13).
+//! The scopes that a login asks for (SCOPE-01 to SCOPE-10, STEP-03 to STEP-07, STEP-13).
 
 use crate::failure::{Failure, Kind};
 use crate::note::ScopeSource;
 use crate::scope::ScopeSet;
 
+/// The scope that asks for a refresh token.
 const OFFLINE: &str = "offline_access";
 
-/// Everything that can name a scope.
+/// The scopes that each source names for a login.
 #[derive(Debug)]
 pub(crate) struct Named<'a> {
-    /// The caller, for this login.
+    /// The caller's scopes for this login.
     pub(crate) wanted: &'a ScopeSet,
-    /// The configuration, ahead of everything the server names.
+    /// The configuration's scopes, which go ahead of everything the server names.
     pub(crate) configured: Option<&'a ScopeSet>,
-    /// The challenge.
+    /// The challenge's scopes.
     pub(crate) challenged: Option<&'a ScopeSet>,
-    /// The protected resource metadata.
+    /// The scopes of the protected resource metadata.
     pub(crate) resource: Option<&'a ScopeSet>,
-    /// The configuration, where nobody else names any.
+    /// The configuration's scopes for a login where nobody else names any.
     pub(crate) default: Option<&'a ScopeSet>,
-    /// Everything asked for, and everything granted, so far at this issuer.
+    /// The scopes that were asked for and granted so far at this issuer.
     pub(crate) before: [Option<&'a ScopeSet>; 2],
+    /// True if the login is a step-up.
     pub(crate) step_up: bool,
-    /// The server lists `offline_access`.
+    /// True if the server lists `offline_access`.
     pub(crate) offline_listed: bool,
-    /// A refresh token is wanted.
+    /// True if a refresh token is wanted.
     pub(crate) offline_wanted: bool,
 }
 
-/// The set to ask for, who named it, and whether `offline_access` was dropped as a server's fault.
+/// Chooses the scopes to ask for. Returns them with their source, and true if `offline_access` was
+/// dropped as a server's fault.
 ///
 /// # Errors
 /// `limit_exceeded` if the union passes the limits; no page is opened (HOST-256).
@@ -52,8 +55,8 @@ pub(crate) fn choose(named: &Named<'_>) -> Result<(ScopeSet, ScopeSource, bool),
         scopes = without_offline(&scopes);
         dropped = true;
     }
-    // What was asked for before comes first, so that a step-up never loses a permission. Where the
-    // host has named a set for a first login, that set stands alone.
+    // Scopes that were asked for before come first, so that a step-up never loses a permission.
+    // Where the host has named a set for a first login, that set stands alone.
     let extra = if named.step_up { named.challenged.or(named.resource) } else { None };
     let stripped = extra.filter(|_| !named.offline_wanted).map(without_offline);
     let extra = stripped.as_ref().or(extra);

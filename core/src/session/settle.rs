@@ -1,4 +1,4 @@
-//! Who is settled now, and what is started for the others.
+//! Settles the callers that can be settled now, and starts what the others need.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use crate::session::{Now, Session};
 use crate::time::Monotonic;
 
 impl Session {
-    /// Settles whom it can and starts what the others need, until nothing changes.
+    /// Settles the callers it can and starts what the others need, until nothing changes.
     pub(super) fn settle(&mut self, now: &mut Now) {
-        // First, since a refresh could find an intent of this session's own.
+        // This goes first, since a refresh could find an intent of this session's own.
         self.give_back_first(now);
         let mut at = 0;
         while at < self.waiters.len() {
@@ -28,7 +28,7 @@ impl Session {
         self.tell_saved(now);
     }
 
-    /// Settles one caller, or has it wait for a flow. Answers which caller is next.
+    /// Settles one caller, or has it wait for a flow. Returns the index of the next caller.
     fn serve(&mut self, at: usize, now: &mut Now) -> usize {
         let Some(waiting) = self.waiters.get(at) else { return at };
         if waiting.lane == Some(Lane::Background) && self.untold() {
@@ -54,14 +54,16 @@ impl Session {
         }
     }
 
-    /// A caller gets nothing, and hears of what its refusal said.
+    /// A caller gets a failure that includes the words of its own refusal. Returns the index of the
+    /// next caller.
     fn turn_away(&mut self, at: usize, failure: Failure, now: &mut Now) -> usize {
         let Waiting { id, want, .. } = self.waiters.remove(at);
         self.refuse(id, want.named.explain(failure), now);
         at
     }
 
-    /// A caller waits for a lane, whose flow is started if it is free.
+    /// A caller waits for a lane, whose flow is started if the lane is free. Returns the index of
+    /// the next caller.
     fn have_wait(&mut self, at: usize, lane: Lane, start: Start, now: &mut Now) -> usize {
         let next = at.saturating_add(1);
         let Some(Waiting { id, want, .. }) = self.waiters.get(at).filter(|_| self.free(lane))
@@ -86,7 +88,7 @@ impl Session {
         if self.launch(lane, Flow::new(course), now) { 0 } else { next }
     }
 
-    /// What is to be given back goes before the callers' flows.
+    /// Owed leases are given back before the callers' flows start.
     fn give_back_first(&mut self, now: &mut Now) {
         self.owe_what_is_saved();
         let owed = self.chores(now.mono).give_back.filter(|at| *at <= now.mono);
@@ -95,7 +97,7 @@ impl Session {
         }
     }
 
-    /// A lane that no caller needs does what is left, one thing after the other.
+    /// A lane that no caller needs runs the chores that are left, one after the other.
     fn run_chores(&mut self, now: &mut Now) {
         self.owe_what_is_saved();
         while self.free(Lane::Background) && now.may_step() {
@@ -109,6 +111,7 @@ impl Session {
         }
     }
 
+    /// Starts the flow of a chore.
     fn run_chore(&mut self, chore: Chore, now: &mut Now) {
         match chore {
             Chore::GiveBack => self.give_back_owed(now),
@@ -122,7 +125,7 @@ impl Session {
         }
     }
 
-    /// What is left to do for the store and for log-outs.
+    /// The chores that are left for the store and for log-outs.
     fn chores(&self, now: Monotonic) -> Chores {
         let (memory, persistent) = (&self.body.memory, self.config.persistent);
         let revokes = !self.body.log_out.to_revoke.is_empty();
@@ -135,21 +138,23 @@ impl Session {
         }
     }
 
-    /// When a free lane is to be woken for a chore.
+    /// The time at which a free lane is to be woken for a chore.
     pub(super) fn chore_due(&self) -> Option<Monotonic> {
         let now = self.body.mono;
         let free = self.free(Lane::Background).then(|| next_chore(self.chores(now), now));
         free.flatten().map(|(at, _)| at)
     }
 
-    /// Whether those who wait for machines are told of a failure as soon as it is durable (REF-91), or
-    /// as soon as the store has been asked once more (REF-08).
+    /// Returns true if the callers that wait for machines must not hear of a failure yet. They hear
+    /// of it as soon as it is durable (REF-91), or as soon as the store has been asked once more
+    /// (REF-08).
     fn untold(&self) -> bool {
         let refused = |flow: &Flow| flow.course.refresh().is_some_and(Refresh::refused);
         self.body.background.as_ref().is_some_and(|flow| flow.untold.is_some() || refused(flow))
     }
 
-    /// Who uses what is published without asking the session is to know whether it is saved.
+    /// Readers of the published grant must see whether it is saved, even those that never ask the
+    /// session.
     fn tell_saved(&mut self, now: &mut Now) {
         let memory = &mut self.body.memory;
         if memory.published.as_ref().is_some_and(|granted| granted.unsaved != memory.unsaved()) {
@@ -158,6 +163,7 @@ impl Session {
         }
     }
 
+    /// Returns true if no flow runs in this lane.
     pub(super) const fn free(&self, lane: Lane) -> bool {
         match lane {
             Lane::Background => self.body.background.is_none(),
@@ -174,6 +180,8 @@ impl Session {
         }
     }
 
+    /// Has a caller wait for a lane. A login that only marks its registration takes no more
+    /// callers.
     pub(super) fn join(&mut self, at: usize, lane: Lane) {
         let marking = self.body.person.as_ref().is_some_and(|flow| flow.marks());
         if lane == Lane::Person && marking {
@@ -181,7 +189,7 @@ impl Session {
         }
         let before = self.waiters.get_mut(at).and_then(|waiting| waiting.lane.replace(lane));
         if before == Some(Lane::Person) && lane != Lane::Person {
-            // What it waits for now may serve it.
+            // The flow that the caller waits for now may serve it.
             self.orphan();
         }
         if lane == Lane::Person
@@ -191,7 +199,8 @@ impl Session {
         }
     }
 
-    /// A step-up is counted when it starts, and not again for those who join it.
+    /// Checks that a flow may start. A step-up is counted when it starts, and not again for callers
+    /// that join it.
     fn may_start(&mut self, course: &Course, mono: Monotonic) -> Result<(), Failure> {
         match course.login().map(|login| &login.why) {
             Some(why) if why.cause == Cause::StepUp => {
@@ -202,6 +211,7 @@ impl Session {
         }
     }
 
+    /// Settles a caller with the published grant.
     fn grant(&mut self, waiting: &Waiting, now: &mut Now) {
         let memory = &self.body.memory;
         let had = waiting.want.has(memory.current(), memory.found);
@@ -214,18 +224,20 @@ impl Session {
         now.out.told.push(Told::Settle(Settlement { waiter, outcome, unsaved, had }));
     }
 
+    /// How things stand for a want.
     pub(super) fn standing(&self, want: &Want, now: &Now) -> Standing {
         let memory = &self.body.memory;
         let granted = memory.published.as_ref();
-        // While a login at another issuer is under way, what is held is for the old one (BIND-06).
+        // While a login at another issuer is under way, the held grant is for the old one
+        // (BIND-06).
         let person = self.body.person.as_ref().and_then(|flow| flow.course.login());
         let place = person.and_then(Login::place);
         let moved = place.is_some_and(|place| place.previous_issuer.is_some());
-        // A refresh has just been tried for this token, and what it brought was refused. What another
-        // process has logged in for is none of that.
+        // A refresh has just been tried for this token, and the token that it brought was refused.
+        // The grant of another process's login is not such a token.
         let useless = matches!(want.cause, Cause::Asked | Cause::Named)
             && want.newer_than.is_some_and(|over| memory.current() <= Some(over));
-        // Whoever follows the advice to log in is not made to refresh once more (REF-90).
+        // A caller that follows the advice to log in is not made to refresh once more (REF-90).
         let in_vain = want.cause == Cause::Named && memory.doubted();
         Standing {
             recalled: memory.recalled || !self.config.persistent,
@@ -243,8 +255,8 @@ impl Session {
         }
     }
 
-    /// Whether the store should be read again before a person is asked. What this session could not
-    /// save or remove there is newer than what it would find.
+    /// Returns true if the store should be read again before a person is asked. A record that this
+    /// session could not save or remove there is newer than the one it would find.
     fn unread(&self, want: &Want) -> bool {
         let memory = &self.body.memory;
         let joins = want.may_ask && self.body.person.is_some();
@@ -256,8 +268,9 @@ impl Session {
             && !memory.forgetting()
     }
 
-    /// Whether a refresh ahead of time is due; callers keep using the live token meanwhile. Once it is
-    /// over the next caller starts one: a session that nobody asks sends nothing for hours on end.
+    /// Returns true if a refresh ahead of time is due. Callers keep using the live token meanwhile.
+    /// Once the token's life is over the next caller starts the refresh: a session that nobody asks
+    /// sends nothing for hours on end.
     fn ageing(&self, now: &Now) -> bool {
         let memory = &self.body.memory;
         memory.ageing(now.wall, now.mono)

@@ -28,7 +28,7 @@ pub struct Snapshot {
     body: Named,
 }
 
-/// What a session holds, and whose it is.
+/// The contents of a session, with its MCP URL and account.
 #[derive(Clone, Serialize, Deserialize)]
 struct Named {
     mcp_url: Arc<str>,
@@ -99,7 +99,8 @@ impl Session {
         body.shift(env.mono);
         let mut session = Self::with(config, body);
         let mut now = session.enter(env);
-        // What was written under other switches, or by somebody else, is not taken up (SEC-05).
+        // A grant that was written under other switches, or by somebody else, is not taken up
+        // (SEC-05).
         let memory = &mut session.body.memory;
         let reach = &session.config.reach;
         memory.drop_unsound(reach);
@@ -114,7 +115,8 @@ impl Session {
             let Some(mut flow) = session.lane(lane).take() else { continue };
             flow.restored = true;
             if flow.loses_its_turn() {
-                // What was sent without the store's word may be sent by a copy as well: not again.
+                // A copy of this session may also send the credential without the store's word, so
+                // this flow claims the right to send anew.
                 session.body.memory.sent_unasked();
                 session.claim_again(lane, flow, &mut now);
             } else {

@@ -8,7 +8,7 @@ use crate::session::{Now, Session};
 use crate::wire::token::{TokenRefusal, Tokens};
 
 impl Session {
-    /// The grant that tokens make of a template; what is odd about them is noted (D7, HOST-320).
+    /// Fills a template with tokens, and notes what is odd about them (D7, HOST-320).
     pub(super) fn filled(
         &self,
         template: Grant,
@@ -30,8 +30,8 @@ impl Session {
         grant
     }
 
-    /// The grant that a refusal leaves, if something came with it: what was sent is spent, and this is
-    /// all there will ever be (D7, HOST-232).
+    /// The grant of the tokens that came with a refusal, if any did. The credential that was sent
+    /// is spent, so no other tokens will ever come for it (D7, HOST-232).
     pub(super) fn salvaged(
         &self,
         template: Grant,
@@ -40,7 +40,7 @@ impl Session {
         now: &mut Now,
     ) -> Option<Grant> {
         if let Some(tokens) = &refusal.granted {
-            // Strict will not use it.
+            // Strict mode will not use it.
             let grant = self.filled(template, tokens, login, now);
             return Some(Grant { untyped: true, ..grant });
         }
