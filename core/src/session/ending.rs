@@ -1,4 +1,4 @@
-//! The end of a flow: what it brought is published, and everybody who waited for it is settled.
+//! The end of a flow: its grant is published, and every caller that waited for it is settled.
 
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ use crate::session::{Now, Session};
 use crate::stage::Stage;
 
 impl Session {
-    /// A flow is over. What it brought is published, its callers hear of it, its work is given up.
+    /// Ends a flow. Its grant is published, its callers hear of it, and its unfinished work is
+    /// given up.
     pub(super) fn end(&mut self, lane: Lane, mut flow: Box<Flow>, end: End, now: &mut Now) {
         let End { turn, tried, ended: Ended { gain, failure } } = end;
         let lease = turn.and_then(|turn| self.lease(&flow, turn, &gain));
@@ -54,7 +55,8 @@ impl Session {
         }
     }
 
-    /// What stands in the store of a flow's credential is taken back, or stands on.
+    /// Settles the intent that stands in the store for a flow's credential: it is taken back, or
+    /// stands on.
     fn settle_marks(&mut self, flow: &mut Flow, gain: &Gain) {
         match &flow.course {
             Course::Login(_) => {
@@ -71,7 +73,7 @@ impl Session {
         }
     }
 
-    /// Writes down that a flow has ended, for log-outs, limits and callers.
+    /// Notes that a flow has ended, for log-outs, limits and callers.
     fn conclude(&mut self, lane: Lane, flow: &Flow, failure: Option<&Failure>, now: &mut Now) {
         match (&flow.course, failure) {
             (Course::Login(login), _) => self.remember_visit(login, failure),
@@ -95,8 +97,8 @@ impl Session {
         }
     }
 
-    /// Whether what failed was to read the store once more, which has been read before: a store that is
-    /// down now stops no login.
+    /// Returns true if the failed flow only read the store once more, after it had been read
+    /// before. A store that is down now stops no login.
     fn read_before(&mut self, flow: &Flow, failure: &Failure, now: &mut Now) -> bool {
         let reads = flow.course.errand().is_some_and(|it| matches!(it.task, Task::ReadAll));
         let minor = !matches!(failure.kind(), Kind::StoreVersion | Kind::Cancelled);
@@ -107,14 +109,16 @@ impl Session {
         before
     }
 
+    /// Gives the lease of an ended flow back, if there is one.
     fn release(&mut self, lane: Lane, lease: Option<Lease>, now: &mut Now) {
         if let Some(lease) = lease {
             self.launch(lane, Flow::errand(Task::GiveBack(lease)), now);
         }
     }
 
-    /// A flow has failed. What it has recorded in the store is taken back first: the program may end
-    /// as soon as it is told, and the next one would find that the token may have been sent (REF-91).
+    /// A flow has failed. The intent that it has recorded in the store is taken back first: the
+    /// program may end as soon as it is told, and the next one would find that the token may have
+    /// been sent (REF-91).
     fn failed(&mut self, lane: Lane, untold: Untold, lease: Option<Lease>, now: &mut Now) {
         match lease {
             Some(lease) if lease.withdraw.is_some() => {
@@ -129,13 +133,14 @@ impl Session {
         }
     }
 
-    /// The lease that a flow asked for, and what is withdrawn with it. The intent of a token that was
-    /// spent stands while the store does not have what came for it, or while it is out: it keeps other
-    /// processes from spending it again.
+    /// The lease that a flow asked for, and the intent that is withdrawn with it. The intent of a
+    /// token that was spent stands while the token's answer is out, or while the store does not
+    /// have the grant that came: it keeps other processes from spending the token again.
     fn lease(&mut self, flow: &Flow, turn: Turn, gain: &Gain) -> Option<Lease> {
         let holder = self.holder?;
         let held = self.body.memory.grant.as_ref();
-        // Not where only this process had the token: it would meet its own intent the next time.
+        // The intent does not stand where only this process had the token: it would meet its own
+        // intent the next time.
         let unsaved = match gain {
             Gain::Brought { held: came, kept: Kept::Unsaved, .. } => {
                 let token = &came.value.refresh_token;
@@ -152,7 +157,7 @@ impl Session {
                 self.owed.owe_once_saved(lease.clone());
             }
             if out {
-                // What a later login brings may have the number that it names.
+                // The grant of a later login may have the number that the intent names.
                 self.owed.stands(lease.clone());
             }
         }
@@ -160,7 +165,7 @@ impl Session {
         Some(lease)
     }
 
-    /// Work that is still out when a flow ends is nobody's any more.
+    /// Gives up the work that is still out when a flow ends, since nobody waits for it any more.
     pub(super) fn give_up_unfinished(&mut self, flow: &mut Flow, now: &mut Now) {
         if let Some(parking) = flow.parking.take()
             && let Some(ticket) = parking.ticket
@@ -170,8 +175,8 @@ impl Session {
         }
     }
 
-    /// Publishes what a flow brought. The failure that its callers hear of all the same, if there is
-    /// one.
+    /// Publishes the grant that a flow brought. Returns the failure that the flow's callers hear of
+    /// all the same, if there is one.
     fn install(
         &mut self,
         flow: &Flow,
@@ -210,7 +215,8 @@ impl Session {
             _ => {}
         }
         if let Err(failure) = held.value.recheck(&self.config.reach) {
-            // Restored under other switches: it is in the store, and of no use here.
+            // The flow was restored under other switches. Its grant is in the store, and of no use
+            // here.
             return Some(failure);
         }
         match &flow.course {
@@ -223,7 +229,7 @@ impl Session {
         }
     }
 
-    /// A record is emptied, or the store would not have it.
+    /// The record of a log-out is emptied, or the store would not have it so.
     fn emptied(&mut self, held: Held<Grant>, kept: Kept) {
         match kept {
             Kept::Saved => self.body.memory.log_outs().forgot(held),
@@ -231,6 +237,7 @@ impl Session {
         }
     }
 
+    /// Publishes the grant that was read from the store, if it is new and may be used.
     fn publish_what_was_read(&mut self, now: &mut Now) {
         let memory = &self.body.memory;
         let usable = memory
@@ -243,6 +250,7 @@ impl Session {
         }
     }
 
+    /// Publishes the grant of a login, unless the store has brought it already.
     fn install_login(
         &mut self,
         login: &Login,
@@ -251,8 +259,8 @@ impl Session {
         failure: Option<Failure>,
         now: &mut Now,
     ) -> Option<Failure> {
-        // Reading the store has brought this very login, and it was perhaps renewed, before all was
-        // saved. A refresh that has begun since then is a refresh of it.
+        // The store may have brought this very login, perhaps renewed, before all was saved. A
+        // refresh that has begun since then is a refresh of it.
         let published = !self.body.memory.unpublished();
         let here = self.body.memory.grant.as_ref().is_some_and(|ours| {
             merge(&held, ours, Occasion::LoginEnds { published }) == Word::Theirs
@@ -267,7 +275,7 @@ impl Session {
             }
         }
         let overwritten = self.catch_up(&mut held, now);
-        // Reading the store meanwhile may have brought another one.
+        // The store may have been read meanwhile, and have brought another client.
         if let Some(client) = client
             && self.body.memory.client(&client.value.credentials.client_id).is_none()
         {
@@ -281,7 +289,7 @@ impl Session {
         self.install_grant(held, (replaces, kept), overwritten, failure, now)
     }
 
-    /// The server has issued this, to a login or a refresh.
+    /// Publishes a grant that the server has issued to a login or a refresh.
     fn install_grant(
         &mut self,
         held: Held<Grant>,
@@ -306,7 +314,7 @@ impl Session {
         failure
     }
 
-    /// Publishes the token that is held; `found` says that it comes out of the store.
+    /// Publishes the held token. `found` says that it comes out of the store.
     pub(super) fn publish(&mut self, found: bool, now: &mut Now) {
         let [chance] = now.draw.bytes();
         self.body.memory.publish(&self.config, found, (now.wall, now.mono), chance);
@@ -314,7 +322,7 @@ impl Session {
         now.out.told.push(Told::Publish(published));
     }
 
-    /// Writes down how a visit to the person has ended.
+    /// Notes how a step-up has ended, for the limits.
     fn remember_visit(&mut self, login: &Login, failure: Option<&Failure>) {
         if login.why.cause == Cause::StepUp {
             let declined = failure.is_some_and(declined);
@@ -330,8 +338,8 @@ impl Session {
         }
     }
 
-    /// Settles those who waited for a flow that failed; `unreleased` says that the store has not taken
-    /// back what the flow had recorded there.
+    /// Settles the callers that waited for a flow that failed. `unreleased` says that the store has
+    /// not taken back the intent that the flow had recorded there.
     fn fail(&mut self, lane: Lane, untold: &Untold, unreleased: bool, now: &mut Now) {
         let Untold { flow, tried, failure } = untold;
         let refresh = flow.course.refresh().is_some();
@@ -374,8 +382,8 @@ impl Session {
         }
     }
 
-    /// Whether a person can mend the failure of a refresh: those who may ask one hear nothing of it;
-    /// nobody else gets a page for a network that is down (REF-09).
+    /// Returns true if a person can mend the failure of a refresh. The callers that may ask a
+    /// person then hear nothing of it. No caller gets a page for a network that is down (REF-09).
     fn mendable(&self, tried: Tried, kind: Kind, now: &Now) -> bool {
         let refused = tried == Tried::Refused
             || matches!(
@@ -385,12 +393,12 @@ impl Session {
                     | Kind::ClientRejected
                     | Kind::IssuerChanged
             );
-        // Where the same refresh could be sent again, they would wait for it for ever.
+        // Where the same refresh could be sent again, those callers would wait for it for ever.
         refused && !self.body.memory.refreshable(&self.config, now.wall, now.mono)
     }
 }
 
-/// What the browser shows that brought the answer.
+/// The page for the browser that brought the callback.
 fn page(failure: Option<&Failure>, parties: Parties) -> Page {
     match failure {
         None => Page::Authorized(parties),
@@ -399,7 +407,8 @@ fn page(failure: Option<&Failure>, parties: Parties) -> Page {
     }
 }
 
-/// A refused refresh, as a caller hears it who may not ask a person: in the server's own words.
+/// The failure of a refused refresh for a caller that may not ask a person, in the server's own
+/// words.
 pub(super) fn reauthorize(failure: &Failure) -> Failure {
     if failure.kind() == Kind::ClientRejected {
         return failure.clone();
@@ -410,8 +419,8 @@ pub(super) fn reauthorize(failure: &Failure) -> Failure {
     failure.said().cloned().into_iter().fold(told, Failure::with_said)
 }
 
-/// Whether a login was for this caller too. Whoever joined a page that was for other scopes is not
-/// settled with its refusal.
+/// Returns true if a login was for this caller too. A caller that joined a page for other scopes is
+/// not settled with that page's refusal.
 pub(super) fn serves(flow: &Flow, want: &Want) -> bool {
     let Some(login) = flow.course.login() else { return true };
     let cause = login.why.cause;
@@ -429,7 +438,7 @@ pub(super) fn step_up_declined(flow: &Flow, failure: Failure) -> Failure {
     failure
 }
 
-/// Whether it was the person who said no, not the server for a reason of its own (STEP-15).
+/// Returns true if the person said no, and not the server for a reason of its own (STEP-15).
 pub(super) fn declined(failure: &Failure) -> bool {
     failure.kind() == Kind::AuthorizationDenied
         && failure.said().is_some_and(|said| said.error == "access_denied")

@@ -1,4 +1,4 @@
-//! The one writer of what the session remembers: each method is something that has happened.
+//! The one writer of the session's memory: each method is something that has happened.
 
 use core::ops::Deref;
 use core::time::Duration;
@@ -23,7 +23,7 @@ use crate::wire::url::Reach;
 /// After a refresh ahead of time has failed, the next one waits this long.
 const AHEAD_PAUSE: Duration = Duration::from_secs(30);
 
-/// What the session remembers, as it changes.
+/// The session's memory, as it changes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Memory(Remembered);
@@ -37,6 +37,7 @@ impl Deref for Memory {
 }
 
 impl Memory {
+    /// Applies `shift` to every moment that is remembered.
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
         let shift_all = |all: &mut [&mut Option<Monotonic>]| {
             all.iter_mut().filter_map(|at| at.as_mut()).for_each(&shift);
@@ -49,14 +50,14 @@ impl Memory {
         self.0.parting.if_there(|it| it.shift(&shift));
     }
 
-    /// What says nothing any more takes no room.
+    /// Frees empty parts.
     pub(crate) fn tidy(&mut self) {
         self.0.learnt.tidy();
         self.0.custody.tidy();
         self.0.parting.tidy();
     }
 
-    /// The server has renewed what is held, or granted something else.
+    /// The server has renewed the held grant, or has granted something else.
     pub(crate) fn renewed(&mut self) {
         self.0.learnt.if_there(|learnt| {
             learnt.unrenewable = None;
@@ -70,30 +71,33 @@ impl Memory {
         self.0.learnt.if_there(|learnt| learnt.unclear = 0);
     }
 
-    /// One more refusal to renew it that nobody understands. Answers whether there have been so many
-    /// in a row that it may be meant.
+    /// Counts one more refusal to renew the grant that nobody understands. Returns true if there
+    /// have been so many in a row that it may be meant.
     pub(crate) fn refused_unclearly(&mut self) -> bool {
         self.0.learnt.unclear = self.0.learnt.unclear.saturating_add(1);
         self.doubted()
     }
 
-    /// A login has succeeded; unless what it brought was held already, it has taken the place of that.
+    /// A login has succeeded. `anew` says that its grant was not held already, so it has taken the
+    /// place of the grant that was.
     pub(crate) fn logged_in(&mut self, anew: bool) {
         self.0.learnt.if_there(|learnt| learnt.moved = None);
         self.0.logins = self.0.logins.saturating_add(u64::from(anew));
     }
 
-    /// What was to be saved is dropped: the store's word counts again.
+    /// The grant that was to be saved is dropped: the store's word counts again.
     pub(crate) fn nothing_to_save(&mut self) {
         self.0.newer_than_published = false;
         self.0.custody = Rare::default();
     }
 
+    /// The next refresh ahead of time waits for a pause.
     pub(crate) fn postpone_ahead(&mut self, now: Monotonic) {
         self.0.learnt.ahead_after = Some(now.after(AHEAD_PAUSE));
     }
 
-    /// Takes over what the store knew, or what it knows by now that is newer.
+    /// Takes over the records in the store. Once the store has been read before, only newer ones
+    /// are taken over.
     pub(crate) fn recall(&mut self, found: Recalled, config: &Config) {
         if self.0.recalled {
             self.catch_up_with(found);
@@ -106,14 +110,15 @@ impl Memory {
             if config.login_anew
                 && let Some(held) = self.0.grant.take()
             {
-                // The new login takes the place of its record, and nothing of it comes back.
+                // The new login takes the place of this record, and nothing of it comes back.
                 self.0.parting.replaces(held);
             }
         }
         self.share_texts(config, core::iter::empty());
     }
 
-    /// Another process may have logged in, at another authorization server even.
+    /// Takes over newer records. Another process may have logged in, even at another authorization
+    /// server.
     fn catch_up_with(&mut self, found: Recalled) {
         if self.unsaved() || self.forgetting() {
             return;
@@ -128,7 +133,7 @@ impl Memory {
             let key = client.value.key();
             let known = self.0.clients.iter().find(|held| held.value.key() == key);
             let id = &client.value.credentials.client_id;
-            // One of ours that led to no login has not taken its place.
+            // A registration of ours that led to no login has not taken its place.
             let bound = self.0.binding.as_ref().is_some_and(|held| held.value.client_id == *id);
             let other = |held: &Held<Client>| held.value.credentials.client_id != *id;
             if known
@@ -151,7 +156,7 @@ impl Memory {
         }
     }
 
-    /// One copy of each text: what was read back names the same issuer and client in every record.
+    /// Keeps one copy of each text: records that were read back name the same issuer and client.
     pub(crate) fn share_texts<'a>(
         &mut self,
         config: &Config,
@@ -186,7 +191,7 @@ impl Memory {
         }
     }
 
-    /// A grant came of a registration.
+    /// A registration has led to a grant.
     pub(crate) fn client_succeeded(&mut self, client_id: &str) {
         let id = |held: &&mut Held<Client>| *held.value.credentials.client_id == *client_id;
         if let Some(held) = self.0.clients.iter_mut().find(id) {
@@ -194,15 +199,15 @@ impl Memory {
         }
     }
 
-    /// Marks it so.
+    /// Marks a registration as one that the server does not know.
     pub(crate) fn forget_client(&mut self, issuer: &str, client_id: &str) {
         if let Some(stale) = self.stale_client(issuer, client_id) {
             self.remember_client(stale);
         }
     }
 
-    /// Publishes the held grant's access token under a new epoch; `found` says that it comes out of the
-    /// store. `chance` is a random byte.
+    /// Publishes the held grant's access token under a new epoch. `found` says that the grant comes
+    /// out of the store. `chance` is a random byte, which spreads the refreshes ahead of time.
     pub(crate) fn publish(
         &mut self,
         config: &Config,
@@ -212,8 +217,9 @@ impl Memory {
     ) {
         self.0.found = found;
         self.0.learnt.if_there(|learnt| learnt.ahead_after = None);
-        // The same token is no new one, though its life may be; a server that widens it in place has made
-        // one of it, for those whom it refused for want of scope.
+        // The same token gets no new epoch, though its life may be new. A token whose scopes the
+        // server has widened in place gets one, for the callers that it was refused to for want of
+        // scope.
         if self.unpublished() || self.widened() {
             self.0.epoch = self.0.epoch.saturating_add(1);
         }
@@ -222,23 +228,24 @@ impl Memory {
         self.republish(config);
     }
 
-    /// Publishes it under the epoch it has, as after a restart.
+    /// Publishes the held grant under the epoch it has, as after a restart.
     pub(crate) fn republish(&mut self, config: &Config) {
         self.0.published = self.granted(config).map(Arc::new);
     }
 
-    /// Where the newest tokens are, to be changed.
+    /// The custody of the newest tokens, to be changed.
     pub(crate) const fn custody(&mut self) -> &mut Rare<Custody> {
         &mut self.0.custody
     }
 
-    /// A rotation of what is held is about to be saved: what that may be written over.
+    /// The records that a rotation of the held grant may replace. The rotation is about to be
+    /// saved.
     pub(crate) fn spending(&mut self) -> Replaces {
         let Remembered { custody, grant, .. } = &mut self.0;
         custody.spending(grant.as_ref().and_then(|held| held.value.refresh_token.as_ref()))
     }
 
-    /// A login takes the place of what is held.
+    /// A login takes the place of the held grant.
     pub(crate) fn superseded(&mut self) {
         let Remembered { custody, grant, .. } = &mut self.0;
         custody.superseded(grant.as_ref().and_then(|held| held.value.refresh_token.as_ref()));
@@ -251,7 +258,7 @@ impl Memory {
         }
     }
 
-    /// What log-outs have left, to be changed.
+    /// The traces of log-outs, to be changed.
     pub(crate) const fn log_outs(&mut self) -> &mut Rare<Parting> {
         &mut self.0.parting
     }
@@ -271,7 +278,7 @@ impl Memory {
         self.0.learnt.moved = Some(now);
     }
 
-    /// A login was begun at this issuer, with credentials that name none.
+    /// A login was begun at this issuer, with credentials that name no issuer.
     pub(crate) fn met_at(&mut self, issuer: Arc<str>) {
         self.0.learnt.met.get_or_insert(issuer);
     }
@@ -281,8 +288,8 @@ impl Memory {
         self.0.binding = binding;
     }
 
-    /// The grant was read before its refresh token is spent, or after that was refused: only a record
-    /// that is newer than ours is taken over (REF-06, HOST-224).
+    /// The grant was read before its refresh token is spent, or after the server refused that
+    /// token. A record is only taken over if it is newer than ours (REF-06, HOST-224).
     pub(crate) fn look(
         &mut self,
         found: Option<Held<Grant>>,
@@ -312,19 +319,19 @@ impl Memory {
         Look { brings, seen_at }
     }
 
-    /// The refresh token that is held is never sent again: its record is to say so. Answers whether
-    /// there is one.
+    /// The held refresh token is never sent again, and its record must say so. Returns true if a
+    /// grant is held.
     pub(crate) fn reject(&mut self) -> bool {
         self.0.grant.as_mut().map(|held| held.value.rejected = true).is_some()
     }
 
-    /// This refresh token was refused as dead: whatever the store says now or does not say, it is not
-    /// sent again (REF-08).
+    /// The server has refused this refresh token as dead. It is not sent again, whatever the store
+    /// says now or does not say (REF-08).
     pub(crate) fn refused_dead(&mut self, token: Option<Secret>) {
         self.0.learnt.refused_late = token;
     }
 
-    /// The server would not renew what is held, in these words (REF-90).
+    /// The server would not renew the held grant, in these words (REF-90).
     pub(crate) fn not_renewed(&mut self, words: Option<&Said>, now: Monotonic) {
         self.0.learnt.unrenewable = Some(now);
         self.0.learnt.words = words.cloned();
@@ -336,7 +343,7 @@ impl Memory {
         self.0.learnt.refused = token;
     }
 
-    /// A fresh token was refused. Answers whether that is news.
+    /// The server has refused a fresh token. Returns true if that is news.
     pub(crate) fn useless(&mut self, config: &Config) -> bool {
         let news = self.learnt.useless != self.current();
         if news {
@@ -346,12 +353,12 @@ impl Memory {
         news
     }
 
-    /// A refresh has ended, if it came to a request.
+    /// A refresh that came to a request has ended.
     pub(crate) fn refresh_ended(&mut self, now: Monotonic) {
         self.0.refreshed = Some(now);
     }
 
-    /// The grant that is held was written, and has this number now.
+    /// The held grant was written, and its record has this generation now.
     pub(crate) fn written(&mut self, held: Held<Grant>) {
         self.0.grant = Some(held);
     }
@@ -366,8 +373,7 @@ impl Memory {
         self.0.custody.save_soon();
     }
 
-    /// A grant that came outside a flow is written now. Answers whether it is still the one that is
-    /// held.
+    /// A grant that came outside a flow is written now. Returns true if it is still the held grant.
     pub(crate) fn saved(&mut self, held: Held<Grant>, kept: Kept, now: Monotonic) -> bool {
         match &self.0.grant {
             Some(ours) if alike(&ours.value, &held.value) => {
@@ -383,38 +389,40 @@ impl Memory {
         }
     }
 
-    /// The record in the store is of another process's login or log-out: it is taken over.
+    /// The record in the store is of another process's login or log-out, and is taken over.
     pub(crate) fn give_way(&mut self, theirs: Held<Grant>) {
         self.0.custody.taken_from_the_store();
         self.0.grant = Some(theirs);
         self.renewed();
     }
 
-    /// The server has issued this, by way of a login or a refresh.
+    /// The server has issued this grant, by way of a login or a refresh.
     pub(crate) fn issued(&mut self, held: Held<Grant>, replaces: Replaces) {
         self.0.grant = Some(held);
         self.0.custody.may_go_over(replaces);
         self.renewed();
     }
 
-    /// It was issued at this moment, and is saved or not.
+    /// The held grant was issued at this moment, and is saved or not.
     pub(crate) fn issued_now(&mut self, kept: Kept, now: Monotonic) {
         self.0.minted = Some(now);
         self.0.custody.found_out(kept, now);
     }
 
-    /// What a login has brought was read in the store before: the server has issued it all the same.
+    /// The grant of a login was read in the store before. The server has issued it to this session
+    /// all the same.
     pub(crate) fn issued_before_it_was_read(&mut self) {
         self.0.found = false;
     }
 
-    /// What is published is handed out no more. Answers whether something was.
+    /// The published grant is handed out no more. Returns true if there was one.
     pub(crate) fn withdraw_published(&mut self) -> bool {
         self.0.published.take().is_some()
     }
 
-    /// There was a log-out. What is held is dropped, and these, which may be in the store by now or get
-    /// there yet.
+    /// There was a log-out. The held grant is dropped, and so are the lost ones, which may be in
+    /// the store by now or may still reach it. `stored` says that there is a store; `under_way`
+    /// says that a record is being emptied already.
     pub(crate) fn part_with(&mut self, mut lost: Vec<Held<Grant>>, stored: bool, under_way: bool) {
         lost.extend(self.0.grant.take());
         lost.iter().for_each(|held| self.0.parting.never_again(&held.value));
@@ -427,8 +435,8 @@ impl Memory {
         }
     }
 
-    /// The store was read for a log-out: what was found is what is to be dropped, unless there has been
-    /// a login here since.
+    /// The store was read for a log-out. The grant that was found is to be dropped, unless a login
+    /// has come here since.
     pub(crate) fn recall_to_forget(&mut self, found: Recalled, config: &Config) {
         if !self.recalled {
             self.recall(found, config);
@@ -441,14 +449,14 @@ impl Memory {
         }
     }
 
-    /// What was found that a log-out was about, if there is such a thing; asked once.
+    /// The grant that was found for a log-out, if there is one. It is returned once.
     pub(crate) fn found_to_forget(&mut self) -> Option<Held<Grant>> {
         let mut takes = false;
         self.0.parting.if_there(|it| takes = it.takes_what_is_found());
         self.grant.clone().filter(|_| takes)
     }
 
-    /// It is dropped, and its record is to be emptied unless it is empty.
+    /// Drops the grant that was found. Its record is to be emptied, unless it is empty.
     pub(crate) fn forget_found(&mut self, held: Held<Grant>) {
         let empty = held.value.access_token.is_none() && held.value.refresh_token.is_none();
         self.0.grant = None;
@@ -459,7 +467,8 @@ impl Memory {
         self.0.parting.at_once();
     }
 
-    /// As a snapshot takes it: whether what is held is what was published cannot be seen there.
+    /// The memory as a snapshot takes it, with a note that says whether the held grant was
+    /// published. The published grant itself is not in a snapshot.
     pub(crate) fn noting_what_is_published(mut self) -> Self {
         self.0.newer_than_published = self.unpublished();
         self
@@ -473,7 +482,7 @@ impl Memory {
     }
 }
 
-/// When a grant's token ends by the monotonic clock, judged now by the wall clock.
+/// The moment at which a grant's token ends by the monotonic clock, judged now by the wall clock.
 fn end(grant: &Grant, wall: Timestamp, mono: Monotonic) -> Option<Monotonic> {
     let lifetime = Duration::from_secs(grant.lifetime?);
     let left = match grant.expires {
@@ -483,14 +492,16 @@ fn end(grant: &Grant, wall: Timestamp, mono: Monotonic) -> Option<Monotonic> {
     Some(mono.after(left))
 }
 
-/// What a look into the store has brought to a refresh.
+/// The result of a look into the store for a refresh.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
+    /// The use of the record that was found.
     pub(crate) brings: Brings,
-    /// The number under which the store has just what is held, refresh token and all.
+    /// The generation under which the store has just the held grant, refresh token and all.
     pub(crate) seen_at: Option<u64>,
 }
 
+/// The generation of a record that is just the held grant, refresh token and all.
 fn seen_at(ours: &Held<Grant>, found: &Held<Grant>) -> Option<u64> {
     let same = found.generation == ours.generation && alike(&found.value, &ours.value);
     found.generation.filter(|_| same && found.value.refresh_token.is_some())

@@ -1,7 +1,8 @@
-//! The only public machine: who waits, what runs for them, what is held and published.
+//! The only public machine: the callers that wait, the flows that run for them, and the grant that
+//! is held and published.
 //!
-//! Decides the order of stages, who is settled with what, and what a refusal by the MCP server
-//! means; refuses to decide anything about a document, a request or a store, which the stages do.
+//! It decides the order of stages, the outcome for each caller, and the meaning of a refusal by the
+//! MCP server. It decides nothing about a document, a request or a store: the stages do.
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -85,20 +86,25 @@ pub struct Env {
     pub entropy: Entropy,
 }
 
-/// One MCP URL and account: everything that is known, held and under way for it.
+/// One MCP URL and account, with everything that is known, held and under way for it.
 ///
 /// A pure value: [`Session::handle`] takes what happened and gives back what is to be done. It
 /// never blocks, never fails for the world's sake and never panics.
 pub struct Session {
+    /// The host's configuration.
     config: Arc<Config>,
     body: Body,
+    /// The callers that are not settled yet.
     waiters: Rare<Vec<Waiting>>,
+    /// Token requests that were given up, and whose answers may come late.
     late: Rare<Vec<lanes::Late>>,
+    /// The name under which this session takes leases in this process, once it has taken one.
     holder: Option<Holder>,
+    /// Leases and intents that are to be given back to the store.
     owed: Rare<Owed>,
 }
 
-/// Shows what it is for and what it waits for; what is held and the requests stay out.
+/// Shows the configuration, the published grant and the deadline. Secrets and requests stay out.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
@@ -112,20 +118,23 @@ impl fmt::Debug for Session {
 
 /// The step under way: its time, its randomness, and what it has brought about so far.
 pub(crate) struct Now {
-    /// Stages that it has moved.
+    /// The number of stages that it has moved.
     steps: u32,
     pub(crate) wall: Timestamp,
     pub(crate) mono: Monotonic,
+    /// The source of its random bytes.
     pub(crate) draw: Draw,
+    /// The effects that it has brought about.
     pub(crate) out: Effects,
 }
 
-/// Stages that one input may move. A few dozen are the most that any is known to; a state in which
-/// they would follow each other for ever is a bug of ours, and must not take the program with it.
+/// The most stages that one input may move. No input is known to move more than a few dozen. A
+/// state in which stages would follow each other for ever is a bug of ours, and must not take the
+/// program with it.
 const MOST_STEPS: u32 = 1_000;
 
 impl Now {
-    /// Whether another stage may be moved in this step (STEP-16).
+    /// Counts a stage, and returns true if it may be moved in this step (STEP-16).
     pub(crate) const fn may_step(&mut self) -> bool {
         self.steps = self.steps.saturating_add(1);
         self.steps <= MOST_STEPS
@@ -193,8 +202,8 @@ impl Session {
         self.body.memory.published.as_ref()
     }
 
-    /// The page that a person is asked to visit now, for those who come after it was opened; marked
-    /// as reissued. `None` if no login waits for a callback.
+    /// The page that a person is asked to visit now, for callers that come after it was opened;
+    /// marked as reissued. `None` if no login waits for a callback.
     #[must_use]
     pub fn visit(&self) -> Option<Visit> {
         match &self.body.person.as_ref()?.stage {
@@ -209,8 +218,9 @@ impl Session {
         &self.config
     }
 
-    /// What the store is told when this session is dropped in a process that lives on, so that its
-    /// leases end with it; `None` if it never asked for one. Where the process ends, the store knows.
+    /// The request that ends this session's leases at the store, for a session that is dropped in a
+    /// process that lives on. `None` if the session never asked for a lease. Where the process
+    /// ends, the store knows.
     #[must_use]
     pub fn leave(&self) -> Option<StoreRequest> {
         self.holder.map(|holder| StoreRequest::Leave { holder })
@@ -222,11 +232,13 @@ impl Session {
         self.waiters.len()
     }
 
+    /// Checks that this input may be given now.
     fn check(&self, input: &Input, env: &Env) -> Result<(), Misuse> {
         if env.entropy.broken() || self.body.marks.contains(env.entropy.mark()) {
             return Err(Misuse::EntropyRepeated);
         }
-        // An answer is had once: one that was drawn before its turn came is taken all the same.
+        // An answer comes only once. One whose time was read before its turn came is taken all the
+        // same.
         if env.mono < self.body.mono && !matches!(input, Input::Answer(_)) {
             return Err(Misuse::ClockWentBack);
         }
@@ -246,6 +258,7 @@ impl Session {
         Ok(())
     }
 
+    /// Begins a step.
     fn enter(&mut self, env: Env) -> Now {
         self.body.enter(env.wall, env.mono, env.entropy.mark());
         Now {
@@ -257,7 +270,7 @@ impl Session {
         }
     }
 
-    /// What a step has emptied takes no room from then on.
+    /// Frees the parts that a step has emptied.
     fn tidy(&mut self) {
         self.body.tidy();
         self.waiters.tidy();
@@ -265,13 +278,15 @@ impl Session {
         self.owed.tidy();
     }
 
+    /// A caller asks for a grant, or for a login.
     fn acquire(&mut self, acquire: Acquire, cause: Cause, now: &Now) {
         let memory = &self.body.memory;
-        // A refresh did not help, or there is none to be had.
+        // A refresh did not help, or no refresh is possible.
         let useless = (memory.learnt.useless.is_some()
             && memory.learnt.useless == memory.current())
             || (memory.brought_back() && !memory.refreshable(&self.config, now.wall, now.mono));
-        // Who may ask a person wants a login; anybody else tries it, and the server decides.
+        // A caller that may ask a person wants a login. Any other caller tries the token, and the
+        // server decides.
         let newer_than = memory.current().filter(|_| acquire.may_ask && useless);
         let want = Want {
             cause,
@@ -293,10 +308,12 @@ impl Session {
         self.park(acquire.waiter, want);
     }
 
+    /// Adds a caller to those that wait.
     fn park(&mut self, id: WaiterId, want: Want) {
         self.waiters.push(Waiting { id, want, lane: None });
     }
 
+    /// Settles a caller with a failure.
     fn refuse(&mut self, waiter: WaiterId, failure: Failure, now: &mut Now) {
         now.out.told.push(Told::Settle(Settlement {
             waiter,
@@ -306,8 +323,8 @@ impl Session {
         }));
     }
 
-    /// Something reached the redirect URI. It is matched by `state` alone; what matches nothing is
-    /// refused politely and changes nothing (ISS-04, ISS-05).
+    /// A callback has reached the redirect URI. It is matched by `state` alone. A callback that
+    /// matches nothing is refused politely and changes nothing (ISS-04, ISS-05).
     fn callback(&mut self, arrival: ArrivalId, callback: Callback, now: &mut Now) {
         let (params, bare) = match callback.0 {
             Arrived::Query(text) => (authorize::read_callback(text.expose()), false),
@@ -345,8 +362,8 @@ impl Session {
         }
     }
 
-    /// Nobody has seen this page, and nobody will. Another page than the one that is waited at is an
-    /// earlier login's.
+    /// Nobody has seen this page, and nobody will. A page at which no login waits now is an earlier
+    /// login's.
     fn unshown(&mut self, visit: &Visit, now: &mut Now) {
         let waits = self.visit().is_some_and(|at| at.url == visit.url);
         if waits && let Some(flow) = self.body.person.take() {
@@ -354,12 +371,14 @@ impl Session {
         }
     }
 
+    /// The kind and rule of a callback that matches no login: its `state` was spent, or is unknown.
     fn unmatched(&self, params: &CallbackParams) -> (Kind, &'static str) {
         let spent = params.state.as_ref().is_some_and(|state| self.body.has_spent(state));
         if spent { (Kind::CallbackUsed, "ISS-05") } else { (Kind::StateMismatch, "ISS-04") }
     }
 
-    /// Whether the answer to this work may bring tokens, so that each part of it counts.
+    /// Returns true if the answer to this work may bring tokens, so that each part of the answer
+    /// counts.
     fn spends(&self, ticket: TicketId) -> bool {
         let spends =
             |flow: &Flow| flow.awaits(ticket) && matches!(flow.stage, Some(Stage::Token(_)));
@@ -368,6 +387,7 @@ impl Session {
             || flows.into_iter().flatten().any(|flow| spends(flow))
     }
 
+    /// Gives an answer to the flow that waits for it, or takes it in as a late one.
     fn answer(&mut self, answer: Answer, now: &mut Now) {
         let Answer { ticket, value } = answer;
         let signal = match value {
@@ -387,8 +407,8 @@ impl Session {
         self.late(ticket, signal, now);
     }
 
-    /// A caller no longer waits. A login nobody waits for any more is ended, unless it has sent
-    /// something that cannot be had again; a refresh goes on in any case.
+    /// A caller no longer waits. A login that nobody waits for any more is ended, unless it has
+    /// sent something that cannot be had again. A refresh goes on in any case.
     fn cancel(&mut self, waiter: WaiterId, now: &mut Now) {
         let Some(at) = self.waiters.iter().position(|waiting| waiting.id == waiter) else {
             return;
@@ -420,6 +440,7 @@ impl Session {
         }
     }
 
+    /// The place of the flow in this lane.
     fn lane(&mut self, lane: Lane) -> &mut Option<Box<Flow>> {
         match lane {
             Lane::Background => &mut self.body.background,
@@ -428,6 +449,7 @@ impl Session {
     }
 }
 
+/// Refuses a callback that belongs to no login.
 fn stray(arrival: ArrivalId, kind: Kind, rule: &'static str, now: &mut Now) {
     now.note(Note::Stray { kind, rule });
     now.out.told.push(Told::Page { arrival, page: Page::Refused(kind) });

@@ -1,15 +1,14 @@
-//! What follows what: three pure choices, and nothing else.
+//! Two pure choices: the answer to one caller, and the next chore of a free lane.
 //!
-//! [`next_step`] orders the stages of a flow by what is known; [`verdict`] decides what one caller
-//! gets now; [`next_chore`] what a lane does that no caller needs. None looks at a clock, a store or a
-//! message.
+//! [`verdict`] decides what one caller gets now. [`next_chore`] decides what a lane does that no
+//! caller needs. Neither looks at a clock, a store or a message.
 
 use crate::failure::Kind;
 use crate::input::Epoch;
 use crate::session::lanes::Lane;
 use crate::time::Monotonic;
 
-/// What one caller wants, as far as the verdict needs it.
+/// The wants of one caller, as far as the verdict needs them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
     /// The grant must be newer than this one, which was refused.
@@ -18,7 +17,7 @@ pub(crate) struct Wish {
     pub(crate) step_up: bool,
     /// The request was refused with a fresh token: only a change of issuer could explain it.
     pub(crate) again: bool,
-    /// Whether a person may be bothered.
+    /// True if a person may be bothered.
     pub(crate) may_ask: bool,
 }
 
@@ -27,15 +26,17 @@ pub(crate) struct Wish {
 pub(crate) struct Standing {
     /// The store has been read, or there is none.
     pub(crate) recalled: bool,
-    /// Nobody has read it since this caller came, and it may know of another process's login.
+    /// Nobody has read the store since this caller came, and it may know of another process's
+    /// login.
     pub(crate) unread: bool,
     /// The newest grant, if there is one with an access token.
     pub(crate) current: Option<Epoch>,
-    /// Its lifetime is not over.
+    /// The newest grant's lifetime is not over.
     pub(crate) live: bool,
-    /// It came while this caller waited: from the server, not out of the store (STEP-90).
+    /// The newest grant came while this caller waited, from the server and not out of the store
+    /// (STEP-90).
     pub(crate) renewed: bool,
-    /// It was asked for with every scope the caller needs.
+    /// The newest grant was asked for with every scope that the caller needs.
     pub(crate) covers: bool,
     /// There is a refresh token that may be sent, and a client to send it.
     pub(crate) refreshable: bool,
@@ -47,18 +48,18 @@ pub(crate) struct Standing {
     pub(crate) moved: bool,
 }
 
-/// What one caller gets now.
+/// The answer to one caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The current grant.
+    /// The caller gets the current grant.
     Use,
-    /// A lane's flow; `start` is what to start if the lane is free.
+    /// The caller waits for a lane's flow, which is started this way if the lane is free.
     Await(Lane, Start),
-    /// Nothing.
+    /// The caller gets a failure of this kind, by this rule.
     Fail(Kind, &'static str),
 }
 
-/// What to start in a free lane.
+/// The way to start a flow in a free lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
     /// Read the store.
@@ -71,8 +72,8 @@ pub(crate) enum Start {
     Login,
 }
 
-/// What one caller gets now. A refresh is tried before a person is bothered, and a caller who may
-/// not bother anyone is never made to wait for one.
+/// Decides what one caller gets now. A refresh is tried before a person is bothered, and a caller
+/// who may not bother anyone is never made to wait for one.
 pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
     let Standing { recalled, unread, current, live, renewed, covers, .. } = standing;
     let Standing { refreshable, rested, minted, moved, .. } = standing;
@@ -84,8 +85,8 @@ pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
         return Verdict::Await(Lane::Background, Start::Relist);
     }
     if newer && covers {
-        // A token that is over is attached all the same while no refresh may run: the server
-        // decides. So is one that came for this very caller with no lifetime at all (HOST-203).
+        // A token whose life is over is attached all the same while no refresh may run: the server
+        // decides. So is a token that came for this very caller with no lifetime at all (HOST-203).
         let stuck = !wish.step_up && if refreshable { !rested } else { minted };
         if live || renewed || stuck {
             return Verdict::Use;
@@ -94,7 +95,7 @@ pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
     if refreshable && !wish.step_up && (covers || current.is_none()) {
         return Verdict::Await(Lane::Background, Start::Refresh);
     }
-    // No person is asked for what another process has had them grant.
+    // No person is asked for a grant that another process may have got from them already.
     if unread {
         return Verdict::Await(Lane::Background, Start::Recall);
     }

@@ -1,4 +1,4 @@
-//! Who waits, and for what.
+//! The callers that wait, and the grants that they wait for.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::session::lanes::Lane;
 use crate::session::plan::Wish;
 use crate::wire::url::ServerUrl;
 
-/// Logins one caller may see succeed without being served by them.
+/// The most logins that one caller sees succeed without being served by them.
 const MOST_LOGINS: u8 = 3;
-/// Flows of any kind one caller waits for.
+/// The most flows of any kind that one caller waits for.
 const MOST_FLOWS: u8 = 12;
 
 /// One caller that waits.
@@ -25,41 +25,47 @@ pub(crate) struct Waiting {
     pub(crate) lane: Option<Lane>,
 }
 
-/// What a caller wants.
+/// The grant that a caller wants, and the reason why it wants it.
 #[derive(Clone, Debug)]
 pub(crate) struct Want {
+    /// The event that made it want a grant.
     pub(crate) cause: Cause,
+    /// True if a person may be asked for it.
     pub(crate) may_ask: bool,
     /// Scopes that must have been asked for.
     pub(crate) scopes: ScopeSet,
     /// Scopes that the caller itself named.
     pub(crate) wanted: ScopeSet,
-    /// The refused epoch.
+    /// The epoch that was refused: the grant must be newer.
     pub(crate) newer_than: Option<Epoch>,
     /// The newest epoch when it began to wait.
     pub(crate) since: Option<Epoch>,
-    /// What its request had had when it was refused.
+    /// The renewals, logins and grants that its request had had when it was refused.
     pub(crate) had: Had,
     /// Flows that ended while it waited for them, and did not serve it.
     pub(crate) flows: u8,
     /// Logins among them that succeeded.
     pub(crate) logins: u8,
-    /// It was refused with a fresh token (BIND-05).
+    /// True if it was refused with a fresh token (BIND-05).
     pub(crate) again: bool,
     /// How often the store had been read when it began to wait.
     pub(crate) reads: u64,
+    /// The URL that the challenge named for the resource's metadata.
     pub(crate) pointer: Option<ServerUrl>,
+    /// The scopes that the challenge named.
     pub(crate) challenged: Option<ScopeSet>,
+    /// The words of the challenge.
     pub(crate) named: Named,
+    /// The operation that was refused, for the limits of step-up.
     pub(crate) operation: Arc<str>,
 }
 
-/// What the refusal of a request said of itself: its error, and the scopes that it named.
+/// The words of the challenge that refused a request: its error, and the scopes that it named.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Named(pub(crate) Option<Arc<(Option<Said>, Option<String>)>>);
 
 impl Named {
-    /// Adds it to the failure that the request ends with (STEP-91).
+    /// Adds these words to the failure that the request ends with (STEP-91).
     pub(crate) fn explain(&self, failure: Failure) -> Failure {
         let Some(named) = &self.0 else { return failure };
         let (said, scope) = &**named;
@@ -72,6 +78,7 @@ impl Named {
 }
 
 impl Want {
+    /// The part of the want that decides the verdict.
     pub(crate) const fn wish(&self) -> Wish {
         Wish {
             newer_than: self.newer_than,
@@ -81,8 +88,8 @@ impl Want {
         }
     }
 
-    /// Why it is not made to wait for another flow; `None` if it may wait. Flows that succeed and never
-    /// serve it would follow each other for ever (STEP-09, STEP-16, STEP-90).
+    /// Why the caller is not made to wait for another flow; `None` if it may wait. Flows that
+    /// succeed and never serve it would follow each other for ever (STEP-09, STEP-16, STEP-90).
     pub(crate) fn enough(&self, lane: Lane) -> Option<Failure> {
         let login = lane == Lane::Person;
         let refused = matches!(self.cause, Cause::Refused | Cause::Expired);
@@ -97,8 +104,9 @@ impl Want {
         }
     }
 
-    /// What its request has had once it gets the grant of this epoch, which the server may have
-    /// issued since the request was sent, or the store have held.
+    /// The renewals, logins and grants that its request has had once it gets the grant of this
+    /// epoch. The server may have issued that grant since the request was sent, or the store may
+    /// have held it (`from_store`).
     pub(crate) fn has(&self, current: Option<Epoch>, from_store: bool) -> Had {
         let came = current > self.newer_than.or(self.since) && !from_store;
         let login = came && self.logins > 0;
@@ -109,10 +117,12 @@ impl Want {
         }
     }
 
+    /// The refresh that would serve it, before it begins.
     pub(crate) fn refresh(&self) -> Refresh {
         Refresh::Start { pointer: self.pointer.clone() }
     }
 
+    /// The cause of the login that would serve it.
     pub(crate) fn login(&self) -> Why {
         Why {
             cause: self.cause,
