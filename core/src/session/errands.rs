@@ -1,4 +1,5 @@
-//! The errands: what their stages brought, as the flow meets it, and the stages that they run.
+//! The session's part of the errands: it hands the results of stages to the flows, and makes the
+//! stages that they run.
 
 use crate::failure::Failure;
 use crate::flow::errands::{Errand, Met, Task};
@@ -14,7 +15,8 @@ use crate::stage::vault::{Save, Write};
 use crate::stage::{Brought, Stage};
 
 impl Session {
-    /// What a stage of an errand brought home. The end of the flow, if that is what follows.
+    /// Takes in the result of a stage of an errand. Returns the end of the flow, if the flow ends
+    /// with it.
     pub(super) fn errand_met(
         &mut self,
         flow: &mut Flow,
@@ -50,7 +52,7 @@ impl Session {
             return Met::Read(None);
         }
         self.forget_found(found, now);
-        // What is to be given back goes first.
+        // Tokens that are to be given back go first.
         let first = self.body.log_out.to_revoke.is_empty();
         Met::Read(self.body.memory.parting.to_forget.first().filter(|_| first).cloned())
     }

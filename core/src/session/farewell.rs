@@ -1,4 +1,4 @@
-//! How the tokens of a grant are given back, and how far the log-outs are that ask for it.
+//! How the tokens of a grant are given back, and how far log-outs have come with that.
 
 use std::sync::Arc;
 
@@ -13,22 +13,26 @@ use crate::stage::revocation::{self, Ask};
 /// How the tokens of a grant are given back.
 #[derive(Clone, Debug)]
 pub(crate) enum Farewell {
-    /// Like this.
+    /// They are sent to the server in this request.
     Ask(Box<revocation::Ask>),
     /// The server does not take them.
     NotOffered,
 }
 
-/// How far the log-outs are that have not been told of yet.
+/// The progress of the log-outs whose outcome has not been told yet.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LogOut {
-    /// There is one to be told of.
+    /// True if there is such a log-out.
     pub(super) asked: bool,
     /// The tokens that go to the server, in this order; the first may be under way.
     pub(crate) to_revoke: Vec<Ask>,
+    /// True if the server does not take some of the tokens.
     pub(super) not_offered: bool,
+    /// True if the server has taken tokens back.
     pub(super) done: bool,
+    /// The kind of the last failure to give tokens back.
     pub(super) failed: Option<Kind>,
+    /// That failure itself, which a snapshot does not keep.
     #[serde(skip)]
     pub(super) said: Option<Arc<Failure>>,
 }
@@ -71,6 +75,7 @@ impl LogOut {
         }
     }
 
+    /// The outcome of giving the tokens back.
     pub(super) fn revoked(&mut self) -> Revoked {
         let unsaid = || self.failed.map(|kind| Arc::new(Failure::new(kind, "REVK-04")));
         match self.said.take().or_else(unsaid) {

@@ -1,4 +1,4 @@
-//! Running a flow: stage after stage, until one waits or the flow is over.
+//! Runs a flow: stage after stage, until one waits or the flow is over.
 
 use crate::effect::{Holder, Told, Work};
 use crate::failure::{Failure, Fault};
@@ -13,7 +13,7 @@ use crate::stage::{Brought, Moved, Stage};
 use crate::time::{Awaited, Monotonic};
 
 impl Session {
-    /// Starts a flow in a free lane. Answers whether it has ended already.
+    /// Starts a flow in a free lane. Returns true if it has ended already.
     pub(super) fn launch(&mut self, lane: Lane, mut flow: Box<Flow>, now: &mut Now) -> bool {
         flow.logins = self.body.memory.logins;
         flow.epoch = self.body.memory.epoch;
@@ -35,7 +35,7 @@ impl Session {
         }
     }
 
-    /// A restart has cost a flow the right to send.
+    /// A restart has cost a flow the right to send, which it claims anew.
     pub(super) fn claim_again(&mut self, lane: Lane, mut flow: Box<Flow>, now: &mut Now) {
         flow.leaving = Some((flow.state(), SignalName::Resumed));
         flow.stage = None;
@@ -47,7 +47,7 @@ impl Session {
         self.go_on(lane, flow, end, now);
     }
 
-    /// A flow is ended from outside.
+    /// Ends a flow from outside.
     pub(super) fn stop(
         &mut self,
         lane: Lane,
@@ -89,8 +89,8 @@ impl Session {
         }
     }
 
-    /// Makes the stage that a flow's new state runs, and notes the edge that led there. The flow, if
-    /// it goes on.
+    /// Makes the stage that a flow's new state runs, and notes the edge that led there. Returns the
+    /// flow, if it goes on.
     fn enter_state(
         &mut self,
         lane: Lane,
@@ -115,6 +115,7 @@ impl Session {
         }
     }
 
+    /// The stage that the state of a flow runs.
     fn stage_of(&mut self, flow: &mut Flow, now: &mut Now) -> Result<Stage, Failure> {
         match flow.course {
             Course::Login(_) => self.stage_of_login(flow, now),
@@ -123,7 +124,7 @@ impl Session {
         }
     }
 
-    /// Takes in what a stage brought home.
+    /// Takes in the result of a stage. Returns the end of the flow, if the flow ends with it.
     fn absorb(&mut self, flow: &mut Flow, brought: Brought, now: &mut Now) -> Option<End> {
         match flow.course {
             Course::Login(_) => self.login_met(flow, brought, now),
@@ -146,8 +147,8 @@ impl Session {
         }
     }
 
-    /// A flow fails: it is over, unless its failure says something of a registration that is to be
-    /// written before anybody hears of it. Who does may end the program.
+    /// A flow fails. It is over, unless its failure says something of a registration that is to be
+    /// written before anybody hears of the failure: a caller that hears of it may end the program.
     pub(super) fn fails(
         &mut self,
         flow: &mut Flow,
@@ -166,7 +167,7 @@ impl Session {
         }
     }
 
-    /// A small view of what is held, for flows.
+    /// A small view of the held grant, for flows.
     pub(super) fn known(&self, now: Monotonic) -> Known<'_> {
         Known {
             store: self.config.persistent,
@@ -196,7 +197,7 @@ impl Session {
         });
         if let Some(work) = parked.work {
             if matches!(work, Work::Listen(_)) {
-                // One that could not be had, or that another takes the place of.
+                // The earlier listener could not be had, or the new one takes its place.
                 let before = flow.listener.replace(work.id());
                 now.out.told.extend(before.map(Told::Abandon));
             }
@@ -205,6 +206,7 @@ impl Session {
         *self.lane(lane) = Some(flow);
     }
 
+    /// Gives a stage one signal, with its view of the session.
     fn step(
         &mut self,
         stage: Stage,
@@ -237,7 +239,8 @@ impl Session {
         moved
     }
 
-    /// As whom this session takes leases in this process: drawn when it takes the first.
+    /// The name under which this session takes leases in this process. It is drawn when the session
+    /// takes the first.
     fn holder_of_leases(&mut self, now: &mut Now) -> Holder {
         *self.holder.get_or_insert_with(|| Holder::drawn(now.draw.number()))
     }

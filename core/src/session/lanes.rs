@@ -1,8 +1,8 @@
 //! The two lanes and what runs in them.
 //!
-//! One lane is for what needs only machines, the other for what waits for a person, so that a
-//! refresh never waits behind a login (style: two lanes from the start). A lane runs one flow, a
-//! flow one stage at a time.
+//! One lane is for flows that need only machines, the other for flows that wait for a person, so
+//! that a refresh never waits behind a login (style: two lanes from the start). A lane runs one
+//! flow, a flow one stage at a time.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,24 +30,30 @@ pub(crate) enum Lane {
 /// One flow, the stage it runs, and what stands beside its state while it lasts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Flow {
+    /// The flow, in its state.
     pub(crate) course: Course,
+    /// The stage that it runs.
     pub(crate) stage: Option<Stage>,
+    /// The effect or the pause that it waits for.
     pub(crate) parking: Option<Parking>,
+    /// The requests that it may still send.
     pub(crate) budget: Budget,
-    /// How many logins and access tokens there had been when it began.
+    /// How many logins there had been when it began.
     pub(crate) logins: u64,
+    /// How many access tokens there had been when it began.
     pub(crate) epoch: u64,
     /// It was taken up from a snapshot, of which there may be copies.
     pub(crate) restored: bool,
     /// Its last caller has gone; it ends before it would show a page (HOST-195).
     pub(crate) orphaned: bool,
-    /// The edge that it is taking: where it was, and what happened there.
+    /// The edge that it is taking: the state where it was, and the signal that came there.
     #[serde(skip)]
     pub(crate) leaving: Option<(StateName, SignalName)>,
-    /// The refresh that failed before this release of its marks, and why: its callers hear of it
-    /// once they are taken back.
+    /// The refresh that failed before this release of its intent, and its failure. The refresh's
+    /// callers hear of the failure once the intent is taken back.
     #[serde(skip)]
     pub(crate) untold: Option<Box<Untold>>,
+    /// The exchanges that its failure will show.
     #[serde(skip)]
     pub(crate) evidence: Vec<Evidence>,
     /// Browsers that wait for the page that tells how it ended.
@@ -62,6 +68,7 @@ pub(crate) struct Flow {
 #[derive(Clone, Debug)]
 pub(crate) struct Untold {
     pub(crate) flow: Box<Flow>,
+    /// How far it went with a refresh token.
     pub(crate) tried: Tried,
     pub(crate) failure: Failure,
 }
@@ -86,21 +93,22 @@ impl Flow {
         })
     }
 
+    /// A flow for a small task.
     pub(crate) fn errand(task: Task) -> Box<Self> {
         Self::new(Course::Errand(Errand::new(task)))
     }
 
-    /// Which flow it is.
+    /// The name of the flow.
     pub(crate) const fn name(&self) -> MachineName {
         self.course.name()
     }
 
-    /// Where it is, by its table.
+    /// The state of the flow, as its table names it.
     pub(crate) const fn state(&self) -> StateName {
         self.course.state()
     }
 
-    /// Moves every deadline by what `shift` does to it.
+    /// Applies `shift` to every deadline.
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic) + Copy) {
         if let Some(parking) = &mut self.parking {
             shift(&mut parking.until);
@@ -114,7 +122,7 @@ impl Flow {
         }
     }
 
-    /// Whether the answer to this work is what the flow waits for.
+    /// Returns true if the flow waits for the answer to this work.
     pub(crate) fn awaits(&self, ticket: TicketId) -> bool {
         self.parking.as_ref().is_some_and(|parking| parking.ticket == Some(ticket))
     }
@@ -128,13 +136,15 @@ impl Flow {
         grants
     }
 
-    /// Whether a login has sent something that cannot be had again if its answer is not heard.
+    /// Returns true if a login has sent something that cannot be had again if its answer is not
+    /// heard.
     pub(crate) fn spends(&self) -> bool {
         self.course.login().is_some_and(crate::flow::Login::spends)
     }
 
-    /// Whether a restart has cost the flow the right to send its refresh token or code, which it then
-    /// claims anew: the process that had it may be alive, and may have sent it.
+    /// Returns true if a restart has cost the flow the right to send its refresh token or code. The
+    /// flow then claims that right anew: the process that had it may be alive, and may have sent
+    /// the credential.
     pub(crate) const fn loses_its_turn(&self) -> bool {
         match &self.course {
             Course::Refresh(refresh) => refresh.loses_its_turn(),
@@ -143,18 +153,21 @@ impl Flow {
         }
     }
 
-    /// Whether a login has failed, and only writes down what that says of its registration. Who
-    /// comes now did not wait for it.
+    /// Returns true if a login has failed, and only writes down what that says of its registration.
+    /// A caller that comes now did not wait for it.
     pub(crate) fn marks(&self) -> bool {
         self.state() == StateName::Marking
     }
 }
 
-/// What a flow waits for.
+/// The effect or the pause that a flow waits for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Parking {
+    /// The kind of effect or pause.
     pub(crate) awaited: Awaited,
+    /// The deadline.
     pub(crate) until: Monotonic,
+    /// The work that is out.
     #[serde(skip)]
     pub(crate) ticket: Option<TicketId>,
 }
@@ -163,14 +176,17 @@ pub(crate) struct Parking {
 #[derive(Clone, Debug)]
 pub(crate) struct Late {
     pub(crate) ticket: TicketId,
-    /// What it was sent by, which reads what comes.
+    /// The stage that sent it, which reads the answer.
     pub(crate) stage: Token,
+    /// The grant that the tokens of the answer go into.
     pub(crate) template: Grant,
     /// The binding that a login would have made.
     pub(crate) binding: Option<Held<Binding>>,
-    /// How many logins and access tokens there had been when it was given up.
+    /// How many logins there had been when it was given up.
     pub(crate) logins: u64,
+    /// How many access tokens there had been when it was given up.
     pub(crate) epoch: u64,
-    /// There was a log-out since. What comes is given back, if the server takes it (HOST-242).
+    /// There was a log-out since. The tokens that come are given back in this way, if the server
+    /// takes them (HOST-242).
     pub(crate) forgotten: Option<Farewell>,
 }

@@ -28,7 +28,8 @@ impl Session {
         self.await_late_mark(flow, ticket);
     }
 
-    /// `epoch` is that of the newest grant that its answer is newer than.
+    /// Remembers the token request of a flow, if one is out, so that its late answer is read.
+    /// `epoch` is that of the newest grant that the answer is newer than.
     pub(super) fn await_late(&mut self, flow: &Flow, ticket: TicketId, epoch: u64) {
         if let Some(Stage::Token(stage)) = &flow.stage
             && let Some(template) = self.template(flow)
@@ -43,6 +44,7 @@ impl Session {
         }
     }
 
+    /// The grant that the tokens of a flow go into.
     pub(super) fn template(&self, flow: &Flow) -> Option<Grant> {
         match flow.course.login() {
             Some(login) => self.login_template(login),
@@ -50,6 +52,7 @@ impl Session {
         }
     }
 
+    /// Takes in the answer to work that no flow waits for any more.
     pub(super) fn late(&mut self, ticket: TicketId, signal: Signal, now: &mut Now) {
         let at = self.late.iter().position(|late| late.ticket == ticket);
         let Some(late) = at.map(|at| self.late.remove(at)) else {
@@ -67,7 +70,7 @@ impl Session {
         }
         let login = late.stage.purpose() == Purpose::CodeExchange;
         let passed = self.passed(&late);
-        // The refresh it belongs to is still being tried: it ends with this answer, if the answer
+        // The refresh of this request may still be trying. It ends with this answer, if the answer
         // brought something. An error may be about a token that the attempt after it replaces.
         let tried = |flow: &mut Box<Flow>| !login && matches!(flow.stage, Some(Stage::Token(_)));
         let brings = |read: &Result<_, TokenRefusal>| {
@@ -79,7 +82,8 @@ impl Session {
         {
             if let Some(ticket) = flow.parking.take().and_then(|parking| parking.ticket) {
                 now.out.told.push(Told::Abandon(ticket));
-                // It was sent later, so what it brings is newer than what this answer brings.
+                // The newer request was sent later, so it brings something newer than this answer
+                // does.
                 self.await_late(&flow, ticket, self.body.memory.epoch.saturating_add(1));
             }
             return self.run(Lane::Background, flow, signal, now);
@@ -90,7 +94,8 @@ impl Session {
         {
             self.body.memory.refused_dead(late.template.refresh_token.clone());
         }
-        // The record tells copies of this login that it has ended; where nothing came, only the mark does.
+        // The record tells copies of this login that it has ended. Where nothing came, only the
+        // intent tells them.
         if login && !passed && read.as_ref().is_some_and(brings) {
             self.owed.unknown_is_past(Kept::Unsaved);
         }
@@ -102,7 +107,8 @@ impl Session {
         now.note(Note::Late { kept });
     }
 
-    /// The answer to work that nobody waits for any more. What it grants is given back.
+    /// Takes in the answer to work that nobody waits for any more. A lease or an intent that it
+    /// grants is given back.
     fn late_word(&mut self, ticket: TicketId, signal: &Signal, now: &mut Now) {
         match signal {
             // A store that says that it failed may have done it all the same.
@@ -115,15 +121,15 @@ impl Session {
         now.note(Note::Late { kept: false });
     }
 
-    /// Whether a grant that is held is newer than what the answer to this request could bring. A
-    /// login stands beside whatever refreshes were made of the grant before it.
+    /// Returns true if a held grant is newer than any grant that the answer to this request could
+    /// bring. For a login only a newer login counts, not the refreshes of the grant before it.
     pub(super) fn passed(&self, late: &Late) -> bool {
         let memory = &self.body.memory;
         let login = late.stage.purpose() == Purpose::CodeExchange;
         memory.logins != late.logins || (!login && memory.epoch > late.epoch)
     }
 
-    /// What a late answer brought: the grant as it is from now on.
+    /// The grant that a late answer brought, as it is from now on.
     fn brought(
         &self,
         late: &Late,
@@ -138,7 +144,7 @@ impl Session {
         }
     }
 
-    /// A late answer to a token request that was given up: its tokens are the newest there are.
+    /// Takes over the grant of a late answer: its tokens are the newest there are.
     fn adopt_late(&mut self, late: Late, grant: Grant, now: &mut Now) {
         let memory = &mut self.body.memory;
         let replaces = if late.stage.purpose() == Purpose::CodeExchange {
@@ -155,7 +161,8 @@ impl Session {
         let memory = &mut self.body.memory;
         let has_token = held.value.access_token.is_some();
         memory.issued(held.clone(), replaces.clone());
-        // As any other rotation: stored first, if the store is free to be asked (REF-04).
+        // The grant is stored first, as any other rotation is, if the store is free to be asked
+        // (REF-04).
         if self.config.persistent && self.body.background.is_none() {
             self.keep(held, replaces, late.binding, now);
         } else {

@@ -1,6 +1,7 @@
-//! The login: what its stages brought, as the flow meets it, and the stages that its states run.
+//! The session's part of a login: it hands the results of stages to the flow, and makes the records
+//! that the flow writes.
 //!
-//! Memory takes in what is known by then; the flow decides what follows.
+//! Memory takes in a result first; the flow then decides what follows.
 
 use std::sync::Arc;
 
@@ -24,7 +25,8 @@ use crate::stage::vault::{self, Write};
 use crate::wire::token::{TokenRefusal, Tokens};
 
 impl Session {
-    /// What a stage of a login brought home. The end of the flow, if that is what follows.
+    /// Takes in the result of a stage of a login. Returns the end of the flow, if the flow ends
+    /// with it.
     pub(super) fn login_met(
         &mut self,
         flow: &mut Flow,
@@ -52,6 +54,7 @@ impl Session {
         }
     }
 
+    /// Hands an event to a login. Returns the end of the flow, if the flow ends with it.
     pub(super) fn login_on(&mut self, flow: &mut Flow, met: Met, now: &mut Now) -> Option<End> {
         let known = self.known(now.mono);
         match &mut flow.course {
@@ -60,7 +63,8 @@ impl Session {
         }
     }
 
-    /// The authorization server is known: whether it may be used at all, and what to ask it for.
+    /// The authorization server is known. Checks that it may be used at all, and chooses the scopes
+    /// to ask it for.
     fn found(&mut self, flow: &Flow, found: Box<Found>, now: &mut Now) -> Result<Met, Failure> {
         let why = &flow.course.login().ok_or_else(bug)?.why;
         let mut previous_issuer = None;
@@ -92,7 +96,8 @@ impl Session {
         Ok(Met::Found(Place { found, previous_issuer, scopes }))
     }
 
-    /// The resource names another authorization server than the record (BIND-03, D14).
+    /// The resource names another authorization server than the record does. Checks that a login
+    /// may follow it there (BIND-03, D14).
     fn moved(&self, why: &Why, binding: &Binding, found: &Found) -> Result<(), Failure> {
         let changed = |rule| {
             Err(Failure::new(Kind::IssuerChanged, rule)
@@ -113,11 +118,13 @@ impl Session {
         Ok(())
     }
 
+    /// Chooses the scopes that a login asks for, and notes the choice.
     fn scopes(&self, why: &Why, found: &Found, now: &mut Now) -> Result<ScopeSet, Failure> {
         let config = &self.config;
         let grant = self.body.memory.grant.as_ref().map(|held| &held.value);
         let same = grant.filter(|grant| grant.issuer == found.server.issuer);
-        // What the first request was told, if no caller's own request was refused before (SCOPE-10).
+        // The challenge to the first request counts, if no caller's own request was refused before
+        // (SCOPE-10).
         let told = found.challenged.as_ref().map(|scopes| match config.refresh_tokens {
             true => scopes.clone(),
             false => scopes::without_offline(scopes),
@@ -130,8 +137,8 @@ impl Session {
             default: config.default_scopes.as_ref(),
             before: [
                 same.map(|grant| &*grant.requested),
-                // What a server added by itself is not asked for; where nobody had named anything,
-                // its choice is all there is to keep (AMB-14, HOST-211).
+                // Scopes that a server added by itself are not asked for. Where nobody had named
+                // any, the server's choice is all there is to keep (AMB-14, HOST-211).
                 same.filter(|grant| grant.requested.is_empty())
                     .and_then(|grant| grant.granted.as_deref()),
             ],
@@ -148,7 +155,7 @@ impl Session {
         Ok(scopes)
     }
 
-    /// The session is a client of the server.
+    /// The session has become a client of the server.
     fn enrolled(&mut self, flow: &Flow, enrolled: Enrolled) -> Met {
         if let Some(client) = &enrolled.client {
             self.body.memory.remember_client(client.clone());
@@ -179,7 +186,7 @@ impl Session {
         Met::ClientSaved(client.map(|client| (client, chosen)))
     }
 
-    /// The grant of a login, but for the tokens (BIND-08).
+    /// The grant of a login, without its tokens (BIND-08).
     pub(super) fn login_template(&self, login: &Login) -> Option<Grant> {
         let Member { place, enrolled, .. } = login.member()?;
         let found = &place.found;
@@ -234,6 +241,7 @@ impl Session {
         })
     }
 
+    /// The tokens that answer a code go into the grant of the login.
     fn granted_by_code(
         &mut self,
         flow: &Flow,
@@ -245,8 +253,8 @@ impl Session {
         Ok(Met::Came { held: Held { value, generation }, replaces: Replaces::Anything, then: None })
     }
 
-    /// The grant that the answer to a code goes into. A login for the grant that is held, or was,
-    /// replaces its record.
+    /// The grant that the answer to a code goes into, and its generation. A login for the grant
+    /// that is held, or was, replaces that grant's record.
     fn place_of_the_granted(&self, flow: &Flow) -> Result<(Grant, Option<u64>), Failure> {
         let login = flow.course.login().ok_or_else(bug)?;
         let template = self.login_template(login).ok_or_else(bug)?;
@@ -285,13 +293,14 @@ impl Session {
         if !first {
             return Err(failure);
         }
-        // The server has forgotten the registration: one new one, and the person once more.
+        // The server has forgotten the registration. The login registers once more, and asks the
+        // person once more.
         now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
         Ok(Met::Unregistered)
     }
 }
 
-/// Whether a code may be sent now.
+/// Says whether a code may be sent now, in the event that the login meets.
 fn code_intended(flow: &Flow, intended: Intended) -> Result<Met, Failure> {
     match intended {
         Intended::Recorded(spend) if flow.restored => Ok(Met::RecordedAgain(spend)),
@@ -304,7 +313,7 @@ fn code_intended(flow: &Flow, intended: Intended) -> Result<Met, Failure> {
     }
 }
 
-/// Whether a copy of this login, taken up by another process, has ended before it (HOST-184).
+/// Says whether a copy of this login, taken up by another process, has ended before it (HOST-184).
 fn grown(flow: &Flow, found: Option<&Held<Grant>>) -> Grown {
     let name = flow.course.login().and_then(Login::name);
     match found {

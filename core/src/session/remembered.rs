@@ -1,4 +1,4 @@
-//! What the session remembers, to be read: the records, and the one grant that is published.
+//! The session's memory, to be read: the records, and the one grant that is published.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -18,17 +18,18 @@ use crate::session::parting::Parting;
 use crate::time::{Monotonic, Timestamp};
 use crate::wire::client_auth::{Credentials, Method};
 
-/// How long before its end a token is renewed, at most (REF-07).
+/// A token is renewed at most this long before its end (REF-07).
 const AHEAD: Duration = Duration::from_secs(30);
 /// Two refreshes of one credential are at least this far apart, unless the server has refused the
 /// newest token (HOST-233).
 const REST: Duration = Duration::from_secs(10);
-/// How long a change of issuer is believed before the list is read again.
+/// A change of issuer is believed for this long before the list is read again.
 const MOVED: Duration = Duration::from_secs(60);
 /// After the server has refused to renew a grant in words of its own, it is asked no more for this
-/// long: whoever needs a token meanwhile needs a login.
+/// long. A caller that needs a token meanwhile needs a login.
 const UNRENEWABLE: Duration = Duration::from_secs(60);
-/// Refusals of a refresh in a row that nobody understands, after which a login is recommended.
+/// The number of refused refreshes in a row that nobody understands, after which a login is
+/// recommended.
 const MOST_UNCLEAR: u8 = 3;
 
 /// Everything that is remembered. Only [`Memory`](super::memory::Memory) changes it.
@@ -36,18 +37,20 @@ const MOST_UNCLEAR: u8 = 3;
 pub(crate) struct Remembered {
     /// The store has been read.
     pub(crate) recalled: bool,
-    /// How often it was.
+    /// How often the store was read.
     #[serde(skip)]
     pub(crate) reads: u64,
+    /// The binding that leads to the held grant.
     pub(crate) binding: Option<Held<Binding>>,
     /// Dynamic registrations, one for each issuer and redirect set.
     pub(crate) clients: Vec<Held<Client>>,
+    /// The grant that is held.
     pub(crate) grant: Option<Held<Grant>>,
     /// Counts access tokens.
     pub(crate) epoch: u64,
     /// When the published token ends by the monotonic clock.
     pub(crate) ends: Option<Monotonic>,
-    /// What chance has to say about refreshing ahead of the published token's end.
+    /// A random byte, which spreads the refreshes ahead of the published token's end.
     #[serde(default)]
     pub(crate) chance: u8,
     /// When the last refresh ended.
@@ -62,45 +65,52 @@ pub(crate) struct Remembered {
     pub(crate) minted: Option<Monotonic>,
     /// Counts logins, so that a refresh that one has overtaken is recognised.
     pub(crate) logins: u64,
-    /// In a snapshot: what is held is not what was published, and gets an epoch of its own when it is
-    /// saved.
+    /// In a snapshot: the held grant is not the published one, and gets an epoch of its own when it
+    /// is saved.
     #[serde(default)]
     pub(crate) newer_than_published: bool,
+    /// The grant that is published.
     #[serde(skip)]
     pub(crate) published: Option<Arc<Granted>>,
+    /// The lessons of refusals and failures.
     #[serde(flatten)]
     pub(crate) learnt: Rare<Learnt>,
+    /// Whether the store has the newest tokens.
     #[serde(flatten)]
     pub(crate) custody: Rare<Custody>,
+    /// The traces of log-outs.
     #[serde(flatten)]
     pub(crate) parting: Rare<Parting>,
 }
 
-/// What refusals and failures have taught.
+/// The lessons of refusals and failures.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Learnt {
-    /// No refresh ahead of time before this.
+    /// No refresh ahead of time starts before this time.
     pub(crate) ahead_after: Option<Monotonic>,
-    /// A fresh token that the server refused all the same: who may ask a person gets a login instead.
+    /// The epoch of a fresh token that the server refused all the same. A caller that may ask a
+    /// person gets a login instead.
     pub(crate) useless: Option<Epoch>,
     /// The first issuer that credentials without an issuer were for.
     pub(crate) met: Option<Arc<str>>,
     /// The access token that was refused last: it never comes back under a new epoch.
     #[serde(with = "crate::secret::written_option", default)]
     pub(crate) refused: Option<AccessToken>,
-    /// The refresh token that was refused after its sending had been given up: nobody waited for that
-    /// any more, and it is not sent again (REF-08).
+    /// The refresh token that the server refused last as dead, perhaps in an answer that nobody
+    /// waited for any more. It is not sent again (REF-08).
     #[serde(with = "crate::secret::written_option", default)]
     pub(crate) refused_late: Option<Secret>,
-    /// The resource no longer names the issuer of the grant: nothing of it is sent (BIND-03).
+    /// The moment at which the resource named another issuer than the grant's. Nothing of the grant
+    /// is sent for a while then (BIND-03).
     pub(crate) moved: Option<Monotonic>,
-    /// When the server refused to renew the grant, without saying that it is dead (REF-90).
+    /// The moment at which the server refused to renew the grant, without saying that it is dead
+    /// (REF-90).
     #[serde(default)]
     pub(crate) unrenewable: Option<Monotonic>,
-    /// The words in which it did.
+    /// The words of that refusal.
     #[serde(default)]
     pub(crate) words: Option<Said>,
-    /// Refusals to renew it in a row that said nothing understandable.
+    /// The number of refusals in a row to renew the grant that said nothing understandable.
     #[serde(default)]
     pub(crate) unclear: u8,
 }
@@ -128,7 +138,7 @@ impl Absent for Learnt {
 }
 
 impl Remembered {
-    /// Whether the store lacks the newest record, as far as is known.
+    /// Returns true if the store lacks the newest record, as far as is known.
     pub(crate) fn unsaved(&self) -> bool {
         self.custody.unsaved()
     }
@@ -138,12 +148,12 @@ impl Remembered {
         self.published.as_ref().map(|granted| granted.epoch())
     }
 
-    /// Everything asked for in the grant that is held.
+    /// The scopes that were asked for in the held grant.
     pub(crate) fn requested(&self) -> Option<&ScopeSet> {
         self.grant.as_ref().map(|held| &*held.value.requested)
     }
 
-    /// Whether a refresh token may be sent, and a client is there to send it.
+    /// Returns true if a refresh token may be sent, and a client is there to send it.
     pub(crate) fn refreshable(&self, config: &Config, now: Timestamp, mono: Monotonic) -> bool {
         self.grant.as_ref().is_some_and(|held| {
             held.value.refresh_token.is_some()
@@ -153,13 +163,14 @@ impl Remembered {
         }) && self.credentials(config, now).is_some()
     }
 
-    /// Whether the server has refused a moment ago to renew what is held, whatever it meant by that.
+    /// Returns true if the server has refused a moment ago to renew the held grant, whatever it
+    /// meant by that.
     pub(crate) fn unrenewable(&self, now: Monotonic) -> bool {
         self.learnt.unrenewable.is_some_and(|at| at.until(now) < UNRENEWABLE)
     }
 
-    /// The failure of a caller who needs a login, in the words of the server that would not renew what
-    /// is held, if that is why.
+    /// Adds to the failure of a caller that needs a login the words of the server that would not
+    /// renew the held grant, if that is the reason.
     pub(crate) fn in_words(&self, failure: Failure, now: Monotonic) -> Failure {
         let words = self.learnt.words.as_ref().filter(|_| self.unrenewable(now));
         match words {
@@ -170,60 +181,62 @@ impl Remembered {
         }
     }
 
-    /// Whether it was refused so often without an understandable word that a login is recommended.
+    /// Returns true if the grant's renewal was refused so often without an understandable word that
+    /// a login is recommended.
     pub(crate) fn doubted(&self) -> bool {
         self.learnt.unclear >= MOST_UNCLEAR
     }
 
-    /// Whether the refresh token that is held is certainly in the store, where other processes find
+    /// Returns true if the held refresh token is certainly in the store, where other processes find
     /// it. If not, it may get there yet by a write that was given up.
     pub(crate) fn shared(&self) -> bool {
         !self.unsaved() && self.grant.as_ref().is_some_and(|held| held.generation.is_some())
     }
 
-    /// Whether the refresh token that is held is certainly nobody else's.
+    /// Returns true if the held refresh token is certainly nobody else's.
     pub(crate) fn alone(&self) -> bool {
         !self.shared() && !self.custody.silent()
     }
 
-    /// Whether enough time has passed since the last refresh.
+    /// Returns true if enough time has passed since the last refresh.
     pub(crate) fn rested(&self, now: Monotonic) -> bool {
         self.refreshed.is_none_or(|at| at.until(now) >= REST)
     }
 
-    /// Whether a token came so lately that its end alone is no reason to ask a person for another.
+    /// Returns true if a token came so lately that its end alone is no reason to ask a person for
+    /// another.
     pub(crate) fn newly_minted(&self, now: Monotonic) -> bool {
         self.minted.is_some_and(|at| at.until(now) < REST)
     }
 
-    /// Whether the resource was seen lately to have gone to another issuer. It may come back, so
-    /// what was seen is looked at again after a while.
+    /// Returns true if the resource was seen lately to have gone to another issuer. It may come
+    /// back, so the issuer list is read again after a while.
     pub(crate) fn moved_lately(&self, now: Monotonic) -> bool {
         self.learnt.moved.is_some_and(|at| at.until(now) < MOVED)
     }
 
-    /// Whether a refresh ahead of time is due.
+    /// Returns true if a refresh ahead of time is due.
     pub(crate) fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
         self.published.as_ref().is_some_and(|granted| granted.life().ageing(wall, mono))
             && self.learnt.ahead_after.is_none_or(|after| after <= mono)
     }
 
-    /// When a record that the store refused is offered to it again.
+    /// The time at which a record that the store refused is offered to it again.
     pub(crate) fn save_at(&self, now: Monotonic) -> Option<Monotonic> {
         self.custody.next(now).filter(|_| self.grant.is_some())
     }
 
-    /// When a record that was logged out of is emptied, if one is left.
+    /// The time at which a record that was logged out of is emptied, if one is left.
     pub(crate) fn forget_at(&self, now: Monotonic) -> Option<Monotonic> {
         self.parting.at(now)
     }
 
-    /// Whether a log-out has not reached the store yet.
+    /// Returns true if a log-out has not reached the store yet.
     pub(crate) fn forgetting(&self) -> bool {
         self.parting.unfinished()
     }
 
-    /// Whether a record may be taken over: it is of no login that was logged out of.
+    /// Returns true if a record may be taken over: it is of no login that was logged out of.
     pub(crate) fn welcome(&self, grant: &Grant) -> bool {
         !self.parting.has_left(grant)
     }
@@ -235,13 +248,13 @@ impl Remembered {
         same.filter_map(|held| held.generation).max()
     }
 
-    /// Whether the held access token is not the published one.
+    /// Returns true if the held access token is not the published one.
     pub(crate) fn unpublished(&self) -> bool {
         let held = self.grant.as_ref().and_then(|held| held.value.access_token.as_ref());
         held.is_some() && held != self.published.as_ref().map(|granted| &granted.token)
     }
 
-    /// Whether the published token has other scopes by now.
+    /// Returns true if the published token has other scopes by now.
     pub(super) fn widened(&self) -> bool {
         let held = self.grant.as_ref().and_then(|held| held.value.granted.as_ref());
         self.published.as_ref().is_some_and(|granted| granted.scopes.as_ref() != held)
@@ -254,20 +267,20 @@ impl Remembered {
         self.learnt.met.as_ref().or(bound.map(|binding| &binding.issuer))
     }
 
-    /// Whether the refresh token that is held was refused late.
+    /// Returns true if the server has refused the held refresh token as dead.
     pub(crate) fn dead(&self) -> bool {
         let held = self.grant.as_ref().and_then(|held| held.value.refresh_token.as_ref());
         held.is_some() && held == self.learnt.refused_late.as_ref()
     }
 
-    /// Whether the token that came is the one that was refused last.
+    /// Returns true if the held access token is the one that was refused last.
     pub(crate) fn brought_back(&self) -> bool {
         let held = self.grant.as_ref().and_then(|held| held.value.access_token.as_ref());
         held.is_some() && held == self.learnt.refused.as_ref()
     }
 
-    /// Whether a refusal could mean that the resource has gone to another issuer since its metadata
-    /// was read: a refresh reads none by itself.
+    /// Returns true if a refusal could mean that the resource has gone to another issuer since its
+    /// metadata was read. A refresh reads no metadata by itself.
     pub(crate) fn may_have_moved(&self) -> bool {
         let binding = self.binding.as_ref().map(|held| &held.value);
         binding.is_some_and(|binding| binding.class == Class::Resource) && self.refreshed.is_some()
@@ -280,7 +293,7 @@ impl Remembered {
         if grant.client_id != binding.client_id || grant.issuer != binding.issuer {
             return None;
         }
-        // A choice that was made later holds for what is stored, too.
+        // A method that was chosen later also holds for stored clients.
         let chosen = config.client_auth(&binding.listed, &binding.issuer);
         match binding.way {
             Way::Dynamic => {
@@ -308,8 +321,8 @@ impl Remembered {
         }
     }
 
-    /// Whether the access token that is held may be used: its client is there, or none is named for
-    /// the moment, which only a refresh would need.
+    /// Returns true if the held access token may be used. Its client is there, or no client is
+    /// named for the moment: only a refresh would need one.
     pub(crate) fn ours(&self, config: &Config, now: Timestamp) -> bool {
         let binding = self.binding.as_ref().map(|held| &held.value);
         let grant = self.grant.as_ref().map(|held| &held.value);
@@ -321,9 +334,10 @@ impl Remembered {
         (unnamed && config.clients.is_empty()) || self.credentials(config, now).is_some()
     }
 
-    /// Everything held that nobody may see, and nobody be sent but whose it is (HOST-324, HOST-325):
-    /// tokens, those among them that were refused or spent, and what clients have. The longest come
-    /// first: one may begin another.
+    /// Every secret that the session holds (HOST-324, HOST-325): tokens, those among them that were
+    /// refused or spent, and the secrets of clients. Nobody may see them, and only their owner may
+    /// be sent them. The longest come first, since a shorter one may be the beginning of a longer
+    /// one.
     pub(crate) fn secrets(&self, config: &Config) -> Vec<Secret> {
         let grant = self.grant.as_ref().map(|held| &held.value);
         let published = self.published.as_ref().map(|granted| &granted.token);
@@ -367,6 +381,8 @@ impl Remembered {
         Some(held)
     }
 
+    /// The held grant in the form in which it is published, if it has an access token that may be
+    /// used.
     pub(super) fn granted(&self, config: &Config) -> Option<Granted> {
         let grant = &self.grant.as_ref()?.value;
         let class = self.binding.as_ref()?.value.class;
