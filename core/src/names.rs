@@ -59,7 +59,8 @@ names! {
 }
 
 names! {
-    /// The states of all stages: nouns for what is awaited. Those of flows say what is being done.
+    /// The states of all stages and flows. The state of a stage is a noun for what it awaits. The
+    /// state of a flow says what the flow is doing.
     StateName {
         /// Nothing has happened yet.
         Start,
@@ -101,7 +102,7 @@ names! {
         Reading,
         /// A flow sees whether the issuer is still listed.
         Listing,
-        /// A flow searches the authorization server.
+        /// A flow searches for the authorization server.
         Finding,
         /// A flow becomes its client.
         Enrolling,
@@ -139,9 +140,9 @@ names! {
 }
 
 names! {
-    /// What can happen to a stage; and what a stage can bring to its flow.
+    /// The events that can happen to a stage, and the results that a stage can bring to its flow.
     SignalName {
-        /// It starts.
+        /// The stage or flow starts.
         Begin,
         /// An HTTP request ended.
         Reply,
@@ -181,7 +182,7 @@ names! {
         Given,
         /// The stage failed.
         Failed,
-        /// What the flow is about is no longer held.
+        /// The grant that the flow is about is no longer held.
         Overtaken,
     }
 }

@@ -1,4 +1,4 @@
-//! Small flows, for what no caller waits for or what takes one stage.
+//! Small flows, for tasks that no caller waits for or that take one stage.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,25 +18,27 @@ pub(crate) struct Errand {
     phase: Phase,
 }
 
-/// What an errand is for.
+/// The task of an errand.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
-    /// To know what the store knows.
+    /// It learns what the store knows.
     ReadAll,
-    /// To know whether the bound issuer is still listed, after a refresh that did not help (BIND-05).
+    /// It sees whether the bound issuer is still listed, after a refresh that did not help
+    /// (BIND-05).
     Relist,
-    /// Records written, for what happened outside a flow, and the grant among them.
+    /// It writes records for an event outside a flow. `held` is the grant among them.
     SaveAgain { writes: Vec<Write>, held: Held<Grant> },
-    /// A lease given back, once those who waited for its flow are settled.
+    /// It gives a lease back, once the callers that waited for the lease's flow are settled.
     GiveBack(Lease),
-    /// The tokens of a log-out given back to the server.
+    /// It gives the tokens of a log-out back to the server.
     Revoke(Box<revocation::Ask>),
-    /// What the store has found for a log-out, to be emptied.
+    /// It reads the records that a log-out is to empty.
     Forget,
-    /// This emptied grant written over what was logged out of.
+    /// It writes this emptied grant over the grant that was logged out of.
     Empty { emptied: Held<Grant> },
 }
 
+/// How far an errand is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     Start,
@@ -47,22 +49,29 @@ enum Phase {
 /// A lease to be given back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lease {
+    /// The record whose lease it is.
     pub(crate) key: Key,
+    /// The name under which the lease was taken.
     pub(crate) holder: Holder,
-    /// The intent of a credential whose outcome is known.
+    /// The intent that is withdrawn with it, of a credential whose outcome is known.
     pub(crate) withdraw: Option<Spend>,
 }
 
-/// What an errand meets.
+/// An event that an errand meets.
 #[derive(Debug)]
 pub(crate) enum Met {
+    /// The flow begins.
     Begin,
-    /// Everything was read; of a log-out, with the emptied grant that is to be written now, if one is.
+    /// Everything was read. For a log-out, the event holds the emptied grant that is to be written
+    /// now, if there is one.
     Read(Option<Held<Grant>>),
     /// The issuer is still listed, or nobody can say so now (STEP-12).
     Listed,
+    /// The records were written, or the store would not have them.
     Saved(Written),
+    /// A lease was given back, or the store would not have it.
     Released(Kept),
+    /// The server has answered about the tokens, or could not be reached.
     GivenBack,
 }
 
@@ -71,6 +80,7 @@ impl Errand {
         Self { task, phase: Phase::Start }
     }
 
+    /// The table of the errand's task.
     pub(crate) const fn table(&self) -> &'static FlowTable {
         match self.task {
             Task::ReadAll => &READ_ALL,
@@ -82,7 +92,7 @@ impl Errand {
         }
     }
 
-    /// Where it is, by its table.
+    /// The state of the flow, as its table names it.
     pub(crate) const fn state(&self) -> At {
         match (self.phase, &self.task) {
             (Phase::Start, _) => At::Start,
@@ -104,23 +114,24 @@ impl Errand {
         }
     }
 
-    /// Whether it is about a log-out, or gives a lease back: a further log-out leaves it alone.
+    /// Returns true if it is about a log-out, or gives a lease back. A further log-out leaves such
+    /// an errand alone.
     pub(crate) const fn tidies(&self) -> bool {
         matches!(self.task, Task::Forget | Task::Empty { .. } | Task::GiveBack(_) | Task::Revoke(_))
     }
 
-    /// Whether it empties the records of a log-out.
+    /// Returns true if it empties the records of a log-out.
     pub(crate) const fn forgets(&self) -> bool {
         matches!(self.task, Task::Forget | Task::Empty { .. })
     }
 
-    /// It ends where it is.
+    /// Ends the flow where it is.
     pub(crate) fn over(&mut self, ended: Ended) -> End {
         self.phase = Phase::Over;
         End { turn: None, tried: Tried::Nothing, ended }
     }
 
-    /// Spends the state.
+    /// Takes in an event. Returns the end of the flow, if the flow ends with it.
     pub(crate) fn on(&mut self, met: Met) -> Option<End> {
         let gain = match (self.phase, &self.task, met) {
             (Phase::Start, _, Met::Begin) => {

@@ -1,4 +1,4 @@
-//! A grant from a person.
+//! The login: a flow that gets a grant from a person.
 
 use std::sync::Arc;
 
@@ -23,14 +23,15 @@ pub(crate) struct Login {
     pub(crate) state: State,
 }
 
-/// What a login knows of its cause.
+/// The cause of a login, and what came with it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Why {
     pub(crate) cause: Cause,
+    /// The URL that the challenge named for the resource's metadata.
     pub(crate) pointer: Option<ServerUrl>,
-    /// Scopes the caller named.
+    /// The scopes that the caller named.
     pub(crate) wanted: ScopeSet,
-    /// Scopes the challenge named.
+    /// The scopes that the challenge named.
     pub(crate) challenged: Option<ScopeSet>,
     /// The operation that was refused, for the limits of step-up.
     pub(crate) operation: Arc<str>,
@@ -56,7 +57,7 @@ impl Login {
         Self { why, state: State::Start }
     }
 
-    /// Where it is, by its table.
+    /// The state of the flow, as its table names it.
     pub(crate) const fn state(&self) -> At {
         match &self.state {
             State::Start => At::Start,
@@ -73,7 +74,7 @@ impl Login {
         }
     }
 
-    /// What came, and is not saved yet.
+    /// The grant that came, and is not saved yet.
     pub(crate) const fn held(&self) -> Option<&Held<Grant>> {
         match &self.state {
             State::Saving { held, .. } => Some(held),
@@ -81,7 +82,7 @@ impl Login {
         }
     }
 
-    /// Where the person is sent, once that is known.
+    /// The place where the person is sent, once that is known.
     pub(crate) fn place(&self) -> Option<&Place> {
         match &self.state {
             State::Enrolling { place, .. } | State::Over { left: Left::Place(place) } => {
@@ -91,7 +92,7 @@ impl Login {
         }
     }
 
-    /// The client as which it is, once it is one.
+    /// The client that it has become, once it is one.
     pub(crate) const fn member(&self) -> Option<&Member> {
         match &self.state {
             State::SavingClient { member }
@@ -106,7 +107,7 @@ impl Login {
         }
     }
 
-    /// What tells this login from others in the records, once the person has agreed.
+    /// The name that tells this login from others in the records, once the person has agreed.
     pub(crate) const fn name(&self) -> Option<&Arc<str>> {
         match &self.state {
             State::Noting { login, .. } => Some(login),
@@ -119,7 +120,7 @@ impl Login {
         }
     }
 
-    /// The intent that stands of its code; taken once.
+    /// Takes the intent that stands in the store for its code.
     pub(crate) fn take_mark(&mut self) -> Option<Spend> {
         match &mut self.state {
             State::Looking { code, .. }
@@ -131,17 +132,17 @@ impl Login {
         }
     }
 
-    /// Whether a restart costs it the right to send.
+    /// Returns true if a restart costs it the right to send.
     pub(crate) const fn loses_its_turn(&self) -> bool {
         matches!(self.state, State::Looking { .. })
     }
 
-    /// Whether a failure could still say something of its registration.
+    /// Returns true if a failure could still say something of its registration.
     pub(crate) const fn doubts(&self) -> bool {
         !matches!(self.state, State::Saving { .. } | State::Marking { .. })
     }
 
-    /// Whether it has sent what cannot be had again if its answer is not heard.
+    /// Returns true if it has sent a code, which cannot be had again if its answer is not heard.
     pub(crate) const fn spends(&self) -> bool {
         matches!(
             self.state,
@@ -149,14 +150,14 @@ impl Login {
         )
     }
 
-    /// It ends where it is.
+    /// Ends the flow where it is.
     pub(crate) fn over(&mut self, ended: Ended) -> End {
         let left = core::mem::take(&mut self.state).left();
         self.state = State::Over { left };
         End { turn: None, tried: Tried::Nothing, ended }
     }
 
-    /// Spends the state.
+    /// Takes in an event. Returns the end of the flow, if the flow ends with it.
     pub(crate) fn on(&mut self, met: Met, known: Known<'_>) -> Option<End> {
         match core::mem::take(&mut self.state).on(met, known) {
             Next::Run(state) => {
@@ -171,6 +172,7 @@ impl Login {
     }
 }
 
+/// The table of a login.
 pub(crate) const TABLE: FlowTable = FlowTable {
     flow: Stage::Login,
     purpose: "gets a grant from a person",

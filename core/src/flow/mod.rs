@@ -1,9 +1,10 @@
-//! The flows: what a stage is, one size up. A flow runs one stage at a time; its state is spent by what
-//! that stage brings, and what follows is the next state, or that the flow is over.
+//! The flows: machines like the stages, one size up. A flow runs one stage at a time. The result of
+//! the stage uses up the flow's state, and the next state follows, or the flow is over.
 //!
-//! Each flow is an enum of states with exactly their data, and a table of its edges. It decides what
-//! follows what; it refuses to know a message or a document, and to change anything but itself: the
-//! session has understood what came before a flow hears of it, and does what a new state stands for.
+//! Each flow is an enum of states with exactly their data, and a table of its edges. It decides the
+//! order of its states. It knows no message and no document, and changes nothing but itself: the
+//! session understands a result before a flow hears of it, and does the work that a new state
+//! stands for.
 
 pub(crate) mod errands;
 pub(crate) mod login;
@@ -25,16 +26,16 @@ pub(crate) use refresh::Refresh;
 /// One of the flows, in its state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Course {
-    /// A grant from a person.
+    /// It gets a grant from a person.
     Login(Login),
-    /// A new access token for the refresh token.
+    /// It gets a new access token for the refresh token.
     Refresh(Refresh),
-    /// What no caller waits for, or takes one stage.
+    /// It does a task that no caller waits for, or that takes one stage.
     Errand(Errand),
 }
 
 impl Course {
-    /// Which flow it is.
+    /// The name of the flow.
     pub(crate) const fn name(&self) -> MachineName {
         match self {
             Self::Login(_) => login::TABLE.flow,
@@ -43,7 +44,7 @@ impl Course {
         }
     }
 
-    /// Where it is, by its table.
+    /// The state of the flow, as its table names it.
     pub(crate) const fn state(&self) -> StateName {
         match self {
             Self::Login(login) => login.state(),
@@ -85,7 +86,7 @@ impl Course {
         }
     }
 
-    /// Moves every deadline by what `shift` does to it.
+    /// Applies `shift` to every deadline.
     pub(crate) fn shift(&mut self, shift: impl Fn(&mut Monotonic)) {
         if let Self::Refresh(refresh) = self
             && let Some(turn) = refresh.turn_mut()
@@ -94,7 +95,7 @@ impl Course {
         }
     }
 
-    /// It fails where it is.
+    /// Ends the flow where it is, with this failure.
     pub(crate) fn fail(&mut self, failure: Failure) -> End {
         match self {
             Self::Login(login) => login.over(Ended::failed(failure)),
@@ -104,29 +105,30 @@ impl Course {
     }
 }
 
-/// What a flow may know of the session when its state is spent: what its next state is made of.
+/// The part of the session that a flow may know when it meets an event. The flow's next state is
+/// made of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known<'a> {
-    /// The records are kept.
+    /// True if there is a store.
     pub(crate) store: bool,
     /// The grant that is held.
     pub(crate) grant: Option<&'a Held<Grant>>,
-    /// Its refresh token is certainly in the store.
+    /// True if the grant's refresh token is certainly in the store.
     pub(crate) shared: bool,
-    /// How long a lease that others hold is waited for from now on.
+    /// The moment until which a lease that others hold is waited for from now on.
     pub(crate) patience: Monotonic,
 }
 
 impl Known<'_> {
-    /// The right to spend what is held, that is yet to be had.
+    /// The right to spend the held refresh token, which is yet to be had.
     fn turn(&self, mark: Option<Spend>) -> Option<Turn> {
         let key = self.grant?.value.key();
         Some(Turn { key, ends: self.patience, mark })
     }
 
-    /// What is to be recorded before the refresh token is sent: the store was seen to have it under
-    /// this number. Otherwise it is that under which it would be there, if a write that was given up
-    /// gets there after all.
+    /// The intent to be recorded before the refresh token is sent. It names the generation under
+    /// which the store was seen to have the token. Otherwise it names the one under which the token
+    /// would be there, if a write that was given up gets there after all.
     fn spend(&self, seen_at: Option<u64>) -> Option<Spend> {
         let held = self.grant?;
         let unseen = || held.generation.unwrap_or(0).saturating_add(u64::from(!self.shared));
@@ -134,19 +136,19 @@ impl Known<'_> {
     }
 }
 
-/// The right to spend a refresh token, among all processes: had, or asked for.
+/// The right to spend a refresh token, among all processes. The flow has it, or has asked for it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Turn {
     /// The record whose lease it is.
     pub(crate) key: Key,
-    /// How long it is waited for.
+    /// The moment until which it is waited for.
     pub(crate) ends: Monotonic,
-    /// The intent that the store was asked to record last, as far as it stands.
+    /// The intent that the store was asked to record last, if it still stands.
     pub(crate) mark: Option<Spend>,
 }
 
 impl Turn {
-    /// What is recorded from now on counts as a first attempt.
+    /// The same right, under which the next intent counts as a first attempt.
     fn anew(mut self) -> Self {
         if let Some(Spend::Refresh { attempt, .. }) = &mut self.mark {
             *attempt = 0;
@@ -155,30 +157,32 @@ impl Turn {
     }
 }
 
-/// What becomes of a flow.
+/// The outcome of an event for a flow.
 #[derive(Debug)]
 #[must_use]
 #[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
 pub(crate) enum Next<F> {
     /// It goes on in this state.
     Run(F),
-    /// It is over; what is known of it all the same.
+    /// It is over. Its last state holds what is known of it all the same.
     Over(F, End),
 }
 
-/// What a flow leaves.
+/// The end of a flow.
 #[derive(Debug)]
 pub(crate) struct End {
     /// The right that it had, or had asked for.
     pub(crate) turn: Option<Turn>,
     /// How far a refresh token went.
     pub(crate) tried: Tried,
+    /// The result, and the failure.
     pub(crate) ended: Ended,
 }
 
-/// How a flow ended, and with what.
+/// The result of a flow, and its failure.
 #[derive(Debug)]
 pub(crate) struct Ended {
+    /// The result of the flow.
     pub(crate) gain: Gain,
     /// Why its callers get nothing all the same.
     pub(crate) failure: Option<Failure>,
@@ -194,14 +198,14 @@ impl Ended {
     }
 }
 
-/// What a flow has brought.
+/// The result of a flow.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
 pub(crate) enum Gain {
     Nothing,
-    /// A grant of another process, which memory has by now.
+    /// A grant of another process, which memory has taken over by now.
     Adopted,
-    /// A grant, and which records of others it may be written over.
+    /// A grant, and the records of other processes that it may be written over.
     Brought {
         held: Held<Grant>,
         replaces: Replaces,
@@ -211,17 +215,18 @@ pub(crate) enum Gain {
     Released(Kept),
 }
 
-/// Whether the store has it.
+/// Says whether the store has a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kept {
-    /// It has, or there is no store.
+    /// The store has it, or there is no store.
     #[default]
     Saved,
-    /// It has refused it, or has not said so.
+    /// The store has refused it, or has not said that it has it.
     Unsaved,
 }
 
 impl Kept {
+    /// Returns true if the store does not have it.
     pub(crate) const fn unsaved(self) -> bool {
         matches!(self, Self::Unsaved)
     }
@@ -230,6 +235,7 @@ impl Kept {
 /// How far a flow has gone with a refresh token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Tried {
+    /// It was not sent.
     #[default]
     Nothing,
     /// It was sent.
@@ -238,25 +244,25 @@ pub(crate) enum Tried {
     Refused,
 }
 
-/// What became of records that a flow wrote.
+/// The outcome of records that a flow wrote.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
 pub(crate) enum Written {
     /// The store has them, or has refused them.
     Ours { held: Option<Held<Grant>>, kept: Kept },
-    /// Another process's record stands there and was logged out of here: ours goes over it as soon as
-    /// the store is asked again.
+    /// Another process's record stands there, of a login that was logged out of here. Ours goes
+    /// over it as soon as the store is asked again.
     Blocked,
     /// Another process has a newer grant, which memory has taken over.
     Adopted,
     /// Another process was told that the grant is dead, or has logged out.
     Dead,
-    /// A newer grant is held by now, which is saved next.
+    /// A newer grant is held by now, and is saved next.
     Passed,
 }
 
 impl Written {
-    /// How a flow ends that has saved what came.
+    /// The end of a flow that has saved the grant that came.
     fn ends(self, held: Held<Grant>, replaces: Replaces, failure: Option<Failure>) -> Ended {
         match self {
             Self::Ours { held: written, kept } => {
@@ -300,7 +306,7 @@ fn dead(rule: &'static str) -> Failure {
     Failure::new(Kind::ReauthorizationRequired, rule)
 }
 
-/// A flow came to a state whose ground was not laid: a bug of ours.
+/// The failure of a flow that came to a state whose data it does not have: a bug of ours.
 pub(crate) fn bug() -> Failure {
     Failure::new(Kind::Transient, "STEP-16")
 }

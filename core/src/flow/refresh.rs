@@ -1,4 +1,4 @@
-//! A new access token for the refresh token.
+//! The refresh: a flow that gets a new access token for the refresh token.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,8 @@ use crate::wire::url::ServerUrl;
 /// A refresh, in its state.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) enum Refresh {
-    /// With the metadata that a challenge named, so that the issuer may have changed (BIND-05).
+    /// It has not begun. `pointer` is the metadata URL that a challenge named, since the issuer may
+    /// have changed (BIND-05).
     Start { pointer: Option<ServerUrl> },
     /// It sees whether the issuer is still listed.
     Listing { pointer: ServerUrl },
@@ -23,9 +24,10 @@ pub(crate) enum Refresh {
     Claiming { turn: Turn, tried: Tried, claim: Claim },
     /// It records that the refresh token is about to be sent.
     Noting { turn: Turn, tried: Tried },
-    /// It sends the refresh token; under a right, if there is a store.
+    /// It sends the refresh token, with the right to do so if there is a store.
     Sending { turn: Option<Turn>, tried: Tried },
-    /// It was refused, and looks whether another process has renewed the grant (HOST-224).
+    /// The server has refused the token. It looks whether another process has renewed the grant
+    /// (HOST-224).
     Looking { turn: Turn, verdict: Deferred },
     /// It marks a registration in the store that the server does not know any more.
     Marking { turn: Turn, client: Held<Client>, verdict: Deferred },
@@ -38,64 +40,72 @@ pub(crate) enum Refresh {
     Over,
 }
 
-/// As what the lease is asked for.
+/// The kind of claim by which the lease is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Claim {
-    /// A claim of its own: what the store does late about an earlier one leaves this one alone.
+    /// A claim of its own: a late act of the store on an earlier claim leaves this one alone.
     Anew,
-    /// The same once more, after a pause: another process is spending the token.
+    /// The same claim once more, after a pause, since another process is spending the token.
     Elsewhere,
 }
 
-/// What a refresh meets.
+/// An event that a refresh meets.
 #[derive(Debug)]
 pub(crate) enum Met {
+    /// The flow begins.
     Begin,
     /// The issuer is still listed, or nobody can say so now (STEP-12).
     Listed,
     /// The record was read, and memory has taken over what is newer.
     Read(Read),
+    /// The store has said whether the refresh token may be sent.
     Intended(Intended),
-    /// A grant came; perhaps with a failure that its callers hear of once it is saved (HOST-232).
+    /// A grant came, perhaps with a failure that its callers hear of once the grant is saved
+    /// (HOST-232).
     Came {
         held: Held<Grant>,
         replaces: Replaces,
         then: Option<Failure>,
     },
+    /// The server would not renew the grant.
     Refused(Refused),
+    /// The records were written, or the store would not have them.
     Saved(Written),
-    /// A login or a late answer has replaced the grant meanwhile. What was recorded last is taken back.
+    /// A login or a late answer has replaced the grant meanwhile. The intent that was recorded last
+    /// is taken back.
     Overtaken(Option<Spend>),
-    /// A restart took the right to send: the process that had it may be alive, and may have sent the
-    /// token.
+    /// A restart took the right to send. The process that had it may be alive, and may have sent
+    /// the token.
     Resumed,
 }
 
-/// What a record that was read says of the refresh token that is held now.
+/// The meaning of a record that was read, for the refresh token that is held now.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Read {
+    /// The use of the record.
     pub(crate) brings: Brings,
-    /// The number under which the store was seen to have it.
+    /// The generation under which the store was seen to have the token.
     pub(crate) seen_at: Option<u64>,
-    /// It was refused before, and is not sent again.
+    /// True if the token was refused before, and is not sent again.
     pub(crate) dead: bool,
 }
 
-/// What a token endpoint meant that would not renew the grant.
+/// The meaning of a token endpoint's refusal to renew the grant.
 #[derive(Debug)]
 pub(crate) enum Refused {
     /// The grant is dead (REF-08).
     Dead(Failure),
-    /// It said so in words of its own (REF-90).
+    /// The server refused in words of its own (REF-90).
     InWords(Failure),
-    /// It does not know the client any more, whose registration is to be marked so (REG-21).
+    /// The server does not know the client any more, whose registration is to be marked so
+    /// (REG-21).
     Client(Held<Client>, Failure),
-    /// The same, with nothing to be marked.
+    /// The server does not know the client any more, and there is no registration to be marked.
     Unmarked(Failure),
 }
 
 impl Refresh {
-    /// Where it is, by its table.
+    /// The state of the flow, as its table names it.
     pub(crate) const fn state(&self) -> At {
         match self {
             Self::Start { .. } => At::Start,
@@ -111,7 +121,7 @@ impl Refresh {
         }
     }
 
-    /// What came, and is not saved yet.
+    /// The grant that came, and is not saved yet.
     pub(crate) const fn held(&self) -> Option<&Held<Grant>> {
         match self {
             Self::Saving { held, .. } => Some(held),
@@ -119,17 +129,18 @@ impl Refresh {
         }
     }
 
-    /// Whether the server would not renew what is held, so that its callers get no verdict before the
-    /// store has been asked or told (REF-08, REF-91).
+    /// Returns true if the server would not renew the held grant. Its callers get no verdict before
+    /// the store has been asked or told (REF-08, REF-91).
     pub(crate) const fn refused(&self) -> bool {
         matches!(self, Self::Looking { .. } | Self::Marking { .. } | Self::Rejecting { .. })
     }
 
-    /// Whether a restart costs it the right to send.
+    /// Returns true if a restart costs it the right to send.
     pub(crate) const fn loses_its_turn(&self) -> bool {
         matches!(self, Self::Sending { turn: Some(_), .. })
     }
 
+    /// The right that it has or asks for, to be changed.
     pub(crate) const fn turn_mut(&mut self) -> Option<&mut Turn> {
         match self {
             Self::Sending { turn, .. } => turn.as_mut(),
@@ -156,13 +167,13 @@ impl Refresh {
         }
     }
 
-    /// It ends where it is.
+    /// Ends the flow where it is.
     pub(crate) fn over(&mut self, ended: Ended) -> End {
         let (turn, tried) = core::mem::take(self).left();
         End { turn, tried, ended }
     }
 
-    /// Spends the state.
+    /// Takes in an event. Returns the end of the flow, if the flow ends with it.
     pub(crate) fn on(&mut self, met: Met, known: Known<'_>) -> Option<End> {
         match core::mem::take(self).next(met, known) {
             Next::Run(state) => {
@@ -176,6 +187,7 @@ impl Refresh {
         }
     }
 
+    /// The next state, or the end, after an event.
     fn next(self, met: Met, known: Known<'_>) -> Next<Self> {
         match (self, met) {
             (state, Met::Overtaken(mark)) => state.overtaken(mark),
@@ -220,14 +232,15 @@ impl Refresh {
         }
     }
 
-    /// Whatever it brings, a refusal included, is about a grant that is no longer held.
+    /// Ends a refresh that was overtaken. Its result is about a grant that is no longer held, even
+    /// if it is a refusal.
     fn overtaken(self, mark: Option<Spend>) -> Next<Self> {
         let (turn, tried) = self.left();
         let turn = turn.map(|turn| Turn { mark: mark.or(turn.mark), ..turn });
         end(turn, tried, Ended::with(Gain::Adopted))
     }
 
-    /// It asks for the right to send, if others could send it as well.
+    /// Asks for the right to send, if others could send the token as well.
     fn claims(mark: Option<Spend>, tried: Tried, known: Known<'_>) -> Next<Self> {
         if !known.store {
             return Next::Run(Self::Sending { turn: None, tried });
@@ -242,13 +255,14 @@ impl Refresh {
     fn claimed(turn: Turn, tried: Tried, read: Read, known: Known<'_>) -> Next<Self> {
         match read.brings {
             Brings::Token => end(Some(turn), tried, Ended::with(Gain::Adopted)),
-            // It is not sent once more (REF-08).
+            // The token is not sent once more (REF-08).
             Brings::Refusal => Self::rejects(turn, tried, dead("REF-08").into()),
             _ if read.dead => Self::rejects(turn, tried, dead("REF-08").into()),
             Brings::Nothing | Brings::RefreshToken => Self::notes(turn, tried, read, known),
         }
     }
 
+    /// Records in the store that the refresh token is about to be sent.
     fn notes(turn: Turn, tried: Tried, read: Read, known: Known<'_>) -> Next<Self> {
         match known.spend(read.seen_at) {
             Some(spend) => {
@@ -259,6 +273,7 @@ impl Refresh {
         }
     }
 
+    /// Marks the grant in the store as dead.
     const fn rejects(turn: Turn, tried: Tried, verdict: Deferred) -> Next<Self> {
         Next::Run(Self::Rejecting { turn, tried, verdict })
     }
@@ -323,19 +338,19 @@ impl Refresh {
         }
     }
 
-    /// The record was read after the refusal: only what is newer than ours helps.
+    /// The record was read after the refusal. Only a record that is newer than ours helps.
     fn looked(turn: Turn, verdict: Deferred, read: Read, known: Known<'_>) -> Next<Self> {
         match read.brings {
             Brings::Token => end(Some(turn.anew()), Tried::Refused, Ended::with(Gain::Adopted)),
             Brings::RefreshToken => Self::notes(turn, Tried::Refused, read, known),
             Brings::Refusal => Self::rejects(turn.anew(), Tried::Refused, verdict),
             Brings::Nothing if read.dead => Self::rejects(turn, Tried::Refused, verdict),
-            // It was refused in other words: there is nothing to write (REF-90).
+            // The server refused in words of its own, so there is nothing to write (REF-90).
             Brings::Nothing => end(Some(turn), Tried::Refused, Ended::failed(verdict.into())),
         }
     }
 
-    /// What came is in the store, or has given way to what is.
+    /// The grant that came is in the store, or has given way to the store's.
     fn kept(
         turn: Turn,
         (held, replaces): (Held<Grant>, Replaces),
@@ -348,10 +363,12 @@ impl Refresh {
     }
 }
 
+/// The end of a refresh.
 const fn end(turn: Option<Turn>, tried: Tried, ended: Ended) -> Next<Refresh> {
     Next::Over(Refresh::Over, End { turn, tried, ended })
 }
 
+/// The table of a refresh.
 pub(crate) const TABLE: FlowTable = FlowTable {
     flow: Stage::Refresh,
     purpose: "renews the grant with its refresh token",

@@ -1,4 +1,4 @@
-//! What tokens make of a grant.
+//! The tokens that come for a grant are put into it.
 
 use std::sync::Arc;
 

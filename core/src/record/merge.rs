@@ -1,8 +1,8 @@
-//! Whose record of a grant counts where two processes have written (REF-06, REF-08, HOST-224, HOST-269,
+//! The choice between two processes' records of one grant (REF-06, REF-08, HOST-224, HOST-269,
 //! HOST-291).
 //!
-//! Decides by the two records and the occasion alone; refuses to decide what follows for a flow, and
-//! who hears of it. Every rule about two records of one grant stands here.
+//! The choice depends on the two records and the occasion alone. It does not decide what follows
+//! for a flow, or who hears of it. Every rule about two records of one grant stands here.
 
 use std::sync::Arc;
 
@@ -19,17 +19,17 @@ pub(crate) enum Replaces {
     /// Any grant: a person has just logged in, or out.
     #[default]
     Anything,
-    /// One that is of no use, of a login that was logged out of, or whose refresh token was spent on
-    /// the way to it: another process may have saved a login since.
+    /// A grant of no use, a grant of a login that was logged out of, or a grant whose refresh token
+    /// was spent on the way to ours. Another process may have saved a login since, which stays.
     Useless {
         #[serde(with = "crate::secret::written_list")]
         spent: Vec<Secret>,
         left: Vec<Arc<str>>,
     },
-    /// Only one with a refresh token that was spent on the way to it.
+    /// Only a grant with a refresh token that was spent on the way to ours.
     Spent(#[serde(with = "crate::secret::written_list")] Vec<Secret>),
-    /// Only one of this login, renewed or not: what was logged out of. A login that came after it is
-    /// somebody's who wants it.
+    /// Only a grant of this login, renewed or not, which was logged out of. Somebody wants a login
+    /// that came after it.
     OfLogin(Option<Arc<str>>),
 }
 
@@ -46,19 +46,20 @@ impl Replaces {
 /// The moment at which two records meet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Occasion<'a> {
-    /// Everything was read once more; the binding found there may be newer than ours.
+    /// Everything was read once more. The binding found there may be newer than ours.
     Read { newer_binding: bool },
     /// The grant alone was read, before its refresh token is spent, or after it was refused.
     Look {
         refused: bool,
-        /// Ours never reached the store: what is there is older, whatever its number.
+        /// Ours never reached the store. The record there is older, whatever its number.
         unwritten: bool,
         /// Tokens that were spent on the way to ours.
         spent: [&'a [Secret]; 2],
     },
     /// Ours is about to be written at this time, and theirs was written first.
     Write { replaces: &'a Replaces, wall: Timestamp },
-    /// A login has ended; theirs is what reading the store has brought meanwhile.
+    /// A login has ended. Theirs is the grant that was read from the store meanwhile; `published`
+    /// says that it is published already.
     LoginEnds { published: bool },
 }
 
@@ -84,7 +85,7 @@ pub(crate) enum Brings {
     Nothing,
 }
 
-/// The record that counts, of ours and one that another process has written.
+/// Chooses the record that counts, of ours and one that another process has written.
 pub(crate) fn merge(ours: &Held<Grant>, theirs: &Held<Grant>, occasion: Occasion<'_>) -> Word {
     let theirs_counts = match occasion {
         Occasion::Read { newer_binding } => {
@@ -96,7 +97,7 @@ pub(crate) fn merge(ours: &Held<Grant>, theirs: &Held<Grant>, occasion: Occasion
         }
         Occasion::Look { refused, unwritten, spent } => {
             let helps = refused && !theirs.value.rejected;
-            // A login that began the record anew, whatever its number.
+            // Another login may have begun the record anew, whatever its number.
             let another = helps && theirs.value.login != ours.value.login;
             let newer = theirs.generation > ours.generation || numbers_end(ours, theirs);
             another || (newer && (!unwritten || helps || goes_on(ours, theirs, spent)))
@@ -110,12 +111,12 @@ pub(crate) fn merge(ours: &Held<Grant>, theirs: &Held<Grant>, occasion: Occasion
     if theirs_counts { Word::Theirs } else { Word::Ours }
 }
 
-/// A record that cannot be read, where ours is about to be written: it is replaced only after a login
-/// or log-out, since nobody but a person can say that it is not wanted (HOST-269), and never where a
-/// newer version wrote it (BIND-10).
+/// Decides about a record that cannot be read, where ours is about to be written. It is replaced
+/// only after a login or log-out, since nobody but a person can say that it is not wanted
+/// (HOST-269). It is never replaced where a newer version wrote it (BIND-10).
 ///
 /// # Errors
-/// Why it is left alone.
+/// The reason why it is left alone.
 pub(crate) const fn merge_unreadable(kind: Kind, replaces: &Replaces) -> Result<(), Kind> {
     match (kind, replaces) {
         (Kind::StoreVersion, _) | (_, Replaces::Spent(_)) => Err(kind),
@@ -123,7 +124,7 @@ pub(crate) const fn merge_unreadable(kind: Kind, replaces: &Replaces) -> Result<
     }
 }
 
-/// What a record that was taken over brings to the refresh of ours.
+/// The use of a record that was taken over, for the refresh of ours.
 pub(crate) fn brings(ours: &Grant, theirs: &Grant, wall: Timestamp) -> Brings {
     let renewed = theirs.access_token.is_some() && theirs.access_token != ours.access_token;
     let alive = !theirs.expired(wall);
@@ -135,16 +136,18 @@ pub(crate) fn brings(ours: &Grant, theirs: &Grant, wall: Timestamp) -> Brings {
     }
 }
 
-/// Whether two grants hold the same tokens.
+/// Returns true if two grants hold the same tokens.
 pub(crate) fn alike(held: &Grant, other: &Grant) -> bool {
     held.access_token == other.access_token && held.refresh_token == other.refresh_token
 }
 
+/// Returns true if both grants are of the same login.
 fn same_login(ours: &Held<Grant>, theirs: &Held<Grant>) -> bool {
     theirs.value.login.is_some() && theirs.value.login == ours.value.login
 }
 
-/// A write that was given up has reached the store after all, and another process has gone on from it.
+/// Returns true if a write that was given up has reached the store after all, and another process
+/// has gone on from it.
 fn goes_on(ours: &Held<Grant>, theirs: &Held<Grant>, spent: [&[Secret]; 2]) -> bool {
     same_login(ours, theirs)
         && theirs.value.refresh_token.as_ref().is_some_and(|token| {
@@ -153,21 +156,22 @@ fn goes_on(ours: &Held<Grant>, theirs: &Held<Grant>, spent: [&[Secret]; 2]) -> b
         })
 }
 
-/// The largest number there is can only be written over with itself.
+/// Returns true if both records have the largest number there is, and different refresh tokens.
+/// That number can only be written over with itself.
 fn numbers_end(ours: &Held<Grant>, theirs: &Held<Grant>) -> bool {
     theirs.generation == Some(u64::MAX)
         && ours.generation == theirs.generation
         && ours.value.refresh_token != theirs.value.refresh_token
 }
 
-/// Whether theirs may be written over with ours.
+/// Returns true if theirs may be written over with ours.
 fn gives_way(
     ours: &Held<Grant>,
     theirs: &Held<Grant>,
     replaces: &Replaces,
     wall: Timestamp,
 ) -> bool {
-    // An older copy that somebody has put back (HOST-291).
+    // Somebody may have put an older copy back (HOST-291).
     let put_back = theirs.generation < ours.generation && theirs.value.login == ours.value.login;
     let on_the_way = |token: &Secret| {
         replaces.spent().contains(token) || ours.value.refresh_token.as_ref() == Some(token)

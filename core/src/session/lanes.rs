@@ -53,7 +53,7 @@ pub(crate) struct Flow {
     /// callers hear of the failure once the intent is taken back.
     #[serde(skip)]
     pub(crate) untold: Option<Box<Untold>>,
-    /// The exchanges that its failure will show.
+    /// The answers that came on the way, to be shown by its failure.
     #[serde(skip)]
     pub(crate) evidence: Vec<Evidence>,
     /// Browsers that wait for the page that tells how it ended.

@@ -1,4 +1,4 @@
-//! The states of a login, and what follows what.
+//! The states of a login, and the events that lead from one to the next.
 
 use std::sync::Arc;
 
@@ -18,11 +18,12 @@ use crate::wire::client_auth::Method;
 /// The states of a login.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) enum State {
+    /// It has not begun.
     Start,
-    /// It searches the authorization server.
+    /// It searches for the authorization server.
     Finding,
-    /// It becomes a client there; once more, with the redirect URI that it has, where the server has
-    /// forgotten its registration (REG-21).
+    /// It becomes a client there. Where the server has forgotten its registration, it becomes one
+    /// once more, with the redirect URI that it has (REG-21).
     Enrolling {
         place: Place,
         again: Option<Redirected>,
@@ -78,36 +79,42 @@ pub(crate) enum State {
     Spent,
 }
 
-/// Where the person is sent.
+/// The place where the person is sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Place {
+    /// The authorization server that discovery has found.
     pub(crate) found: Box<Found>,
     /// The resource named another issuer before.
     pub(crate) previous_issuer: Option<Arc<str>>,
+    /// The scopes to ask for.
     pub(crate) scopes: Arc<ScopeSet>,
 }
 
-/// The client as which it is.
+/// The client that a login has become.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Member {
+    /// The place where it is a client.
     pub(crate) place: Place,
+    /// The client itself, and its redirect URI.
     pub(crate) enrolled: Enrolled,
-    /// How often it has become one.
+    /// How often the login has registered.
     pub(crate) registration: Registration,
 }
 
 /// How often a login has registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Registration {
+    /// Once.
     First,
     /// The server had forgotten the first one.
     Second,
 }
 
-/// What stands in the records of its code.
+/// The records in the store about a login's code.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Code {
-    /// Tells this login from others; without a store there is nothing to tell it from.
+    /// The name that tells this login from others. Without a store there are no others to tell it
+    /// from.
     pub(crate) login: Option<Arc<str>>,
     /// The intent that the store has recorded.
     pub(crate) mark: Option<Spend>,
@@ -116,12 +123,14 @@ pub(crate) struct Code {
 /// The code, until it is sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Sending {
+    /// It is still to be sent.
     Ready(Approved),
+    /// It was taken to be sent.
     Sent,
 }
 
 impl Sending {
-    /// Takes it to be sent; once.
+    /// Takes the code to be sent. It can be taken once.
     pub(crate) fn take(&mut self) -> Option<Approved> {
         match core::mem::replace(self, Self::Sent) {
             Self::Ready(approved) => Some(approved),
@@ -130,48 +139,56 @@ impl Sending {
     }
 }
 
-/// What is known of a login that has ended.
+/// The rest of a login that has ended.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) enum Left {
     /// It had not found where to go.
     #[default]
     Nothing,
+    /// It had found where to go.
     Place(Place),
+    /// It had become a client.
     Member(Box<Member>, Code),
 }
 
-/// What a login meets.
+/// An event that a login meets.
 #[derive(Debug)]
 pub(crate) enum Met {
+    /// The flow begins.
     Begin,
+    /// Discovery has ended.
     Found(Place),
+    /// The session has become a client.
     Enrolled(Enrolled),
-    /// The registration is in the store, or another process's is; or the store would not. With the
-    /// method that the host has chosen.
+    /// The registration is in the store, or another process's is, or the store would not have it.
+    /// The event holds the registration that counts, with the method that the host has chosen.
     ClientSaved(Option<(Held<Client>, Option<Method>)>),
+    /// The person has agreed.
     Approved(Approved),
-    /// The code may be sent: it is recorded.
+    /// The intent is recorded, so the code may be sent.
     Recorded(Spend),
-    /// The same, in a login that was taken up from a snapshot, of which there may be copies.
+    /// The same, in a login that was taken up from a snapshot. There may be copies of a snapshot.
     RecordedAgain(Spend),
     /// The store holds this very login already, or not.
     Read(Grown),
-    /// A grant came; perhaps with a failure that its callers hear of once it is saved (HOST-232).
+    /// A grant came, perhaps with a failure that its callers hear of once the grant is saved
+    /// (HOST-232).
     Came {
         held: Held<Grant>,
         replaces: Replaces,
         then: Option<Failure>,
     },
-    /// The server has forgotten the registration: once more.
+    /// The server has forgotten the registration, so the login registers once more.
     Unregistered,
+    /// The records were written, or the store would not have them.
     Saved(Written),
     /// It failed, and its registration is to be marked.
     Doubted(Held<Client>, Failure),
-    /// A restart came while the store was looked into: what it says may be old.
+    /// A restart came while the store was looked into, so its answer may be old.
     Resumed,
 }
 
-/// Whether the store holds the grant of this very login.
+/// Says whether the store holds the grant of this very login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grown {
     Here,
@@ -186,6 +203,7 @@ impl Member {
 }
 
 impl State {
+    /// The rest of a login that ends in this state.
     pub(super) fn left(self) -> Left {
         match self {
             Self::Start | Self::Finding | Self::Spent => Left::Nothing,
@@ -204,16 +222,18 @@ impl State {
         }
     }
 
+    /// Ends the login with a failure.
     fn fails(self, failure: Failure) -> Next<Self> {
         self.ends(Ended::failed(failure))
     }
 
+    /// Ends the login with this result.
     fn ends(self, ended: Ended) -> Next<Self> {
         let left = self.left();
         Next::Over(Self::Over { left }, End { turn: None, tried: Tried::Nothing, ended })
     }
 
-    /// Spends the state.
+    /// The next state, or the end, after an event.
     pub(super) fn on(self, met: Met, known: Known<'_>) -> Next<Self> {
         match (self, met) {
             (Self::Start, Met::Begin) => Next::Run(Self::Finding),
@@ -235,7 +255,7 @@ impl State {
         }
     }
 
-    /// As [`on`](Self::on), once the person has agreed.
+    /// Does the same as [`on`](Self::on), once the person has agreed.
     fn on_with_code(self, met: Met, known: Known<'_>) -> Next<Self> {
         match (self, met) {
             (Self::Noting { member, approved, login }, Met::Recorded(mark)) => {
@@ -311,6 +331,7 @@ impl State {
         Self::Over { left: Left::Member(member, code) }.ends(Ended { gain, failure: then })
     }
 
+    /// Marks the registration of a login that has failed, before the login ends.
     fn doubted(self, client: Held<Client>, failure: Failure) -> Next<Self> {
         match self.left() {
             Left::Member(member, code) => {

@@ -23,7 +23,7 @@ fn of_another_client(mut held: Held<Grant>) -> Held<Grant> {
     held
 }
 
-/// An access token without a refresh token, which ends then.
+/// An access token without a refresh token. It ends at this time.
 fn alone(held: Held<Grant>, ends: Option<i64>) -> Held<Grant> {
     let expires = ends.map(Timestamp::from_unix);
     Held { value: Grant { refresh_token: None, expires, ..held.value }, ..held }
