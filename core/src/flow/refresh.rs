@@ -52,7 +52,6 @@ pub(crate) enum Claim {
 /// An event that a refresh meets.
 #[derive(Debug)]
 pub(crate) enum Met {
-    /// The flow begins.
     Begin,
     /// The issuer is still listed, or nobody can say so now (STEP-12).
     Listed,
@@ -389,7 +388,8 @@ pub(crate) const TABLE: FlowTable = FlowTable {
             on: On::Looked,
             targets: &[At::Claiming, At::Sending, At::Failed],
         },
-        // A server that cannot say now whether the issuer is still listed stops no refresh (STEP-12).
+        // A server that cannot say now whether the issuer is still listed stops no refresh
+        // (STEP-12).
         Row {
             from: At::Listing,
             on: On::Failed,

@@ -251,7 +251,8 @@ impl Memory {
         custody.superseded(grant.as_ref().and_then(|held| held.value.refresh_token.as_ref()));
     }
 
-    /// A token was sent without the store's word, and a copy of this session may have sent it as well.
+    /// A token was sent without the store's word, and a copy of this session may have sent it as
+    /// well.
     pub(crate) fn sent_unasked(&mut self) {
         if !self.shared() {
             self.0.custody.sent_unasked();
@@ -474,7 +475,8 @@ impl Memory {
         self
     }
 
-    /// A grant that was written under other switches, or by somebody else, is not taken up (SEC-05).
+    /// A grant that was written under other switches, or by somebody else, is not taken up
+    /// (SEC-05).
     pub(crate) fn drop_unsound(&mut self, reach: &Reach) {
         if self.0.grant.take_if(|held| !held.value.sound(reach)).is_some() {
             self.nothing_to_save();

@@ -130,12 +130,12 @@ pub(crate) struct Chores {
     pub(crate) refresh_ahead: Option<Monotonic>,
 }
 
-/// The chore of a free lane, and its moment: the most urgent of those that are due, or the first that
-/// will be.
+/// The chore of a free lane, and its moment: the most urgent of those that are due, or the first
+/// that will be.
 pub(crate) fn next_chore(chores: Chores, now: Monotonic) -> Option<(Monotonic, Chore)> {
     let Chores { give_back, revoke, forget, save, refresh_ahead } = chores;
-    // Other processes wait for what is given back, and the server is told before the record goes, so
-    // that a program that ends between the two can still tell it (REVK-05).
+    // Other processes wait for what is given back, and the server is told before the record goes,
+    // so that a program that ends between the two can still tell it (REVK-05).
     let by_urgency = [
         (give_back, Chore::GiveBack),
         (revoke, Chore::Revoke),

@@ -75,7 +75,7 @@ pub(crate) struct Remembered {
     /// The lessons of refusals and failures.
     #[serde(flatten)]
     pub(crate) learnt: Rare<Learnt>,
-    /// Whether the store has the newest tokens.
+    /// The custody of the newest tokens.
     #[serde(flatten)]
     pub(crate) custody: Rare<Custody>,
     /// The traces of log-outs.
@@ -410,8 +410,8 @@ impl Remembered {
 }
 
 /// How long before its end a token of this lifetime in seconds is renewed: at most [`AHEAD`] and a
-/// quarter of its life, and by chance up to a quarter less, so that the processes that share a grant
-/// do not all ask for its lease at one moment.
+/// quarter of its life, and by chance up to a quarter less, so that the processes that share a
+/// grant do not all ask for its lease at one moment.
 fn ahead(lifetime: u64, chance: u8) -> Duration {
     let most = AHEAD.min(Duration::from_secs(lifetime) / 4);
     most.saturating_sub(most.saturating_mul(u32::from(chance)) / 1024)

@@ -18,7 +18,6 @@ use crate::wire::client_auth::Method;
 /// The states of a login.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) enum State {
-    /// It has not begun.
     Start,
     /// It searches for the authorization server.
     Finding,
@@ -154,7 +153,6 @@ pub(crate) enum Left {
 /// An event that a login meets.
 #[derive(Debug)]
 pub(crate) enum Met {
-    /// The flow begins.
     Begin,
     /// Discovery has ended.
     Found(Place),
