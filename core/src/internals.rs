@@ -30,7 +30,7 @@ pub const STAGES: &[&Table] = &[
     Revocation::TABLE,
 ];
 
-/// The table of every flow, the two great ones first.
+/// The table of every flow, with the login and the refresh first.
 pub const FLOWS: &[&FlowTable] = &[
     &login::TABLE,
     &refresh::TABLE,

@@ -23,9 +23,9 @@ names! {
         Recall,
         /// Finds the authorization server.
         Discovery,
-        /// Becomes a client of it, with a redirect URI.
+        /// Becomes a client of that server, with a redirect URI.
         Registration,
-        /// Sends the person there and waits for the callback.
+        /// Sends the person to the server and waits for the callback.
         Authorization,
         /// Gets the lease of a grant's record.
         Claim,
@@ -104,7 +104,7 @@ names! {
         Listing,
         /// A flow searches for the authorization server.
         Finding,
-        /// A flow becomes its client.
+        /// A flow becomes a client of that server.
         Enrolling,
         /// A flow saves a registration before the person is sent away with it.
         SavingClient,
@@ -154,7 +154,7 @@ names! {
         Unshown,
         /// The store answered.
         Stored,
-        /// A signature was made, or not.
+        /// A signature was made, or could not be.
         Signed,
         /// The deadline came first.
         Expired,
@@ -168,7 +168,7 @@ names! {
         Enrolled,
         /// The person has approved.
         Approved,
-        /// The lease is had, and the grant as the store has it.
+        /// The session has the lease, and the grant as the store has it.
         Claimed,
         /// The store has said what it knows of the credential.
         Intended,

@@ -160,6 +160,7 @@ impl Errand {
     }
 }
 
+/// The table of [`Task::ReadAll`].
 pub(crate) const READ_ALL: FlowTable = FlowTable {
     flow: Stage::ReadAll,
     purpose: "learns what the store knows",
@@ -172,6 +173,7 @@ pub(crate) const READ_ALL: FlowTable = FlowTable {
     ],
 };
 
+/// The table of [`Task::Relist`].
 pub(crate) const RELIST: FlowTable = FlowTable {
     flow: Stage::Relist,
     purpose: "sees whether the issuer is still listed",
@@ -184,6 +186,7 @@ pub(crate) const RELIST: FlowTable = FlowTable {
     ],
 };
 
+/// The table of [`Task::SaveAgain`].
 pub(crate) const SAVE_AGAIN: FlowTable = FlowTable {
     flow: Stage::SaveAgain,
     purpose: "writes records outside a login or refresh",
@@ -195,6 +198,7 @@ pub(crate) const SAVE_AGAIN: FlowTable = FlowTable {
     ],
 };
 
+/// The table of [`Task::GiveBack`].
 pub(crate) const GIVE_BACK: FlowTable = FlowTable {
     flow: Stage::GiveBack,
     purpose: "gives a lease or an intent back to the store",
@@ -206,6 +210,7 @@ pub(crate) const GIVE_BACK: FlowTable = FlowTable {
     ],
 };
 
+/// The table of [`Task::Revoke`].
 pub(crate) const REVOKE: FlowTable = FlowTable {
     flow: Stage::Revoke,
     purpose: "gives the tokens of a log-out back to the server",
@@ -217,6 +222,7 @@ pub(crate) const REVOKE: FlowTable = FlowTable {
     ],
 };
 
+/// The table of [`Task::Forget`] and [`Task::Empty`].
 pub(crate) const FORGET: FlowTable = FlowTable {
     flow: Stage::Forget,
     purpose: "empties the record of a log-out",

@@ -46,7 +46,7 @@ pub(crate) enum Cause {
     Named,
     /// The server refused a request for want of a good token.
     Refused,
-    /// The same, after it had let requests in with a token whose life is over now.
+    /// The server refused a request after it had let others in with a token whose life is over now.
     Expired,
     /// The server refused a request for want of scope.
     StepUp,

@@ -189,10 +189,12 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// A flow that ended with this result.
     pub(crate) const fn with(gain: Gain) -> Self {
         Self { gain, failure: None }
     }
 
+    /// A flow that ended with this failure, and no result.
     pub(crate) const fn failed(failure: Failure) -> Self {
         Self { gain: Gain::Nothing, failure: Some(failure) }
     }

@@ -55,7 +55,7 @@ pub(crate) enum Met {
     Begin,
     /// The issuer is still listed, or nobody can say so now (STEP-12).
     Listed,
-    /// The record was read, and memory has taken over what is newer.
+    /// The record was read, and memory has taken it over if it is newer.
     Read(Read),
     /// The store has said whether the refresh token may be sent.
     Intended(Intended),
@@ -250,7 +250,7 @@ impl Refresh {
         }
     }
 
-    /// The lease is had, and the record was read once more (REF-06).
+    /// The session has the lease, and the record was read once more (REF-06).
     fn claimed(turn: Turn, tried: Tried, read: Read, known: Known<'_>) -> Next<Self> {
         match read.brings {
             Brings::Token => end(Some(turn), tried, Ended::with(Gain::Adopted)),

@@ -1,4 +1,4 @@
-//! The tokens that come for a grant are put into it.
+//! Fills a grant with tokens.
 
 use std::sync::Arc;
 

@@ -75,7 +75,7 @@ impl Custody {
         [self.replaces.spent(), &self.spent]
     }
 
-    /// The refresh tokens among [`spent`](Self::spent) that came before a login.
+    /// The refresh tokens that led to the held grant and came before a login.
     pub(crate) fn spent_before(&self) -> &[Secret] {
         &self.spent
     }

@@ -97,8 +97,8 @@ impl Session {
         }
     }
 
-    /// Returns true if the failed flow only read the store once more, after it had been read
-    /// before. A store that is down now stops no login.
+    /// Returns true if the failed flow only read the store again, after an earlier reading. A store
+    /// that is down now stops no login.
     fn read_before(&mut self, flow: &Flow, failure: &Failure, now: &mut Now) -> bool {
         let reads = flow.course.errand().is_some_and(|it| matches!(it.task, Task::ReadAll));
         let minor = !matches!(failure.kind(), Kind::StoreVersion | Kind::Cancelled);
@@ -344,7 +344,7 @@ impl Session {
         let Untold { flow, tried, failure } = untold;
         let refresh = flow.course.refresh().is_some();
         if refresh {
-            // Where the store did not let it come to a request, the next caller may try at once.
+            // If the store let no request be sent, the next caller may try at once.
             if *tried != Tried::Nothing {
                 self.body.memory.refresh_ended(now.mono);
             }
@@ -369,7 +369,8 @@ impl Session {
                 Some(granted) if want.newer_than.is_none_or(|over| granted.epoch() > over) => {
                     Ok(Arc::clone(granted))
                 }
-                // Why the list could not be read is not why the request was refused.
+                // The reason why the list could not be read is not the reason why the request was
+                // refused.
                 _ if relist && !mendable => Err(Arc::new(want.named.explain(unhelped()))),
                 _ if mendable && failure.kind() != Kind::IssuerChanged => {
                     Err(Arc::new(reauthorize(&failure)))

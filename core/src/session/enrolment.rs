@@ -69,7 +69,7 @@ impl Session {
         let before = held.value.aside.silent;
         let shown = matches!(stage, Some(Stage::Authorization(_)));
         match (failure.kind(), failure.rule()) {
-            // The answer to a log-out is not to wait.
+            // The answer to a log-out does not wait for a write.
             (Kind::Cancelled, "HOST-242") => return None,
             (Kind::CallbackTimeout, _) => self.unanswered(&mut held.value, enrolled.fresh),
             (Kind::Cancelled, _) if shown => self.unanswered(&mut held.value, enrolled.fresh),

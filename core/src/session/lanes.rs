@@ -21,13 +21,13 @@ use crate::time::{Awaited, Monotonic};
 /// The lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Lane {
-    /// Needs no person.
+    /// The lane of flows that need no person.
     Background,
-    /// Waits for a person.
+    /// The lane of flows that wait for a person.
     Person,
 }
 
-/// One flow, the stage it runs, and what stands beside its state while it lasts.
+/// One flow, the stage it runs, and the values that stand beside its state while it lasts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Flow {
     /// The flow, in its state.
@@ -74,7 +74,8 @@ pub(crate) struct Untold {
 }
 
 impl Flow {
-    /// Boxed, since most sessions rest most of the time and have none.
+    /// A flow that has not begun. It is boxed, since most sessions rest most of the time and have
+    /// no flow.
     pub(crate) fn new(course: Course) -> Box<Self> {
         Box::new(Self {
             course,

@@ -35,6 +35,7 @@ impl Session {
             && let Some(template) = self.template(flow)
         {
             let stage = stage.clone();
+            /// The most late answers that are waited for; the oldest give way.
             const MOST_LATE: usize = 4;
             let binding = flow.course.login().and_then(|login| self.binding(login));
             let logins = self.body.memory.logins;

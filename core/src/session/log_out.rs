@@ -52,8 +52,8 @@ impl Session {
             let farewell = self.farewell(&grant, credentials);
             self.body.log_out.give_back(&farewell, &grant);
         }
-        // Each late grant is given back as the client that asked for it, where that grant says.
-        // Both may differ from those of the held grant.
+        // Each late grant is given back by the client that asked for it, at that grant's own
+        // endpoint. Both may differ from those of the held grant.
         for at in 0..self.late.len() {
             let Some(late) = self.late.get(at).filter(|late| late.forgotten.is_none()) else {
                 continue;
@@ -82,8 +82,7 @@ impl Session {
         }
     }
 
-    /// Has the grants given back that a flow has brought, and the grant that its answer may still
-    /// bring.
+    /// Has the grants of a flow given back, and the grant that its answer may still bring.
     fn part_with(&mut self, flow: &Flow, now: &mut Now) {
         let member = flow.course.login().and_then(Login::member);
         let enrolled = member.map(|member| member.enrolled.credentials.clone());

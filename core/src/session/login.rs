@@ -300,7 +300,7 @@ impl Session {
     }
 }
 
-/// Says whether a code may be sent now, in the event that the login meets.
+/// Turns the store's answer about the intent of a code into the event that the login meets.
 fn code_intended(flow: &Flow, intended: Intended) -> Result<Met, Failure> {
     match intended {
         Intended::Recorded(spend) if flow.restored => Ok(Met::RecordedAgain(spend)),

@@ -71,8 +71,8 @@ impl Memory {
         self.0.learnt.if_there(|learnt| learnt.unclear = 0);
     }
 
-    /// Counts one more refusal to renew the grant that nobody understands. Returns true if there
-    /// have been so many in a row that it may be meant.
+    /// Counts one more refusal to renew the grant that nobody understands. Returns true if so many
+    /// came in a row that the server may mean it.
     pub(crate) fn refused_unclearly(&mut self) -> bool {
         self.0.learnt.unclear = self.0.learnt.unclear.saturating_add(1);
         self.doubted()

@@ -7,18 +7,18 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `mod` | the one entry: inputs in, effects out |
-//! | `plan` | two pure choices: what a caller gets now, what a free lane does |
-//! | `settle`, `refusal`, `waiters` | who waits for what, and what a refusal makes of it |
+//! | `plan` | two pure choices: the answer to one caller, the next chore of a free lane |
+//! | `settle`, `refusal`, `waiters` | the callers that wait, and the meaning of a refusal |
 //! | `lanes`, `flow`, `ending` | the two lanes: how a flow is run, and how it ends |
-//! | `login`, `asks`, `enrolment`, `scopes` | what a login meets, and what its stages ask for |
-//! | `renewal`, `tokens` | what a refresh meets and asks for; what an answer makes of a grant |
-//! | `errands` | what the small flows meet and ask for |
-//! | `remembered`, `memory` | what is held, to be read; its one writer |
+//! | `login`, `asks`, `enrolment`, `scopes` | the events and the requests of a login |
+//! | `renewal`, `tokens` | the events and the requests of a refresh; the grant of an answer |
+//! | `errands` | the events and the requests of the small flows |
+//! | `remembered`, `memory` | the session's memory, and its one writer |
 //! | `custody` | whether the store has the newest tokens |
-//! | `saving`, `late` | what became of what was written, what comes too late |
-//! | `log_out`, `farewell`, `parting` | what is dropped, given back and removed |
-//! | `giving_back`, `owed` | leases and intents that came too late to be used |
-//! | `history`, `hints`, `recent` | what a person was asked, what a failure names, what comes again |
+//! | `saving`, `late` | the outcome of writes, and answers that come too late |
+//! | `log_out`, `farewell`, `parting` | grants that are dropped, given back and removed |
+//! | `giving_back`, `owed` | leases and intents that are given back to the store |
+//! | `history`, `hints`, `recent` | pages that were shown, hints on failures, repeated values |
 //! | `body`, `snapshot` | everything but the callers; stopping and going on |
 
 mod asks;
@@ -88,8 +88,8 @@ pub struct Env {
 
 /// One MCP URL and account, with everything that is known, held and under way for it.
 ///
-/// A pure value: [`Session::handle`] takes what happened and gives back what is to be done. It
-/// never blocks, never fails for the world's sake and never panics.
+/// It is a pure value: [`Session::handle`] takes an event and gives back the effects to carry out.
+/// It never blocks and never panics. It fails only if its caller misuses it.
 pub struct Session {
     /// The host's configuration.
     config: Arc<Config>,
@@ -116,7 +116,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// The step under way: its time, its randomness, and what it has brought about so far.
+/// The step under way: its time, its randomness, and its effects so far.
 pub(crate) struct Now {
     /// The number of stages that it has moved.
     steps: u32,
@@ -153,6 +153,7 @@ impl Session {
         Self::with(config, Body::new())
     }
 
+    /// A session with this body, and without callers.
     fn with(config: Arc<Config>, body: Body) -> Self {
         let (waiters, late, owed) = (Rare::default(), Rare::default(), Rare::default());
         Self { config, body, waiters, late, holder: None, owed }
@@ -182,8 +183,8 @@ impl Session {
         Ok(now.out)
     }
 
-    /// When to send [`Input::Wake`] if nothing else happens, and what is waited for; `None` if
-    /// nothing is under way, and nothing is left that the store has refused.
+    /// The time at which to send [`Input::Wake`] if nothing else happens, and the reason to wait.
+    /// `None` if nothing is under way, and nothing is left to be done later.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
         let chore = self.chore_due().map(|at| Deadline { at, reason: Awaited::Backoff });

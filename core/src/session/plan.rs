@@ -21,7 +21,7 @@ pub(crate) struct Wish {
     pub(crate) may_ask: bool,
 }
 
-/// How things stand, as far as the verdict needs it.
+/// The state of things, as far as the verdict needs it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {
     /// The store has been read, or there is none.
@@ -105,7 +105,7 @@ pub(crate) fn verdict(wish: Wish, standing: Standing) -> Verdict {
     Verdict::Fail(Kind::ReauthorizationRequired, "STEP-12")
 }
 
-/// Something that is done while no caller needs the lane of machines.
+/// A task for the lane of machines while no caller needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Chore {
     /// A lease or an intent is given back to the store.

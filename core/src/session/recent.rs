@@ -46,7 +46,7 @@ impl<const N: usize> Serialize for Recent<N> {
 }
 
 impl<'de, const N: usize> Deserialize<'de> for Recent<N> {
-    /// Older snapshots have longer lists, and the secrets themselves.
+    /// Reads older snapshots too. They have longer lists, and the secrets themselves.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]

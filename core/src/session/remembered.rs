@@ -359,7 +359,7 @@ impl Remembered {
         all
     }
 
-    /// A registration, by what the server calls it.
+    /// The registration with this client identifier.
     pub(crate) fn client(&self, client_id: &str) -> Option<&Held<Client>> {
         self.clients.iter().find(|held| *held.value.credentials.client_id == *client_id)
     }

@@ -74,7 +74,7 @@ impl Session {
     }
 
     /// Returns true if a login or a late answer has replaced the grant that a refresh was for. The
-    /// edge that the flow takes is then named so.
+    /// edge that the flow takes is then noted as overtaken.
     fn overtaken(&self, flow: &mut Flow) -> bool {
         let memory = &self.body.memory;
         let news = (flow.logins, flow.epoch) != (memory.logins, memory.epoch);
@@ -188,7 +188,7 @@ impl Session {
         }
     }
 
-    /// Judges a refusal that may pass. The third in a row may be meant (REF-90).
+    /// Judges a refusal that may pass. The server may mean the third in a row (REF-90).
     fn unclear(&mut self, failure: Failure) -> Failure {
         let status = failure.said().and_then(|said| said.status);
         let refused = status
@@ -280,7 +280,7 @@ impl Session {
         let grant = &memory.grant.as_ref().ok_or_else(bug)?.value;
         let credentials = memory.credentials(&self.config, now.wall).ok_or_else(bug)?;
         let refresh_token = grant.refresh_token.clone().ok_or_else(bug)?;
-        // The endpoint may have been restored by another road than the records (SEC-05).
+        // The endpoint may come from a snapshot, and not from the records (SEC-05).
         grant.token_endpoint.recheck("token_endpoint", &self.config.reach)?;
         let mut ask = token::Ask::refresh(grant, refresh_token, credentials);
         let binding = memory.binding.as_ref().map(|held| &held.value);

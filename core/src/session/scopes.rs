@@ -75,6 +75,7 @@ pub(crate) fn without_offline(scopes: &ScopeSet) -> ScopeSet {
     scopes.without(&ScopeSet::from_tokens([OFFLINE]).unwrap_or_default())
 }
 
+/// The failure of a union of scopes that passes the limits.
 fn over_limit() -> Failure {
     Failure::new(Kind::LimitExceeded, "SCOPE-11").with_subject("scope")
 }

@@ -1,4 +1,4 @@
-//! Settles the callers that can be settled now, and starts what the others need.
+//! Settles the callers that can be settled now, and starts the flows that the others need.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::session::{Now, Session};
 use crate::time::Monotonic;
 
 impl Session {
-    /// Settles the callers it can and starts what the others need, until nothing changes.
+    /// Settles the callers it can and starts the flows that the others need, until nothing changes.
     pub(super) fn settle(&mut self, now: &mut Now) {
         // This goes first, since a refresh could find an intent of this session's own.
         self.give_back_first(now);
@@ -224,7 +224,7 @@ impl Session {
         now.out.told.push(Told::Settle(Settlement { waiter, outcome, unsaved, had }));
     }
 
-    /// How things stand for a want.
+    /// The state of things for a want, as the verdict needs it.
     pub(super) fn standing(&self, want: &Want, now: &Now) -> Standing {
         let memory = &self.body.memory;
         let granted = memory.published.as_ref();

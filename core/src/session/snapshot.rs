@@ -1,4 +1,4 @@
-//! Stopping and going on: everything but the callers, as one versioned document.
+//! A stopped session: everything but the callers, as one versioned document.
 //!
 //! A snapshot holds secrets. Deadlines are kept as the time that remains, since another process
 //! has another monotonic clock.
@@ -20,8 +20,8 @@ use crate::session::{Env, Session};
 /// The newest format this version writes, and the only one it reads.
 const FORMAT: u32 = 2;
 
-/// A session at rest, callers apart. It holds tokens and verifiers: store it as you would store
-/// those.
+/// A session at rest, without its callers. It holds tokens and verifiers: store it as you would
+/// store those.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Snapshot {
     format: u32,
@@ -67,7 +67,8 @@ impl fmt::Display for RestoreError {
 impl core::error::Error for RestoreError {}
 
 impl Session {
-    /// Everything but the callers, at any moment.
+    /// The snapshot of this session, which can be taken at any moment. It holds everything but the
+    /// callers.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let body = self.body.clone();
@@ -115,8 +116,8 @@ impl Session {
             let Some(mut flow) = session.lane(lane).take() else { continue };
             flow.restored = true;
             if flow.loses_its_turn() {
-                // A copy of this session may also send the credential without the store's word, so
-                // this flow claims the right to send anew.
+                // A copy of this session may also send a credential that was sent without the
+                // store's word, so this flow does not send it again without that word.
                 session.body.memory.sent_unasked();
                 session.claim_again(lane, flow, &mut now);
             } else {

@@ -165,7 +165,8 @@ pub(crate) enum Met {
     Approved(Approved),
     /// The intent is recorded, so the code may be sent.
     Recorded(Spend),
-    /// The same, in a login that was taken up from a snapshot. There may be copies of a snapshot.
+    /// The intent is recorded in a login that was taken up from a snapshot. There may be copies of
+    /// the snapshot.
     RecordedAgain(Spend),
     /// The store holds this very login already, or not.
     Read(Grown),
@@ -294,7 +295,7 @@ impl State {
         }
     }
 
-    /// It is a client, whose registration is saved before the person is sent away with it.
+    /// The session is a client. Its registration is saved before the person is sent away with it.
     fn enrolled(place: Place, second: bool, enrolled: Enrolled, known: Known<'_>) -> Next<Self> {
         let registration = if second { Registration::Second } else { Registration::First };
         let saves = known.store && enrolled.fresh;
