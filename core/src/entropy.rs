@@ -34,7 +34,7 @@ impl Entropy {
         u64::from_le_bytes(mark)
     }
 
-    /// Whether the bytes are all alike, as a broken source gives them.
+    /// Returns true if the bytes are all alike, as a broken source gives them.
     pub(crate) fn broken(&self) -> bool {
         self.0.iter().all(|byte| Some(byte) == self.0.first())
     }

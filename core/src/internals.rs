@@ -1,11 +1,12 @@
-//! The readers and writers of the wire, and what else only the tests, benches and fuzzers of this
-//! repository need. The name promises nothing: what stands here may change in any release.
+//! The readers and writers of the wire, and other things that only the tests, benches and fuzzers
+//! of this repository need. Nothing here is stable: it may change in any release.
 
 use crate::failure::{Evidence, Failure, Setting, Switch};
 use crate::purpose::Purpose;
 pub use crate::wire::*;
 
-/// A failure with what the core alone puts into one, for the tests of those who show failures.
+/// A failure with the parts that the core alone can set, for the tests of programs that show
+/// failures.
 #[must_use]
 pub fn furnished(
     failure: Failure,

@@ -1,5 +1,5 @@
-//! What the session did and why, step by step: the log line, the trace, and the proof that the
-//! transition tables are true. No note holds a secret, a query or a body.
+//! Notes of what the session did and why, step by step: the log line, the trace, and the proof that
+//! the transition tables are true. No note holds a secret, a query or a body.
 
 use core::fmt;
 use std::sync::Arc;
@@ -20,25 +20,25 @@ pub enum Note {
     Step(Edge),
     /// A request leaves.
     Asked {
-        /// Why.
+        /// The purpose of the request.
         purpose: Purpose,
-        /// How.
+        /// The HTTP method.
         method: Method,
-        /// Where to.
+        /// The URL without its query.
         url: Shown,
     },
     /// A request came back.
     Answered {
-        /// Why it was sent.
+        /// The purpose of the request.
         purpose: Purpose,
         /// The HTTP status.
         status: u16,
     },
     /// A request did not come back.
     Lost {
-        /// Why it was sent.
+        /// The purpose of the request.
         purpose: Purpose,
-        /// What happened.
+        /// The reason for the missing answer.
         why: Why,
     },
     /// Something a server named was not used.
@@ -52,9 +52,9 @@ pub enum Note {
     },
     /// A leniency was used that Strict does not know.
     Lenient {
-        /// Which.
+        /// The switch that allows it.
         switch: Switch,
-        /// For whom: an issuer, a resource or a host.
+        /// The issuer, the resource or the host that it was used for.
         subject: String,
     },
     /// A choice among what was on offer.
@@ -72,7 +72,7 @@ pub enum Note {
     Rejected,
     /// The store did not give or keep a record; the session goes on from memory.
     Store {
-        /// Its reason.
+        /// The store's reason.
         kind: Kind,
     },
     /// A callback was refused, and the login goes on waiting (ISS-05).
@@ -82,7 +82,7 @@ pub enum Note {
         /// The rule.
         rule: &'static str,
     },
-    /// A callback of this login is not of the issuer that the login is at. The login goes on waiting
+    /// A callback of this login does not come from the login's issuer. The login goes on waiting
     /// for a better one, and may be cancelled (ISS-90).
     Untrusted {
         /// The code of the rule it broke.
@@ -92,7 +92,7 @@ pub enum Note {
     },
     /// An answer came after its work had been given up.
     Late {
-        /// Whether tokens were in it, which are saved all the same (HOST-241).
+        /// True if the answer held tokens, which are saved all the same (HOST-241).
         kept: bool,
     },
     /// A flow ended without success; its callers are settled with the same failure.
@@ -109,7 +109,7 @@ pub enum Note {
 /// One edge of a transition table, as it was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Edge {
-    /// Whose table.
+    /// The machine that the table is of.
     pub machine: MachineName,
     /// From this state.
     pub from: StateName,
@@ -139,9 +139,9 @@ pub enum Choice {
     Client(ClientWay),
     /// These scopes, for this reason (SCOPE-02 to 08).
     Scopes {
-        /// What is asked for; empty for nothing by name.
+        /// The scopes that are asked for; empty if none is asked for by name.
         scopes: ScopeSet,
-        /// Who named them.
+        /// The source of these scopes.
         source: ScopeSource,
     },
     /// The bound issuer is no longer listed (BIND-03).
@@ -179,7 +179,7 @@ impl ClientWay {
     }
 }
 
-/// Who named the scopes of an authorization request.
+/// The source of the scopes of an authorization request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ScopeSource {
     /// The caller, or the configuration, ahead of everything else.

@@ -86,13 +86,14 @@ impl ScopeSet {
         Ok(())
     }
 
-    /// Whether a token is in the set; case-sensitive, no hierarchy (STEP-05).
+    /// Returns true if the token is in the set. Tokens are case-sensitive and have no hierarchy
+    /// (STEP-05).
     #[must_use]
     pub fn contains(&self, token: &str) -> bool {
         self.iter().any(|held| held == token)
     }
 
-    /// Whether every token of `other` is here.
+    /// Returns true if every token of `other` is in the set.
     #[must_use]
     pub(crate) fn covers(&self, other: &Self) -> bool {
         other.iter().all(|token| self.contains(token))
@@ -129,13 +130,13 @@ impl ScopeSet {
         self.0.split(' ').filter(|token| !token.is_empty())
     }
 
-    /// How many tokens.
+    /// The number of tokens.
     #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.iter().count()
     }
 
-    /// Whether nothing is in it; such a set is never sent (SCOPE-04).
+    /// Returns true if the set has no token; such a set is never sent (SCOPE-04).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -148,7 +149,7 @@ impl ScopeSet {
     }
 }
 
-/// What is read back from a record is held to the same alphabet and limits.
+/// A set that is read back from a record is held to the same alphabet and limits.
 impl TryFrom<String> for ScopeSet {
     type Error = ScopeFault;
 
@@ -180,7 +181,7 @@ impl fmt::Display for ScopeSet {
     }
 }
 
-/// One or more of 0x21, 0x23-0x5B, 0x5D-0x7E (RFC 6749 §3.3).
+/// Returns true for one or more of 0x21, 0x23-0x5B, 0x5D-0x7E (RFC 6749 §3.3).
 fn is_scope_token(token: &str) -> bool {
     !token.is_empty() && token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }

@@ -8,9 +8,9 @@ use crate::time::Awaited;
 /// One stage's states and edges.
 #[derive(Debug)]
 pub struct Table {
-    /// Whose.
+    /// The name of the machine.
     pub machine: MachineName,
-    /// What it is for, in a few words.
+    /// Its purpose, in a few words.
     pub purpose: &'static str,
     /// Every state but `Start`, `Done` and `Failed`, and what it awaits.
     pub states: &'static [State],
@@ -46,12 +46,12 @@ impl Table {
     }
 }
 
-/// One flow's states and edges: each state runs a stage, and goes on with what that brings.
+/// One flow's states and edges: each state runs a stage, and goes on with the result of that stage.
 #[derive(Debug)]
 pub struct FlowTable {
-    /// Whose.
+    /// The name of the machine.
     pub flow: MachineName,
-    /// What it is for, in a few words.
+    /// Its purpose, in a few words.
     pub purpose: &'static str,
     /// Every state but `Start`, `Done` and `Failed`, and the stage it runs.
     pub states: &'static [(StateName, MachineName)],
@@ -60,8 +60,9 @@ pub struct FlowTable {
 }
 
 impl SignalName {
-    /// The signals a flow's state must expect, by the stage it runs: what the stage brings, or that it
-    /// failed, and a restart. A stage that says in what it brings how it ended fails in no ordinary way.
+    /// The signals a flow's state must expect, by the stage it runs: the stage's result, its
+    /// failure, and a restart. A stage whose result says how it ended has no failure of its own to
+    /// expect.
     #[must_use]
     pub const fn met_after(stage: MachineName) -> &'static [Self] {
         match stage {
@@ -236,7 +237,7 @@ names! {
 }
 
 names! {
-    /// What can happen to a stage; and what a stage can bring to its flow.
+    /// The signals to a stage, and those that a stage can bring to its flow.
     SignalName {
         /// It starts.
         Begin,
@@ -266,7 +267,7 @@ names! {
         Approved,
         /// The lease is had, and the grant as the store has it.
         Claimed,
-        /// The store has said what it knows of the credential.
+        /// The store has answered what it knows of the credential.
         Intended,
         /// The token endpoint has answered.
         Minted,
@@ -278,7 +279,7 @@ names! {
         Given,
         /// The stage failed.
         Failed,
-        /// What the flow is about is no longer held.
+        /// The session no longer holds the grant that the flow is about.
         Overtaken,
     }
 }
