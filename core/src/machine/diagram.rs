@@ -5,9 +5,9 @@ use core::fmt::{self, Write};
 use super::{MachineName, Row, SignalName, State, StateName, Table};
 use crate::table::FlowTable;
 
-/// The whole machine as a Mermaid state diagram: a box for each flow, with the stages that its states
-/// run, and one for each stage, with what its states wait for; in each the signals that lead from one
-/// state to another.
+/// The whole machine as a Mermaid state diagram. It has a box for each flow, with the stages that
+/// its states run, and one for each stage, with the events that its states wait for. Each box shows
+/// the signals that lead from one state to another.
 #[must_use]
 pub fn mermaid() -> String {
     let mut out = String::from("stateDiagram-v2\n");

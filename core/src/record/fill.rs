@@ -1,4 +1,4 @@
-//! What tokens make of a grant.
+//! Grants are filled with tokens here.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Whose record of a grant counts where two processes have written (REF-06, REF-08, HOST-224, HOST-269,
-//! HOST-291).
+//! The choice between two records of a grant where two processes have written (REF-06, REF-08,
+//! HOST-224, HOST-269, HOST-291).
 //!
 //! Decides by the two records and the occasion alone; refuses to decide what follows for a flow, and
 //! who hears of it. Every rule about two records of one grant stands here.
@@ -19,17 +19,18 @@ pub(crate) enum Replaces {
     /// Any grant: a person has just logged in, or out.
     #[default]
     Anything,
-    /// One that is of no use, of a login that was logged out of, or whose refresh token was spent on
-    /// the way to it: another process may have saved a login since.
+    /// A grant that is of no use, is of a login that was logged out of, or has a refresh token that
+    /// was spent on the way to ours. Any other grant may be a login that another process has saved
+    /// since.
     Useless {
         #[serde(with = "crate::secret::written_list")]
         spent: Vec<Secret>,
         left: Vec<Arc<str>>,
     },
-    /// Only one with a refresh token that was spent on the way to it.
+    /// Only a grant with a refresh token that was spent on the way to ours.
     Spent(#[serde(with = "crate::secret::written_list")] Vec<Secret>),
-    /// Only one of this login, renewed or not: what was logged out of. A login that came after it is
-    /// somebody's who wants it.
+    /// Only a grant of this login, renewed or not, which was logged out of. A login that came after
+    /// it is wanted by somebody.
     OfLogin(Option<Arc<str>>),
 }
 
@@ -51,14 +52,15 @@ pub(crate) enum Occasion<'a> {
     /// The grant alone was read, before its refresh token is spent, or after it was refused.
     Look {
         refused: bool,
-        /// Ours never reached the store: what is there is older, whatever its number.
+        /// True if ours never reached the store: the record there is older, whatever its
+        /// generation.
         unwritten: bool,
         /// Tokens that were spent on the way to ours.
         spent: [&'a [Secret]; 2],
     },
     /// Ours is about to be written at this time, and theirs was written first.
     Write { replaces: &'a Replaces, wall: Timestamp },
-    /// A login has ended; theirs is what reading the store has brought meanwhile.
+    /// A login has ended; theirs is the record that reading the store has brought meanwhile.
     LoginEnds { published: bool },
 }
 
@@ -96,7 +98,7 @@ pub(crate) fn merge(ours: &Held<Grant>, theirs: &Held<Grant>, occasion: Occasion
         }
         Occasion::Look { refused, unwritten, spent } => {
             let helps = refused && !theirs.value.rejected;
-            // A login that began the record anew, whatever its number.
+            // Another login has begun the record anew, whatever its generation.
             let another = helps && theirs.value.login != ours.value.login;
             let newer = theirs.generation > ours.generation || numbers_end(ours, theirs);
             another || (newer && (!unwritten || helps || goes_on(ours, theirs, spent)))
@@ -110,12 +112,12 @@ pub(crate) fn merge(ours: &Held<Grant>, theirs: &Held<Grant>, occasion: Occasion
     if theirs_counts { Word::Theirs } else { Word::Ours }
 }
 
-/// A record that cannot be read, where ours is about to be written: it is replaced only after a login
-/// or log-out, since nobody but a person can say that it is not wanted (HOST-269), and never where a
-/// newer version wrote it (BIND-10).
+/// Decides if ours may replace a record that cannot be read. It may do so only after a login or
+/// log-out, since nobody but a person can say that the record is not wanted (HOST-269). It may
+/// never do so where a newer version wrote the record (BIND-10).
 ///
 /// # Errors
-/// Why it is left alone.
+/// The reason why the record is left alone.
 pub(crate) const fn merge_unreadable(kind: Kind, replaces: &Replaces) -> Result<(), Kind> {
     match (kind, replaces) {
         (Kind::StoreVersion, _) | (_, Replaces::Spent(_)) => Err(kind),
@@ -123,7 +125,7 @@ pub(crate) const fn merge_unreadable(kind: Kind, replaces: &Replaces) -> Result<
     }
 }
 
-/// What a record that was taken over brings to the refresh of ours.
+/// The use of a record that was taken over for the refresh of ours.
 pub(crate) fn brings(ours: &Grant, theirs: &Grant, wall: Timestamp) -> Brings {
     let renewed = theirs.access_token.is_some() && theirs.access_token != ours.access_token;
     let alive = !theirs.expired(wall);
@@ -135,7 +137,7 @@ pub(crate) fn brings(ours: &Grant, theirs: &Grant, wall: Timestamp) -> Brings {
     }
 }
 
-/// Whether two grants hold the same tokens.
+/// Returns true if two grants hold the same tokens.
 pub(crate) fn alike(held: &Grant, other: &Grant) -> bool {
     held.access_token == other.access_token && held.refresh_token == other.refresh_token
 }
@@ -144,7 +146,8 @@ fn same_login(ours: &Held<Grant>, theirs: &Held<Grant>) -> bool {
     theirs.value.login.is_some() && theirs.value.login == ours.value.login
 }
 
-/// A write that was given up has reached the store after all, and another process has gone on from it.
+/// Returns true if a write that was given up has reached the store after all, and another process
+/// has gone on from it.
 fn goes_on(ours: &Held<Grant>, theirs: &Held<Grant>, spent: [&[Secret]; 2]) -> bool {
     same_login(ours, theirs)
         && theirs.value.refresh_token.as_ref().is_some_and(|token| {
@@ -153,14 +156,15 @@ fn goes_on(ours: &Held<Grant>, theirs: &Held<Grant>, spent: [&[Secret]; 2]) -> b
         })
 }
 
-/// The largest number there is can only be written over with itself.
+/// Returns true if theirs was written over ours at the largest generation. That one can only be
+/// written over with itself.
 fn numbers_end(ours: &Held<Grant>, theirs: &Held<Grant>) -> bool {
     theirs.generation == Some(u64::MAX)
         && ours.generation == theirs.generation
         && ours.value.refresh_token != theirs.value.refresh_token
 }
 
-/// Whether theirs may be written over with ours.
+/// Returns true if theirs may be written over with ours.
 fn gives_way(
     ours: &Held<Grant>,
     theirs: &Held<Grant>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Binding, Client, Grant};
 
 impl Binding {
-    /// Does this to each of them.
+    /// Shares each text of the record.
     pub(crate) fn each_text(&mut self, share: impl FnMut(&mut Arc<str>)) {
         let Self { mcp_url, account, listed, issuer, resource, client_id, redirect_set, .. } = self;
         let texts = [mcp_url, account, issuer, listed, resource, client_id, redirect_set];
@@ -14,7 +14,7 @@ impl Binding {
 }
 
 impl Client {
-    /// Does this to each of them.
+    /// Shares each text of the record.
     pub(crate) fn each_text(&mut self, share: impl FnMut(&mut Arc<str>)) {
         let Self { issuer, redirect_set, credentials, .. } = self;
         [issuer, redirect_set, &mut credentials.client_id].into_iter().for_each(share);
@@ -22,7 +22,8 @@ impl Client {
 }
 
 impl Grant {
-    /// Does this to each of them. The scopes that were asked for are often those that were granted.
+    /// Shares each text of the grant. The scopes that were asked for are often those that were
+    /// granted.
     pub(crate) fn each_text(&mut self, share: impl FnMut(&mut Arc<str>)) {
         let Self { issuer, resource, client_id, account, resource_parameter, .. } = self;
         let texts = [issuer, resource, client_id, account];
