@@ -95,6 +95,7 @@
 //! ```
 
 pub mod address;
+mod alphabet;
 mod bounded;
 pub mod config;
 pub mod effect;

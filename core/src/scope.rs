@@ -4,6 +4,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alphabet::Alphabet;
+
 /// Most scopes in one set.
 pub(crate) const MOST_SCOPES: usize = 64;
 /// Most bytes in one scope.
@@ -40,7 +42,7 @@ impl ScopeSet {
     /// drops the whole value.
     pub fn read(text: &str) -> Result<Self, ScopeFault> {
         let mut set = Self::with_room(text.len());
-        for token in text.split(' ').filter(|token| !token.is_empty()) {
+        for token in tokens(text) {
             set.insert(token)?;
         }
         Ok(set)
@@ -76,7 +78,7 @@ impl ScopeSet {
             return Ok(());
         }
         let length = self.0.len().saturating_add(1).saturating_add(token.len());
-        if token.len() > LONGEST_SCOPE || length > LONGEST_SET || self.len() >= MOST_SCOPES {
+        if token.len() > LONGEST_SCOPE || length > LONGEST_SET || self.is_full() {
             return Err(ScopeFault::Limit);
         }
         if !self.0.is_empty() {
@@ -90,7 +92,7 @@ impl ScopeSet {
     /// (STEP-05).
     #[must_use]
     pub fn contains(&self, token: &str) -> bool {
-        self.iter().any(|held| held == token)
+        tokens(&self.0).any(|held| held == token)
     }
 
     /// Returns true if every token of `other` is in the set.
@@ -127,13 +129,18 @@ impl ScopeSet {
 
     /// The tokens, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.split(' ').filter(|token| !token.is_empty())
+        tokens(&self.0)
     }
 
     /// The number of tokens.
     #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.iter().count()
+    }
+
+    fn is_full(&self) -> bool {
+        // Each token but the first takes two bytes at least: a short set needs no count.
+        self.0.len() >= 2 * MOST_SCOPES - 1 && self.len() >= MOST_SCOPES
     }
 
     /// Returns true if the set has no token; such a set is never sent (SCOPE-04).
@@ -183,7 +190,23 @@ impl fmt::Display for ScopeSet {
 
 /// Returns true for one or more of 0x21, 0x23-0x5B, 0x5D-0x7E (RFC 6749 §3.3).
 fn is_scope_token(token: &str) -> bool {
-    !token.is_empty() && token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
+    !token.is_empty() && Alphabet::STRICT.spells(token.as_bytes())
+}
+
+/// The pieces between spaces. They are short: a search by bytes is over before one by words begins.
+fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    core::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let end = rest.bytes().position(|byte| byte == b' ').unwrap_or(rest.len());
+            let (token, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            rest = after.get(1..).unwrap_or_default();
+            if !token.is_empty() {
+                return Some(token);
+            }
+        }
+        None
+    })
 }
 
 #[cfg(test)]
@@ -199,6 +222,14 @@ mod tests {
     }
 
     #[test]
+    fn pieces_are_those_between_spaces_scope_11() {
+        for text in ["", " ", "a", " a", "a ", "a b", "  é  b  ", "ab cd ef", "a\tb"] {
+            let split: Vec<_> = text.split(' ').filter(|token| !token.is_empty()).collect();
+            assert_eq!(tokens(text).collect::<Vec<_>>(), split, "{text:?}");
+        }
+    }
+
+    #[test]
     fn alphabet_www_09() {
         for bad in ["re\"ad", "a\\b", "ü", "a\tb", "a\u{7f}"] {
             assert_eq!(ScopeSet::read(bad), Err(ScopeFault::Alphabet), "{bad:?}");
@@ -210,6 +241,10 @@ mod tests {
         let many: Vec<String> = (0..65).map(|i| format!("s{i}")).collect();
         assert_eq!(ScopeSet::read(&many.join(" ")), Err(ScopeFault::Limit));
         assert!(ScopeSet::read(&many[..64].join(" ")).is_ok());
+        let letters: Vec<String> =
+            ('!'..='~').filter(|it| *it != '"' && *it != '\\').map(String::from).collect();
+        assert!(ScopeSet::read(&letters[..64].join(" ")).is_ok());
+        assert_eq!(ScopeSet::read(&letters[..65].join(" ")), Err(ScopeFault::Limit));
         assert_eq!(ScopeSet::read(&"x".repeat(257)), Err(ScopeFault::Limit));
     }
 

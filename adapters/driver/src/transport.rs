@@ -20,6 +20,7 @@
 mod answer;
 mod asking;
 mod bus;
+pub mod codes;
 mod endpoint;
 mod engine;
 mod era;

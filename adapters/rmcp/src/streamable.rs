@@ -18,6 +18,7 @@ use mcp_authz_core::failure::{Kind, Remedy};
 use mcp_authz_driver::clock::System;
 use mcp_authz_driver::exchange::ExchangeError;
 use mcp_authz_driver::reading::whole_async;
+use mcp_authz_driver::transport::codes::{NO_METHOD, NO_SESSION, only_modern};
 use mcp_authz_driver::transport::{fits, words};
 use mcp_authz_tokio::AuthSession;
 use rmcp::model::{
@@ -35,12 +36,6 @@ use crate::doubt::Doubt;
 use crate::events::{Body, Events};
 use crate::pace::Pace;
 use crate::wire::{self, EVENT_STREAM, JSON, Wire};
-
-/// Codes that only a server of 2026-07-28 answers with (TRANS-27).
-const MODERN: core::ops::RangeInclusive<i32> = -32022..=-32020;
-const NO_METHOD: i32 = -32601;
-/// A session that is not there; the same number is also used for a request that took too long.
-const NO_SESSION: i32 = -32001;
 
 type Failed = StreamableHttpError<Error>;
 type Answered = Result<StreamableHttpPostResponse, Failed>;
@@ -326,7 +321,9 @@ fn may_be_lost(status: StatusCode, error: Option<&ErrorData>) -> bool {
             | StatusCode::TOO_MANY_REQUESTS
     );
     match error {
-        Some(error) => error.code.0 == NO_SESSION && status.is_client_error() && !about_the_caller,
+        Some(error) => {
+            i64::from(error.code.0) == NO_SESSION && status.is_client_error() && !about_the_caller
+        }
         None => status == StatusCode::BAD_REQUEST,
     }
 }
@@ -355,8 +352,8 @@ fn undiscovered(message: &ClientJsonRpcMessage, error: Error) -> Error {
 
 /// Whether the answer to `initialize` leaves open that the server speaks HTTP+SSE (TRANS-30).
 fn names_no_wire(status: StatusCode, error: &ErrorData) -> bool {
-    let modern = MODERN.contains(&error.code.0)
-        || (status == StatusCode::NOT_FOUND && error.code.0 == NO_METHOD);
+    let modern = only_modern(error.code.0.into())
+        || (status == StatusCode::NOT_FOUND && i64::from(error.code.0) == NO_METHOD);
     leaves_open(status) && !modern
 }
 

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 
+use crate::alphabet::Alphabet;
 use crate::failure::Kind;
 use crate::scope::{ScopeFault, ScopeSet};
 
@@ -102,18 +103,18 @@ impl<'a> Challenge<'a> {
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
         // Sorted by how often they come; unknown names are ignored (WWW-08).
         Some(if is("resource_metadata") {
-            (&mut self.resource_metadata, 1, is_strict)
+            (&mut self.resource_metadata, 1, Alphabet::STRICT)
         } else if is("scope") {
             // Judged when it is read, so that the note can tell alphabet from limit.
-            (&mut self.scope, 1 << 1, |_| true)
+            (&mut self.scope, 1 << 1, Alphabet::ANY)
         } else if is("error") {
-            (&mut self.error, 1 << 2, is_strict_or_space)
+            (&mut self.error, 1 << 2, Alphabet::STRICT_OR_SPACE)
         } else if is("error_description") {
-            (&mut self.error_description, 1 << 3, is_printable)
+            (&mut self.error_description, 1 << 3, Alphabet::PRINTABLE)
         } else if is("realm") {
-            (&mut self.realm, 1 << 4, is_printable)
+            (&mut self.realm, 1 << 4, Alphabet::PRINTABLE)
         } else if is("error_uri") {
-            (&mut self.error_uri, 1 << 5, is_strict)
+            (&mut self.error_uri, 1 << 5, Alphabet::STRICT)
         } else {
             return None;
         })
@@ -126,7 +127,7 @@ impl<'a> Challenge<'a> {
             self.faults = self.faults.with(Faults::REPEATED);
             self.dropped |= bit;
         }
-        if !value.bytes().all(allowed) {
+        if !value.spelled_in(allowed) {
             self.faults = self.faults.with(Faults::ALPHABET);
             self.dropped |= bit;
         }
@@ -151,26 +152,12 @@ impl<'a> Challenge<'a> {
 }
 
 /// Where a parameter's value goes, its bit, and the bytes it may hold.
-type Slot<'c, 'a> = (&'c mut Option<Text<'a>>, u8, fn(u8) -> bool);
+type Slot<'c, 'a> = (&'c mut Option<Text<'a>>, u8, Alphabet);
 
 impl fmt::Debug for Challenge<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Challenge").field("scheme", &self.scheme).finish_non_exhaustive()
     }
-}
-
-/// 0x21, 0x23-0x5B, 0x5D-0x7E (RFC 6750 §3).
-fn is_strict(byte: u8) -> bool {
-    matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)
-}
-
-fn is_strict_or_space(byte: u8) -> bool {
-    byte == b' ' || is_strict(byte)
-}
-
-/// Text for people may quote (WWW-05); nothing that moves a terminal may pass.
-fn is_printable(byte: u8) -> bool {
-    matches!(byte, 0x20..=0x7E)
 }
 
 /// What was odd, as a set.
@@ -223,6 +210,14 @@ impl<'a> Text<'a> {
             Some(b'\\') if self.escaped => raw.next(),
             next => next,
         })
+    }
+
+    fn spelled_in(self, alphabet: Alphabet) -> bool {
+        if self.escaped {
+            self.bytes().all(|byte| alphabet.has(byte))
+        } else {
+            alphabet.spells(self.raw)
+        }
     }
 
     /// The characters; a byte above 0x7F stands for itself (RFC 9110 §5.5).
@@ -420,7 +415,7 @@ impl<'a> Line<'a> {
     }
 
     fn token(&mut self) -> Option<&'a [u8]> {
-        Some(self.skip(is_token_byte)).filter(|token| !token.is_empty())
+        Some(self.skip(|byte| Alphabet::TOKEN.has(byte))).filter(|token| !token.is_empty())
     }
 
     /// A quoted string, or whatever stands before the next comma or space: tokens, and the
@@ -434,14 +429,14 @@ impl<'a> Line<'a> {
         let mut escaped = false;
         let mut length = 0usize;
         loop {
-            match rest.get(length)? {
-                b'"' => break,
-                b'\\' => {
-                    escaped = true;
-                    length = length.saturating_add(2);
-                }
-                _ => length = length.saturating_add(1),
+            let unread = rest.get(length..)?;
+            let plain = unread.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            length = length.saturating_add(plain);
+            if unread.get(plain) == Some(&b'"') {
+                break;
             }
+            escaped = true;
+            length = length.saturating_add(2);
         }
         self.at = self.at.saturating_add(length).saturating_add(1);
         // A quote must be followed by the end of its element, or the two ends of a value differ.
@@ -454,7 +449,7 @@ impl<'a> Line<'a> {
     /// Skips the lone credential that some schemes have in place of parameters (HOST-100).
     fn skip_token68(&mut self) {
         let start = self.at;
-        let body = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+        let body = |byte| Alphabet::UNRESERVED.has(byte) || matches!(byte, b'+' | b'/');
         let credential = self.skip(body);
         let slashed = credential.contains(&b'/');
         let padded = !self.skip(|byte| byte == b'=').is_empty();
@@ -466,10 +461,6 @@ impl<'a> Line<'a> {
             self.at = start;
         }
     }
-}
-
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::alphabet::Alphabet;
+
 /// Parameters that are ours alone; a host may not add them (AUTHZ-09), nor a server's endpoint
 /// hold them.
 const RESERVED: [&str; 20] = [
@@ -48,27 +50,28 @@ pub(super) fn append(form: &mut String, name: &str, value: &str) {
 pub(super) fn encode(to: &mut String, text: &str) {
     let mut rest = text;
     while !rest.is_empty() {
-        let plain = rest.bytes().position(|byte| !is_unreserved(byte)).unwrap_or(rest.len());
-        let (head, tail) = rest.split_at_checked(plain).unwrap_or((rest, ""));
-        to.push_str(head);
-        let mut escaped = tail.chars();
-        if let Some(character) = escaped.next() {
-            for byte in character.encode_utf8(&mut [0; 4]).bytes() {
-                to.push('%');
-                to.push(hex(byte >> 4));
-                to.push(hex(byte & 15));
-            }
+        // Only ASCII is unreserved, so that a run of either kind ends between characters.
+        let (plain, others) = split_run(rest, true);
+        to.push_str(plain);
+        let (reserved, after) = split_run(others, false);
+        for byte in reserved.bytes() {
+            to.push('%');
+            to.push(hex(byte >> 4));
+            to.push(hex(byte & 15));
         }
-        rest = escaped.as_str();
+        rest = after;
     }
 }
 
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+/// The unreserved bytes, or the others, that a text begins with; and the rest.
+fn split_run(text: &str, unreserved: bool) -> (&str, &str) {
+    let ends = |byte| Alphabet::UNRESERVED.has(byte) != unreserved;
+    let length = text.bytes().position(ends).unwrap_or(text.len());
+    text.split_at_checked(length).unwrap_or((text, ""))
 }
 
 fn hex(nibble: u8) -> char {
-    char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase()
+    b"0123456789ABCDEF".get(usize::from(nibble)).map_or('0', |digit| char::from(*digit))
 }
 
 /// The names and values of a query or form, undecoded; empty pieces are skipped.

@@ -135,10 +135,10 @@ pub(super) fn read_members<'a, const N: usize>(
     scanner.space();
     if !scanner.eat(b'}') {
         loop {
-            let name = scanner.key()?;
+            let name = scanner.key()?.read();
             let value = scanner.value(1)?;
             let slots = names.iter().zip(&mut members.values).enumerate();
-            if let Some((index, (_, slot))) = slots.into_iter().find(|(_, (n, _))| name.is(n)) {
+            if let Some((index, (_, slot))) = slots.into_iter().find(|(_, (n, _))| **n == name) {
                 let bit = bit(index);
                 members.repeated |= members.seen & bit;
                 members.seen |= bit;

@@ -31,13 +31,14 @@ impl<'a> Parts<'a> {
         if raw.len() > LONGEST_URL {
             return Err(Kind::UrlTooLong);
         }
-        if !is_url_text(raw.as_bytes()) {
+        let seen = Marks::of(raw.as_bytes());
+        if !seen.are_url_text(raw.as_bytes()) {
             return Err(Kind::UrlMalformed);
         }
         let (https, rest) = split_scheme(raw)?;
         let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
         let (authority, rest) = rest.split_at(end.unwrap_or(rest.len()));
-        if authority.contains('@') {
+        if seen.has(Marks::AT) && authority.contains('@') {
             return Err(Kind::UrlUserinfo);
         }
         let (host, port) = split_port(authority)?;
@@ -46,15 +47,16 @@ impl<'a> Parts<'a> {
             Some(port) => read_port(port)?,
             None => default_port(https),
         };
-        if rest.contains('#') {
+        if seen.has(Marks::FRAGMENT) {
             return Err(Kind::UrlFragment);
         }
-        let (path, query) = match rest.split_once('?') {
+        let (path, query) = match seen.has(Marks::QUERY).then(|| rest.split_once('?')).flatten() {
             Some((path, query)) => (path, Some(query)),
             None => (rest, None),
         };
         // A parser rewrites dot segments in the path and apostrophes in the query.
-        if path.split('/').any(is_dot_segment) || query.is_some_and(|query| query.contains('\'')) {
+        let quoted = || query.is_some_and(|query| query.contains('\''));
+        if has_dot_segment(path) || (seen.has(Marks::APOSTROPHE) && quoted()) {
             return Err(Kind::UrlNotCanonical);
         }
         Ok(Self { https, host, address, port, path, query })
@@ -74,23 +76,73 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// What a text holds that calls for a closer look. Ordinary URLs hold none of it, and are read once.
+#[derive(Clone, Copy)]
+struct Marks(u8);
+
+impl Marks {
+    /// No byte of a URL.
+    const FOREIGN: Self = Self(1);
+    const ESCAPE: Self = Self(1 << 1);
+    const AT: Self = Self(1 << 2);
+    const FRAGMENT: Self = Self(1 << 3);
+    const QUERY: Self = Self(1 << 4);
+    const APOSTROPHE: Self = Self(1 << 5);
+    /// No byte of a host's label, and no dot.
+    const UNNAMED: Self = Self(1 << 6);
+
+    fn of(text: &[u8]) -> Self {
+        let mark = |byte: u8| MARKS.get(usize::from(byte)).map_or(0, |mark| mark.0);
+        Self(text.iter().fold(0, |seen, byte| seen | mark(*byte)))
+    }
+
+    const fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    /// Whether a text that holds these is one of URLs.
+    fn are_url_text(self, text: &[u8]) -> bool {
+        !self.has(Self::FOREIGN) && (!self.has(Self::ESCAPE) || has_whole_escapes(text))
+    }
+
+    const fn on(byte: u8) -> Self {
+        let found = match byte {
+            b'%' => Self::ESCAPE.0,
+            b'@' => Self::AT.0,
+            b'#' => Self::FRAGMENT.0,
+            b'?' => Self::QUERY.0,
+            b'\'' => Self::APOSTROPHE.0,
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => Self::FOREIGN.0,
+            0x21..=0x7E => 0,
+            _ => Self::FOREIGN.0,
+        };
+        let named = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        Self(if named { found } else { found | Self::UNNAMED.0 })
+    }
+}
+
+/// The marks on each byte.
+static MARKS: [Marks; 256] = {
+    let mut table = [Marks(0); 256];
+    let mut rest: &mut [Marks] = &mut table;
+    let mut byte = 0u8;
+    while let Some((marks, after)) = rest.split_first_mut() {
+        *marks = Marks::on(byte);
+        byte = byte.wrapping_add(1);
+        rest = after;
+    }
+    table
+};
+
 /// The bytes 0x21 to 0x7E without `\ " < > ^ { | }` and backtick, each `%` with two hex digits.
 pub(super) fn is_url_text(text: &[u8]) -> bool {
-    let mut bytes = text.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' => {
-                let hex = |digit: Option<&u8>| digit.is_some_and(u8::is_ascii_hexdigit);
-                if !hex(bytes.next()) || !hex(bytes.next()) {
-                    return false;
-                }
-            }
-            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => return false,
-            0x21..=0x7E => {}
-            _ => return false,
-        }
-    }
-    true
+    Marks::of(text).are_url_text(text)
+}
+
+fn has_whole_escapes(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'%').skip(1).all(|after| {
+        matches!(after, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+    })
 }
 
 /// A list of two allowed schemes, not of bad ones (HOST-003).
@@ -151,15 +203,17 @@ fn read_host(raw: &str, host: &str, own_host: &str) -> Result<Option<IpAddr>, Ki
         survives_parsing(raw, host)?;
         return Ok(Some(IpAddr::V6(address)));
     }
-    let own = !host.is_empty() && host.eq_ignore_ascii_case(own_host);
-    let mut last = "";
+    let mut last: &[u8] = &[];
     let mut punycode = false;
-    for label in host.split('.') {
-        if !own && !is_label(label) {
-            return Err(Kind::UrlHost);
-        }
-        punycode |= label.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("xn--"));
+    let mut labels = !Marks::of(host.as_bytes()).has(Marks::UNNAMED);
+    for label in host.as_bytes().split(|byte| *byte == b'.') {
+        labels &= !matches!(label, [] | [b'-', ..] | [.., b'-']);
+        punycode |= matches!(label, [b'x' | b'X', b'n' | b'N', b'-', b'-', ..]);
         last = label;
+    }
+    let own = || !host.is_empty() && host.eq_ignore_ascii_case(own_host);
+    if !labels && !own() {
+        return Err(Kind::UrlHost);
     }
     if is_number(last) {
         // Every spelling but four plain decimals means the same address to a parser only.
@@ -183,36 +237,30 @@ fn survives_parsing(raw: &str, host: &str) -> Result<(), Kind> {
     }
 }
 
-fn is_label(label: &str) -> bool {
-    !label.is_empty()
-        && !label.starts_with('-')
-        && !label.ends_with('-')
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
-
-fn is_number(label: &str) -> bool {
-    let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
-    match hex {
-        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        None => !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_digit()),
+fn is_number(label: &[u8]) -> bool {
+    match label {
+        [b'0', b'x' | b'X', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
+        _ => !label.is_empty() && label.iter().all(u8::is_ascii_digit),
     }
 }
 
-fn is_dot_segment(segment: &str) -> bool {
+fn has_dot_segment(path: &str) -> bool {
+    path.as_bytes().split(|byte| *byte == b'/').any(is_dot_segment)
+}
+
+fn is_dot_segment(segment: &[u8]) -> bool {
     // Plain segments are by far the most common; only dots and their escapes go further.
-    if !segment.starts_with(['.', '%']) {
+    if !matches!(segment, [b'.' | b'%', ..]) {
         return false;
     }
     let mut dots = 0usize;
     let mut rest = segment;
     while !rest.is_empty() {
-        let escape = rest.get(..3).is_some_and(|head| head.eq_ignore_ascii_case("%2e"));
-        let length = if escape { 3 } else { 1 };
-        if !escape && !rest.starts_with('.') {
-            return false;
-        }
+        rest = match rest {
+            [b'%', b'2', b'e' | b'E', after @ ..] | [b'.', after @ ..] => after,
+            _ => return false,
+        };
         dots = dots.saturating_add(1);
-        rest = rest.get(length..).unwrap_or_default();
     }
     dots <= 2
 }
@@ -224,3 +272,6 @@ pub(super) fn lists_host(hosts: &[Box<str>], host: &str) -> bool {
     }
     hosts.iter().any(|listed| bare(listed).eq_ignore_ascii_case(bare(host)))
 }
+
+#[cfg(test)]
+mod tests;

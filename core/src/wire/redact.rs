@@ -65,11 +65,14 @@ fn without(text: &str, secret: &str) -> String {
 
 /// The first place where a text repeats a secret.
 fn find(text: &str, secret: &str) -> Option<(usize, usize)> {
-    if secret.is_empty() {
-        return None;
-    }
-    text.char_indices().find_map(|(start, _)| {
-        let length = repeats(text.as_bytes().get(start..)?, secret.as_bytes())?;
+    let (text_bytes, secret) = (text.as_bytes(), secret.as_bytes());
+    let first = *secret.first()?;
+    // However it is written, each of its bytes takes one at least.
+    let last = text.len().checked_sub(secret.len())?;
+    // Neither its first byte nor an escape's is in the middle of a character.
+    let begins = |byte: u8| byte == first || matches!(byte, b'%' | b'+' | b'\\' | b'&');
+    text.bytes().take(last.saturating_add(1)).enumerate().find_map(|(start, byte)| {
+        let length = begins(byte).then(|| repeats(text_bytes.get(start..)?, secret)).flatten()?;
         let end = start.saturating_add(length);
         text.is_char_boundary(end).then_some((start, end))
     })
@@ -79,10 +82,6 @@ fn find(text: &str, secret: &str) -> Option<(usize, usize)> {
 /// characters that escapes are made of: it is read once with escapes before bare characters, once the
 /// other way.
 fn repeats(text: &[u8], secret: &[u8]) -> Option<usize> {
-    let first = *text.first()?;
-    if secret.first() != Some(&first) && !matches!(first, b'%' | b'+' | b'\\' | b'&') {
-        return None;
-    }
     let spelt = |one: fn(&[u8], u8) -> Option<usize>| {
         secret
             .iter()

@@ -10,15 +10,11 @@ use mcp_authz_core::failure::{Failure, Kind, Remedy};
 use serde_json::Value;
 
 use super::answer::no_such_endpoint;
+use super::codes::{HEADER_MISMATCH, MISSING_CAPABILITY, NO_METHOD, UNSUPPORTED_VERSION};
 use super::error::TransportError;
 use super::manner::{LEGACY, MODERN, Manner, Wire};
 use super::rpc;
 use super::settings::{Choice, Settings};
-
-const HEADER_MISMATCH: i64 = -32020;
-const MISSING_CAPABILITY: i64 = -32021;
-const UNSUPPORTED_VERSION: i64 = -32022;
-const NO_METHOD: i64 = -32601;
 
 /// What is to be asked next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,12 +6,11 @@ use mcp_authz_core::secret::Secret;
 use serde_json::Value;
 
 use super::answer::{self, Form};
+use super::codes::NO_SESSION;
 use super::error::{RpcError, TransportError};
 use super::rpc;
 use crate::exchange::Sent;
 
-/// A session that is not there; the same number is also used for a request that took too long.
-const NO_SESSION: i64 = -32001;
 /// Bytes of a text that are looked at.
 const LOOKED_AT: usize = 8 * 1024;
 

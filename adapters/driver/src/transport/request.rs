@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::answer::{self, Form};
 use super::bus::{Delivery, Mail};
+use super::codes::{HEADER_MISMATCH, UNSUPPORTED_VERSION};
 use super::engine::Engine;
 use super::error::{TransportError, lost};
 use super::line::Line;
@@ -24,9 +25,6 @@ use super::resume::{Again, Resume};
 use super::rpc;
 use crate::exchange::ExchangeError;
 use crate::ports::AsyncBody;
-
-const HEADER_MISMATCH: i64 = -32020;
-const UNSUPPORTED_VERSION: i64 = -32022;
 
 /// One request under way, or a standing stream.
 pub(crate) struct Request<L: Line> {

@@ -25,3 +25,24 @@ fn decoding_happens_once_iss_01() {
         assert_eq!(decoded(coded).as_deref().map_err(|fault| *fault), plain, "{coded}");
     }
 }
+
+#[test]
+fn every_character_is_written_as_one_by_one_authz_02() {
+    let one_by_one = |text: &str| {
+        text.bytes().fold(String::new(), |mut form, byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                form.push(char::from(byte));
+            } else {
+                form.push_str(&format!("%{byte:02X}"));
+            }
+            form
+        })
+    };
+    for character in (0..0x300).filter_map(char::from_u32).chain(['€', '\u{10FFFF}']) {
+        for text in [format!("{character}"), format!("a{character}{character}b-")] {
+            let mut form = String::new();
+            encode(&mut form, &text);
+            assert_eq!(form, one_by_one(&text), "{text:?}");
+        }
+    }
+}

@@ -41,3 +41,31 @@ fn a_short_secret_is_named_by_itself_alone_host_325() {
     assert_eq!(kept.as_str(), "a mcp:read");
     assert_eq!(without_secrets(&kept, &secrets), None);
 }
+
+/// Every text of up to six of these pieces is searched from each of its characters.
+#[test]
+fn a_search_finds_the_first_place_of_all_host_303() {
+    const PIECES: [&str; 9] = ["a", "b", "é", "%61", "%", "+", "\\u0061", "&#97;", "&amp;"];
+    let slow = |text: &str, secret: &str| {
+        text.char_indices().find_map(|(start, _)| {
+            let length = repeats(&text.as_bytes()[start..], secret.as_bytes())?;
+            text.is_char_boundary(start + length).then_some((start, start + length))
+        })
+    };
+    let mut found = 0;
+    for number in 0..PIECES.len().pow(5) {
+        let mut text = String::new();
+        let mut left = number;
+        while left > 0 {
+            text.push_str(PIECES[left % PIECES.len()]);
+            left /= PIECES.len();
+        }
+        for secret in ["a", "ab", "éa", "a a", "&a"] {
+            let place = find(&text, secret);
+            found += usize::from(place.is_some());
+            assert_eq!(place, slow(&text, secret), "{text} {secret}");
+        }
+    }
+    assert!(found > 10_000, "{found}");
+    assert_eq!(find("a", ""), None);
+}
