@@ -1,4 +1,4 @@
-//! Which IP addresses a request may be sent to (SEC-05, D6).
+//! The rule for the IP addresses that a request may be sent to (SEC-05, D6).
 //!
 //! The rule travels in each call's limits and is asked by the adapter about every address it is
 //! about to dial, so that no name and no spelling can go round it.
@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-/// Which addresses may be dialled for one request.
+/// The addresses that may be dialled for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Addresses {
     /// Any address, for the MCP URL's own origin as the person gave it.

@@ -1,4 +1,4 @@
-//! The configuration by a person, checked once, before anything is sent.
+//! The configuration, checked once, before anything is sent.
 //!
 //! Dangerous openings are gathered behind [`Builder::danger`], each bound to one issuer or host.
 
@@ -87,7 +87,7 @@ pub(crate) struct IssuerSettings {
     pub(crate) parameters: Vec<(Box<str>, Box<str>)>,
     pub(crate) consent_for_offline: bool,
     pub(crate) client_auth: Option<Method>,
-    /// A refresh names the scopes that were asked for.
+    /// True if a refresh names the scopes that were asked for.
     pub(crate) scope_on_refresh: bool,
 }
 

@@ -35,7 +35,7 @@ pub struct Effects {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Told {
-    /// The grant that callers may use from now on, or that there is none.
+    /// The grant that callers may use from now on; `None` if there is none.
     Publish(Option<Arc<Granted>>),
     /// One caller's answer.
     Settle(Settlement),
@@ -48,7 +48,7 @@ pub enum Told {
         /// The page that its browser shows.
         page: Page,
     },
-    /// How a log-out ended, as far as it has; told once for each.
+    /// How a log-out ended, as far as it has; told once for each log-out.
     Forgotten(Forgotten),
     /// Stop this work: close the port, drop the request if it is not sent.
     Abandon(TicketId),
@@ -65,8 +65,8 @@ pub struct Settlement {
     pub outcome: Result<Arc<Granted>, Arc<Failure>>,
     /// True if the store refused the record, so that the grant lives in memory only (HOST-229).
     pub unsaved: bool,
-    /// The tokens that came for the caller's request so far. The next refusal of that request takes
-    /// the count back.
+    /// The count of tokens that came for the caller's request so far. The caller puts it into the
+    /// next refusal of that request.
     pub had: Had,
 }
 

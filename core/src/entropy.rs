@@ -25,7 +25,7 @@ impl Entropy {
         Self(bytes)
     }
 
-    /// The part that identifies this step. Recognises repeats without keeping secret bytes.
+    /// The part that identifies this step. It makes repeats known without keeping secret bytes.
     pub(crate) fn mark(&self) -> u64 {
         let mut mark = [0; 8];
         for (to, from) in mark.iter_mut().zip(self.0.iter().skip(Self::MARK)) {

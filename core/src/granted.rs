@@ -13,7 +13,7 @@ use crate::secret::AccessToken;
 use crate::time::{Monotonic, Timestamp};
 pub use crate::wire::one_way::reads_one_way;
 
-/// A grant that callers may use. Immutable; a newer one replaces it whole.
+/// A grant that callers may use. It is immutable; a newer one replaces it whole.
 #[derive(Clone)]
 pub struct Granted {
     pub(crate) epoch: Epoch,

@@ -49,11 +49,11 @@ pub enum Input {
     /// This page could be shown to nobody: there is no browser and nobody to open it by hand. The
     /// login that waits at it ends with `browser_refused`; any other is left alone.
     Unshown(Visit),
-    /// Work was done; only its [`Ticket`](crate::effect::Ticket) makes one.
+    /// A piece of work was done; only its [`Ticket`](crate::effect::Ticket) makes this input.
     Answer(Answer),
     /// A caller no longer waits. Work it shares with others, and a refresh, go on.
     Cancel(WaiterId),
-    /// Log out: what is held is dropped and marked so in the store.
+    /// A log-out: the held tokens are dropped, in memory and in the store.
     Forget,
     /// A deadline has come, or time has passed; always allowed.
     Wake,
@@ -94,7 +94,7 @@ pub struct Refusal {
     pub operation: String,
     /// The newest epoch that the server is known to have let a request in with, if any.
     pub accepted: Option<Epoch>,
-    /// The tokens that earlier settlements of this request brought; the default for its first
+    /// The count that the last settlement of this request returned; the default for its first
     /// refusal.
     pub had: Had,
     /// True if a person may be asked.
@@ -102,8 +102,8 @@ pub struct Refusal {
 }
 
 /// Counts the tokens that came for one request since it was first sent. Every settlement returns a
-/// new count, and the next [`Refusal`] of the same request takes it back. The count bounds the
-/// request's retries. A token that was found in a store, or adopted from another process, is
+/// new count, which the caller puts into the next [`Refusal`] of the same request. The count bounds
+/// the request's retries. A token that was found in a store, or adopted from another process, is
 /// neither a refresh nor a login of this request (STEP-90). A caller that starts from the default
 /// at every refusal is given a refresh at every refusal, endlessly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,8 +155,9 @@ impl Callback {
         Self(Arrived::Query(Secret::new(url)))
     }
 
-    /// Only a code, without `state` and `iss`. Weaker: nothing ties it to this login but PKCE.
-    /// Refused in `Strict`, when the server promised `iss`, and when several logins wait (D11).
+    /// Only a code, without `state` and `iss`. It is weaker: nothing ties it to this login but
+    /// PKCE. It is refused in `Strict`, when the server promised `iss`, and when several logins
+    /// wait (D11).
     #[must_use]
     pub fn bare_code(code: impl Into<Arc<str>>) -> Self {
         Self(Arrived::BareCode(Secret::new(code)))

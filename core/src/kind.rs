@@ -146,7 +146,7 @@ impl Kind {
     }
 }
 
-/// The remedy of a [`Failure`](crate::failure::Failure), which is up to the caller.
+/// The remedy of a [`Failure`](crate::failure::Failure): the step that a caller should take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Remedy {
     /// The same request may succeed later; `after` is the server's own wish, if it named one.

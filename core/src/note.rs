@@ -102,7 +102,7 @@ pub enum Note {
         /// The failure's rule.
         rule: &'static str,
     },
-    /// A rule of the machine did not hold. A bug of ours: please report it.
+    /// A rule of the machine did not hold. This is a bug of ours: please report it.
     Fault(Fault),
 }
 
@@ -111,11 +111,11 @@ pub enum Note {
 pub struct Edge {
     /// The machine that the table is of.
     pub machine: MachineName,
-    /// From this state.
+    /// The state that it leaves.
     pub from: StateName,
-    /// On this signal.
+    /// The signal.
     pub on: SignalName,
-    /// To this state, `Done` or `Failed`.
+    /// The state that it reaches, or `Done` or `Failed`.
     pub to: StateName,
 }
 
@@ -123,21 +123,21 @@ pub struct Edge {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Choice {
-    /// Found at this URL: the resource names its authorization servers.
+    /// The protected resource, which names its authorization servers.
     Resource {
         /// The resource identifier, without a query (HOST-304).
         resource: Arc<str>,
     },
-    /// This authorization server, from this document.
+    /// The authorization server, and the document that describes it.
     Server {
         /// The issuer as the resource lists it.
         issuer: Arc<str>,
         /// Where its metadata came from; `None` for the default endpoints of 2025-03-26.
         document: Option<Shown>,
     },
-    /// This way to be a client there (REG-01).
+    /// The way to be a client there (REG-01).
     Client(ClientWay),
-    /// These scopes, for this reason (SCOPE-02 to 08).
+    /// The scopes to ask for, and their source (SCOPE-02 to 08).
     Scopes {
         /// The scopes that are asked for; empty if none is asked for by name.
         scopes: ScopeSet,

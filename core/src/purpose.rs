@@ -1,8 +1,8 @@
-//! Why a request is sent.
+//! The purpose of a request.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a request is sent.
+/// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Purpose {

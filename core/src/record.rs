@@ -99,7 +99,7 @@ pub(crate) struct Client {
     pub(crate) credentials: Credentials,
     /// When the secret ends (REG-14).
     pub(crate) expires: Option<Timestamp>,
-    /// The server has said that it does not know this client (REG-21).
+    /// True if the server has said that it does not know this client (REG-21).
     pub(crate) stale: bool,
     /// The port of the redirect URI that was registered, if it was a listener's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -164,8 +164,8 @@ const MOST_EARLIER: usize = 8;
 /// A registration is not replaced because of a doubt before it is this old.
 const SETTLED: Duration = Duration::from_secs(24 * 3600);
 
-/// The rule for every registration: the server has not said that it does not know it (REG-21), and
-/// its secret has not ended (REG-14).
+/// Returns true if a registration may be used: the server has not said that it does not know it
+/// (REG-21), and its secret has not ended (REG-14).
 fn may_be_used(stale: bool, secret_ends: Option<Timestamp>, now: Timestamp) -> bool {
     !stale && secret_ends.is_none_or(|end| now < end)
 }
@@ -270,7 +270,7 @@ pub(crate) struct Grant {
     /// A random name of the login. Every renewal keeps it, and every other login has another one.
     #[serde(default)]
     pub(crate) login: Option<Arc<str>>,
-    /// Everything ever asked for in this grant.
+    /// All scopes that were ever asked for in this grant.
     pub(crate) requested: Arc<ScopeSet>,
     /// The scopes that the server said it granted.
     pub(crate) granted: Option<Arc<ScopeSet>>,
@@ -280,7 +280,7 @@ pub(crate) struct Grant {
     /// (BIND-08, TOK-03).
     pub(crate) token_endpoint: ServerUrl,
     pub(crate) revocation_endpoint: Option<ServerUrl>,
-    /// The refresh token was refused: kept, never sent again (REF-08).
+    /// True if the refresh token was refused: it is kept, and never sent again (REF-08).
     pub(crate) rejected: bool,
     /// True if the server did not name the type of the access token, which Strict then keeps unused
     /// (D7).

@@ -139,7 +139,7 @@ impl ScopeSet {
     }
 
     fn is_full(&self) -> bool {
-        // Each token but the first takes two bytes at least: a short set needs no count.
+        // Each token but the first takes at least two bytes, so a short set needs no count.
         self.0.len() >= 2 * MOST_SCOPES - 1 && self.len() >= MOST_SCOPES
     }
 
@@ -188,12 +188,13 @@ impl fmt::Display for ScopeSet {
     }
 }
 
-/// Returns true for one or more of 0x21, 0x23-0x5B, 0x5D-0x7E (RFC 6749 §3.3).
+/// Returns true for one or more bytes of 0x21, 0x23-0x5B, 0x5D-0x7E (RFC 6749 §3.3).
 fn is_scope_token(token: &str) -> bool {
     !token.is_empty() && Alphabet::STRICT.spells(token.as_bytes())
 }
 
-/// The pieces between spaces. They are short: a search by bytes is over before one by words begins.
+/// The pieces between spaces. They are short, so a search by bytes is over before one by words
+/// begins.
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     core::iter::from_fn(move || {

@@ -20,8 +20,9 @@ pub enum StoreRequest {
         key: Key,
     },
     /// Replace the record if its generation is still `expected`; `None` if there must be none.
-    /// Durable before it is answered, with [`Stored::Swapped`] or [`Stored::Conflict`]. Once it is,
-    /// the record's refresh intents of generations below the new one are removed.
+    /// Answered with [`Stored::Swapped`], not before the record is durable, or with
+    /// [`Stored::Conflict`]. Once the record is durable, its refresh intents of generations below
+    /// the new one are removed.
     Swap {
         /// The key of the record.
         key: Key,
@@ -31,8 +32,8 @@ pub enum StoreRequest {
         record: Record,
     },
     /// Take the lease of a record, without waiting. Answered with [`Stored::Leased`], or
-    /// [`Stored::Busy`]. A later claim of the session that has it takes it over, and the earlier one
-    /// has it no more. It ends with [`StoreRequest::Release`], [`StoreRequest::Leave`] or the
+    /// [`Stored::Busy`]. A later claim of the session that has the lease takes it over from the
+    /// earlier one. The lease ends with [`StoreRequest::Release`], [`StoreRequest::Leave`] or the
     /// holder's process, never by its age.
     Lease {
         /// The key of the record.
@@ -42,8 +43,8 @@ pub enum StoreRequest {
     },
     /// Record durably, by an exclusive creation, that a one-time credential is about to be spent.
     /// Answered with [`Stored::Intended`], or [`Stored::Standing`] if that was recorded before, by
-    /// any holder. The answer for a refresh of a generation below the record's is an intent that
-    /// stands and whose maker lives: the swap after that refresh has removed its intent.
+    /// any holder. For a refresh of a generation below the record's, the answer is an intent that
+    /// stands and whose maker lives: the swap after that refresh has removed the intent.
     Intend {
         /// The key of the record that has the credential, or will come of it.
         key: Key,

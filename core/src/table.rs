@@ -30,11 +30,11 @@ pub struct State {
 /// The edges of one state on one signal.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// From here.
+    /// The state that the edges leave.
     pub from: StateName,
-    /// On this.
+    /// The signal.
     pub on: SignalName,
-    /// To one of these.
+    /// The states that the edges reach.
     pub targets: &'static [StateName],
 }
 
@@ -115,7 +115,7 @@ macro_rules! names {
 }
 
 names! {
-    /// The stages, then the flows.
+    /// The names of the stages, then of the flows.
     MachineName {
         /// Reads the records of an MCP URL and account.
         Recall,
@@ -265,7 +265,7 @@ names! {
         Enrolled,
         /// The person has approved.
         Approved,
-        /// The lease is had, and the grant as the store has it.
+        /// The lease is taken, and the grant is read from the store.
         Claimed,
         /// The store has answered what it knows of the credential.
         Intended,

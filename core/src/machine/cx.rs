@@ -18,11 +18,11 @@ use crate::secret::Secret;
 use crate::time::{Awaited, Monotonic, Timestamp};
 use crate::wire::redact::{names_secret, redacted, without_secrets};
 
-/// Bytes of an answer's head, and fields in it.
+/// Most bytes of an answer's head, and most fields in it.
 const HEAD: (usize, usize) = (64 * 1024, 128);
-/// Bytes of a metadata document.
+/// Most bytes of a metadata document.
 const METADATA_BODY: usize = 256 * 1024;
-/// Bytes of every other answer.
+/// Most bytes of every other answer.
 const ANSWER_BODY: usize = 128 * 1024;
 /// How long the host may take to bind a port.
 const BIND: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ const STORE: Duration = Duration::from_secs(30);
 /// How long one whole discovery may take.
 const DISCOVERY: Duration = Duration::from_secs(60);
 
-/// How many requests a flow may still send. Success does not refill it (STEP-16).
+/// The number of requests that a flow may still send. Success does not refill it (STEP-16).
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Budget {
     discovery: u8,

@@ -29,8 +29,8 @@ pub(crate) enum Replaces {
     },
     /// Only a grant with a refresh token that was spent on the way to ours.
     Spent(#[serde(with = "crate::secret::written_list")] Vec<Secret>),
-    /// Only a grant of this login, renewed or not, which was logged out of. A login that came after
-    /// it is wanted by somebody.
+    /// Only a grant of this login, which was logged out of, be it renewed or not. Somebody wants a
+    /// login that came after it.
     OfLogin(Option<Arc<str>>),
 }
 

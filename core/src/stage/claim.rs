@@ -29,7 +29,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(320);
 /// The pause before a look at a credential that another process is spending.
 const ELSEWHERE_PAUSE: Duration = Duration::from_secs(1);
-/// The pause before the second sending of a token that a process which is gone may have sent.
+/// The pause before the second sending of a token that an ended process may have sent.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Gets the lease of a grant's record and reads it.

@@ -76,7 +76,7 @@ enum Waiting {
     },
 }
 
-/// Stands for a port where only the rest of a redirect URI is looked at.
+/// A port that stands for any, where only the rest of a redirect URI is looked at.
 const ANY_PORT: u16 = 1;
 
 impl Registration {
@@ -133,7 +133,7 @@ impl Registration {
         self.redirected(redirect, cx)
     }
 
-    /// The redirect URI is certain; now the client.
+    /// Goes on to the client, now that the redirect URI is certain.
     fn redirected(mut self, redirect: Redirected, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         match &self.plan {
             Some(Plan::Given { credentials, way }) => {

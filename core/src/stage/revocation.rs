@@ -95,7 +95,7 @@ impl Revocation {
         Self { ask, phase: Phase::Start, attempts: 0, failed: None, said: None }
     }
 
-    /// The next token that can be sent at all; the end if there is none.
+    /// Sends the next token that can be sent at all, or ends if there is none.
     fn send(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
         while let Some((token, hint)) = self.ask.next() {
             let Ask { endpoint, credentials, .. } = &self.ask;

@@ -127,8 +127,8 @@ impl Token {
         Self { ask, phase: Phase::Start, attempts: 0, uncertain: false }
     }
 
-    /// The exchange of a refresh token that a process which is gone may have sent. It is sent once
-    /// more (HOST-228).
+    /// The exchange of a refresh token that an ended process may have sent. It is sent once more
+    /// (HOST-228).
     pub(crate) const fn recovering(ask: Ask) -> Self {
         let attempts = MOST_ATTEMPTS.saturating_sub(1);
         Self { ask, phase: Phase::Start, attempts, uncertain: true }

@@ -30,7 +30,7 @@ pub(crate) struct Ask {
     /// unless it has (D18).
     #[serde(default)]
     pub(crate) refused: bool,
-    /// True if nobody has asked the MCP URL for anything yet, so that this comes first.
+    /// True if nobody has asked the MCP URL for anything yet, so that such a request comes first.
     #[serde(default)]
     pub(crate) knocks: bool,
 }

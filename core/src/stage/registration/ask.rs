@@ -38,7 +38,7 @@ pub(crate) struct Ask {
     /// The scopes that will be asked for.
     #[serde(default)]
     pub(crate) scopes: Arc<ScopeSet>,
-    /// True if the server lists grant types, and `refresh_token` is none of them (REG-90).
+    /// True if the server lists grant types, and `refresh_token` is not among them (REG-90).
     #[serde(default)]
     pub(crate) no_refresh: bool,
     /// The redirect URI of an earlier attempt in this flow, whose listener still runs.
@@ -64,7 +64,7 @@ impl Ask {
 
     /// Returns true if a registration may be used for this login. Its secret must not have ended
     /// (REG-14). The server must not have said that it does not know the registration (REG-21), nor
-    /// be in doubt of having forgotten it (REG-93). The registration must suit the method and the
+    /// be suspected of having forgotten it (REG-93). The registration must suit the method and the
     /// scopes that the host has chosen.
     pub(super) fn takes(&self, held: &Held<Client>, cx: &Cx<'_>) -> bool {
         let client = &held.value;
