@@ -21,8 +21,8 @@ use crate::publish::Published;
 /// Refusals after which one request is given up whatever the session says, which says so before.
 const MOST_ATTEMPTS: u8 = 8;
 
-/// The headers for one request to the MCP server. Keep it until the answer is there, and show both
-/// to the session's `seen`: the epoch tells the session which token was refused, however late.
+/// The headers for one request to the MCP server. Keep them until the answer is there, and show
+/// both to the session's `seen`: the epoch tells the session which token was refused, however late.
 #[derive(Clone)]
 pub struct Authorized {
     granted: Option<Arc<Granted>>,
@@ -139,8 +139,7 @@ impl Authorized {
         self
     }
 
-    /// Sets whether a person may be bothered if the request is refused. The default is that one may
-    /// be.
+    /// Sets whether a person may be bothered if the request is refused. The default is yes.
     #[must_use]
     pub const fn may_ask(mut self, may_ask: bool) -> Self {
         self.may_ask = may_ask;

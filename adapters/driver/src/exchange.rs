@@ -46,8 +46,8 @@ impl Exchange {
         self
     }
 
-    /// Sets whether a person may be bothered. The default is that one may be; for an
-    /// `AuthorizedHttpClient` only if its manager has a person.
+    /// Sets whether a person may be bothered. The default is yes; for an `AuthorizedHttpClient`,
+    /// only if its manager has a person.
     #[must_use]
     pub const fn may_ask(mut self, may_ask: bool) -> Self {
         self.may_ask = Some(may_ask);

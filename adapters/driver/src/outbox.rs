@@ -45,7 +45,7 @@ pub(crate) enum Word {
 }
 
 impl Word {
-    /// Says it. A listener that panics at a word misses only that word. A panic must not end the
+    /// Says it. A receiver that panics at a word misses only that word. A panic must not end the
     /// speaker: it is a caller or a runner, whose end would leave the others unsettled, and it may
     /// be unwinding already.
     pub(crate) fn say(self, observer: &dyn Observer) {

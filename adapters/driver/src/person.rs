@@ -61,8 +61,8 @@ impl Answers {
         (self.unshown)();
     }
 
-    /// Returns true if the login still waits for an answer. A person that reads a terminal stops
-    /// when it does not.
+    /// Returns true if the login still waits for an answer. A [`Person`] that reads a terminal
+    /// stops reading when it does not.
     #[must_use]
     pub fn awaited(&self) -> bool {
         (self.awaited)()

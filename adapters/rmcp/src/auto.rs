@@ -45,8 +45,7 @@ impl Auto {
         Self { client: StreamableHttp::new(session).probing(), config }
     }
 
-    /// Sets whether a person may be bothered; the default is that one may be. A session's end
-    /// bothers nobody.
+    /// Sets whether a person may be bothered; the default is yes. A session's end bothers nobody.
     #[must_use]
     pub fn may_ask(self, may_ask: bool) -> Self {
         Self { client: self.client.may_ask(may_ask), ..self }

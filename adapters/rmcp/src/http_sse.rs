@@ -57,7 +57,7 @@ impl HttpSse {
         Self { wire, largest }
     }
 
-    /// Sets whether a person may be bothered; the default is that one may be.
+    /// Sets whether a person may be bothered; the default is yes.
     #[must_use]
     pub const fn may_ask(mut self, may_ask: bool) -> Self {
         self.wire.may_ask = may_ask;

@@ -69,8 +69,7 @@ impl StreamableHttp {
         }
     }
 
-    /// Sets whether a person may be bothered; the default is that one may be. A session's end
-    /// bothers nobody.
+    /// Sets whether a person may be bothered; the default is yes. A session's end bothers nobody.
     #[must_use]
     pub const fn may_ask(mut self, may_ask: bool) -> Self {
         self.wire.may_ask = may_ask;

@@ -112,7 +112,7 @@ impl UreqHttp {
         agent
     }
 
-    /// Our own agents are made with these settings; a request to another agent gets them one by
+    /// Our own agents are made with these settings; a request to another agent has them set one by
     /// one.
     fn settled<B: AsSendBody>(
         &self,

@@ -1,4 +1,4 @@
-//! The facts about its body that the head of an answer tells.
+//! The facts that the head of an answer tells about its body.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};

@@ -24,8 +24,8 @@ pub(crate) struct Refused {
     pub(crate) said: Option<String>,
 }
 
-/// The ways in which an answer may mean that the session is gone, and so that the request was not
-/// executed (TRANS-19, TRANS-90).
+/// Tells whether an answer means that the session is gone, and so that the request was not executed
+/// (TRANS-19, TRANS-90).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
     /// It does not.

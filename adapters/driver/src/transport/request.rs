@@ -291,7 +291,7 @@ impl<L: Line> Request<L> {
             return Ok(Stage::Start);
         }
         if modern && code == UNSUPPORTED_VERSION {
-            // The next connection finds it out anew (TRANS-29).
+            // The next connection finds out the revision anew (TRANS-29).
             self.engine.line.memory().forget();
         }
         self.ready.push_back(rpc::under(response, asked.id));

@@ -57,8 +57,8 @@ pub(crate) fn response(id: &Value, outcome: Result<Value, Value>) -> Value {
     }
 }
 
-/// The answer to a request of the server's that nobody hears: a sign of life, or an error that it
-/// cannot be done.
+/// The answer to a request of the server's that nobody hears: a sign of life, or an error that says
+/// it cannot be done.
 pub(crate) fn declined(request: &Value) -> Value {
     let id = request.get("id").unwrap_or(&Value::Null);
     if request.get("method").and_then(Value::as_str) == Some("ping") {

@@ -127,7 +127,7 @@ impl Settings {
 
     /// Sets whether requests that only read (the lists, `resources/read`, `prompts/get`) are sent
     /// once more, under a fresh id, when the stream of their answer breaks and cannot be resumed
-    /// (TRANS-17). The default is that they are not.
+    /// (TRANS-17). The default is no.
     #[must_use]
     pub const fn repeat_reads(mut self, repeat: bool) -> Self {
         self.repeat_reads = repeat;

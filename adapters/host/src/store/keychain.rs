@@ -4,7 +4,7 @@
 //! backends, or makes one the default. How durable a record is, is up to that store: one that
 //! forgets at log-out forgets logins.
 //!
-//! A folder holds the things that a keychain cannot do: leases, intents and the lock under which a
+//! A folder does what a keychain cannot do: it has the leases, the intents, the lock under which a
 //! record is compared and swapped, and the names of the records that there are. Keychains have no
 //! common way to be searched, and the names are digests; nothing secret is in the folder, and if
 //! the keychain fails nothing is put there instead (HOST-292). The folder has to be as durable as
