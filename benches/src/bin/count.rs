@@ -30,7 +30,7 @@ fn main() {
                 black_box(floor::login(black_box([0x5a; 56])));
             }
         }
-        // What it contains beside the refreshes is one login.
+        // This measurement contains one login beside the refreshes.
         "renewals" => {
             let mut world = Renewals::new();
             for _ in 0..times {
