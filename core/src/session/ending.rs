@@ -22,7 +22,7 @@ impl Session {
     /// A flow is over. What it brought is published, its callers hear of it, its work is given up.
     pub(super) fn end(&mut self, lane: Lane, mut flow: Box<Flow>, end: End, now: &mut Now) {
         let End { turn, tried, ended: Ended { gain, failure } } = end;
-        let lease = turn.and_then(|turn| self.lease(&flow, turn, &gain));
+        let lease = turn.and_then(|turn| self.lease(&flow, (turn, tried), &gain));
         self.settle_marks(&mut flow, &gain);
         now.out.told.extend(flow.listener.take().map(Told::Abandon));
         self.give_up_unfinished(&mut flow, now);
@@ -132,7 +132,7 @@ impl Session {
     /// The lease that a flow asked for, and what is withdrawn with it. The intent of a token that was
     /// spent stands while the store does not have what came for it, or while it is out: it keeps other
     /// processes from spending it again.
-    fn lease(&mut self, flow: &Flow, turn: Turn, gain: &Gain) -> Option<Lease> {
+    fn lease(&mut self, flow: &Flow, (turn, tried): (Turn, Tried), gain: &Gain) -> Option<Lease> {
         let holder = self.holder?;
         let held = self.body.memory.grant.as_ref();
         // Not where only this process had the token: it would meet its own intent the next time.
@@ -145,18 +145,22 @@ impl Session {
             _ => false,
         };
         let out = matches!(flow.stage, Some(Stage::Token(_)));
+        // The server has refused the token as dead, and the record does not say so yet.
+        let unmarked = tried == Tried::Refused
+            && self.body.memory.dead()
+            && held.is_some_and(|held| !held.value.rejected);
         // The mark may stand although the store said that it failed.
         let mut lease = Lease { key: turn.key, holder, withdraw: turn.mark };
         if lease.withdraw.is_some() {
             if unsaved {
                 self.owed.owe_once_saved(lease.clone());
             }
-            if out {
+            if out || unmarked {
                 // What a later login brings may have the number that it names.
                 self.owed.stands(lease.clone());
             }
         }
-        lease.withdraw.take_if(|_| out || unsaved);
+        lease.withdraw.take_if(|_| out || unmarked || unsaved);
         Some(lease)
     }
 
