@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 use mcp_authz_benches::live::{Live, at_once};
+use mcp_authz_benches::renewal::Renewals;
 use mcp_authz_benches::{canned, flow};
 use mcp_authz_core::internals::challenge::read_challenge;
 use mcp_authz_driver::authorize::Seen;
@@ -67,4 +68,16 @@ fn a_live_token_and_its_headers_allocate_nothing_in_any_driver_use_01() {
         let seen = at_once(live.tokio.seen(&authorized, http::StatusCode::OK, &headers));
         assert!(matches!(seen, Ok(Seen::Final)));
     });
+}
+
+/// The most that one refresh with a store may allocate, the store's and the server's own included.
+const RENEWAL: u64 = 106;
+
+#[test]
+fn a_refresh_with_a_store_allocates_at_most_106_times() {
+    let mut world = Renewals::new();
+    world.renew();
+    let counted = allocation_counter::measure(|| world.renew());
+    println!("one refresh: {} allocations, {} bytes", counted.count_total, counted.bytes_total);
+    assert!(counted.count_total <= RENEWAL, "{} allocations", counted.count_total);
 }

@@ -219,21 +219,21 @@ impl Failure {
         self.0.scope.as_deref()
     }
 
-    /// Switches that would have avoided the failure.
-    #[must_use]
-    pub fn switches(&self) -> &[Switch] {
-        &self.0.switches
-    }
-
     /// Settings that may mend the failure.
     #[must_use]
     pub fn mends(&self) -> &[Mend] {
         &self.0.mends
     }
 
-    /// The same switches, each with its arguments. The arguments are the issuer or the host that
-    /// the switch is for; a pin has the listed issuer and the document's. A switch that is for
-    /// neither has none.
+    /// Switches that would have avoided the failure.
+    #[cfg(test)]
+    pub(crate) fn switches(&self) -> &[Switch] {
+        &self.0.switches
+    }
+
+    /// Switches that would have avoided the failure, each with its arguments. The arguments are the
+    /// issuer or the host that the switch is for; a pin has the listed issuer and the document's. A
+    /// switch that is for neither has none.
     pub fn openings(&self) -> impl Iterator<Item = (Switch, &[String])> {
         self.0.switches.iter().copied().zip(self.0.words.iter().map(Vec::as_slice))
     }
@@ -442,10 +442,10 @@ pub enum Fault {
 }
 
 /// Longest text of a server that is kept or shown, in characters after escaping.
-pub const LONGEST_SHOWN: usize = 512;
+pub(crate) const LONGEST_SHOWN: usize = 512;
 
 /// Makes text of a server fit to show: one line, printable ASCII, everything else escaped, at most
-/// [`LONGEST_SHOWN`] characters (HOST-305).
+/// 512 characters (HOST-305).
 #[must_use]
 pub fn escaped(text: &str) -> String {
     escaped_within(text, LONGEST_SHOWN)

@@ -52,7 +52,7 @@ impl Life {
     /// Returns true if the lifetime is over.
     #[must_use]
     #[inline]
-    pub fn expired(&self, wall: Timestamp, mono: Monotonic) -> bool {
+    pub(crate) fn expired(&self, wall: Timestamp, mono: Monotonic) -> bool {
         self.within(Duration::ZERO, wall, mono)
     }
 

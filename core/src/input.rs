@@ -155,18 +155,12 @@ impl Callback {
         Self(Arrived::Query(Secret::new(url)))
     }
 
-    /// Only a code, without `state` and `iss`. It is weaker: nothing ties it to this login but
-    /// PKCE. It is refused in `Strict`, when the server promised `iss`, and when several logins
-    /// wait (D11).
-    #[must_use]
-    pub fn bare_code(code: impl Into<Arc<str>>) -> Self {
+    /// Only a code, without `state` and `iss`.
+    fn bare_code(code: impl Into<Arc<str>>) -> Self {
         Self(Arrived::BareCode(Secret::new(code)))
     }
 
-    /// The text that a person pasted: the redirected URL, its query, or a code alone, which is then
-    /// a [`Callback::bare_code`] (D11). White space around it is ignored.
-    #[must_use]
-    pub fn pasted(text: &str) -> Self {
+    fn pasted(text: &str) -> Self {
         let text = text.trim();
         let named = |pair: &str| {
             let name = pair.split('=').next();
@@ -181,12 +175,16 @@ impl Callback {
     }
 }
 
+/// The text that a person pasted: the redirected URL, its query, or a code alone. White space around it
+/// is ignored. A code without `state` and `iss` is weaker, since PKCE alone ties it to this login: it is
+/// refused in `Strict`, where the server promised `iss`, and when several logins wait (D11).
 impl From<&str> for Callback {
     fn from(text: &str) -> Self {
         Self::pasted(text)
     }
 }
 
+/// The same as for borrowed text.
 impl From<String> for Callback {
     fn from(text: String) -> Self {
         Self::pasted(&text)

@@ -17,8 +17,8 @@
 //! process.
 //!
 //! Two lanes run side by side: one for work that needs only machines, and one for work that waits
-//! for a person. A refresh therefore never waits for a person. [`machine::diagram::mermaid`] draws
-//! flows and stages from their tables.
+//! for a person. A refresh therefore never waits for a person. The diagram on the repository's
+//! front page shows the flows and the stages, drawn from their tables.
 //!
 //! With a persistent configuration a refresh is a transaction of the store: lease, look, intent,
 //! request, swap, release. [`effect::StoreRequest`] says what each of these promises, and so what a
@@ -29,9 +29,8 @@
 //! | [`config`] | what a person configures, checked before anything is sent |
 //! | [`input`], [`effect`], [`note`] | what happens, what is to be done, what was done and why |
 //! | [`failure`] | what can go wrong, by whose fault, with stable codes and remedies |
-//! | [`session`] | the machine; its two pure choices are in `plan` |
+//! | [`session`] | the machine |
 //! | [`listing`] | which servers and accounts a store knows, and how it stands with each |
-//! | [`machine`] | the form of a stage, transition tables, the diagram |
 //! | [`granted`], [`scope`], [`secret`], [`time`], [`entropy`], [`address`] | the vocabulary |
 //!
 //! # The whole loop
@@ -108,8 +107,9 @@ pub mod input;
 pub mod internals;
 mod kind;
 pub mod listing;
-pub mod machine;
+mod machine;
 mod mend;
+mod names;
 pub mod note;
 mod outcome;
 mod purpose;

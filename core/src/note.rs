@@ -7,10 +7,10 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::failure::{Fault, Kind, Switch};
+pub use crate::names::{MachineName, SignalName, StateName};
 use crate::outcome::Why;
 use crate::purpose::Purpose;
 use crate::scope::ScopeSet;
-use crate::table::{MachineName, SignalName, StateName};
 
 /// One thing the session did, decided or noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]

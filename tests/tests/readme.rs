@@ -14,7 +14,7 @@ const README: &str = include_str!("../../README.md");
 fn the_diagram_is_the_one_the_tables_draw() {
     let (_, rest) = README.split_once("<!-- diagram -->\n```mermaid\n").unwrap();
     let (committed, _) = rest.split_once("```\n<!-- /diagram -->").unwrap();
-    let drawn = mcp_authz_core::machine::diagram::mermaid();
+    let drawn = mcp_authz_core::internals::mermaid();
     assert_eq!(committed, drawn, "put the output of the diagram program into README.md");
 }
 

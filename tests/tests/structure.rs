@@ -25,9 +25,9 @@ const LONGEST_FILE: usize = 400;
 const LONGEST_FUNCTION: usize = 50;
 
 /// Lines of core that begin a public item: `pub` before `fn`, `struct`, `enum`, `trait`, `type`,
-/// `const`, `static`, `mod` or `use`. Those of the wire are not counted: its public name promises
-/// nothing.
-const MOST_PUBLIC_ITEMS: usize = 299;
+/// `const`, `static`, `mod` or `use`. Those of the wire, of the tables and of `internals` itself are not
+/// counted: they can be had by that name alone, and it promises nothing.
+const MOST_PUBLIC_ITEMS: usize = 280;
 
 fn core() -> Vec<Source> {
     source::read_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src"))
@@ -86,7 +86,9 @@ fn no_state_of_a_flow_has_a_boolean() {
 
 #[test]
 fn the_public_face_can_be_learnt() {
-    let outside = |source: &&Source| !source.path.starts_with("wire/");
+    let internal =
+        |path: &str| path.starts_with("wire/") || ["internals.rs", "table.rs"].contains(&path);
+    let outside = |source: &&Source| !internal(&source.path);
     let items: usize = core().iter().filter(outside).map(Source::public_items).sum();
     assert!(items <= MOST_PUBLIC_ITEMS, "{items} public items, of {MOST_PUBLIC_ITEMS} at most");
 }

@@ -4,6 +4,7 @@
 use std::hint::black_box;
 
 use mcp_authz_benches::live::{Floor, Live, Locked};
+use mcp_authz_benches::renewal::Renewals;
 use mcp_authz_benches::{floor, flow};
 
 fn main() {
@@ -18,7 +19,7 @@ fn main() {
                 black_box(flow::run(black_box(prepared)));
             }
         }
-        // What the flow's measurement contains beside the flow.
+        // The part of the flow's measurement that is not the flow.
         "prepare" => {
             for _ in 0..times {
                 black_box(flow::prepare(&config));
@@ -27,6 +28,13 @@ fn main() {
         "floor" => {
             for _ in 0..times {
                 black_box(floor::login(black_box([0x5a; 56])));
+            }
+        }
+        // This measurement contains one login beside the refreshes.
+        "renewals" => {
+            let mut world = Renewals::new();
+            for _ in 0..times {
+                world.renew();
             }
         }
         "acquire-threads" => repeat(times, Live::new, Live::acquire_ureq),
@@ -39,7 +47,7 @@ fn main() {
         "acquire-async-floor" => repeat(times, Floor::new, Floor::acquire_async),
         "acquire-lock" => repeat(times, Locked::new, Locked::acquire),
         _ => {
-            eprintln!("usage: count flow|prepare|floor TIMES");
+            eprintln!("usage: count flow|prepare|floor|renewals TIMES");
             eprintln!("       count acquire-{{threads|tasks|floor|async-floor|lock}} TIMES");
             eprintln!("       count authorize-{{threads|tasks|floor|async-floor}} TIMES");
             std::process::exit(2);

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Holder, Key, Spend};
 use crate::flow::{End, Ended, Gain, Kept, Tried, Written, bug};
+use crate::names::{MachineName as Stage, SignalName as On, StateName as At};
 use crate::record::merge::Replaces;
 use crate::record::{Grant, Held};
 use crate::stage::revocation;
 use crate::stage::vault::Write;
-use crate::table::{FlowTable, MachineName as Stage, Row, SignalName as On, StateName as At};
+use crate::table::{FlowTable, Row};
 
 /// An errand, and how far it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]

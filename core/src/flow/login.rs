@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::Spend;
 use crate::flow::{End, Ended, Known, Next, Tried};
+use crate::names::{MachineName as Stage, SignalName as On, StateName as At};
 use crate::record::{Grant, Held};
 use crate::scope::ScopeSet;
-use crate::table::{FlowTable, MachineName as Stage, Row, SignalName as On, StateName as At};
+use crate::table::{FlowTable, Row};
 use crate::wire::url::ServerUrl;
 
 pub(crate) use state::{Grown, Left, Member, Met, Place, Registration, State};

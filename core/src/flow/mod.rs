@@ -13,28 +13,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Key, Spend};
 use crate::failure::{Failure, Kind};
+use crate::names::{MachineName, StateName};
 use crate::record::merge::Replaces;
 use crate::record::{Document, Grant, Held};
-use crate::table::{FlowTable, MachineName, StateName};
 use crate::time::Monotonic;
 
 pub(crate) use errands::Errand;
 pub(crate) use login::Login;
 pub(crate) use refresh::Refresh;
-
-impl FlowTable {
-    /// The table of every flow, the two great ones first.
-    pub const ALL: &'static [&'static Self] = &[
-        &login::TABLE,
-        &refresh::TABLE,
-        &errands::READ_ALL,
-        &errands::RELIST,
-        &errands::SAVE_AGAIN,
-        &errands::GIVE_BACK,
-        &errands::REVOKE,
-        &errands::FORGET,
-    ];
-}
 
 /// One of the flows, in its state.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::effect::Spend;
 use crate::failure::Failure;
 use crate::flow::{Deferred, End, Ended, Gain, Kept, Known, Next, Tried, Turn, Written, bug, dead};
+use crate::names::{MachineName as Stage, SignalName as On, StateName as At};
 use crate::record::merge::{Brings, Replaces};
 use crate::record::{Client, Grant, Held};
 use crate::stage::claim::Intended;
-use crate::table::{FlowTable, MachineName as Stage, Row, SignalName as On, StateName as At};
+use crate::table::{FlowTable, Row};
 use crate::wire::url::ServerUrl;
 
 /// A refresh, in its state.

@@ -5,19 +5,16 @@ use core::fmt::{self, Write};
 use super::{MachineName, Row, SignalName, State, StateName, Table};
 use crate::table::FlowTable;
 
-/// The whole machine as a Mermaid state diagram. It has a box for each flow, with the stages that
-/// its states run, and one for each stage, with the events that its states wait for. Each box shows
-/// the signals that lead from one state to another.
-#[must_use]
-pub fn mermaid() -> String {
+/// The flows and the stages as one Mermaid state diagram.
+pub(crate) fn mermaid(flows: &[&FlowTable], stages: &[&Table]) -> String {
     let mut out = String::from("stateDiagram-v2\n");
-    let flows = FlowTable::ALL.iter().map(|table| Drawn {
+    let flows = flows.iter().map(|table| Drawn {
         name: table.flow,
         purpose: table.purpose,
         states: table.states.iter().map(|(name, stage)| (*name, format!("runs {stage}"))).collect(),
         rows: table.rows,
     });
-    let stages = Table::ALL.iter().map(|table| Drawn {
+    let stages = stages.iter().map(|table| Drawn {
         name: table.machine,
         purpose: table.purpose,
         states: table.states.iter().map(|state| (state.name, awaits(state))).collect(),

@@ -4,7 +4,7 @@
 //! Only `Cx` makes a `Parked`, so a stage that waits has exactly one effect and one deadline.
 
 mod cx;
-pub mod diagram;
+pub(crate) mod diagram;
 
 use crate::failure::{Failure, Fault, Kind};
 use crate::note::{Edge, Note};
@@ -12,7 +12,8 @@ use crate::outcome::{Bound, Reply, Signature};
 use crate::store::Stored;
 use crate::wire::authorize::CallbackParams;
 
-pub use crate::table::{FlowTable, MachineName, Row, SignalName, State, StateName, Table};
+pub(crate) use crate::names::{MachineName, SignalName, StateName};
+pub(crate) use crate::table::{Row, State, Table};
 pub(crate) use cx::{Budget, Cx, Parked};
 
 /// A stage: a small machine for one exchange, its retries included.

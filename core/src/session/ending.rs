@@ -6,7 +6,7 @@ use crate::effect::{Page, Parties, Settlement, Told};
 use crate::failure::{Failure, Kind};
 use crate::flow::errands::{Lease, Task};
 use crate::flow::login::{Cause, Login};
-use crate::flow::{Course, End, Ended, Gain, Kept, Tried};
+use crate::flow::{Course, End, Ended, Gain, Kept, Tried, Turn};
 use crate::machine::StateName;
 use crate::note::Note;
 use crate::record::merge::{Occasion, Replaces, Word, merge};
@@ -21,8 +21,8 @@ use crate::stage::Stage;
 impl Session {
     /// A flow is over. What it brought is published, its callers hear of it, its work is given up.
     pub(super) fn end(&mut self, lane: Lane, mut flow: Box<Flow>, end: End, now: &mut Now) {
-        let lease = self.lease(&flow, &end);
-        let End { tried, ended: Ended { gain, failure }, .. } = end;
+        let End { turn, tried, ended: Ended { gain, failure } } = end;
+        let lease = turn.and_then(|turn| self.lease(&flow, (turn, tried), &gain));
         self.settle_marks(&mut flow, &gain);
         now.out.told.extend(flow.listener.take().map(Told::Abandon));
         self.give_up_unfinished(&mut flow, now);
@@ -132,12 +132,11 @@ impl Session {
     /// The lease that a flow asked for, and what is withdrawn with it. The intent of a token that was
     /// spent stands while the store does not have what came for it, or while it is out: it keeps other
     /// processes from spending it again.
-    fn lease(&mut self, flow: &Flow, end: &End) -> Option<Lease> {
-        let turn = end.turn.as_ref()?;
+    fn lease(&mut self, flow: &Flow, (turn, tried): (Turn, Tried), gain: &Gain) -> Option<Lease> {
         let holder = self.holder?;
         let held = self.body.memory.grant.as_ref();
         // Not where only this process had the token: it would meet its own intent the next time.
-        let unsaved = match &end.ended.gain {
+        let unsaved = match gain {
             Gain::Brought { held: came, kept: Kept::Unsaved, .. } => {
                 let token = &came.value.refresh_token;
                 held.is_none_or(|held| held.value.refresh_token != *token)
@@ -146,18 +145,23 @@ impl Session {
             _ => false,
         };
         let out = matches!(flow.stage, Some(Stage::Token(_)));
-        let lease = |withdraw| Lease { key: turn.key.clone(), holder, withdraw };
-        // It may stand although the store said that it failed.
-        if let Some(mark) = &turn.mark {
+        // The server has refused the token as dead, and the record does not say so yet.
+        let unmarked = tried == Tried::Refused
+            && self.body.memory.dead()
+            && held.is_some_and(|held| !held.value.rejected);
+        // The mark may stand although the store said that it failed.
+        let mut lease = Lease { key: turn.key, holder, withdraw: turn.mark };
+        if lease.withdraw.is_some() {
             if unsaved {
-                self.owed.owe_once_saved(lease(Some(mark.clone())));
+                self.owed.owe_once_saved(lease.clone());
             }
-            if out {
+            if out || unmarked {
                 // What a later login brings may have the number that it names.
-                self.owed.stands(lease(Some(mark.clone())));
+                self.owed.stands(lease.clone());
             }
         }
-        Some(lease(turn.mark.clone().filter(|_| !out && !unsaved)))
+        lease.withdraw.take_if(|_| out || unmarked || unsaved);
+        Some(lease)
     }
 
     /// Work that is still out when a flow ends is nobody's any more.

@@ -15,7 +15,7 @@ pub(crate) mod vault;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::machine::{Cx, Machine, Parked, Signal, SignalName, Table, Turn, step};
+use crate::machine::{Cx, Parked, Signal, SignalName, Turn, step};
 use crate::record::{Grant, Held};
 use crate::stage::authorization::{Approved, Authorization};
 use crate::stage::claim::{Claim, Intended, Intent, Release, Released};
@@ -25,22 +25,6 @@ use crate::stage::registration::{Enrolled, Registration};
 use crate::stage::revocation::{Given, Revocation};
 use crate::stage::token::{Minted, Token};
 use crate::stage::vault::{Save, Saved};
-
-impl Table {
-    /// Every table of the machine, in the order a login goes through them.
-    pub const ALL: &'static [&'static Self] = &[
-        recall::Recall::TABLE,
-        discovery::Discovery::TABLE,
-        registration::Registration::TABLE,
-        authorization::Authorization::TABLE,
-        claim::Claim::TABLE,
-        claim::Intent::TABLE,
-        token::Token::TABLE,
-        vault::Save::TABLE,
-        claim::Release::TABLE,
-        revocation::Revocation::TABLE,
-    ];
-}
 
 /// The stages that wait, and the result of each.
 macro_rules! stages {

@@ -7,5 +7,5 @@ fn main() {
         );
         return;
     }
-    print!("{}", mcp_authz_core::machine::diagram::mermaid());
+    print!("{}", mcp_authz_core::internals::mermaid());
 }

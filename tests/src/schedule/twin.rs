@@ -6,7 +6,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use mcp_authz_core::effect::{Effects, StoreRequest, Told};
-use mcp_authz_core::machine::FlowTable;
+use mcp_authz_core::internals::FLOWS;
 use mcp_authz_core::note::Note;
 
 use super::process::Work;
@@ -50,7 +50,7 @@ impl World {
         // The edges of flows are how this build calls what it does.
         let flow = |told: &&Told| {
             let Told::Note(Note::Step(edge)) = told else { return false };
-            FlowTable::ALL.iter().any(|table| table.flow == edge.machine)
+            FLOWS.iter().any(|table| table.flow == edge.machine)
         };
         for told in effects.told.iter().filter(|told| !flow(told)) {
             self.witness(|| format!("{step} {process} {told:?}"));

@@ -9,7 +9,7 @@ use mcp_authz_tests::sim::Sim;
 use serde_json::{Value, json};
 
 use crate::by_hand::*;
-use crate::given::known_client;
+use crate::given::{known_client, switches};
 
 /// A server whose person does this.
 fn person(consent: Consent) -> Sim {
@@ -314,7 +314,7 @@ scripts! {
         let failure = sim.expect_failed(waiter, "authorization_denied");
         assert_eq!(failure.said().map(|said| said.error.as_str()), Some("invalid_target"));
         assert_eq!(failure.remedy(), Remedy::Configure);
-        assert_eq!(failure.switches(), [Switch::ResourceParameter]);
+        assert_eq!(switches(&failure), [Switch::ResourceParameter]);
         sim.expect_no_visit();
     }
 

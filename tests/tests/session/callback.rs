@@ -232,7 +232,7 @@ scripts! {
         sim = Sim::by_hand(|config| config.profile(Profile::Strict))
     ) {
         let waiter = asked(sim);
-        let arrival = sim.arrive_as(Callback::bare_code("CODE-CANARY"));
+        let arrival = sim.arrive_as(Callback::from("CODE-CANARY"));
         sim.expect_page(arrival, Page::Refused(Kind::CallbackMalformed));
         sim.expect_waiting(waiter);
         sim.expect_no_call();

@@ -5,7 +5,7 @@ use core::error::Error;
 
 use mcp_authz_core::config::PreRegistered;
 use mcp_authz_core::effect::Revoked;
-use mcp_authz_core::failure::{Failure, LONGEST_SHOWN};
+use mcp_authz_core::failure::Failure;
 use mcp_authz_core::input::Callback;
 use mcp_authz_core::secret::Secret;
 use mcp_authz_tests::sim::Sim;
@@ -153,7 +153,7 @@ scripts! {
             let (redirect, state) = visit.ours();
             let hexed: String = state.bytes().map(|byte| format!("%{byte:02x}")).collect();
             // What is cut off at the limit leaves no half of it.
-            let padded = format!("{}{state}", "x".repeat(LONGEST_SHOWN - 16));
+            let padded = format!("{}{state}", "x".repeat(512 - 16));
             let said = text.replace("STATE", &state).replace("HEXED", &hexed);
             let said = said.replace("PADDED", &padded).replace('%', "%25").replace(' ', "+");
             let arrived = format!("error=access_denied&error_description={said}&state={state}");
@@ -307,7 +307,7 @@ fn inputs_hide_what_they_carry_host_300_host_326() {
         method: None,
     };
     let callback = Callback::url("https://127.0.0.1/?code=CODE-CANARY&state=STATE-CANARY");
-    let bare = Callback::bare_code("CODE-CANARY");
+    let bare = Callback::from("CODE-CANARY");
     let config = mcp_authz_core::Config::builder("https://mcp.example/mcp?key=QUERY-CANARY")
         .pre_registered(client.clone())
         .initial_access_token(Secret::new("SECRET-CANARY"));

@@ -9,6 +9,7 @@ use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 
 use crate::by_hand::*;
+use crate::given::switches;
 
 /// An honest server with one thing changed.
 fn changed(change: impl FnOnce(&mut Settings)) -> Sim {
@@ -252,7 +253,7 @@ scripts! {
         sim.expect_call(Method::GET, RESOURCE).reply(404);
         sim.expect_call(Method::GET, RESOURCE_ROOT).reply(410);
         let failure = sim.expect_failed(waiter, "discovery_failed");
-        assert_eq!(failure.switches(), [Switch::LegacyServers]);
+        assert_eq!(switches(&failure), [Switch::LegacyServers]);
         assert_eq!(failure.mends().len(), 1);
         assert_eq!(failure.remedy(), Remedy::Configure);
         // What happened before a restart is not in memory any more.

@@ -10,7 +10,7 @@ use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 
 use crate::by_hand::*;
-use crate::given::known_client;
+use crate::given::{known_client, switches};
 
 const AUTHORIZE: &str = "https://login.example/oauth/authorize";
 const TOKENS: &str = "https://api.example.org/oauth/token";
@@ -250,7 +250,7 @@ scripts! {
         undescribed(sim);
         let failure = sim.expect_failed(waiter, "discovery_failed");
         assert_eq!(failure.rule(), "DISC-11");
-        assert_eq!(failure.switches(), []);
+        assert_eq!(switches(&failure), []);
         assert_eq!(failure.mends()[0].setting, Setting::Endpoints);
         assert_eq!(failure.remedy().name(), "configure");
     }
@@ -261,7 +261,7 @@ scripts! {
         let waiter = sim.refused(401, "");
         undescribed(sim);
         let failure = sim.expect_failed(waiter, "discovery_failed");
-        assert_eq!(failure.switches(), []);
+        assert_eq!(switches(&failure), []);
         assert_eq!(failure.mends()[0].setting, Setting::Endpoints);
     }
 
@@ -349,5 +349,5 @@ fn in_strict_what_is_named_is_on_one_origin_asm_17_asm_21() {
     assert!(strict("https://login.example/oauth/token").is_ok());
     let failure = strict(TOKENS).expect_err("this is elsewhere");
     assert_eq!(failure.kind().code(), "endpoints_incoherent");
-    assert!(!failure.switches().contains(&Switch::SplitEndpoints));
+    assert!(!switches(&failure).contains(&Switch::SplitEndpoints));
 }

@@ -2,6 +2,7 @@
 
 use http::Method;
 use mcp_authz_core::config::PreRegistered;
+use mcp_authz_core::failure::{Failure, Switch};
 use mcp_authz_core::input::WaiterId;
 use mcp_authz_core::secret::Secret;
 use mcp_authz_tests::sim::{Asked, Sim};
@@ -11,6 +12,11 @@ pub const METADATA: &str = "https://as.example/.well-known/oauth-authorization-s
 pub const REGISTER: &str = "https://as.example/register";
 pub const TOKEN: &str = "https://as.example/token";
 pub const RESOURCE: &str = "/.well-known/oauth-protected-resource/mcp";
+
+/// The switches that a failure names.
+pub fn switches(failure: &Failure) -> Vec<Switch> {
+    failure.openings().map(|(switch, _)| switch).collect()
+}
 
 /// A session without a store.
 pub fn by_hand() -> Sim {

@@ -8,6 +8,7 @@ use mcp_authz_tests::sim::Sim;
 use serde_json::{Value, json};
 
 use crate::by_hand::*;
+use crate::given::switches;
 
 /// One URL of each kind that must never be used, and what is wrong with it.
 const BAD: [(&str, &str); 14] = [
@@ -175,12 +176,12 @@ scripts! {
         let waiter = sim.acquire("");
         names(sim, &json!(["https://10.0.0.9"]));
         let failure = sim.expect_failed(waiter, "address_blocked");
-        assert_eq!(failure.switches(), [Switch::PrivateAddress]);
+        assert_eq!(switches(&failure), [Switch::PrivateAddress]);
         assert_eq!(failure.remedy(), Remedy::Configure);
         let waiter = sim.acquire("");
         names(sim, &json!(["https://169.254.1.1"]));
         let failure = sim.expect_failed(waiter, "address_blocked");
-        assert_eq!(failure.switches(), []);
+        assert_eq!(switches(&failure), []);
     }
 
     the_switch_opens_one_host_sec_05_host_043(sim = Sim::by_hand(|config| {
@@ -206,7 +207,7 @@ scripts! {
     ) {
         let waiter = sim.acquire("");
         names(sim, &json!(["https://10.0.0.9"]));
-        assert_eq!(sim.expect_failed(waiter, "address_blocked").switches(), []);
+        assert_eq!(switches(&sim.expect_failed(waiter, "address_blocked")), []);
     }
 
     the_own_origin_may_be_anywhere_sec_05_host_040(sim = plain()) {

@@ -214,7 +214,7 @@ scripts! {
 
     a_bare_code_is_taken_where_nothing_was_promised_d11_iss_15(sim = plain()) {
         let waiter = asked(sim);
-        sim.arrive_as(Callback::bare_code("CODE-CANARY"));
+        sim.arrive_as(Callback::from("CODE-CANARY"));
         sim.expect_call(Method::POST, TOKEN).reply_json(200, &tokens());
         sim.expect_granted(waiter);
     }
@@ -223,7 +223,7 @@ scripts! {
         let waiter = sim.acquire("");
         discovered_as(sim, &promising());
         registered(sim);
-        let arrival = sim.arrive_as(Callback::bare_code("CODE-CANARY"));
+        let arrival = sim.arrive_as(Callback::from("CODE-CANARY"));
         sim.expect_page(arrival, Page::Refused(Kind::IssMissing));
         sim.expect_no_call();
         sim.expect_waiting(waiter);

@@ -8,6 +8,7 @@ use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 
 use crate::by_hand::*;
+use crate::given::switches;
 
 const BASE: &str = "https://mcp.example";
 const BASE_DOCUMENT: &str = "/.well-known/oauth-authorization-server";
@@ -126,7 +127,7 @@ scripts! {
         sim.serve();
         let failure = sim.expect_failed(waiter, "discovery_failed");
         assert_eq!(failure.rule(), "LEG-05");
-        assert_eq!(failure.switches(), []);
+        assert_eq!(switches(&failure), []);
         assert_eq!(sim.count("https://mcp.example/.well-known/oauth-authorization-server"), 0);
     }
 

@@ -11,6 +11,7 @@ use mcp_authz_tests::sim::Sim;
 use serde_json::{Value, json};
 
 use crate::by_hand::*;
+use crate::given::switches;
 
 const TENANT: &str = "https://auth.example/tenant1";
 
@@ -199,7 +200,7 @@ scripts! {
         let waiter = sim.acquire("");
         discovered_as(sim, &other);
         let failure = sim.expect_failed(waiter, "issuer_mismatch");
-        assert_eq!(failure.switches(), [Switch::IssuerPin]);
+        assert_eq!(switches(&failure), [Switch::IssuerPin]);
         assert_eq!(failure.remedy(), Remedy::Configure);
         let waiter = sim.acquire("");
         let pinned = with(server(), json!({ "issuer": "https://id.example" }));
@@ -265,7 +266,7 @@ scripts! {
     without_pkce_no_page_is_opened_asm_11_asm_12_pkce_04_pkce_07_host_129_to_host_131(
         sim = changed(|settings| settings.server.metadata.pkce = Pkce::Absent)
     ) {
-        for (pkce, switches) in [
+        for (pkce, expected) in [
             (Pkce::Absent, vec![Switch::PkceUnlisted]),
             (Pkce::PlainOnly, vec![]),
             (Pkce::Empty, vec![]),
@@ -274,7 +275,7 @@ scripts! {
             let waiter = sim.acquire("");
             sim.serve();
             let failure = sim.expect_failed(waiter, "pkce_unsupported");
-            assert_eq!(failure.switches(), switches);
+            assert_eq!(switches(&failure), expected);
             sim.expect_no_visit();
         }
         assert_eq!(sim.model().count(Endpoint::Register), 0);

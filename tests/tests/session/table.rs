@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use mcp_authz_core::machine::{FlowTable, MachineName, Row, SignalName, StateName, Table};
+use mcp_authz_core::internals::{FLOWS, Row, STAGES};
 use mcp_authz_core::note::Edge;
+use mcp_authz_core::note::{MachineName, SignalName, StateName};
 
 use crate::suite::Script;
 
@@ -62,12 +63,12 @@ struct Any {
 }
 
 fn tables() -> impl Iterator<Item = Any> {
-    let stages = Table::ALL.iter().map(|table| Any {
+    let stages = STAGES.iter().map(|table| Any {
         name: table.machine,
         states: table.states.iter().map(|state| state.name).collect(),
         rows: table.rows,
     });
-    let flows = FlowTable::ALL.iter().map(|table| Any {
+    let flows = FLOWS.iter().map(|table| Any {
         name: table.flow,
         states: table.states.iter().map(|(name, _)| *name).collect(),
         rows: table.rows,
@@ -91,7 +92,7 @@ fn declared() -> BTreeSet<Edge> {
 
 #[test]
 fn every_state_has_a_row_for_each_signal_it_can_meet() {
-    for table in Table::ALL {
+    for table in STAGES {
         assert!(table.row(StateName::Start, SignalName::Begin).is_some());
         for state in table.states {
             for signal in SignalName::met_while(state.awaits) {
@@ -104,7 +105,7 @@ fn every_state_has_a_row_for_each_signal_it_can_meet() {
 
 #[test]
 fn every_state_of_a_flow_has_a_row_for_whatever_its_stage_brings() {
-    for table in FlowTable::ALL {
+    for table in FLOWS {
         let row = |from, on| table.rows.iter().any(|row| (row.from, row.on) == (from, on));
         assert!(row(StateName::Start, SignalName::Begin), "{} cannot begin", table.flow);
         for (state, stage) in table.states {
