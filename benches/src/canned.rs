@@ -1,4 +1,4 @@
-//! What an ordinary server answers in a login, as a real one writes it.
+//! The answers of an ordinary server in a login, as a real one writes them.
 
 use http::{HeaderMap, HeaderValue, Response};
 

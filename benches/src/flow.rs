@@ -23,7 +23,7 @@ pub fn config() -> Arc<Config> {
     Config::builder(canned::MCP_URL).build().expect("a fixed configuration")
 }
 
-/// What is prepared before the measurement begins.
+/// A login as it is prepared before the measurement begins.
 #[derive(Debug)]
 pub struct Prepared {
     session: Session,

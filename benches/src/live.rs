@@ -26,7 +26,7 @@ pub struct Live {
     pub tokio: mcp_authz_tokio::AuthSession,
     /// async-std.
     pub async_std: mcp_authz_async_std::AuthSession,
-    /// What is asked for.
+    /// The URL that is asked for.
     pub uri: Uri,
     _runtime: tokio::runtime::Runtime,
 }
@@ -85,7 +85,7 @@ impl Live {
         }
     }
 
-    /// What a thread has.
+    /// The grant that a thread gets.
     ///
     /// # Panics
     /// If it had to wait.
@@ -93,7 +93,7 @@ impl Live {
         self.ureq.acquire(&ScopeSet::empty(), false).expect("a driver").outcome.expect("a grant")
     }
 
-    /// What a task has at its first poll.
+    /// The grant that a task gets at its first poll.
     ///
     /// # Panics
     /// If it had to wait.
@@ -201,7 +201,7 @@ impl Default for Floor {
     }
 }
 
-/// What one writes at first: std's lock around the pointer, and the same two readings.
+/// The code that one writes at first: std's lock around the pointer, and the same two readings.
 #[derive(Debug)]
 pub struct Locked {
     zero: Instant,

@@ -1,4 +1,4 @@
-//! Which IP addresses a request may be sent to (SEC-05, D6).
+//! The rule for the IP addresses that a request may be sent to (SEC-05, D6).
 //!
 //! The rule travels in each call's limits and is asked by the adapter about every address it is
 //! about to dial, so that no name and no spelling can go round it.
@@ -7,23 +7,24 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-/// Which addresses may be dialled for one request.
+/// The addresses that may be dialled for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Addresses {
-    /// Any: the MCP URL's own origin, as the person gave it.
+    /// Any address, for the MCP URL's own origin as the person gave it.
     Any,
-    /// Public addresses only: whatever a server named.
+    /// Public addresses only, for a URL that a server named.
     Public,
-    /// Public and loopback: a server on loopback named it, and its host is a loopback name.
+    /// Public and loopback addresses, for a URL with a loopback name that a server on loopback
+    /// named.
     Loopback,
-    /// Public and private-use: the caller switched it on for this host. Link-local, multicast and
-    /// the rest stay refused (HOST-043).
+    /// Public, loopback and private-use addresses, for a host that the caller switched them on for.
+    /// Link-local, multicast and the rest stay refused (HOST-043).
     Private,
 }
 
 impl Addresses {
-    /// Whether an address may be dialled. An IPv6 address that stands for an IPv4 one is judged by
-    /// the inner address.
+    /// Returns true if an address may be dialled. An IPv6 address that stands for an IPv4 one is
+    /// judged by the inner address.
     #[must_use]
     pub fn allow(self, address: IpAddr) -> bool {
         match (self, class(address)) {
@@ -35,7 +36,7 @@ impl Addresses {
     }
 }
 
-/// What an address is for.
+/// The use of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     /// Reachable by everyone.

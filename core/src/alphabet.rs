@@ -1,16 +1,16 @@
 //! The bytes that grammars allow, a bit for each grammar in one table.
 //!
-//! Decides of what characters a text may be; refuses to decide what it means. A look into a table
-//! costs the same for every byte, and a login has a few thousand of them to judge.
+//! Decides of which characters a text may be made; refuses to decide what the text means. A look
+//! into a table costs the same for every byte, and a login has a few thousand bytes to judge.
 
 /// A set of bytes that some grammar names.
 #[derive(Clone, Copy)]
 pub(crate) struct Alphabet(u8);
 
 impl Alphabet {
-    /// What stands for itself in a form or a URL (RFC 3986 §2.3).
+    /// The bytes that stand for themselves in a form or a URL (RFC 3986 §2.3).
     pub(crate) const UNRESERVED: Self = Self(1);
-    /// What a token of a header is made of (RFC 9110 §5.6.2).
+    /// The bytes of a token of a header (RFC 9110 §5.6.2).
     pub(crate) const TOKEN: Self = Self(1 << 1);
     /// 0x21, 0x23-0x5B, 0x5D-0x7E (RFC 6749 §3.3, RFC 6750 §3).
     pub(crate) const STRICT: Self = Self(1 << 2);
@@ -25,7 +25,7 @@ impl Alphabet {
         sets_of(byte) & self.0 != 0
     }
 
-    /// Whether a text is made of nothing else.
+    /// Returns true if a text is made of these bytes only.
     pub(crate) fn spells(self, text: &[u8]) -> bool {
         text.iter().fold(self.0, |sets, byte| sets & sets_of(*byte)) != 0
     }

@@ -1,4 +1,4 @@
-//! What a person configures, checked once, before anything is sent.
+//! The configuration, checked once, before anything is sent.
 //!
 //! Dangerous openings are gathered behind [`Builder::danger`], each bound to one issuer or host.
 
@@ -32,7 +32,7 @@ pub use danger::Danger;
 /// How tolerant the client is of servers that deviate (design decisions D1 to D15).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
-    /// What honest servers need, and nothing else.
+    /// The leniencies that honest servers need, and no others.
     #[default]
     Standard,
     /// No leniency at all; the named switches are refused too.
@@ -71,8 +71,8 @@ pub struct PreRegistered {
     pub client_id: String,
     /// The client secret, if there is one.
     pub secret: Option<Secret>,
-    /// The authentication method, if one was agreed upon: used whatever the server lists. It goes
-    /// before [`Builder::client_auth_method`].
+    /// The authentication method, if one was agreed upon. It is used whatever the server lists, and
+    /// goes before [`Builder::client_auth_method`].
     pub method: Option<Method>,
 }
 
@@ -87,25 +87,25 @@ pub(crate) struct IssuerSettings {
     pub(crate) parameters: Vec<(Box<str>, Box<str>)>,
     pub(crate) consent_for_offline: bool,
     pub(crate) client_auth: Option<Method>,
-    /// A refresh names the scopes that were asked for.
+    /// True if a refresh names the scopes that were asked for.
     pub(crate) scope_on_refresh: bool,
 }
 
-/// What stands in for the `resource` parameter at one issuer (D8).
+/// The substitute for the `resource` parameter at one issuer (D8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ResourceParameter {
     Omitted,
     Replaced(Arc<str>),
 }
 
-/// Time limits. A caller may lower each; [`Builder::build`] cuts what is over the top.
+/// Time limits. [`Builder::build`] cuts a limit that is over its maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// To connect.
+    /// The time to connect.
     pub connect: Duration,
-    /// For one request.
+    /// The time for one request.
     pub request: Duration,
-    /// For the person and the callback (AUTHZ-11).
+    /// The time for the person and the callback (AUTHZ-11).
     pub callback: Duration,
 }
 
@@ -128,12 +128,14 @@ pub struct Config {
     pub(crate) profile: Profile,
     pub(crate) reach: Reach,
     pub(crate) legacy: bool,
-    /// Somebody has said no to them, and is not to be told to say yes.
+    /// True if legacy servers were refused by a setting or by Strict. A failure then does not
+    /// suggest to allow them.
     pub(crate) legacy_refused: bool,
     /// The authorization server that the person has described (DISC-11, ASM-21).
     pub(crate) server: Option<Box<ServerMetadata>>,
     pub(crate) redirect: Redirect,
-    /// Its redirect set, to be shared, unless the port is a part of it that is not known yet.
+    /// The redirect set, to be shared. If the port is a part of the set and not known yet, this one
+    /// is of no use.
     pub(crate) redirect_set: Arc<str>,
     pub(crate) metadata: ClientMetadata,
     pub(crate) initial_access_token: Option<Secret>,
@@ -156,7 +158,8 @@ pub struct Config {
     areas: [Arc<Area>; 2],
 }
 
-/// Shows what it is for and how strict; a URL's query, a client's secret and a token stay out.
+/// Shows the MCP URL, the account and the profile; a URL's query, a client's secret and a token
+/// stay out.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
@@ -182,11 +185,13 @@ impl Config {
         self.mcp.canonical()
     }
 
-    /// Whether a request may go to a URI: with a grant, one that it covers or that was `announced` as
-    /// the `endpoint` of an authorized HTTP+SSE stream of the MCP server, where it has to be of the
-    /// same origin with a path that cannot be read in two ways, and not in Strict, where only the token
-    /// area counts (USE-07, D4, HOST-261). Before there is one, any at the origin of the MCP URL: only
-    /// answers from there are the MCP server's.
+    /// Returns true if a request may go to a URI (USE-07, D4, HOST-261).
+    ///
+    /// With a grant, the URI must be one that the grant covers, or one that was `announced` as the
+    /// `endpoint` of an authorized HTTP+SSE stream of the MCP server. An announced URI must be of
+    /// the same origin, and its path must not be read in two ways. In Strict only the token area
+    /// counts, and no announcement. Without a grant, the URI must be at the origin of the MCP URL:
+    /// only answers from there are the MCP server's.
     #[must_use]
     pub fn admits(&self, granted: Option<&Granted>, uri: &Uri, announced: bool) -> bool {
         let at_home = || same_origin(uri, self.mcp.origin());
@@ -232,14 +237,14 @@ impl Config {
         self.settings(listed, issuer).find_map(|at| at.client_auth)
     }
 
-    /// The authorization server that the person has described, if it is this issuer. What they say of
-    /// it holds for what it has granted before, too.
+    /// The authorization server that the person has described, if it is this issuer. The
+    /// description holds for earlier grants of that server, too.
     pub(crate) fn server_of(&self, issuer: &str) -> Option<&ServerMetadata> {
         self.server.as_deref().filter(|server| *server.issuer == *issuer)
     }
 
-    /// The credentials for an issuer. Those without one belong to the first issuer that was `met`,
-    /// or a resource could have them sent to whom it likes by naming another (HOST-163).
+    /// The credentials for an issuer. Credentials without an issuer belong to the first issuer that
+    /// was `met`. Otherwise a resource could have them sent to any issuer by naming it (HOST-163).
     pub(crate) fn client_for(&self, issuer: &str, met: Option<&str>) -> Option<&PreRegistered> {
         let named = |client: &&PreRegistered| client.issuer.as_deref() == Some(issuer);
         let unnamed = |client: &&PreRegistered| {
@@ -250,8 +255,8 @@ impl Config {
 }
 
 /// The account of a program that has one at each server and gives it no name. Nobody can ask for it
-/// by name: a tenant who happens to be called so would be served the tokens of whoever named none
-/// (HOST-299).
+/// by name: a tenant who happens to be called so would be served the tokens of the callers that
+/// named none (HOST-299).
 pub(crate) const DEFAULT_ACCOUNT: &str = "default";
 
 /// The failure of a setting.

@@ -35,64 +35,67 @@ pub struct Effects {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Told {
-    /// The grant that callers may use from now on, or that there is none.
+    /// The grant that callers may use from now on; `None` if there is none.
     Publish(Option<Arc<Granted>>),
     /// One caller's answer.
     Settle(Settlement),
     /// Show this page to the person.
     Open(Visit),
-    /// What the listener answers to that arrival.
+    /// The listener's answer to that arrival.
     Page {
-        /// Which arrival.
+        /// The arrival.
         arrival: ArrivalId,
-        /// What its browser shows.
+        /// The page that its browser shows.
         page: Page,
     },
-    /// How a log-out ended, as far as it has; told once for each.
+    /// How a log-out ended, as far as it has; told once for each log-out.
     Forgotten(Forgotten),
     /// Stop this work: close the port, drop the request if it is not sent.
     Abandon(TicketId),
-    /// What the session did and why: the log line, the trace, the proof of the table.
+    /// A note of what the session did and why: the log line, the trace, the proof of the table.
     Note(Note),
 }
 
 /// One caller's answer.
 #[derive(Clone, Debug)]
 pub struct Settlement {
-    /// Whose.
+    /// The caller.
     pub waiter: WaiterId,
-    /// The grant to use, or why there is none.
+    /// The grant to use, or the failure instead of one.
     pub outcome: Result<Arc<Granted>, Arc<Failure>>,
-    /// The store refused the record: the grant lives in memory only (HOST-229).
+    /// True if the store refused the record, so that the grant lives in memory only (HOST-229).
     pub unsaved: bool,
-    /// What the caller's request has had by now; it goes into the next refusal of that request.
+    /// The count of tokens that came for the caller's request so far. The caller puts it into the
+    /// next refusal of that request.
     pub had: Had,
 }
 
-/// How a log-out ended. What was held is dropped in any case, and never comes back.
+/// How a log-out ended. The held tokens are dropped in any case, and never come back.
 #[derive(Clone, Debug)]
 pub struct Forgotten {
-    /// Whether the authorization server has revoked the tokens (RFC 7009).
+    /// The revocation of the tokens at the authorization server (RFC 7009).
     pub revoked: Revoked,
-    /// Why the store has not removed the tokens from the record; `None` if it has, or has none. It
-    /// is asked again while the process lives (REVK-05).
+    /// The reason why the store has not removed the tokens from the record; `None` if it has, or
+    /// has none. The store is asked again while the process lives (REVK-05).
     pub unremoved: Option<Kind>,
 }
 
-/// What the authorization server said to a log-out.
+/// The authorization server's answer to a log-out.
 #[derive(Clone, Debug)]
 pub enum Revoked {
     /// There was nothing to revoke.
     Nothing,
     /// The server has no revocation endpoint: the tokens live on there until they expire.
     NotOffered,
-    /// It has revoked every token, or did not know it (REVK-03).
+    /// The server has revoked every token, or did not know it (REVK-03).
     Done,
-    /// It has not, or nobody knows: the tokens must be taken as valid (REVK-04).
+    /// The server has not revoked every token, or its answer is unknown: the tokens must be taken
+    /// as valid (REVK-04).
     Failed(Arc<Failure>),
 }
 
-/// Something to be done and answered. Exhaustive on purpose: a driver must meet each.
+/// Something to be done and answered. The list is exhaustive on purpose: a driver must perform
+/// each.
 #[expect(clippy::large_enum_variant, reason = "most work is a call")]
 #[derive(Debug)]
 pub enum Work {
@@ -167,12 +170,12 @@ pub struct Call {
 }
 
 impl Call {
-    /// The request, how far its answer may go, and the right to answer.
+    /// The request, its limits, and the right to answer.
     pub fn split(self) -> (http::Request<Vec<u8>>, Limits, Ticket<Reply>) {
         (self.request, self.limits, self.ticket)
     }
 
-    /// Why it is sent.
+    /// The purpose of the request.
     #[must_use]
     pub const fn purpose(&self) -> Purpose {
         self.purpose
@@ -191,7 +194,7 @@ impl fmt::Debug for Call {
     }
 }
 
-/// How far one request may go. An adapter enforces all of it.
+/// The limits of one request. An adapter enforces all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Time to connect, TLS included.
@@ -204,8 +207,8 @@ pub struct Limits {
     pub fields: usize,
     /// Bytes of the answer's body.
     pub body: usize,
-    /// Which addresses may be dialled; asked about each address at the moment of connecting,
-    /// IP literals included (SEC-07).
+    /// The addresses that may be dialled. The rule is asked about each address at the moment of
+    /// connecting, IP literals included (SEC-07).
     pub addresses: Addresses,
 }
 
@@ -218,14 +221,14 @@ pub struct Listen {
 }
 
 impl Listen {
-    /// Where to listen, and the right to say on which port. The ticket is answered once, when the
-    /// port is bound or could not be.
+    /// The address to listen on, and the right to name the port. The ticket is answered once, when
+    /// the port is bound or could not be.
     pub fn split(self) -> (ListenOn, Ticket<Bound>) {
         (self.on, self.ticket)
     }
 }
 
-/// Where to listen.
+/// The address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListenOn {
     /// The host as the redirect URI writes it: `127.0.0.1`, `[::1]` or `localhost`. Bind the
@@ -259,7 +262,7 @@ pub struct StoreOp {
 }
 
 impl StoreOp {
-    /// What to do, and the right to say how it went.
+    /// The operation, and the right to answer how it ended.
     pub fn split(self) -> (StoreRequest, Ticket<Stored>) {
         (self.request, self.ticket)
     }
@@ -273,13 +276,13 @@ pub struct Sign {
 }
 
 impl Sign {
-    /// What to sign, and the right to answer.
+    /// The request to sign, and the right to answer.
     pub fn split(self) -> (SignRequest, Ticket<Signature>) {
         (self.request, self.ticket)
     }
 }
 
-/// What to sign.
+/// A message to sign, with its key and algorithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignRequest {
     /// The host's own name of the key.

@@ -25,7 +25,7 @@ impl Entropy {
         Self(bytes)
     }
 
-    /// The part that identifies this step. Recognises repeats without keeping secret bytes.
+    /// The part that identifies this step. It makes repeats known without keeping secret bytes.
     pub(crate) fn mark(&self) -> u64 {
         let mut mark = [0; 8];
         for (to, from) in mark.iter_mut().zip(self.0.iter().skip(Self::MARK)) {
@@ -34,7 +34,7 @@ impl Entropy {
         u64::from_le_bytes(mark)
     }
 
-    /// Whether the bytes are all alike, as a broken source gives them.
+    /// Returns true if the bytes are all alike, as a broken source gives them.
     pub(crate) fn broken(&self) -> bool {
         self.0.iter().all(|byte| Some(byte) == self.0.first())
     }

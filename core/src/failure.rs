@@ -1,8 +1,8 @@
-//! What can go wrong, by whose fault, and what to do about it.
+//! Failures: their kinds, whose fault each one is, and the remedy.
 //!
-//! [`Misuse`] is our caller's, [`Failure`] the world's, [`Fault`] ours. A failure has a closed
-//! [`Kind`] with a stable code, the requirement that was broken, what each URL answered, and a
-//! [`Remedy`]. No raw body and no secret is ever kept in one.
+//! [`Misuse`] is the caller's fault, [`Failure`] the outside world's, and [`Fault`] our own. A
+//! failure has a closed [`Kind`] with a stable code, the requirement that was broken, the answer of
+//! each URL, and a [`Remedy`]. A failure never keeps a raw body or a secret.
 
 use core::fmt;
 use std::borrow::Cow;
@@ -17,7 +17,8 @@ use crate::secret::Secret;
 use crate::wire::parts::LONGEST_URL;
 pub use crate::wire::redact::redacted;
 
-/// The world's fault: ends a flow and is delivered to every caller that waited for it.
+/// A fault of the outside world. It ends a flow and is delivered to every caller that waited for
+/// it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Failure(Box<Details>);
 
@@ -34,12 +35,12 @@ struct Details {
     scope: Option<String>,
     switches: Vec<Switch>,
     mends: Vec<Mend>,
-    /// What each switch has to be written with: the issuer, the host, the pair.
+    /// The arguments of each switch: the issuer, the host, or the pair of issuers.
     words: Vec<Vec<String>>,
     evidence: Vec<Evidence>,
 }
 
-/// What a server said of its refusal: escaped and cut, never to be trusted or acted on (WWW-15).
+/// The server's words about its refusal, escaped and cut; never trusted or acted on (WWW-15).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     /// The `error` code, `other` if it is not a registered one.
@@ -50,14 +51,14 @@ pub struct Said {
     pub status: Option<u16>,
 }
 
-/// What one URL answered on the way to a failure.
+/// The answer of one URL on the way to a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
-    /// Why it was asked.
+    /// The purpose of the request.
     pub purpose: Purpose,
     /// Scheme, host and path; never the query (HOST-304).
     pub url: String,
-    /// What came back.
+    /// The outcome of the request.
     pub outcome: Outcome,
 }
 
@@ -82,7 +83,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the URL may answer otherwise later.
+    /// Returns true if the URL may answer otherwise later.
     const fn unsure(self) -> bool {
         matches!(self, Self::Lost(_) | Self::Status(408 | 429 | 500..))
     }
@@ -114,7 +115,7 @@ impl Failure {
             scope: None,
             switches: Vec::new(),
             mends: match kind {
-                // What is held may be one of another person, or of before a change at the server.
+                // The held grant may belong to another person, or predate a change at the server.
                 Kind::UnauthorizedAfterRefresh => {
                     vec![Mend { setting: Setting::LoginAnew, issuer: None }]
                 }
@@ -131,7 +132,7 @@ impl Failure {
         Self::new(why.kind(), rule).with_remedy(why.remedy()).with_cause(why)
     }
 
-    /// What happened.
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.0.kind
@@ -143,39 +144,39 @@ impl Failure {
         self.0.kind.code()
     }
 
-    /// One sentence for people, without its full stop: of the cause, where there is one and the kind
-    /// says less.
+    /// One sentence for people, without its full stop. It is the sentence of the cause, where there
+    /// is one and the kind says less.
     #[must_use]
     pub fn sentence(&self) -> &'static str {
         self.telling().map_or(self.0.kind.sentence(), Why::sentence)
     }
 
-    /// What to do about it.
+    /// The remedy.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         self.0.remedy
     }
 
-    /// The same in words, as far as the cause or the kind tells more than the remedy.
+    /// The advice in words, where the cause or the kind says more than the remedy.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
         self.telling().and_then(Why::advice).or(self.0.kind.advice())
     }
 
-    /// Why there was no answer, if that is what led here.
+    /// The reason for a missing answer, if that led to the failure.
     #[must_use]
     pub fn cause(&self) -> Option<Why> {
         self.0.cause
     }
 
-    /// The cause, unless the kind says more than it.
+    /// The cause, unless the kind says more than the cause.
     fn telling(&self) -> Option<Why> {
         let Details { kind, cause, .. } = *self.0;
         cause.filter(|cause| kind == cause.kind() || kind == Kind::Transient)
     }
 
-    /// Whether a login would bring what is missing: a request that may ask a person goes without a
-    /// token then, and the server's refusal leads to it (REF-90, HOST-236).
+    /// Returns true if a login would mend the failure. A request that may ask a person is then sent
+    /// without a token, and the server's refusal leads to the login (REF-90, HOST-236).
     #[must_use]
     pub fn mended_by_login(&self) -> bool {
         matches!(self.kind(), Kind::ReauthorizationRequired | Kind::ClientRejected)
@@ -199,13 +200,13 @@ impl Failure {
         self.0.subject.as_deref()
     }
 
-    /// What to write instead, with the real strings in it.
+    /// The text to write instead, with the real strings in it.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// What the server said of it. Untrusted.
+    /// The server's words about the failure; untrusted.
     #[must_use]
     pub fn said(&self) -> Option<&Said> {
         self.0.said.as_ref()
@@ -218,25 +219,26 @@ impl Failure {
         self.0.scope.as_deref()
     }
 
-    /// Settings that may mend it.
+    /// Settings that may mend the failure.
     #[must_use]
     pub fn mends(&self) -> &[Mend] {
         &self.0.mends
     }
 
-    /// Switches that would have avoided it.
+    /// Switches that would have avoided the failure.
     #[cfg(test)]
     pub(crate) fn switches(&self) -> &[Switch] {
         &self.0.switches
     }
 
-    /// Switches that would have avoided it, each with the words it has to be written with: the issuer
-    /// or the host it is for, for a pin the listed issuer and the document's. Empty if it is for none.
+    /// Switches that would have avoided the failure, each with its arguments. The arguments are the
+    /// issuer or the host that the switch is for; a pin has the listed issuer and the document's. A
+    /// switch that is for neither has none.
     pub fn openings(&self) -> impl Iterator<Item = (Switch, &[String])> {
         self.0.switches.iter().copied().zip(self.0.words.iter().map(Vec::as_slice))
     }
 
-    /// What each URL answered on the way.
+    /// The answer of each URL on the way to the failure.
     #[must_use]
     pub fn evidence(&self) -> &[Evidence] {
         &self.0.evidence
@@ -284,7 +286,7 @@ impl Failure {
         self
     }
 
-    /// Adds what the server said.
+    /// Adds the server's words.
     #[must_use]
     pub fn with_said(mut self, said: Said) -> Self {
         self.0.said = Some(said);
@@ -302,8 +304,9 @@ impl Failure {
         self
     }
 
-    /// Names two URLs of which one stood where the other should, both to the last character: what is
-    /// compared so cannot be configured from a part of it. They have passed the rules of URLs.
+    /// Names two URLs, of which one stood where the other should. Both are written whole: they are
+    /// compared whole, so a part of one is of no use in a configuration. Both have passed the rules
+    /// of URLs.
     #[must_use]
     pub(crate) fn with_pair(mut self, found: &str, expected: &str) -> Self {
         let [found, expected] = [found, expected].map(whole);
@@ -311,13 +314,13 @@ impl Failure {
         self
     }
 
-    /// Names a switch that would have avoided it, and is for nothing by name.
+    /// Names a switch that would have avoided the failure and has no arguments.
     #[must_use]
     pub(crate) fn with_switch(self, switch: Switch) -> Self {
         self.with_switch_for(switch, &[])
     }
 
-    /// Names a switch that would have avoided it, with what it has to be written with.
+    /// Names a switch that would have avoided the failure, with its arguments.
     #[must_use]
     pub(crate) fn with_switch_for(mut self, switch: Switch, words: &[&str]) -> Self {
         let words = words.iter().map(|word| whole(word)).collect();
@@ -331,14 +334,15 @@ impl Failure {
         self
     }
 
-    /// Names a setting that may mend it, and the issuer if it is made for one.
+    /// Names a setting that may mend the failure, and the issuer if the setting is made for one.
     #[must_use]
     pub(crate) fn with_setting(mut self, setting: Setting, issuer: Option<&str>) -> Self {
         self.0.mends.push(Mend { setting, issuer: issuer.map(escaped) });
         self
     }
 
-    /// Adds what the URLs answered. Where none could answer, the last reason is the cause.
+    /// Adds the answers of the URLs. A transient failure without a cause takes the reason of the
+    /// last URL that may answer otherwise later, if that one gave no answer.
     #[must_use]
     pub(crate) fn with_evidence(mut self, evidence: Vec<Evidence>) -> Self {
         if self.0.kind == Kind::Transient && self.0.cause.is_none() {
@@ -391,7 +395,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What people see of an error that nobody handled: the same as where it is shown.
+/// Shows the same text as `Display`, since people see it of an error that nobody handled.
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -400,7 +404,7 @@ impl fmt::Debug for Failure {
 
 impl core::error::Error for Failure {}
 
-/// Our caller's fault: the input was not one that may be given now. The state is unchanged.
+/// The caller's fault: an input that may not be given now. The state is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misuse {
@@ -433,7 +437,7 @@ impl core::error::Error for Misuse {}
 pub enum Fault {
     /// A stage met a signal that its table has no row for.
     UnexpectedSignal,
-    /// A flow asked for a step whose ground it had not laid.
+    /// A flow had no stage to move, or moved too many stages in one step.
     MissingGround,
 }
 
@@ -447,7 +451,7 @@ pub fn escaped(text: &str) -> String {
     escaped_within(text, LONGEST_SHOWN)
 }
 
-/// A URL that passed the rules, which bound it.
+/// Escapes a URL that has passed the rules, which limit its length.
 fn whole(text: &str) -> String {
     escaped_within(text, LONGEST_URL)
 }
@@ -541,7 +545,7 @@ mod tests {
              https://as.example/ answered 404 [ASM-06]; \
              check the host's name, and that this machine is online"
         );
-        // What is known of the failure itself goes before what the URLs say.
+        // The failure's own cause goes before the answers of the URLs.
         let own = Failure::new(Kind::Transient, "ASM-06").with_cause(Why::Timeout);
         let own = own.with_evidence(lost.evidence().to_vec());
         assert_eq!((own.cause(), own.sentence()), (Some(Why::Timeout), Why::Timeout.sentence()));
@@ -549,7 +553,7 @@ mod tests {
         assert_eq!(of_another_kind.with_evidence(lost.evidence().to_vec()).cause(), None);
         let more = Failure::new(Kind::OutcomeUnknown, "REF-09").with_cause(Why::Tls);
         assert_eq!(more.sentence(), Kind::OutcomeUnknown.sentence());
-        // It answers, if not now.
+        // The server answers, though not now.
         let busy = seen(&[Outcome::Lost(Why::Resolve), Outcome::Status(503)]);
         assert_eq!((busy.cause(), busy.sentence()), (None, Kind::Transient.sentence()));
     }

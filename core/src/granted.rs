@@ -13,7 +13,7 @@ use crate::secret::AccessToken;
 use crate::time::{Monotonic, Timestamp};
 pub use crate::wire::one_way::reads_one_way;
 
-/// A grant that callers may use. Immutable; a newer one replaces it whole.
+/// A grant that callers may use. It is immutable; a newer one replaces it whole.
 #[derive(Clone)]
 pub struct Granted {
     pub(crate) epoch: Epoch,
@@ -23,39 +23,40 @@ pub struct Granted {
     pub(crate) resource: Option<Arc<str>>,
     pub(crate) scopes: Option<Arc<ScopeSet>>,
     pub(crate) life: Life,
-    /// What [`Life::fresh`] says, worked out once.
+    /// The result of [`Life::fresh`], computed once.
     pub(crate) fresh: Fresh,
     pub(crate) area: Arc<Area>,
     pub(crate) unsaved: bool,
-    /// Fresh, and refused all the same: not to be handed out without asking the session.
+    /// True if the token is fresh but was refused. It is not handed out without asking the session.
     pub(crate) retired: bool,
 }
 
-/// How long an access token is believed. Whichever clock says first decides (HOST-313, HOST-314).
+/// How long an access token is believed. The clock that reaches the end first decides (HOST-313,
+/// HOST-314).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// The server named no lifetime: used until it is refused (HOST-205).
+    /// The server named no lifetime: the token is used until it is refused (HOST-205).
     Unknown,
-    /// The server named one.
+    /// The server named a lifetime.
     Until {
-        /// By the wall clock; `None` if that clock was broken when the token came.
+        /// The end by the wall clock; `None` if that clock was broken when the token came.
         wall: Option<Timestamp>,
-        /// By the monotonic clock of this process.
+        /// The end by the monotonic clock of this process.
         mono: Monotonic,
-        /// From when on a new token is fetched while this one stays in use.
+        /// The time before the end in which a new token is fetched while this one stays in use.
         ahead: Duration,
     },
 }
 
 impl Life {
-    /// Whether the lifetime is over.
+    /// Returns true if the lifetime is over.
     #[must_use]
     #[inline]
     pub(crate) fn expired(&self, wall: Timestamp, mono: Monotonic) -> bool {
         self.within(Duration::ZERO, wall, mono)
     }
 
-    /// Whether a refresh ahead of expiry is due; also true when the lifetime is over.
+    /// Returns true if a refresh ahead of expiry is due, or the lifetime is over.
     #[must_use]
     #[inline]
     pub(crate) fn ageing(&self, wall: Timestamp, mono: Monotonic) -> bool {
@@ -65,7 +66,7 @@ impl Life {
         }
     }
 
-    /// Up to when it is certainly neither over nor ageing, by each clock that is asked.
+    /// The moment, by each clock, before which the lifetime is certainly neither over nor ageing.
     #[must_use]
     #[inline]
     pub(crate) fn fresh(&self) -> Fresh {
@@ -81,7 +82,8 @@ impl Life {
         }
     }
 
-    /// In whole numbers: every request of a caller passes here.
+    /// Returns true if at most `margin` of the lifetime is left. It calculates in whole numbers,
+    /// since every request of a caller passes here.
     #[inline]
     fn within(&self, margin: Duration, now: Timestamp, mono_now: Monotonic) -> bool {
         match self {
@@ -101,28 +103,29 @@ fn millis(time: Duration) -> u64 {
     time.as_secs().saturating_mul(1_000).saturating_add(u64::from(time.subsec_millis()))
 }
 
-/// Before all of these moments a token is fresh. Cheaper to ask of a clock than a reading.
+/// The moments before which a token is fresh. A clock compares itself with a moment more cheaply
+/// than it gives a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fresh {
-    /// By the wall clock.
+    /// The moment by the wall clock.
     pub wall: Option<Timestamp>,
-    /// By the monotonic clock.
+    /// The moment by the monotonic clock.
     pub mono: Option<Monotonic>,
 }
 
-/// Whether a caller may use a grant as it is.
+/// The answer to a caller that wants to use a grant as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usable {
-    /// It may.
+    /// The caller may use it.
     Fresh,
-    /// It may, and the session should hear that the token ages.
+    /// The caller may use it, and the session should hear that the token ages.
     Ageing,
     /// The session has to be asked; it may hand out this very grant all the same.
     No,
 }
 
 impl Granted {
-    /// Counts access tokens; name it in the challenge when a request with this token is refused.
+    /// The epoch of this token. Name it in the challenge when a request with this token is refused.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.epoch
@@ -158,7 +161,7 @@ impl Granted {
         self.scopes.as_deref()
     }
 
-    /// Whether a caller who needs these scopes may use the token as it is.
+    /// Says if a caller that needs these scopes may use the token as it is.
     #[must_use]
     #[inline]
     pub fn usable(&self, scopes: &ScopeSet, wall: Timestamp, mono: Monotonic) -> Usable {
@@ -173,22 +176,23 @@ impl Granted {
         }
     }
 
-    /// Whether a caller who needs these scopes may use it for as long as it lives.
+    /// Returns true if a caller that needs these scopes may use the token for as long as it lives.
     #[inline]
     fn serves(&self, scopes: &ScopeSet) -> bool {
         let covers = || self.scopes.as_ref().is_some_and(|held| held.covers(scopes));
         !self.retired && (scopes.is_empty() || covers())
     }
 
-    /// Whether the store has refused the record: the grant lives in memory only (HOST-229).
+    /// Returns true if the store has refused the record, so that the grant lives in memory only
+    /// (HOST-229).
     #[must_use]
     pub const fn unsaved(&self) -> bool {
         self.unsaved
     }
 
-    /// Up to when a caller who needs these scopes may certainly use the token as it is; `None` if it
-    /// is not for them, however long it lives. Cheaper than [`Granted::usable`], which decides what is
-    /// left.
+    /// The moments before which a caller that needs these scopes may certainly use the token as it
+    /// is. `None` if the token does not serve such a caller, however long it lives. This is cheaper
+    /// than [`Granted::usable`], which decides the cases that are left.
     #[must_use]
     #[inline]
     pub fn fresh_for(&self, scopes: &ScopeSet) -> Option<Fresh> {
@@ -201,7 +205,8 @@ impl Granted {
         self.life
     }
 
-    /// Whether a request to this URI may carry the token: it is within the token area (USE-07, D4).
+    /// Returns true if a request to this URI may carry the token, being within the token area
+    /// (USE-07, D4).
     #[must_use]
     #[inline]
     pub fn covers(&self, uri: &Uri) -> bool {
@@ -260,9 +265,9 @@ impl Area {
         }
     }
 
-    /// Whether a request to this absolute URL may carry the token: same origin, under a prefix at a
-    /// segment boundary, and no text that two servers could read in two ways (HOST-257, HOST-258,
-    /// HOST-328).
+    /// Returns true if a request to this absolute URL may carry the token. The URL must be of the
+    /// same origin, under a prefix at a segment boundary, and without text that two servers could
+    /// read in two ways (HOST-257, HOST-258, HOST-328).
     fn covers(&self, url: &str) -> bool {
         let Ok(parsed) = url::Url::parse(url) else {
             return false;
@@ -273,15 +278,15 @@ impl Area {
             && self.prefixes.iter().any(|prefix| prefix.rest(path).is_some())
     }
 
-    /// The same for a URI that is parsed already. One that is written plainly, as nearly all are, is
-    /// judged where it stands, without an allocation.
+    /// The same for a parsed URI. A URI that is written plainly, as nearly all are, is judged
+    /// without an allocation.
     #[inline]
     fn covers_uri(&self, uri: &Uri) -> bool {
         self.covers_plainly(uri) || self.covers_closely(uri)
     }
 
-    /// Every request of a caller passes here: of the path only what no prefix has is looked at letter
-    /// by letter.
+    /// Returns true if a plain look shows that the URI is covered. Every request of a caller passes
+    /// here, so only the part of the path after a prefix is read letter by letter.
     #[inline]
     fn covers_plainly(&self, uri: &Uri) -> bool {
         let https = match uri.scheme_str() {
@@ -294,7 +299,7 @@ impl Area {
             return false;
         }
         let path = uri.path();
-        // A loop of its own is laid out in line, which `any` is not.
+        // The compiler inlines this loop, but not a call of `any`.
         for prefix in &self.prefixes {
             if let Some(rest) = prefix.rest(path).filter(|_| prefix.plain)
                 && (rest.is_empty() || written_plainly(rest))
@@ -316,7 +321,7 @@ impl Area {
 }
 
 impl Prefix {
-    /// What a path has beyond it: nothing, or something that begins with a slash.
+    /// The part of a path after this prefix: nothing, or a text that begins with a slash.
     #[inline]
     fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
         let rest = path.strip_prefix(&*self.path)?;
@@ -324,7 +329,7 @@ impl Prefix {
     }
 }
 
-/// Whether a request to this URI goes to an origin, and without a password in its URL.
+/// Returns true if a request to this URI goes to the origin, without a password in its URL.
 pub(crate) fn same_origin(uri: &Uri, origin: &str) -> bool {
     let parsed = || url::Url::parse(&uri.to_string());
     origin_is(uri, origin) || parsed().is_ok_and(|url| parsed_origin_is(&url, origin))
@@ -336,7 +341,7 @@ fn parsed_origin_is(url: &url::Url, origin: &str) -> bool {
         && url.origin().ascii_serialization() == *origin
 }
 
-/// Letter for letter, but for case and a default port.
+/// Compares letter for letter, except for case and a default port.
 fn origin_is(uri: &Uri, origin: &str) -> bool {
     let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
         return false;
@@ -349,8 +354,8 @@ fn origin_is(uri: &Uri, origin: &str) -> bool {
         || authority.strip_suffix(default).unwrap_or(authority).eq_ignore_ascii_case(held)
 }
 
-/// A path that every parser reads as it stands: no escapes, nothing that is escaped later, and no
-/// segment that begins with a dot.
+/// Returns true if every parser reads the path as it stands: it has no escapes, nothing that is
+/// escaped later, and no segment that begins with a dot.
 fn written_plainly(path: &str) -> bool {
     let mut before = 0;
     path.bytes().all(|byte| {
@@ -376,7 +381,7 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-/// Whether the path of a URI names one resource to every server.
+/// Returns true if the path of a URI names one resource to every server.
 pub(crate) fn read_one_way(uri: &Uri) -> bool {
     written_plainly(uri.path()) || reads_one_way(&uri.to_string())
 }
@@ -538,7 +543,7 @@ mod tests {
         assert!(!area("/mcp/..;/x").covers_uri(&Uri::from_static("https://mcp.example/mcp/..;/x")));
     }
 
-    /// Of URLs: each of two pieces below each of some heads.
+    /// The texts of many URLs: each head, followed by each pair of pieces.
     fn texts() -> impl Iterator<Item = String> {
         const HEADS: [&str; 20] = [
             "https://mcp.example",
@@ -602,7 +607,7 @@ mod tests {
         HEADS.into_iter().flat_map(one)
     }
 
-    /// What makes paths, escapes and dot segments, put together by chance.
+    /// Random texts of the characters that make paths, escapes and dot segments.
     fn random_texts() -> impl Iterator<Item = String> {
         const BYTES: &[u8] = b"/////....;%%2eE5cC0afF\\\t ?#@:mcpx-~!$&'()*+,=|^`{}\"<>[]\x7f";
         let mut seed = 0x2545_f491_4f6c_dd1d_u64;
@@ -619,7 +624,7 @@ mod tests {
         })
     }
 
-    /// The look that most URLs are let through by may say yes only where the close one does.
+    /// The plain look may say yes only where the close look does.
     #[test]
     fn a_plain_look_covers_no_more_than_a_close_one_host_257_host_258_host_328() {
         let areas = ["/", "/mcp/", "/mcp/x", "/mcp/..;/x"].map(area);
@@ -634,7 +639,7 @@ mod tests {
                 judged += 1;
             }
         }
-        // There was something to be compared, and both answers.
+        // Enough URLs were compared, and both answers came.
         assert!(plainly > 1_000 && judged > 10 * plainly, "{plainly} of {judged}");
     }
 

@@ -31,29 +31,29 @@ pub struct ArrivalId(pub u64);
 pub enum Input {
     /// A caller wants a usable grant.
     Acquire(Acquire),
-    /// A login that somebody asked for by name, before any request was refused. As
-    /// [`Input::Acquire`], and where a login is due it begins with the first request of an MCP
-    /// session: a server that refuses it says what it wants, and one that does not and has no metadata
-    /// either ends it with `authorization_not_required` (D18).
+    /// A login that somebody asked for by name, before any request was refused. It is as
+    /// [`Input::Acquire`], except that a due login begins with the first request of an MCP session.
+    /// A server that refuses this request says what it wants. A server that serves it and has no
+    /// metadata ends the login with `authorization_not_required` (D18).
     LogIn(Acquire),
     /// A caller's request was refused by the MCP server.
     Challenge(Challenge),
-    /// Something reached the redirect URI, or a person pasted it. May come any number of times;
-    /// it is matched to its login by `state` (AUTHZ-12).
+    /// Something reached the redirect URI, or a person pasted it. Callbacks may come any number of
+    /// times; each is matched to its login by `state` (AUTHZ-12).
     Callback {
-        /// Whom to answer with a page.
+        /// The arrival that is answered with a page.
         arrival: ArrivalId,
-        /// What arrived.
+        /// The query or the code that arrived.
         callback: Callback,
     },
     /// This page could be shown to nobody: there is no browser and nobody to open it by hand. The
     /// login that waits at it ends with `browser_refused`; any other is left alone.
     Unshown(Visit),
-    /// Work was done; only its [`Ticket`](crate::effect::Ticket) makes one.
+    /// A piece of work was done; only its [`Ticket`](crate::effect::Ticket) makes this input.
     Answer(Answer),
     /// A caller no longer waits. Work it shares with others, and a refresh, go on.
     Cancel(WaiterId),
-    /// Log out: what is held is dropped and marked so in the store.
+    /// A log-out: the held tokens are dropped, in memory and in the store.
     Forget,
     /// A deadline has come, or time has passed; always allowed.
     Wake,
@@ -62,11 +62,11 @@ pub enum Input {
 /// A caller wants a usable grant.
 #[derive(Clone, Debug)]
 pub struct Acquire {
-    /// Who waits.
+    /// The caller that waits.
     pub waiter: WaiterId,
     /// Scopes the grant must have been asked for; empty for none by name.
     pub scopes: ScopeSet,
-    /// Whether a person may be bothered. If not, the answer without a usable grant is
+    /// True if a person may be asked. If not, the answer without a usable grant is
     /// `reauthorization_required`.
     pub may_ask: bool,
 }
@@ -74,9 +74,9 @@ pub struct Acquire {
 /// A caller's request was refused by the MCP server.
 #[derive(Clone, Debug)]
 pub struct Challenge {
-    /// Who waits.
+    /// The caller that waits.
     pub waiter: WaiterId,
-    /// What was refused, and how.
+    /// The refusal of the caller's request.
     pub refusal: Refusal,
 }
 
@@ -89,21 +89,23 @@ pub struct Refusal {
     pub status: StatusCode,
     /// All headers of the answer; `WWW-Authenticate` is read from them.
     pub headers: HeaderMap,
-    /// What was attempted, for the retry limits: method plus tool, prompt or resource (STEP-10).
+    /// The attempted operation, for the retry limits: method plus tool, prompt or resource
+    /// (STEP-10).
     pub operation: String,
     /// The newest epoch that the server is known to have let a request in with, if any.
     pub accepted: Option<Epoch>,
-    /// What this request has had of earlier settlements; the default for its first refusal.
+    /// The count that the last settlement of this request returned; the default for its first
+    /// refusal.
     pub had: Had,
-    /// Whether a person may be bothered.
+    /// True if a person may be asked.
     pub may_ask: bool,
 }
 
-/// What one request has had since it was first sent: every settlement gives it anew, and the next
-/// [`Refusal`] of the same request takes it back. It bounds the request's retries, and counts only
-/// tokens that came while the request was under way: one that was found in a store, or adopted from
-/// another process, is none (STEP-90). A caller who starts from the default at every refusal is given a
-/// refresh at every refusal, without end.
+/// Counts the tokens that came for one request since it was first sent. Every settlement returns a
+/// new count, which the caller puts into the next [`Refusal`] of the same request. The count bounds
+/// the request's retries. A token that was found in a store, or adopted from another process, is
+/// neither a refresh nor a login of this request (STEP-90). A caller that starts from the default
+/// at every refusal is given a refresh at every refusal, endlessly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Had {
     /// Tokens that a refresh brought.
@@ -115,7 +117,7 @@ pub struct Had {
 }
 
 impl Had {
-    /// Whether a token came for this request.
+    /// Returns true if a refresh or a login brought a token for this request.
     pub(crate) const fn fresh_token(self) -> bool {
         self.renewals > 0 || self.logins > 0
     }
@@ -134,7 +136,7 @@ impl fmt::Debug for Refusal {
     }
 }
 
-/// What reached the redirect URI.
+/// A query or a code that reached the redirect URI or was pasted.
 #[derive(Clone, Debug)]
 pub struct Callback(pub(crate) Arrived);
 
@@ -182,7 +184,7 @@ impl From<&str> for Callback {
     }
 }
 
-/// As the same text borrowed.
+/// The same as for borrowed text.
 impl From<String> for Callback {
     fn from(text: String) -> Self {
         Self::pasted(&text)
@@ -196,7 +198,7 @@ pub struct Answer {
     pub(crate) value: Value,
 }
 
-/// What a piece of work brought back.
+/// The result of a piece of work.
 #[derive(Debug)]
 pub(crate) enum Value {
     Reply(Reply),
@@ -205,8 +207,9 @@ pub(crate) enum Value {
     Signed(Signature),
 }
 
-/// Whether an answer of the MCP server is a refusal that belongs in [`Input::Challenge`]: 401, 403,
-/// and a 400 that carries a challenge. A bare 400 is a matter of the MCP protocol (TRANS-20).
+/// Returns true if an answer of the MCP server is a refusal that belongs in [`Input::Challenge`]:
+/// 401, 403, or a 400 that carries a challenge. A bare 400 is a matter of the MCP protocol
+/// (TRANS-20).
 #[must_use]
 pub fn is_refusal(status: StatusCode, headers: &HeaderMap) -> bool {
     match status {

@@ -1,5 +1,5 @@
-//! The readers and writers of the wire, and other items that only the tests, benches and fuzzers of
-//! this repository need. The name promises nothing: these items may change in any release.
+//! The readers and writers of the wire, and other things that only the tests, benches and fuzzers
+//! of this repository need. Nothing here is stable: it may change in any release.
 
 use crate::failure::{Evidence, Failure, Setting, Switch};
 use crate::flow::{errands, login, refresh};
@@ -43,14 +43,14 @@ pub const FLOWS: &[&FlowTable] = &[
 ];
 
 /// The whole machine as a Mermaid state diagram. It has a box for each flow, with the stages that
-/// its states run, and one for each stage, with what its states wait for. Each box shows the
-/// signals that lead from one state to another.
+/// its states run, and one for each stage, with the events that its states wait for. Each box shows
+/// the signals that lead from one state to another.
 #[must_use]
 pub fn mermaid() -> String {
     diagram::mermaid(FLOWS, STAGES)
 }
 
-/// A failure with the parts that the core alone puts into one, for the tests of programs that show
+/// A failure with the parts that the core alone can set, for the tests of programs that show
 /// failures.
 #[must_use]
 pub fn furnished(

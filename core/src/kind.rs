@@ -1,4 +1,4 @@
-//! What can go wrong, as a closed list of kinds with stable codes, and the remedy of each.
+//! The kinds of failure, as a closed list with stable codes, and the remedy of each.
 
 use core::fmt;
 use core::time::Duration;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! kinds {
     ($($name:ident $code:literal $remedy:ident $text:literal;)*) => {
-        /// What happened, as a closed list. [`Kind::code`] is stable and machine-readable.
+        /// The kinds of failure, as a closed list. [`Kind::code`] is stable and machine-readable.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum Kind { $(#[doc = $text] $name,)* }
@@ -133,7 +133,7 @@ kinds! {
 }
 
 impl Kind {
-    /// What to do, in words; `None` where the remedy says all there is.
+    /// The advice in words; `None` where the remedy says all there is.
     #[must_use]
     pub const fn advice(self) -> Option<&'static str> {
         match self {
@@ -146,7 +146,7 @@ impl Kind {
     }
 }
 
-/// What a caller should do about a [`Failure`](crate::failure::Failure).
+/// The remedy of a [`Failure`](crate::failure::Failure): the step that a caller should take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Remedy {
     /// The same request may succeed later; `after` is the server's own wish, if it named one.
@@ -160,7 +160,7 @@ pub enum Remedy {
     Register,
     /// Change the configuration; the failure names the switch, if there is one.
     Configure,
-    /// Nothing on this side helps; report it to whoever runs the server.
+    /// Nothing on this side helps; report it to the people who run the server.
     Report,
     /// Go on without a login: none is wanted.
     Proceed,
@@ -180,7 +180,7 @@ impl Remedy {
         }
     }
 
-    /// Whether the same request may succeed without anybody changing anything.
+    /// Returns true if the same request may succeed although nobody changes anything.
     #[must_use]
     pub const fn retryable(self) -> bool {
         matches!(self, Self::Retry { .. })

@@ -16,13 +16,13 @@
 //! effects, always. [`Session::snapshot`] can be taken at any moment and restored in another
 //! process.
 //!
-//! Two lanes run side by side: what needs only machines, and what waits for a person, so that a
-//! refresh never waits for anybody. The diagram on the repository's front page shows the flows and the
-//! stages, drawn from their tables.
+//! Two lanes run side by side: one for work that needs only machines, and one for work that waits
+//! for a person. A refresh therefore never waits for a person. The diagram on the repository's
+//! front page shows the flows and the stages, drawn from their tables.
 //!
 //! With a persistent configuration a refresh is a transaction of the store: lease, look, intent,
-//! request, swap, release. What each of these promises, and so what a crash between two of them
-//! leaves, stands at [`effect::StoreRequest`].
+//! request, swap, release. [`effect::StoreRequest`] says what each of these promises, and so what a
+//! crash between two of them leaves.
 //!
 //! | module | holds |
 //! | --- | --- |

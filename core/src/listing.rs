@@ -1,8 +1,8 @@
-//! What is in a store: which servers, which accounts, and how it stands with each.
+//! The contents of a store: the servers, their accounts, and the state of each account.
 //!
-//! Decides what may be said of a record to a person; nothing secret is. Refuses to decide whether
-//! a grant is used, which a session does when it has read it itself. What is read is as hostile here
-//! as there.
+//! Decides what may be said of a record to a person; nothing secret may. Refuses to decide whether
+//! a grant is used, which a session does when it has read it itself. A record that is read is as
+//! hostile here as there.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -21,19 +21,19 @@ pub struct Entry {
     /// The MCP URL in its canonical form. Its query may hold a key of the person's: show the entry,
     /// not this.
     pub mcp_url: String,
-    /// The account; `None` for the one that was given no name.
+    /// The account; `None` for the account that was given no name.
     pub account: Option<String>,
     /// The authorization server.
     pub issuer: Option<String>,
-    /// What the tokens are for.
+    /// The resource that the tokens are for.
     pub resource: Option<String>,
-    /// As whom we are known there.
+    /// The client identifier that we have there.
     pub client_id: Option<String>,
-    /// How it stands.
+    /// The state of the account.
     pub state: State,
 }
 
-/// How it stands with an account.
+/// The state of an account at a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
@@ -42,7 +42,7 @@ pub enum State {
         /// When it ends; `None` if nobody knows.
         until: Option<Timestamp>,
     },
-    /// There is no access token that is not over, but one to renew it with.
+    /// There is no access token that is not over, but a refresh token to renew it with.
     Renewable,
     /// The access token is over, and cannot be renewed.
     Expired,
@@ -67,7 +67,7 @@ impl Entry {
         }
     }
 
-    /// Whether it is of this MCP URL, in whatever spelling, and account.
+    /// Returns true if the entry is of this account and this MCP URL, in whatever spelling.
     #[must_use]
     pub fn is_of(&self, mcp_url: &str, account: Option<&str>) -> bool {
         self.account.as_deref() == account
@@ -75,7 +75,8 @@ impl Entry {
     }
 }
 
-/// The form that records are named by. Whether plain http is allowed is a session's business.
+/// The form that records are named by. Plain http passes here; a session decides whether it is
+/// allowed.
 fn canonical(mcp_url: &str) -> String {
     let host = url::Url::parse(mcp_url).ok();
     let host = host.as_ref().and_then(url::Url::host_str).unwrap_or_default();
@@ -84,9 +85,9 @@ fn canonical(mcp_url: &str) -> String {
 }
 
 /// Makes the list of the records of bindings and grants, sorted by server and account; records of
-/// other kinds are of no account. `now` decides whether a token is over.
+/// other kinds are left out. `now` decides whether a token is over.
 ///
-/// Grants of an issuer that a server has left are not listed: they are of no server any longer.
+/// Grants of an issuer that a server has left are not listed: they belong to no server any longer.
 #[must_use]
 pub fn read(records: impl IntoIterator<Item = (Key, Record)>, now: Timestamp) -> Vec<Entry> {
     let (mut bindings, mut grants) = (BTreeMap::new(), BTreeMap::new());
@@ -113,7 +114,8 @@ pub fn read(records: impl IntoIterator<Item = (Key, Record)>, now: Timestamp) ->
     entries
 }
 
-/// Whose binding it is, by its key. Ours have no others.
+/// The MCP URL and the account of a binding, read from its key. Every binding of ours has a key of
+/// this form.
 fn named(key: &Key) -> Option<(String, Option<String>)> {
     let [mcp_url, account]: [String; 2] = serde_json::from_str(&key.name).ok()?;
     Some((mcp_url, Some(account).filter(|account| account != DEFAULT_ACCOUNT)))
@@ -157,8 +159,8 @@ fn unread(kind: Kind) -> State {
     if kind == Kind::StoreVersion { State::Newer } else { State::Unreadable }
 }
 
-/// One line for people: no query, and whatever a server or a damaged store put into a name is
-/// escaped (HOST-304, HOST-309).
+/// Shows one line for people. It has no query, and whatever a server or a damaged store put into a
+/// name is escaped (HOST-304, HOST-309).
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&shown(&self.mcp_url))?;
@@ -187,7 +189,7 @@ impl fmt::Display for State {
     }
 }
 
-/// As it is displayed, and so without the queries of URLs.
+/// Shows the URLs as `Display` does, and so without their queries.
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |text: &Option<String>| text.as_deref().map(shown);

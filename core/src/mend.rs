@@ -1,4 +1,4 @@
-//! What a person can change so that a failure does not come again: leniencies, and settings that
+//! Changes by which a person keeps a failure from coming again: leniencies, and settings that
 //! weaken nothing.
 
 use core::fmt;
@@ -80,15 +80,15 @@ pub enum Setting {
     InitialAccessToken,
     /// The name that a server knows and shows.
     ClientName,
-    /// What else the program says of itself.
+    /// The other client metadata that the program registers.
     ClientMetadata,
-    /// Where the person is sent back to.
+    /// The redirect URI, which the person is sent back to.
     Redirect,
-    /// Whether refresh tokens are wanted.
+    /// The choice to do without refresh tokens.
     RefreshTokens,
     /// More parameters of the authorization request at one issuer.
     AuthorizationParameter,
-    /// A new login, whatever is held.
+    /// A new login, whatever the session holds.
     LoginAnew,
 }
 
@@ -110,12 +110,12 @@ impl Setting {
         }
     }
 
-    /// Whether it is made for one issuer.
+    /// Returns true if the setting is made for one issuer.
     pub(crate) const fn of_issuer(self) -> bool {
         matches!(self, Self::ClientAuthMethod | Self::AuthorizationParameter)
     }
 
-    /// What it does, in words that follow "you can".
+    /// The effect of the setting, in words that follow "you can".
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -133,10 +133,10 @@ impl Setting {
     }
 }
 
-/// A setting that may mend a failure, and for whom it is to be made.
+/// A setting that may mend a failure, and the issuer it is to be made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mend {
-    /// Which.
+    /// The setting.
     pub setting: Setting,
     /// The issuer, for a setting of one issuer; escaped.
     pub issuer: Option<String>,

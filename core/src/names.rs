@@ -17,7 +17,7 @@ macro_rules! names {
 }
 
 names! {
-    /// The stages, then the flows.
+    /// The names of the stages, then of the flows.
     MachineName {
         /// Reads the records of an MCP URL and account.
         Recall,
@@ -140,7 +140,7 @@ names! {
 }
 
 names! {
-    /// The events that can happen to a stage, and the results that a stage can bring to its flow.
+    /// The signals to a stage, and those that a stage can bring to its flow.
     SignalName {
         /// The stage or flow starts.
         Begin,
@@ -168,9 +168,9 @@ names! {
         Enrolled,
         /// The person has approved.
         Approved,
-        /// The session has the lease, and the grant as the store has it.
+        /// The lease is taken, and the grant is read from the store.
         Claimed,
-        /// The store has said what it knows of the credential.
+        /// The store has answered what it knows of the credential.
         Intended,
         /// The token endpoint has answered.
         Minted,
@@ -182,7 +182,7 @@ names! {
         Given,
         /// The stage failed.
         Failed,
-        /// The grant that the flow is about is no longer held.
+        /// The session no longer holds the grant that the flow is about.
         Overtaken,
     }
 }

@@ -1,5 +1,5 @@
-//! What the session did and why, step by step: the log line, the trace, and the proof that the
-//! transition tables are true. No note holds a secret, a query or a body.
+//! Notes of what the session did and why, step by step: the log line, the trace, and the proof that
+//! the transition tables are true. No note holds a secret, a query or a body.
 
 use core::fmt;
 use std::sync::Arc;
@@ -20,25 +20,25 @@ pub enum Note {
     Step(Edge),
     /// A request leaves.
     Asked {
-        /// Why.
+        /// The purpose of the request.
         purpose: Purpose,
-        /// How.
+        /// The HTTP method.
         method: Method,
-        /// Where to.
+        /// The URL without its query.
         url: Shown,
     },
     /// A request came back.
     Answered {
-        /// Why it was sent.
+        /// The purpose of the request.
         purpose: Purpose,
         /// The HTTP status.
         status: u16,
     },
     /// A request did not come back.
     Lost {
-        /// Why it was sent.
+        /// The purpose of the request.
         purpose: Purpose,
-        /// What happened.
+        /// The reason for the missing answer.
         why: Why,
     },
     /// Something a server named was not used.
@@ -52,9 +52,9 @@ pub enum Note {
     },
     /// A leniency was used that Strict does not know.
     Lenient {
-        /// Which.
+        /// The switch that allows it.
         switch: Switch,
-        /// For whom: an issuer, a resource or a host.
+        /// The issuer, the resource or the host that it was used for.
         subject: String,
     },
     /// A choice among what was on offer.
@@ -72,7 +72,7 @@ pub enum Note {
     Rejected,
     /// The store did not give or keep a record; the session goes on from memory.
     Store {
-        /// Its reason.
+        /// The store's reason.
         kind: Kind,
     },
     /// A callback was refused, and the login goes on waiting (ISS-05).
@@ -82,7 +82,7 @@ pub enum Note {
         /// The rule.
         rule: &'static str,
     },
-    /// A callback of this login is not of the issuer that the login is at. The login goes on waiting
+    /// A callback of this login does not come from the login's issuer. The login goes on waiting
     /// for a better one, and may be cancelled (ISS-90).
     Untrusted {
         /// The code of the rule it broke.
@@ -92,7 +92,7 @@ pub enum Note {
     },
     /// An answer came after its work had been given up.
     Late {
-        /// Whether tokens were in it, which are saved all the same (HOST-241).
+        /// True if the answer held tokens, which are saved all the same (HOST-241).
         kept: bool,
     },
     /// A flow ended without success; its callers are settled with the same failure.
@@ -102,20 +102,20 @@ pub enum Note {
         /// The failure's rule.
         rule: &'static str,
     },
-    /// A rule of the machine did not hold. A bug of ours: please report it.
+    /// A rule of the machine did not hold. This is a bug of ours: please report it.
     Fault(Fault),
 }
 
 /// One edge of a transition table, as it was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Edge {
-    /// Whose table.
+    /// The machine that the table is of.
     pub machine: MachineName,
-    /// From this state.
+    /// The state that it leaves.
     pub from: StateName,
-    /// On this signal.
+    /// The signal.
     pub on: SignalName,
-    /// To this state, `Done` or `Failed`.
+    /// The state that it reaches, or `Done` or `Failed`.
     pub to: StateName,
 }
 
@@ -123,25 +123,25 @@ pub struct Edge {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Choice {
-    /// Found at this URL: the resource names its authorization servers.
+    /// The protected resource, which names its authorization servers.
     Resource {
         /// The resource identifier, without a query (HOST-304).
         resource: Arc<str>,
     },
-    /// This authorization server, from this document.
+    /// The authorization server, and the document that describes it.
     Server {
         /// The issuer as the resource lists it.
         issuer: Arc<str>,
         /// Where its metadata came from; `None` for the default endpoints of 2025-03-26.
         document: Option<Shown>,
     },
-    /// This way to be a client there (REG-01).
+    /// The way to be a client there (REG-01).
     Client(ClientWay),
-    /// These scopes, for this reason (SCOPE-02 to 08).
+    /// The scopes to ask for, and their source (SCOPE-02 to 08).
     Scopes {
-        /// What is asked for; empty for nothing by name.
+        /// The scopes that are asked for; empty if none is asked for by name.
         scopes: ScopeSet,
-        /// Who named them.
+        /// The source of these scopes.
         source: ScopeSource,
     },
     /// The bound issuer is no longer listed (BIND-03).
@@ -179,7 +179,7 @@ impl ClientWay {
     }
 }
 
-/// Who named the scopes of an authorization request.
+/// The source of the scopes of an authorization request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ScopeSource {
     /// The caller, or the configuration, ahead of everything else.

@@ -1,4 +1,4 @@
-//! How a piece of work ended: what its ticket is answered with.
+//! The outcomes of work, by which its tickets are answered.
 
 use core::fmt;
 
@@ -22,13 +22,14 @@ pub enum Reply {
     MaybeSent(Why),
 }
 
-/// Marks an answer whose body was cut off, in its extensions, and says by what.
+/// Marks an answer whose body was cut off, in its extensions, and says why it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cut(Why);
 
 impl Reply {
-    /// An answer whose head came whole and whose body did not: what came of it may hold a token that
-    /// nobody can ask for again (D19). To everybody else it is [`Reply::MaybeSent`].
+    /// An answer whose head came whole and whose body did not. The part that came may hold a token
+    /// that nobody can ask for again (D19). Everywhere else the answer counts as
+    /// [`Reply::MaybeSent`].
     #[must_use]
     pub fn cut(mut response: http::Response<Vec<u8>>, why: Why) -> Self {
         response.extensions_mut().insert(Cut(why));
@@ -47,7 +48,8 @@ impl Reply {
         }
     }
 
-    /// The same, where a part of an answer is of no use.
+    /// The same reply, with [`Reply::MaybeSent`] for a cut answer. It is for places where a part of
+    /// an answer is of no use.
     #[must_use]
     pub fn whole(self) -> Self {
         match self.lost() {
@@ -172,7 +174,7 @@ impl Why {
         }
     }
 
-    /// What to do, in words; `None` where the remedy says all there is.
+    /// The advice in words; `None` where the remedy says all there is.
     #[must_use]
     pub const fn advice(self) -> Option<&'static str> {
         Some(match self {
@@ -191,12 +193,12 @@ impl Why {
     }
 }
 
-/// Whether something listens.
+/// The outcome of listening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// On this port.
+    /// A listener is bound to this port.
     Port(u16),
-    /// Something else has that port. Whoever does would get the code.
+    /// Another program has that port, and would get the code.
     Taken,
     /// This machine has no descriptors or memory left.
     Exhausted,

@@ -1,8 +1,8 @@
-//! Why a request is sent.
+//! The purpose of a request.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a request is sent.
+/// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Purpose {
@@ -16,11 +16,11 @@ pub enum Purpose {
     Registration,
     /// The person's visit to the authorization endpoint.
     Authorization,
-    /// The code for a token.
+    /// The exchange of the code for tokens.
     CodeExchange,
-    /// The refresh token for a token.
+    /// The exchange of the refresh token for tokens.
     Refresh,
-    /// Tokens given back.
+    /// RFC 7009 revocation of tokens.
     Revocation,
 }
 

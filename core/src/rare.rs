@@ -1,17 +1,17 @@
-//! What most sessions have none of: it takes no room before it is there, since sessions are many
-//! and rest most of the time.
+//! Parts that most sessions do not have. An absent part takes only the room of a pointer, since
+//! sessions are many and rest most of the time.
 
 use core::ops::{Deref, DerefMut};
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What can be absent.
+/// A value that can be absent.
 pub(crate) trait Absent: Default + 'static {
-    /// What is read while it is.
+    /// The value that is read while there is none.
     const ABSENT: &'static Self;
 
-    /// Whether this says no more than if it were.
+    /// Returns true if the value says no more than an absent one.
     fn is_absent(&self) -> bool;
 }
 
@@ -31,17 +31,17 @@ impl<K: 'static, V: 'static> Absent for BTreeMap<K, V> {
     }
 }
 
-/// Something that is made when it is first written to, and gone when it is tidied up empty.
+/// A value that is made when it is first written to, and freed when it is tidied up empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Rare<T>(Option<Box<T>>);
 
 impl<T: Absent> Rare<T> {
-    /// Called at the end of a step.
+    /// Frees an empty value. This is called at the end of a step, if not earlier.
     pub(crate) fn tidy(&mut self) {
         self.0.take_if(|it| it.is_absent());
     }
 
-    /// Does this to what is there, and nothing if there is nothing.
+    /// Changes the value if it is there.
     pub(crate) fn if_there(&mut self, change: impl FnOnce(&mut T)) {
         if let Some(it) = &mut self.0 {
             change(it);

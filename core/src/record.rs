@@ -1,7 +1,7 @@
 //! The three records, each one versioned document (BIND-10).
 //!
-//! A store sees opaque bytes under a key. What is read back is hostile: its format, its shape and
-//! that it belongs to its key are checked before anything of it is used. Unknown members survive a
+//! A store sees opaque bytes under a key. Bytes that are read back are hostile: their format, their
+//! shape and their key are checked before anything of them is used. Unknown members survive a
 //! rewrite.
 
 pub(crate) mod fill;
@@ -69,7 +69,7 @@ pub(crate) enum Way {
     Dynamic,
 }
 
-/// What an MCP URL and account led to.
+/// The issuer, the resource and the client that an MCP URL and account led to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Binding {
     pub(crate) format: u32,
@@ -99,7 +99,7 @@ pub(crate) struct Client {
     pub(crate) credentials: Credentials,
     /// When the secret ends (REG-14).
     pub(crate) expires: Option<Timestamp>,
-    /// The server has said that it does not know this client (REG-21).
+    /// True if the server has said that it does not know this client (REG-21).
     pub(crate) stale: bool,
     /// The port of the redirect URI that was registered, if it was a listener's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ pub(crate) struct Client {
     pub(crate) unknown: Unknown,
 }
 
-/// What most registrations have nothing of.
+/// The parts of a client record that most registrations do not have.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Aside {
@@ -119,7 +119,8 @@ pub(crate) struct Aside {
     /// Logins in a row that ended without any callback (REG-93).
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) silent: u8,
-    /// However many, the registration is not replaced because of them before this.
+    /// The registration is not replaced because of silent logins before this, however many there
+    /// are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) again_after: Option<Timestamp>,
     /// The scopes that were registered (REG-91).
@@ -151,7 +152,8 @@ impl Absent for Aside {
 pub(crate) struct Earlier {
     pub(crate) credentials: Credentials,
     pub(crate) expires: Option<Timestamp>,
-    /// As it was marked while it had the record: no process sends it any more.
+    /// True if the server had said that it does not know this registration, which no process sends
+    /// any more.
     pub(crate) stale: bool,
 }
 
@@ -162,31 +164,32 @@ const MOST_EARLIER: usize = 8;
 /// A registration is not replaced because of a doubt before it is this old.
 const SETTLED: Duration = Duration::from_secs(24 * 3600);
 
-/// The rule for every registration: the server has not said that it does not know it (REG-21), and
-/// its secret has not ended (REG-14).
+/// Returns true if a registration may be used: the server has not said that it does not know it
+/// (REG-21), and its secret has not ended (REG-14).
 fn may_be_used(stale: bool, secret_ends: Option<Timestamp>, now: Timestamp) -> bool {
     !stale && secret_ends.is_none_or(|end| now < end)
 }
 
 impl Client {
-    /// Whether this registration may be used.
+    /// Returns true if this registration may be used.
     pub(crate) fn usable(&self, now: Timestamp) -> bool {
         may_be_used(self.stale, self.expires, now)
     }
 
-    /// Whether a new login makes a new registration: the server may have forgotten this one, and
-    /// show an error page of its own (REG-93). Refreshes go on with it.
+    /// Returns true if a new login makes a new registration. The server may have forgotten this one
+    /// and show an error page of its own (REG-93). Refreshes go on with this one.
     pub(crate) fn doubted(&self, now: Timestamp) -> bool {
         self.aside.silent >= MOST_SILENT && self.aside.again_after.is_none_or(|at| at <= now)
     }
 
-    /// A login ended without any callback; one is enough if logins with it succeeded before.
+    /// Counts a login that ended without any callback. One is enough for a doubt if logins with
+    /// this registration succeeded before.
     pub(crate) fn unanswered(&mut self, succeeded: bool) {
         let more = self.aside.silent.saturating_add(1);
         self.aside.silent = if succeeded { MOST_SILENT } else { more.min(MOST_SILENT) };
     }
 
-    /// A callback came: the server knows it.
+    /// Ends the count of silent logins: a callback came, so the server knows this registration.
     pub(crate) fn answered(&mut self) {
         if self.aside.silent != 0 {
             self.aside.silent = 0;
@@ -194,7 +197,8 @@ impl Client {
         }
     }
 
-    /// A grant came of it. Unless it took the place of another one, it may be doubted from now on.
+    /// Notes that a login with this registration brought a grant. Unless the registration took the
+    /// place of another one, it may be doubted from now on.
     pub(crate) fn succeeded(&mut self) {
         self.answered();
         if self.aside.earlier.is_empty() && self.aside.again_after.is_some() {
@@ -203,7 +207,7 @@ impl Client {
         }
     }
 
-    /// It was registered just now, in the place of another one if there was one.
+    /// Begins a registration that was made just now, in the place of another one if there was one.
     pub(crate) fn begins(&mut self, before: Option<&Self>, now: Timestamp) {
         self.aside.again_after = now.plausible().then(|| now.after(SETTLED));
         if let Some(before) = before {
@@ -211,7 +215,7 @@ impl Client {
         }
     }
 
-    /// Keeps what another record of the same key knows, which this one is written over.
+    /// Keeps the registrations of another record of the same key, which this one is written over.
     pub(crate) fn keep(&mut self, other: &Self) {
         let last = Earlier {
             credentials: other.credentials.clone(),
@@ -235,7 +239,7 @@ impl Client {
         self.aside.earlier.iter().find(|it| *it.credentials.client_id == *client_id)
     }
 
-    /// The credentials by which a grant is refreshed, be they of a registration that was replaced.
+    /// The credentials that refresh a grant. They may be those of a registration that was replaced.
     pub(crate) fn credentials_of(&self, client_id: &str, now: Timestamp) -> Option<&Credentials> {
         let (credentials, expires, stale) = if *self.credentials.client_id == *client_id {
             (&self.credentials, self.expires, self.stale)
@@ -263,21 +267,23 @@ pub(crate) struct Grant {
     pub(crate) expires: Option<Timestamp>,
     /// How long it was to live from receipt, in seconds.
     pub(crate) lifetime: Option<u64>,
-    /// Random; tells what has been renewed since a login from what came by another one.
+    /// A random name of the login. Every renewal keeps it, and every other login has another one.
     #[serde(default)]
     pub(crate) login: Option<Arc<str>>,
-    /// Everything ever asked for in this grant.
+    /// All scopes that were ever asked for in this grant.
     pub(crate) requested: Arc<ScopeSet>,
-    /// What the server said it granted.
+    /// The scopes that the server said it granted.
     pub(crate) granted: Option<Arc<ScopeSet>>,
     /// The `resource` parameter as it was sent; `None` if it was left out (RES-08).
     pub(crate) resource_parameter: Option<Arc<str>>,
-    /// As verified when the code was exchanged; later steps use no other (BIND-08, TOK-03).
+    /// The token endpoint as verified when the code was exchanged; later steps use no other
+    /// (BIND-08, TOK-03).
     pub(crate) token_endpoint: ServerUrl,
     pub(crate) revocation_endpoint: Option<ServerUrl>,
-    /// The refresh token was refused: kept, never sent again (REF-08).
+    /// True if the refresh token was refused: it is kept, and never sent again (REF-08).
     pub(crate) rejected: bool,
-    /// Whether Strict keeps the access token unused because its type was not named (D7).
+    /// True if the server did not name the type of the access token, which Strict then keeps unused
+    /// (D7).
     pub(crate) untyped: bool,
     #[serde(flatten)]
     pub(crate) unknown: Unknown,
@@ -287,8 +293,8 @@ pub(crate) struct Grant {
 pub(crate) trait Document: Serialize + DeserializeOwned {
     fn key(&self) -> Key;
 
-    /// Whether its URLs are such as may be used today: a store can be edited, and a switch that was
-    /// on when it was written can be off (SEC-05).
+    /// Returns true if its URLs may be used today. A store can be edited, and a switch that was on
+    /// when the record was written can be off now (SEC-05).
     fn sound(&self, _: &Reach) -> bool {
         true
     }
@@ -358,7 +364,7 @@ impl Document for Grant {
 }
 
 impl Grant {
-    /// Whether both are of one record, as their keys would say.
+    /// Returns true if both grants have the same key, and so the same record.
     pub(crate) fn shares_record(&self, other: &Self) -> bool {
         self.issuer == other.issuer
             && self.resource == other.resource
@@ -366,12 +372,14 @@ impl Grant {
             && self.account == other.account
     }
 
-    /// Whether the access token's lifetime is over; no clock that is broken says so (HOST-312).
+    /// Returns true if the access token's lifetime is over. A broken clock never says so
+    /// (HOST-312).
     pub(crate) fn expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|end| now.plausible() && end <= now)
     }
 
-    /// Judges its endpoints by today's switches: they may have been recorded under others (SEC-05).
+    /// Checks its endpoints by today's switches, since they may have been recorded under others
+    /// (SEC-05).
     pub(crate) fn recheck(&self, reach: &Reach) -> Result<(), Failure> {
         self.token_endpoint.recheck("token_endpoint", reach)?;
         let revocation = self.revocation_endpoint.as_ref();

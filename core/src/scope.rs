@@ -88,13 +88,14 @@ impl ScopeSet {
         Ok(())
     }
 
-    /// Whether a token is in the set; case-sensitive, no hierarchy (STEP-05).
+    /// Returns true if the token is in the set. Tokens are case-sensitive and have no hierarchy
+    /// (STEP-05).
     #[must_use]
     pub fn contains(&self, token: &str) -> bool {
         tokens(&self.0).any(|held| held == token)
     }
 
-    /// Whether every token of `other` is here.
+    /// Returns true if every token of `other` is in the set.
     #[must_use]
     pub(crate) fn covers(&self, other: &Self) -> bool {
         other.iter().all(|token| self.contains(token))
@@ -131,18 +132,18 @@ impl ScopeSet {
         tokens(&self.0)
     }
 
-    /// How many tokens.
+    /// The number of tokens.
     #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.iter().count()
     }
 
     fn is_full(&self) -> bool {
-        // Each token but the first takes two bytes at least: a short set needs no count.
+        // Each token but the first takes at least two bytes, so a short set needs no count.
         self.0.len() >= 2 * MOST_SCOPES - 1 && self.len() >= MOST_SCOPES
     }
 
-    /// Whether nothing is in it; such a set is never sent (SCOPE-04).
+    /// Returns true if the set has no token; such a set is never sent (SCOPE-04).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -155,7 +156,7 @@ impl ScopeSet {
     }
 }
 
-/// What is read back from a record is held to the same alphabet and limits.
+/// A set that is read back from a record is held to the same alphabet and limits.
 impl TryFrom<String> for ScopeSet {
     type Error = ScopeFault;
 
@@ -187,12 +188,13 @@ impl fmt::Display for ScopeSet {
     }
 }
 
-/// One or more of 0x21, 0x23-0x5B, 0x5D-0x7E (RFC 6749 §3.3).
+/// Returns true for one or more bytes of 0x21, 0x23-0x5B, 0x5D-0x7E (RFC 6749 §3.3).
 fn is_scope_token(token: &str) -> bool {
     !token.is_empty() && Alphabet::STRICT.spells(token.as_bytes())
 }
 
-/// The pieces between spaces. They are short: a search by bytes is over before one by words begins.
+/// The pieces between spaces. They are short, so a search by bytes is over before one by words
+/// begins.
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     core::iter::from_fn(move || {

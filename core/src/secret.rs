@@ -12,9 +12,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// Text that no log, error, note or trace may contain.
 ///
-/// `Debug` is redacted, there is no `Display` and no `Serialize`, equality takes constant time and
-/// the memory is
-/// overwritten when the last clone is dropped.
+/// `Debug` is redacted, and there is no `Display` and no `Serialize`. Equality takes constant time.
+/// The memory is overwritten when the last clone is dropped.
 #[derive(Clone)]
 pub struct Secret(Arc<str>);
 
@@ -54,8 +53,8 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
-/// An access token, held once for all who look at it or send it: behind the scheme that it is sent
-/// with (RFC 6750 §2.1). Shown, compared and wiped like every [`Secret`].
+/// An access token, held once for everything that reads or sends it, after the scheme that it is
+/// sent with (RFC 6750 §2.1). It is shown, compared and wiped like every [`Secret`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken(Secret);
 
@@ -147,7 +146,7 @@ pub(crate) mod written_option {
     }
 }
 
-/// What `written_option` writes and reads.
+/// A secret that `written_option` writes and reads.
 pub(crate) trait Written {
     fn text(&self) -> &str;
     fn read(text: Box<str>) -> Self;

@@ -1,4 +1,4 @@
-//! What is asked of a credential store, and what it answers.
+//! The requests to a credential store, and its answers.
 
 use core::fmt;
 
@@ -8,21 +8,23 @@ use crate::kind::Kind;
 
 /// One operation of the credential store. A store sees opaque bytes under a key with a generation.
 ///
-/// Beside the records it keeps two kinds of marks. A *lease* says that a holder may renew the record
-/// now; it keeps others waiting, and ends with its holder. An *intent* says that a one-time
-/// credential is being spent; it outlives its maker, so that whoever comes after a crash knows.
+/// Beside the records it keeps two kinds of marks. A *lease* says that a holder may renew the
+/// record now. It keeps others waiting, and ends with its holder. An *intent* says that a one-time
+/// credential is being spent. It outlives its maker, so that the next process knows of it after a
+/// crash.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoreRequest {
     /// Read the record under a key. Answered with [`Stored::Loaded`].
     Load {
-        /// Which record.
+        /// The key of the record.
         key: Key,
     },
     /// Replace the record if its generation is still `expected`; `None` if there must be none.
-    /// Durable before it is answered, with [`Stored::Swapped`] or [`Stored::Conflict`]. Once it is,
-    /// the record's refresh intents of generations below the new one are removed.
+    /// Answered with [`Stored::Swapped`], not before the record is durable, or with
+    /// [`Stored::Conflict`]. Once the record is durable, its refresh intents of generations below
+    /// the new one are removed.
     Swap {
-        /// Which record.
+        /// The key of the record.
         key: Key,
         /// The generation that is to be replaced.
         expected: Option<u64>,
@@ -30,49 +32,50 @@ pub enum StoreRequest {
         record: Record,
     },
     /// Take the lease of a record, without waiting. Answered with [`Stored::Leased`], or
-    /// [`Stored::Busy`]. A later claim of the session that has it takes it over, and the earlier one
-    /// has it no more. It ends with [`StoreRequest::Release`], [`StoreRequest::Leave`] or the
+    /// [`Stored::Busy`]. A later claim of the session that has the lease takes it over from the
+    /// earlier one. The lease ends with [`StoreRequest::Release`], [`StoreRequest::Leave`] or the
     /// holder's process, never by its age.
     Lease {
-        /// Which record.
+        /// The key of the record.
         key: Key,
-        /// For whom.
+        /// The holder that takes the lease.
         holder: Holder,
     },
     /// Record durably, by an exclusive creation, that a one-time credential is about to be spent.
-    /// Answered with [`Stored::Intended`], or [`Stored::Standing`] if that was recorded before,
-    /// by whomever. A refresh of a generation below the record's is answered as one that stands and
-    /// whose maker lives: its intent was removed by the swap that answered it.
+    /// Answered with [`Stored::Intended`], or [`Stored::Standing`] if that was recorded before, by
+    /// any holder. For a refresh of a generation below the record's, the answer is an intent that
+    /// stands and whose maker lives: the swap after that refresh has removed the intent.
     Intend {
-        /// Whose record the credential is in, or will lead to.
+        /// The key of the record that has the credential, or will come of it.
         key: Key,
-        /// What is about to be spent.
+        /// The credential that is about to be spent.
         spend: Spend,
-        /// By whom.
+        /// The holder that spends it.
         holder: Holder,
     },
     /// Remove an intent of this holder's, if one is named, then give back the lease, if this holder
     /// has it. Answered with [`Stored::Released`]. Nothing to remove or give back is no error.
     Release {
-        /// Which record.
+        /// The key of the record.
         key: Key,
-        /// Whose lease and intent.
+        /// The holder of the lease and the intent.
         holder: Holder,
-        /// The intent of a credential that is certainly unspent, or whose outcome is known: of a code,
-        /// once what it brought is saved, or it was refused. A store has nothing left of it then.
+        /// The intent of a credential that is certainly unspent, or whose outcome is known. The
+        /// outcome of a code is known once its tokens are saved, or it was refused. The store then
+        /// has nothing left of the intent.
         withdraw: Option<Spend>,
     },
     /// The holder's session is gone: the leases of all its claims end, and their intents stand
     /// without a maker. Answered with [`Stored::Released`].
     Leave {
-        /// Any of its claims.
+        /// Any claim of the session.
         holder: Holder,
     },
 }
 
-/// Who takes a lease or makes an intent: one claim of one session in one process. The lower 40 bits
-/// are random and name the session, the others count its claims: what the store does late about an
-/// earlier one leaves a later one alone.
+/// The holder of a lease or maker of an intent: one claim of one session in one process. The lower
+/// 40 bits are random and name the session, and the others count its claims. A late operation of
+/// the store about an earlier claim therefore leaves a later one alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Holder(pub u64);
@@ -94,13 +97,13 @@ impl Holder {
         self.0 & Self::SESSION
     }
 
-    /// Whether this is the same session's same or later claim.
+    /// Returns true if this is the same claim as the other, or a later one of the same session.
     #[must_use]
     pub const fn succeeds(self, other: Self) -> bool {
         self.session() == other.session() && self.0 >= other.0
     }
 
-    /// As whom the session makes the intents of its codes, whatever it claims meanwhile: a refresh may
+    /// The maker of the intents of the session's codes, whatever it claims meanwhile. A refresh may
     /// begin while a code is out.
     #[must_use]
     pub(crate) const fn of_codes(self) -> Self {
@@ -189,7 +192,7 @@ impl fmt::Debug for Key {
 /// The kinds of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RecordKind {
-    /// What an MCP URL and account led to: issuer, resource, client.
+    /// The issuer, the resource and the client that an MCP URL and account led to.
     Binding,
     /// Credentials of a client at an issuer.
     Client,
@@ -226,11 +229,11 @@ pub struct Record {
 /// How a store operation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// What is under the key.
+    /// The record under the key; `None` if there is none.
     Loaded(Option<Record>),
     /// The swap is durable.
     Swapped,
-    /// The generation was another; this is what is there now.
+    /// The record has another generation; this is the record that is there now.
     Conflict(Option<Record>),
     /// The holder has the lease.
     Leased,
@@ -240,11 +243,11 @@ pub enum Stored {
     Intended,
     /// The intent had been recorded before.
     Standing {
-        /// Whether its maker may still be there. A store that cannot tell says so too.
+        /// True if its maker may still be there. A store that cannot tell answers true as well.
         made_by_the_living: bool,
     },
-    /// Given back, as far as there was anything.
+    /// The intent is removed and the lease is given back, as far as there were any.
     Released,
-    /// The store cannot; the kind is one of the `store_…` codes, or `machine_exhausted`.
+    /// The operation failed; the kind is one of the `store_…` codes, or `machine_exhausted`.
     Failed(Kind),
 }

@@ -7,9 +7,9 @@ use crate::time::Awaited;
 /// One stage's states and edges.
 #[derive(Debug)]
 pub struct Table {
-    /// Whose.
+    /// The name of the machine.
     pub machine: MachineName,
-    /// What it is for, in a few words.
+    /// Its purpose, in a few words.
     pub purpose: &'static str,
     /// Every state but `Start`, `Done` and `Failed`, and what it awaits.
     pub states: &'static [State],
@@ -29,11 +29,11 @@ pub struct State {
 /// The edges of one state on one signal.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// From here.
+    /// The state that the edges leave.
     pub from: StateName,
-    /// On this.
+    /// The signal.
     pub on: SignalName,
-    /// To one of these.
+    /// The states that the edges reach.
     pub targets: &'static [StateName],
 }
 
@@ -45,12 +45,12 @@ impl Table {
     }
 }
 
-/// One flow's states and edges: each state runs a stage, and goes on with what that brings.
+/// One flow's states and edges: each state runs a stage, and goes on with the result of that stage.
 #[derive(Debug)]
 pub struct FlowTable {
-    /// Whose.
+    /// The name of the machine.
     pub flow: MachineName,
-    /// What it is for, in a few words.
+    /// Its purpose, in a few words.
     pub purpose: &'static str,
     /// Every state but `Start`, `Done` and `Failed`, and the stage it runs.
     pub states: &'static [(StateName, MachineName)],
@@ -59,8 +59,9 @@ pub struct FlowTable {
 }
 
 impl SignalName {
-    /// The signals a flow's state must expect, by the stage it runs: what the stage brings, or that it
-    /// failed, and a restart. A stage that says in what it brings how it ended fails in no ordinary way.
+    /// The signals a flow's state must expect, by the stage it runs: the stage's result, its
+    /// failure, and a restart. A stage whose result says how it ended has no failure of its own to
+    /// expect.
     #[must_use]
     pub const fn met_after(stage: MachineName) -> &'static [Self] {
         match stage {

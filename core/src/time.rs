@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Wall-clock time in whole seconds since the Unix epoch.
 ///
-/// Held as how far it is from the earliest of all, which is no reading: so one that is absent takes
-/// no more room than one that is there.
+/// It is stored as the distance from the earliest of all times, which is no reading. The distance
+/// is never zero, so an absent time takes no more room than one that is there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(NonZeroU64);
 
@@ -42,15 +42,15 @@ impl Timestamp {
         Self::from_unix(self.unix().saturating_add(wait))
     }
 
-    /// How long it is from here until `later`; nothing if that is past.
+    /// The time from here until `later`; zero if that is past.
     #[must_use]
     pub(crate) fn until(self, later: Self) -> Duration {
         let seconds = later.unix().saturating_sub(self.unix());
         Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
     }
 
-    /// Whether this can be a real reading. A clock before 1970 or beyond the year 9999 is broken,
-    /// and no lifetime is judged by it (HOST-312).
+    /// Returns true if this can be a real reading. A clock before 1970 or beyond the year 9999 is
+    /// broken, and no lifetime is judged by it (HOST-312).
     #[must_use]
     pub(crate) const fn plausible(self) -> bool {
         0 <= self.unix() && self.unix() <= Self::LATEST
@@ -77,13 +77,13 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// Milliseconds of a clock that never goes back; its zero is any moment before the first input.
 ///
-/// Held as one more, which is never zero: so a reading that is absent takes no more room than one
-/// that is there.
+/// It is stored as the reading plus one, which is never zero. An absent reading therefore takes no
+/// more room than one that is there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Monotonic(NonZeroU64);
 
 impl Monotonic {
-    /// A reading in milliseconds; the last millisecond that a `u64` counts is the one before it.
+    /// A reading in milliseconds. The last millisecond of a `u64` is read as the one before it.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(NonZeroU64::MIN.saturating_add(millis))
@@ -101,7 +101,7 @@ impl Monotonic {
         Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// How long it is from here until `later`; nothing if that is past.
+    /// The time from here until `later`; zero if that is past.
     #[must_use]
     pub const fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.get().saturating_sub(self.0.get()))
@@ -131,11 +131,11 @@ impl<'de> Deserialize<'de> for Monotonic {
 pub struct Deadline {
     /// The moment, on the monotonic clock.
     pub at: Monotonic,
-    /// What is being waited for, so that a stuck flow explains itself.
+    /// The event that is awaited, so that a stuck flow explains itself.
     pub reason: Awaited,
 }
 
-/// What a parked stage waits for.
+/// The event that a parked stage waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Awaited {
     /// The answer to an HTTP request.

@@ -7,7 +7,7 @@ use crate::failure::{Failure, Kind, Remedy};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
-/// A page for the person, and what to show beside it before it is opened (AUTHZ-14).
+/// A page for the person, and the facts to show beside it before it is opened (AUTHZ-14).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Visit {
     pub(crate) url: Secret,
@@ -25,13 +25,14 @@ pub struct Visit {
     pub scopes: ScopeSet,
     /// Our client identifier there.
     pub client_id: Arc<str>,
-    /// Where the answer will arrive.
+    /// The redirect URI, where the answer will arrive.
     pub redirect_uri: String,
     /// Host of the endpoint where the program has registered itself, in punycode.
     pub registration_host: Option<Arc<str>>,
     /// Host of the endpoint that takes the tokens back at a log-out, in punycode.
     pub revocation_host: Option<Arc<str>>,
-    /// Shown before, by this process or the one before it: do not open it a second time.
+    /// True if the page was shown before, by this process or the one before it. Do not open it a
+    /// second time.
     pub reissued: bool,
 }
 
@@ -48,8 +49,8 @@ impl Visit {
         self.resource.split(['?', '#']).next().unwrap_or_default()
     }
 
-    /// Every host of the authorization server that gets something, and what it gets (HOST-147). One
-    /// host may stand there for several things.
+    /// Every host of the authorization server that gets something, after a name for its part
+    /// (HOST-147). One host may stand there several times, with several parts.
     #[must_use]
     pub fn hosts(&self) -> Vec<(&'static str, &str)> {
         let mut hosts = vec![
@@ -73,7 +74,7 @@ impl fmt::Debug for Visit {
     }
 }
 
-/// What the listener answers to one arrival. Never a byte of the request is shown by it.
+/// The listener's answer to one arrival. It never shows a byte of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Page {
     /// The login is complete.
@@ -81,33 +82,33 @@ pub enum Page {
     /// The login goes on with another page, which [`Told::Open`](crate::effect::Told::Open) has
     /// shown: the server had forgotten the registration that the first one was for (REG-21).
     OneMoreStep(Parties),
-    /// This arrival has the login's own `state`, and is not of the issuer that the login is at: it is
+    /// This arrival has the login's own `state`, but does not come from the login's issuer. It is
     /// not believed, and the login goes on waiting (ISS-90).
     Untrusted {
-        /// Between whom the login is.
+        /// The two parties of the login.
         parties: Parties,
-        /// What the login ends as if nothing better comes. Its subject names the issuer that was
-        /// received, so a browser is shown its kind alone.
+        /// The failure that ends the login if nothing better comes. Its subject names the issuer
+        /// that was received, so a browser is shown its kind alone.
         failure: Arc<Failure>,
     },
     /// The person, or the server, said no.
     Denied(Parties),
     /// The login ended with a failure.
     Failed {
-        /// Between whom.
+        /// The two parties of the login.
         parties: Parties,
-        /// What happened.
+        /// The kind of the failure.
         kind: Kind,
-        /// What to do about it.
+        /// The remedy of the failure.
         remedy: Remedy,
     },
-    /// This arrival belongs to no waiting login; the waiting one, if any, goes on. Names nobody: any
-    /// web page can send a browser here.
+    /// This arrival belongs to no waiting login; the waiting one, if any, goes on. The page names
+    /// no party, since any web page can send a browser here.
     Refused(Kind),
 }
 
-/// Between whom a login was, as its page names them. Both are what the session itself has verified,
-/// never a name that a server chose for itself.
+/// The two parties of a login, as its page names them. Both are hosts that the session itself has
+/// verified, never a name that a server chose for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parties {
     /// Host of the MCP server, in punycode.

@@ -31,12 +31,12 @@ pub struct Row {
     pub revisions: &'static str,
     /// The part of this project that has to meet it.
     pub place: &'static str,
-    /// What it says, in a few words.
+    /// The rule, in a few words.
     pub summary: &'static str,
 }
 
 impl Row {
-    /// Whether a test has to exist.
+    /// Returns true if a test has to exist.
     #[must_use]
     pub fn demanded(&self) -> bool {
         self.level.starts_with("MUST")
@@ -81,7 +81,7 @@ impl fmt::Display for Test {
     }
 }
 
-/// Who proves what.
+/// The tests, by the requirement that they prove.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     /// The tests of each requirement.

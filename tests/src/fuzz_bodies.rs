@@ -1,4 +1,5 @@
-//! What the fuzz targets do with their bytes, and what must hold whatever the bytes are.
+//! The work of the fuzz targets on their bytes, and the rules that must hold whatever the bytes
+//! are.
 //!
 //! The bodies stand here so that the committed corpus runs as an ordinary test, on any toolchain.
 //! Inputs that are HTTP answers are written as one byte that picks the status, header lines, an empty
@@ -99,7 +100,8 @@ fn response(data: &[u8]) -> Option<Response<Vec<u8>>> {
     Some(response)
 }
 
-/// What is written is read again as the same set, and no scope is longer or stranger than allowed.
+/// A set that is written is read again as the same set, and no scope is longer or stranger than
+/// allowed.
 fn scopes_round(set: &ScopeSet) {
     assert!(set.iter().count() <= 64);
     let read = ScopeSet::read(set.as_str()).expect("what was written can be read");
@@ -430,7 +432,7 @@ impl TokenAnswer {
     }
 }
 
-/// What reaches the redirect URI.
+/// The text that reaches the redirect URI.
 pub fn callback(data: &[u8]) {
     const ISSUER: &str = "https://as.example";
     let Ok(text) = core::str::from_utf8(data) else { return };

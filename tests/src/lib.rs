@@ -1,4 +1,4 @@
-//! What the suites of mcp-authz share.
+//! The parts that the suites of mcp-authz share.
 //!
 //! - [`coverage`]: which tests prove which requirement.
 //! - [`fuzz_bodies`]: what the fuzz targets do with their bytes.

@@ -48,7 +48,7 @@ impl Door {
     }
 }
 
-/// What is told of each request, right after it was answered.
+/// The function that is told of each request, right after it was answered.
 pub type OnRequest = Arc<dyn Fn(&Seen) + Send + Sync>;
 
 /// A running server. Dropping it closes all connections and waits for its threads.
@@ -59,7 +59,7 @@ pub struct Served {
     doors: Vec<(String, Option<SocketAddr>, JoinHandle<()>)>,
 }
 
-/// What all threads of a server share.
+/// The state that all threads of a server share.
 pub(crate) struct Shared {
     model: Arc<Mutex<Model>>,
     stop: AtomicBool,
@@ -94,7 +94,7 @@ impl Shared {
         self.close.load(Ordering::Relaxed)
     }
 
-    /// What to tell of the newest request, if anybody is told.
+    /// The newest request, if anybody is told of it.
     pub(crate) fn newest(&self, model: &Model) -> Option<Seen> {
         self.on_request.as_ref().and_then(|_| model.seen().last().cloned())
     }
@@ -183,7 +183,7 @@ impl Served {
         self.shared.now_ms()
     }
 
-    /// Whether each connection is closed after one answer. At first it is kept.
+    /// Sets whether each connection is closed after one answer. At first it is kept.
     pub fn close_after_each(&self, close: bool) {
         self.shared.close.store(close, Ordering::Relaxed);
     }

@@ -16,10 +16,10 @@ use crate::runtime::AsyncStd;
 /// Sends; see [`hyper_http::HyperHttp`].
 pub type HyperHttp = hyper_http::HyperHttp<AsyncStd>;
 
-/// What runs the sessions of a program on async-std.
+/// The loop that runs the sessions of a program on async-std.
 type OnAsyncStd = Tasks<HyperHttp, Loopback, AsyncStd>;
 
-/// What all sessions of a program on async-std share, set up by a [`Builder`]; see
+/// The ports that all sessions of a program on async-std share, set up by a [`Builder`]; see
 /// [`driver::client::Client`].
 pub type Client = driver::client::Client<OnAsyncStd>;
 

@@ -1,4 +1,4 @@
-//! What reaches a listener, and how its page finds the way back.
+//! Callbacks that reach a listener, and the way back for the page that each of them gets.
 //!
 //! A listener reports each callback with a [`PageSink`]; the driver keeps the sink until the session
 //! says which page that arrival gets. A sink dropped unanswered tells the listener that nobody waits
@@ -74,7 +74,7 @@ impl Listening {
         self.port
     }
 
-    /// What the session is told of an attempt to bind.
+    /// The outcome of an attempt to bind, as the session is told it.
     pub(crate) fn outcome(listening: &io::Result<Self>) -> Bound {
         match listening {
             Ok(listening) => Bound::Port(listening.port),

@@ -21,8 +21,8 @@ use crate::publish::Published;
 /// Refusals after which one request is given up whatever the session says, which says so before.
 const MOST_ATTEMPTS: u8 = 8;
 
-/// What goes on one request to the MCP server. Keep it until the answer is there, and show both to
-/// the session's `seen`: by the epoch it knows which token was refused, however late.
+/// The headers for one request to the MCP server. Keep them until the answer is there, and show
+/// both to the session's `seen`: the epoch tells the session which token was refused, however late.
 #[derive(Clone)]
 pub struct Authorized {
     granted: Option<Arc<Granted>>,
@@ -35,11 +35,11 @@ pub struct Authorized {
     /// The URL was announced on an authorized stream of the server.
     announced: bool,
     attempt: u8,
-    /// What the request has had of the settlements of its refusals.
+    /// The part of the settlements of its refusals that the request has had.
     had: Had,
 }
 
-/// What an answer means for its request.
+/// The meaning of an answer for its request.
 #[derive(Clone, Debug)]
 pub enum Seen {
     /// The answer is the caller's to read: it is no refusal, or the request was repeated often
@@ -125,7 +125,7 @@ impl Authorized {
         self.granted.as_ref()
     }
 
-    /// Whether it is for a request that was refused before.
+    /// Returns true if the headers are for a request that was refused before.
     #[must_use]
     pub const fn again(&self) -> bool {
         self.attempt > 1
@@ -139,14 +139,14 @@ impl Authorized {
         self
     }
 
-    /// Whether a person may be bothered if it is refused. They may unless said.
+    /// Sets whether a person may be bothered if the request is refused. The default is yes.
     #[must_use]
     pub const fn may_ask(mut self, may_ask: bool) -> Self {
         self.may_ask = may_ask;
         self
     }
 
-    /// Whether an answer is for the session to see, rather than for the caller alone.
+    /// Returns true if the session has to see the answer, and not only the caller.
     pub(crate) fn concerned(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         is_refusal(status, headers) || self.leads_out(status, headers)
     }
@@ -210,9 +210,9 @@ impl Authorized {
         Ok(Seen::Again(Self { operation, may_ask, attempt, had, ..anew }))
     }
 
-    /// Whether an answer sends a request with a token to where the token may not go. A redirect
-    /// within the token area is an answer like others; nobody here follows one. Its text is judged
-    /// before it is resolved, which takes dot segments out (HOST-328).
+    /// Returns true if an answer sends a request with a token to a place where the token may not
+    /// go. A redirect within the token area is an answer like others; nobody here follows one. Its
+    /// text is judged before it is resolved, which takes dot segments out (HOST-328).
     fn leads_out(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         let Some(granted) = &self.granted else { return false };
         let Some(location) = headers.get(LOCATION).filter(|_| status.is_redirection()) else {

@@ -16,9 +16,10 @@ pub(crate) mod settings;
 
 pub use settings::{BuildError, Settings};
 
-/// What all sessions of a program share: how it reaches the outside. Clones share it, too.
+/// The ports that all sessions of a program share, by which it reaches the outside. Clones share
+/// them, too.
 ///
-/// It is also what a manager takes: `AuthorizationManager::builder(url).ports(client)`.
+/// A manager takes a client as its ports: `AuthorizationManager::builder(url).ports(client)`.
 pub struct Client<S: Loop> {
     ports: Arc<PortsOf<S>>,
 }

@@ -13,8 +13,8 @@ pub trait Clock: Send + Sync + 'static {
     fn wall(&self) -> Timestamp;
     /// The monotonic clock; its zero is the moment this clock was made.
     fn mono(&self) -> Monotonic;
-    /// Whether both clocks are before these moments; `false` also if that is not certain. Every
-    /// caller with a live token asks.
+    /// Returns true if both clocks are before these moments; `false` also if that is not certain.
+    /// Every caller with a live token asks.
     fn before(&self, fresh: Fresh) -> bool {
         fresh.wall.is_none_or(|at| self.wall() < at) && fresh.mono.is_none_or(|at| self.mono() < at)
     }

@@ -35,8 +35,8 @@ impl Lookup for System {
     }
 }
 
-/// Whether this machine has run out of descriptors, memory or disk space: nothing is wrong then with
-/// whoever was dialled, and waiting for them mends nothing.
+/// Returns true if this machine has run out of descriptors, memory or disk space: nothing is wrong
+/// then with the host that was dialled, and waiting for it mends nothing.
 #[must_use]
 pub fn exhausted(error: &io::Error) -> bool {
     use ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};

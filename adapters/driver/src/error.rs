@@ -1,4 +1,4 @@
-//! What can go wrong in driving itself, as opposed to the failures that a session settles with.
+//! The errors of driving itself, as opposed to the failures that a session settles with.
 
 use core::fmt;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ macro_rules! diagnosed {
                 self.diagnosis().code()
             }
 
-            /// What to do about it.
+            /// The remedy: the action that may mend it.
             #[must_use]
             pub fn remedy(&self) -> ::mcp_authz_core::failure::Remedy {
                 self.diagnosis().remedy()

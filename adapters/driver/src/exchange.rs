@@ -1,7 +1,7 @@
 //! The callers' own requests: the token goes on, and a refusal goes to the session.
 //!
-//! The requests never pass through the session; only their refusal does. What is here is the same for
-//! blocking and async callers; each adds a loop of a few lines around it.
+//! The requests never pass through the session; only their refusal does. The code here is the same
+//! for blocking and async callers; each adds a loop of a few lines around it.
 
 use core::fmt;
 use core::time::Duration;
@@ -46,8 +46,8 @@ impl Exchange {
         self
     }
 
-    /// Whether a person may be bothered. Unless said they may; for an `AuthorizedHttpClient`, if its
-    /// manager has one.
+    /// Sets whether a person may be bothered. The default is yes; for an `AuthorizedHttpClient`,
+    /// only if its manager has a person.
     #[must_use]
     pub const fn may_ask(mut self, may_ask: bool) -> Self {
         self.may_ask = Some(may_ask);
@@ -99,7 +99,7 @@ impl Exchange {
         &self.limits
     }
 
-    /// What the caller said of it goes with what goes on it.
+    /// Adds the caller's settings for this request to the headers that go on it.
     pub(crate) fn describe(&self, authorized: Authorized) -> Authorized {
         let authorized = authorized.may_ask(self.may_ask.unwrap_or(true));
         match &self.operation {
@@ -183,15 +183,15 @@ pub enum ExchangeError {
     Refused {
         /// Why not, and what to do.
         failure: Arc<Failure>,
-        /// What the server answered.
+        /// The server's answer.
         answer: Box<Answer>,
     },
     /// No whole answer came. It is not sent again by itself: the server may have acted on it unless
     /// `sent` is false (HOST-254).
     Lost {
-        /// What happened.
+        /// The reason why no whole answer came.
         why: Why,
-        /// Whether it may have reached the server.
+        /// True if the request may have reached the server.
         sent: bool,
     },
     /// An answer came whole, and is not the JSON that was asked for.
@@ -244,7 +244,7 @@ impl fmt::Debug for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unsent(failure) => f.debug_tuple("Unsent").field(failure).finish(),
-            // What the server answered may quote the request, and is the caller's to show.
+            // The server's answer may quote the request, so that only the caller may show it.
             Self::Refused { failure, answer } => f
                 .debug_struct("Refused")
                 .field("failure", failure)
@@ -287,7 +287,7 @@ crate::diagnosed!(ExchangeError, this => match this {
     ExchangeError::Drive(error) => error.diagnosis(),
 });
 
-/// What a refusal says in words.
+/// The words of a refusal.
 #[cfg(feature = "transport")]
 fn words(answer: &Answer) -> Option<Said> {
     let description = Some(crate::transport::words(answer, answer.body())?);

@@ -20,7 +20,8 @@ const CODINGS: [&str; 11] = [
     "pack200-gzip",
 ];
 
-/// Whether the head is within the limits, its length is one number, and its body is not encoded.
+/// Checks that the head is within the limits, its length is one number, and its body is not
+/// encoded.
 ///
 /// # Errors
 /// Why the answer is not read any further; the connection is to be closed.

@@ -182,7 +182,7 @@ impl<N: Network> HyperHttp<N> {
         // to hold.
         let run = Box::pin(self.run(request, limits, reuse));
         let answer = within(&self.shared.connector.network, limits.total, run).await;
-        // Whether it was sent by then is anybody's guess.
+        // Nobody knows whether it was sent by then, so it counts as sent.
         answer.unwrap_or(Err(Unanswered { why: Why::Timeout, sent: true }))
     }
 }

@@ -9,14 +9,14 @@
 //! | [`threads`] | a session that threads share | whichever caller is there, else a helper thread |
 //! | `tasks` (feature `async`) | async programs | a task that lives as long as there is something to do |
 //!
-//! What stands above the last two is written once, async, and has a face for each: [`AuthSession`],
-//! [`AuthorizationManager`], [`AuthorizedHttpClient`] and the MCP [`transport`]s. The futures of
-//! threads block where they are polled.
+//! The layers above the last two are written once, async, and have a face for each:
+//! [`AuthSession`], [`AuthorizationManager`], [`AuthorizedHttpClient`] and the MCP [`transport`]s.
+//! The futures of threads block where they are polled.
 //!
 //! There is no runtime here and nothing about OAuth. An adapter adds the [`ports`]: how to send,
-//! listen, spawn and sleep. What they share beside that is here too: the hot path's [`publish`]
-//! cell, the callers' own requests ([`exchange`], and [`authorize`] for those who send by
-//! themselves), the [`vault`] of several servers and accounts, look-ups that respect the address
+//! listen, spawn and sleep. The parts that adapters share beside that are here too: the hot path's
+//! [`publish`] cell, the callers' own requests ([`exchange`], and [`authorize`] for those who send
+//! by themselves), the [`vault`] of several servers and accounts, look-ups that respect the address
 //! rule ([`dial`]), the checks on an answer's head ([`head`]), reading its body ([`reading`]), the
 //! event stream decoder ([`sse`]), and one HTTP port for every async runtime (`hyper_http`, feature
 //! `hyper`).

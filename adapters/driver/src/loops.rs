@@ -1,4 +1,4 @@
-//! What stands above a session needs of the loop that drives it, and the step that both loops take.
+//! The interface of a session's loop to the layers above it, and the step that both loops take.
 
 use core::future::Future;
 use core::sync::atomic::Ordering;
@@ -31,14 +31,14 @@ pub trait Loop: Send + Sync + Sized + 'static {
     type Http: Send + Sync + 'static;
     /// Its way to listen.
     type Listener: Send + Sync + 'static;
-    /// What spawns and sleeps for it; nothing in a program without a runtime.
+    /// The runtime that spawns and sleeps for it; the unit type in a program without one.
     type Runtime: Send + Sync + 'static;
     /// The body of an answer, as it comes.
     type Body: Send + 'static;
     /// The type on which an adapter implements [`Platform`](crate::manager::Platform).
     type Adapter;
 
-    /// What a server sends, message by message.
+    /// The messages of a server, one by one.
     #[cfg(feature = "transport")]
     type Messages: From<Messages>;
 
@@ -50,7 +50,7 @@ pub trait Loop: Send + Sync + Sized + 'static {
     /// Makes one that rests.
     fn make(kept: KeptBy<Self>) -> Self;
 
-    /// What it keeps.
+    /// The parts that it keeps.
     fn kept(&self) -> &KeptBy<Self>;
 
     /// Calls hands for the work in the queue, under the lock. `attends`: the caller goes on to work.
@@ -62,7 +62,8 @@ pub trait Loop: Send + Sync + Sized + 'static {
     /// Tells those who sleep to look again.
     fn turned(&self);
 
-    /// Hands in an input and waits for the settlement. Whoever leaves off cancels the wait.
+    /// Hands in an input and waits for the settlement. A caller that gives the future up cancels
+    /// the wait.
     fn wait(
         self: &Arc<Self>,
         waiter: WaiterId,
@@ -118,11 +119,11 @@ pub type PortsOf<S> = Ports<<S as Loop>::Http, <S as Loop>::Listener, <S as Loop
 /// Takes the settlement of a wait, or why there is none.
 pub(crate) type Settle = Box<dyn FnOnce(Result<Settlement, DriveError>) + Send>;
 
-/// What both loops keep of a session, with these workers and ports.
+/// The parts of a session that both loops keep, with these workers and ports.
 pub struct Kept<W, P> {
     pub(crate) published: Published,
     pub(crate) config: Arc<Config>,
-    /// What was found out about the server's transport.
+    /// The facts that were found out about the server's transport.
     #[cfg(feature = "transport")]
     pub(crate) memory: Memory,
     pub(crate) ports: Arc<P>,
@@ -131,14 +132,14 @@ pub struct Kept<W, P> {
     waiters: AtomicU64,
 }
 
-/// What only one thread at a time looks at.
+/// The state that only one thread at a time looks at.
 pub struct State<W> {
     pub(crate) session: Session,
     /// Nothing is set aside for it at rest.
     under_way: Option<Box<UnderWay<W>>>,
 }
 
-/// What there is only while somebody works, waits or speaks.
+/// The state that exists only while somebody works, waits or speaks.
 pub(crate) struct UnderWay<W> {
     pub(crate) outbox: Outbox,
     pub(crate) queue: VecDeque<Work>,
@@ -152,13 +153,13 @@ pub(crate) struct UnderWay<W> {
 
 /// Those who do the work of a session.
 pub trait Workers: Default + Send {
-    /// Whether nobody works or waits.
+    /// Returns true if nobody works or waits.
     fn gone(&self) -> bool;
     /// Has whoever waits for work look again.
     fn kick(&mut self);
 }
 
-/// What a loop keeps.
+/// The parts that a loop keeps.
 pub(crate) type KeptBy<S> = Kept<<S as Loop>::Workers, PortsOf<S>>;
 /// Its state, held.
 pub(crate) type Guard<'a, S> = MutexGuard<'a, State<<S as Loop>::Workers>>;
@@ -171,7 +172,7 @@ impl<W: Workers> State<W> {
         })
     }
 
-    /// What is under way, if anything is.
+    /// The state of what is under way, if anything is.
     pub(crate) fn busy(&mut self) -> Option<&mut UnderWay<W>> {
         self.under_way.as_deref_mut()
     }
@@ -225,7 +226,8 @@ impl<W, P> Kept<W, P> {
         self.lock().session.visit()
     }
 
-    /// Whether this thread may wait for the session; not from inside an observer.
+    /// Returns an error if this thread may not wait for the session because it is inside an
+    /// observer.
     pub(crate) fn may_wait(&self) -> Result<(), DriveError> {
         self.lock().under_way.as_ref().map_or(Ok(()), |at| at.outbox.not_here())
     }
@@ -243,13 +245,13 @@ impl<W, P> Drop for Kept<W, P> {
     }
 }
 
-/// What both loops do alike.
+/// The steps that both loops do alike.
 pub(crate) trait Driven: Loop {
     fn lock(&self) -> Guard<'_, Self> {
         self.kept().lock()
     }
 
-    /// Whether this one is still to be settled.
+    /// Returns true if this waiter is still to be settled.
     fn waits_for(&self, waiter: WaiterId) -> bool {
         self.lock().busy().is_some_and(|at| at.mail.contains_key(&waiter))
     }
@@ -338,7 +340,7 @@ pub(crate) trait Driven: Loop {
                 None => {
                     state.rest();
                     drop(state);
-                    // Whoever found nobody active but the speaker looks again.
+                    // Threads that found nobody active but the speaker look again.
                     return self.turned();
                 }
                 Some(Word::Settle(settlement)) => {

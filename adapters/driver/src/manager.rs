@@ -29,7 +29,7 @@ pub use setup::{PortsError, SetupError};
 pub(crate) use setup::{json, request, written};
 pub use steps::AuthorizationSession;
 
-/// What an adapter is: the loop that its sessions run in, with ports and a store of sound defaults.
+/// An adapter: the loop that its sessions run in, with ports and a store of sound defaults.
 pub trait Platform: Sized {
     /// The loop that its sessions run in.
     type Loop: Loop<Adapter = Self>;
@@ -82,7 +82,7 @@ impl<S: Loop> AuthorizationManager<S> {
         self.inner.current.load().session.clone()
     }
 
-    /// Whether a request may bother a person: one was named when the manager was set up.
+    /// Returns true if a request may bother a person: one was named when the manager was set up.
     #[must_use]
     pub fn may_ask(&self) -> bool {
         self.inner.person.is_some()
@@ -207,7 +207,7 @@ impl<S: Loop> Builder<S> {
         self
     }
 
-    /// Who is told what happens, beside the persons who are shown pages.
+    /// The observer, which is told what happens, beside the persons who are shown pages.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.common.observer = Arc::new(observer);
@@ -221,8 +221,8 @@ impl<S: Loop> Builder<S> {
         self
     }
 
-    /// Who is shown the page if a request of an authorized client or transport needs a login.
-    /// Unless there is one such a request fails with `reauthorization_required`.
+    /// The person who is shown the page if a request of an authorized client or transport needs a
+    /// login. Without a person such a request fails with `reauthorization_required`.
     #[must_use]
     pub fn person(mut self, person: impl Person + 'static) -> Self {
         self.person = Some(Arc::new(person));

@@ -1,4 +1,5 @@
-//! What every driver keeps beside its session: who is to get which page, and which ports are open.
+//! The state that every driver keeps beside its session: the pages that are owed, and the open
+//! ports.
 //!
 //! Nothing here is called with effects of two sessions, and nothing here waits: what a step tells is
 //! queued under the session's lock and said aloud after it, by one speaker at a time. So everybody
@@ -28,7 +29,7 @@ pub(crate) struct Outbox {
     speaker: Option<ThreadId>,
 }
 
-/// Who logs out, and is told how that ended.
+/// A caller that logs out, and is told how that ended.
 pub(crate) type Farewell = Box<dyn FnOnce(Forgotten) + Send>;
 
 /// Something to be said once the lock is gone: observers and browsers are other people's code, and
@@ -44,8 +45,9 @@ pub(crate) enum Word {
 }
 
 impl Word {
-    /// Says it. Whoever panics at it misses this one word: the speaker is a caller or a runner, whose
-    /// end would leave the others unsettled, and who may be unwinding already.
+    /// Says it. A receiver that panics at a word misses only that word. A panic must not end the
+    /// speaker: it is a caller or a runner, whose end would leave the others unsettled, and it may
+    /// be unwinding already.
     pub(crate) fn say(self, observer: &dyn Observer) {
         let _panicked = catch_unwind(AssertUnwindSafe(|| match self {
             Self::Settle(_) => {}
@@ -83,7 +85,7 @@ impl Outbox {
         Input::Forget
     }
 
-    /// Whoever waits for the end of a log-out is told that none will come.
+    /// Callers that wait for the end of a log-out are told that none will come.
     #[cfg(feature = "async")]
     pub(crate) fn give_up(&mut self) {
         self.log_outs.clear();
@@ -140,7 +142,7 @@ impl Outbox {
         next
     }
 
-    /// Whether somebody speaks, and may yet settle somebody.
+    /// Returns true if somebody speaks, and may yet settle somebody.
     pub(crate) const fn speaking(&self) -> bool {
         self.speaker.is_some()
     }
@@ -154,7 +156,7 @@ impl Outbox {
     }
 
     /// Keeps a bound port open until it is abandoned. Gives it back, to be closed, if that has
-    /// happened while it was being bound. What could not be bound needs no closing.
+    /// happened while it was being bound. A port that could not be bound needs no closing.
     pub(crate) fn bound(&mut self, id: TicketId, bound: Option<Listening>) -> Option<Listening> {
         let Some(listening) = bound else {
             self.ports.remove(&id);
@@ -166,7 +168,8 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing lies on it. No page is owed then, so arrivals may be counted anew.
+    /// Returns true if nothing is left in it. No page is owed then, so arrivals may be counted
+    /// anew.
     pub(crate) fn cleared(&self) -> bool {
         self.pages.is_empty()
             && self.ports.is_empty()

@@ -1,8 +1,8 @@
 //! The person who is asked for consent, as far as a program can reach one.
 //!
-//! A [`Person`] is shown a page and may bring something back. Whoever waits for a login has its pages
-//! shown to the person it names; a page that nobody asked for by name goes to the manager's own
-//! person, if it has one.
+//! A [`Person`] is shown a page and may bring something back. A caller that waits for a login has
+//! its pages shown to the person it names; a page that nobody asked for by name goes to the
+//! manager's own person, if it has one.
 
 use core::fmt;
 use core::iter;
@@ -61,7 +61,8 @@ impl Answers {
         (self.unshown)();
     }
 
-    /// Whether the login still waits for an answer. Who reads a terminal stops when it does not.
+    /// Returns true if the login still waits for an answer. A [`Person`] that reads a terminal
+    /// stops reading when it does not.
     #[must_use]
     pub fn awaited(&self) -> bool {
         (self.awaited)()
@@ -119,7 +120,8 @@ impl Hub {
         Watching { hub: Arc::clone(self), id }
     }
 
-    /// Whether this page was shown to whoever watched then. One that was not yet is about to be.
+    /// Returns true if this page was shown to those who watched then. A page that was not shown yet
+    /// is about to be shown.
     pub(crate) fn has_shown(&self, visit: &Visit) -> bool {
         lock(&self.audience).shown.as_deref() == Some(visit.url())
     }

@@ -1,4 +1,4 @@
-//! What a driver needs from the outside: one small trait for each kind of work.
+//! The ports that a driver needs from the outside: one small trait for each kind of work.
 //!
 //! The store and the signer block in every driver; async ones call them on the runtime's blocking
 //! pool. Sending, listening and spawning come in a blocking and an async form.
@@ -129,9 +129,9 @@ pub trait Runtime: Send + Sync + 'static {
 
 /// Keeps credentials: opaque bytes under a key with a generation.
 ///
-/// Shared by every session of a program, and by other programs. What each operation means, and
-/// which answers it may have, stands at [`StoreRequest`]; `mcp-authz-host` has a suite that a store
-/// of one's own can be held against.
+/// Shared by every session of a program, and by other programs. [`StoreRequest`] says what each
+/// operation means and which answers it may have; `mcp-authz-host` has a suite that a store of
+/// one's own can be held against.
 pub trait Store: Send + Sync + 'static {
     /// Performs one operation. A swap is durable before it is answered, and compares the generation
     /// in one step with replacing it, so that of two processes only one succeeds. None waits for
@@ -139,7 +139,7 @@ pub trait Store: Send + Sync + 'static {
     /// destructor.
     fn perform(&self, request: StoreRequest) -> Stored;
 
-    /// Every record of a kind, in any order. What cannot be read is left out.
+    /// Every record of a kind, in any order. Records that cannot be read are left out.
     ///
     /// # Errors
     /// The `store_…` code, `store_unavailable` also for a store that cannot list.
@@ -185,7 +185,7 @@ pub struct Ports<H, L, R = ()> {
     pub runtime: R,
 }
 
-/// What every session has beside its ports.
+/// The parts that every session has beside its ports.
 #[derive(Clone)]
 pub struct Common {
     /// Keeps credentials.
@@ -297,9 +297,9 @@ pub type Opened<B> = Result<Response<B>, Unanswered>;
 /// No head of an answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unanswered {
-    /// What happened.
+    /// The reason why no answer came.
     pub why: Why,
-    /// Whether the request may have reached the server.
+    /// True if the request may have reached the server.
     pub sent: bool,
 }
 

@@ -30,8 +30,8 @@ pub struct Published {
     accepted: AtomicU32,
 }
 
-/// Settles whoever finds the grant published. Who has not waited is not among those whose names
-/// must differ.
+/// Settles a caller that finds the grant published. A caller that has not waited needs no name that
+/// differs from those of the others.
 #[inline]
 pub(crate) fn at_once(granted: Arc<Granted>) -> Settlement {
     let (waiter, had) = (WaiterId(u64::MAX), Had::default());
@@ -73,7 +73,7 @@ impl Published {
         clock.before(fresh).then_some(granted)
     }
 
-    /// What is not certainly fresh.
+    /// Judges a grant that is not certainly fresh.
     #[cold]
     fn judge(
         &self,
@@ -104,7 +104,7 @@ impl Published {
         (epoch > 0).then(|| Epoch(u64::from(epoch)))
     }
 
-    /// Whether it is this caller who tells the session.
+    /// Returns true if this caller is the one that tells the session.
     fn nudge(&self, now: Monotonic) -> bool {
         let last = self.nudged.load(Ordering::Relaxed);
         // The clock's low half, which is enough for a distance; zero means never.

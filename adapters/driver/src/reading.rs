@@ -186,7 +186,7 @@ impl<'a> Reading<'a> {
         self.ended.unwrap_or(Ok(())).map(|()| self.body)
     }
 
-    /// What came of a body that was cut goes on too: there may be a token in it.
+    /// The part of a cut body that came goes on too: there may be a token in it.
     fn end(self, head: Parts) -> Reply {
         let answer = Response::from_parts(head, self.body);
         match self.ended.unwrap_or(Ok(())) {

@@ -32,9 +32,10 @@ use crate::threads::Threads;
 
 pub(crate) mod engine;
 
-/// A session that tasks or threads share. Clones are handles to the same one; when the last is dropped
-/// its listener closes. What is in flight then is done to its end, and whatever lease is left is given
-/// back: one short call of the store, on the thread that drops last or where the work ended.
+/// A session that tasks or threads share. Clones are handles to the same one; when the last is
+/// dropped its listener closes. Work that is in flight then is done to its end, and a lease that is
+/// left is given back: one short call of the store, on the thread that drops last or where the work
+/// ended.
 pub struct AuthSession<S: Loop> {
     last: Arc<Last<S>>,
 }
@@ -262,10 +263,10 @@ faces! { AuthSession {
 
 #[cfg(feature = "async")]
 impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<Tasks<H, L, R>> {
-    /// What goes on a request that the caller sends with a client of its own. With a live token this
-    /// is ready at once, takes no lock and allocates nothing. No person is bothered yet: while there
-    /// is no token the request goes without, and the server's refusal names what it wants. Show the
-    /// answer to [`AuthSession::seen`].
+    /// The headers for a request that the caller sends with a client of its own. With a live token
+    /// this is ready at once, takes no lock and allocates nothing. No person is bothered yet: while
+    /// there is no token the request goes without, and the server's refusal names what it wants.
+    /// Show the answer to [`AuthSession::seen`].
     ///
     /// # Errors
     /// [`AuthorizeError`]: the URL is not one that may see the token (`origin_mismatch`, USE-07), or
@@ -315,10 +316,10 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> AuthSession<Tasks<H, L, R>> {
 }
 
 impl<H: Http, L: Listener> AuthSession<Threads<H, L>> {
-    /// What goes on a request that the caller sends with a client of its own. With a live token this
-    /// is ready at once, takes no lock and allocates nothing. No person is bothered yet: while there
-    /// is no token the request goes without, and the server's refusal names what it wants. Show the
-    /// answer to [`AuthSession::seen`].
+    /// The headers for a request that the caller sends with a client of its own. With a live token
+    /// this is ready at once, takes no lock and allocates nothing. No person is bothered yet: while
+    /// there is no token the request goes without, and the server's refusal names what it wants.
+    /// Show the answer to [`AuthSession::seen`].
     ///
     /// # Errors
     /// [`AuthorizeError`]: the URL is not one that may see the token (`origin_mismatch`, USE-07), or

@@ -46,7 +46,7 @@ impl<H: Http, L: Listener> Io<H, L> {
         })
     }
 
-    /// What the session published last.
+    /// The cell with the grant that the session published last.
     #[must_use]
     pub const fn published(&self) -> &Published {
         &self.published
@@ -100,7 +100,7 @@ pub fn challenge<H: Http, L: Listener>(
     settle(session, Input::Challenge(refused), me, io)
 }
 
-/// What goes on a request that the caller sends with a client of its own. No person is bothered
+/// The headers for a request that the caller sends with a client of its own. No person is bothered
 /// yet: while there is no token the request goes without, and the server's refusal names what it
 /// wants. Show the answer to [`seen`].
 ///

@@ -38,7 +38,7 @@ impl Event<'_> {
     }
 }
 
-/// What was over the limit. Close the stream.
+/// The part of the stream that was over its limit. Close the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooLarge {
     /// One line.
@@ -200,7 +200,7 @@ impl Decoder {
         read
     }
 
-    /// Whether the stream has been refused, and for what.
+    /// The limit for which the stream was refused, if it was.
     #[must_use]
     pub const fn refused(&self) -> Option<TooLarge> {
         self.refused
@@ -302,7 +302,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// What the event's data may come to.
+    /// The size that the event's data may reach, in bytes.
     fn room(&self) -> usize {
         self.limit.saturating_sub(self.kind.len())
     }
@@ -405,7 +405,7 @@ impl Decoder {
     /// More of a line whose end is not there yet.
     fn hold(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
         let room = self.limit.saturating_sub(self.taken);
-        // What is within the limit first: the event may be over before the line is.
+        // The bytes within the limit come first: the event may be over before the line is.
         let within = bytes.get(..room).unwrap_or(bytes);
         self.taken = self.taken.saturating_add(within.len());
         self.keep(within)?;

@@ -1,4 +1,4 @@
-//! What the drivers share memory through: std's parts, or loom's, which try every interleaving.
+//! The parts through which drivers share memory: std's, or loom's, which try every interleaving.
 //!
 //! Reference counts stay std's: they are in the core's types too, and nothing here looks at them.
 

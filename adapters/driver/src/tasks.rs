@@ -161,8 +161,8 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Loop for Tasks<H, L, R> {
     }
 }
 
-/// What the server sends, message by message. An error is the last item. A wait for the next one
-/// that is given up loses nothing.
+/// The server's messages, one by one. An error is the last item. A wait for the next one that is
+/// given up loses nothing.
 pub struct Messages(transport::Messages);
 
 impl From<transport::Messages> for Messages {

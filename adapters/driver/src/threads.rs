@@ -160,7 +160,7 @@ impl<H: Http, L: Listener> Loop for Threads<H, L> {
     }
 }
 
-/// What the server sends, message by message. An error is the last item.
+/// The server's messages, one by one. An error is the last item.
 #[cfg(feature = "transport")]
 pub struct Messages(transport::Messages);
 

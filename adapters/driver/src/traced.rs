@@ -1,4 +1,4 @@
-//! What a session does, as `tracing` events of the target `mcp_authz` (feature `tracing`).
+//! The steps of a session, as `tracing` events of the target `mcp_authz` (feature `tracing`).
 
 use core::fmt;
 

@@ -1,7 +1,7 @@
 //! Several servers and accounts in one program: what the store has of them.
 //!
-//! A vault only looks. What is done with an entry is done by its session: one that is made for the
-//! entry uses its tokens, renews them, and gives them back to the server when it logs out.
+//! A vault only looks. Everything else is done by the session of an entry: it uses the entry's
+//! tokens, renews them, and gives them back to the server when it logs out.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -39,7 +39,7 @@ pub use mcp_authz_core::listing::{Entry, State};
 use crate::clock::{self, Clock};
 use crate::ports::Store;
 
-/// What a store has, by server and account.
+/// The entries of a store, by server and account.
 #[derive(Clone)]
 pub struct Vault {
     store: Arc<dyn Store>,

@@ -1,4 +1,4 @@
-//! What a login and a renewal leave in a program's log.
+//! The lines that a login and a renewal leave in a program's log.
 #![cfg(not(loom))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "these are tests")]
 #![forbid(unsafe_code)]

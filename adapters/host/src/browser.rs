@@ -84,7 +84,8 @@ fn commands(wish: &OsString, url: &str) -> Vec<Command> {
     wish.split(':').filter_map(command).collect()
 }
 
-/// Whether it runs, or ended well. Its output is nobody's: it could be endless.
+/// Returns true if the command runs, or ended well. Its output is dropped, since it could be
+/// endless.
 fn launch(mut command: Command) -> bool {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // A Ctrl-C that ends this program is not meant for the person's browser.

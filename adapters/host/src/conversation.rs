@@ -1,4 +1,4 @@
-//! What the callback listener says to a browser: bytes in, bytes out.
+//! The callback listener's conversation with a browser: bytes in, bytes out.
 //!
 //! Only a plain GET of the exact path, under the exact host and port, as a top-level navigation, is a
 //! callback; everything else gets a fixed answer and ends nothing (NAT-09, HOST-185 to HOST-190,
@@ -18,7 +18,7 @@ const FIELDS: usize = 64;
 /// Fields by which browsers say that they fetch ahead of the person.
 const AHEAD: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
 
-/// What a listener was bound for.
+/// The host, port and path that a listener was bound for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     host: LoopbackHost,
@@ -49,7 +49,7 @@ pub struct Conversation<'a> {
     held: Vec<u8>,
 }
 
-/// What the bytes so far amount to.
+/// The step that follows from the bytes so far.
 #[derive(Debug)]
 pub enum Heard {
     /// Read on.

@@ -102,7 +102,7 @@ impl<E> Guests<E> {
         self.present.retain(|guest| guest.id != id);
     }
 
-    /// What ends those whose requests are not whole.
+    /// The handles that end the connections whose requests are not whole.
     pub(crate) fn silent(&self) -> impl Iterator<Item = &E> {
         let silent = |guest: &&Guest<E>| matches!(guest.stage, Stage::New | Stage::Silent(_));
         self.present.iter().filter(silent).map(|guest| &guest.end)
@@ -146,7 +146,7 @@ mod tests {
         let mut guests = full(begun);
         assert_eq!(guests.make_room(begun), Err(GRACE));
         assert_eq!(guests.make_room(begun + GRACE / 4), Err(GRACE - GRACE / 4));
-        // Who has not been listened to has had no time at all.
+        // A connection that nobody has listened to has had no time at all.
         assert_eq!(guests.make_room(begun + GRACE), Ok(Some(0)));
         guests.admit(16);
         for id in 2..=16 {

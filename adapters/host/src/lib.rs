@@ -1,5 +1,5 @@
-//! What a program on a person's machine adds to `mcp-authz`: the callback listener, the browser and
-//! the stores. No runtime.
+//! The parts that a program on a person's machine adds to `mcp-authz`: the callback listener, the
+//! browser and the stores. No runtime.
 //!
 //! | module | holds |
 //! | --- | --- |

@@ -178,7 +178,8 @@ impl Mark {
     }
 }
 
-/// What one page says. All but the parties is text of this module's or of core's, ready for HTML.
+/// The words of one page. All but the parties is text of this module's or of core's, ready for
+/// HTML.
 struct Sheet<'a> {
     mark: Mark,
     title: &'a str,

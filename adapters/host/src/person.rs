@@ -117,7 +117,7 @@ impl Person for Terminal {
     }
 }
 
-/// What is said, and whether anybody answers.
+/// The way in which lines are said, and whether anybody answers.
 #[derive(Clone)]
 struct Voice {
     say: Arc<dyn Fn(&str) + Send + Sync>,
@@ -136,8 +136,8 @@ impl Default for Voice {
 }
 
 impl Voice {
-    /// Who is to be trusted with what, before the page is open (AUTHZ-14): every host that gets
-    /// something, and who asks there.
+    /// Says who is to be trusted with what, before the page is open (AUTHZ-14): every host that
+    /// gets something, and the client that asks there.
     fn announce(&self, visit: &Visit) {
         let resource = escaped(visit.shown_resource());
         (self.say)(&format!("{resource} wants a login at {}.", visit.authorization_host));
@@ -158,12 +158,13 @@ impl Voice {
         }
     }
 
-    /// Whether nobody can be there: what is said goes to no terminal, and nothing is typed into one.
+    /// Returns true if nobody can be there: the lines go to no terminal, and nothing is typed into
+    /// one.
     fn unheard(&self) -> bool {
         !self.own && !self.reads() && !io::stderr().is_terminal()
     }
 
-    /// Whether something may be pasted.
+    /// Returns true if something may be pasted.
     fn reads(&self) -> bool {
         self.pastes && io::stdin().is_terminal()
     }

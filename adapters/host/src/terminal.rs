@@ -71,8 +71,8 @@ mod source {
         read_from(stdin.as_fd(), wanted, lines);
     }
 
-    /// Whether what is typed is for this process. A read in the background (`program &`) would stop
-    /// all of it, with the login that waits for the browser (SIGTTIN).
+    /// Returns true if the text that is typed is for this process. A read in the background
+    /// (`program &`) would stop all of it, with the login that waits for the browser (SIGTTIN).
     fn is_ours(from: BorrowedFd<'_>) -> bool {
         tcgetpgrp(from).map_or(true, |front| front == getpgrp())
     }

@@ -33,7 +33,7 @@ fn log_in(url: &str) {
     assert!(browse(location.unwrap()).starts_with("HTTP/1.1 200 "));
 }
 
-/// What the launcher does.
+/// The launcher's behaviour.
 enum Launcher {
     Works,
     Refuses,
@@ -102,8 +102,8 @@ fn what_the_person_is_told_names_who_asks_for_what_authz_14() {
     assert!(said.contains("/authorize?"), "{said}");
 }
 
-/// Who takes over what is said is there to read it: they open the page by hand, in which everything
-/// stands that a browser would have been opened with.
+/// A program that takes over the lines has somebody to read them, who opens the page by hand. The
+/// lines hold everything that a browser would have been opened with.
 #[test]
 fn lines_that_a_program_takes_over_are_read_by_somebody_host_169_host_147() {
     let by_hand = |lines: &Arc<Mutex<Vec<String>>>| {
@@ -165,7 +165,8 @@ fn a_page_that_is_shown_again_ends_no_login_host_169() {
     AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&person).unwrap();
 }
 
-/// Whoever let the person in so far, and what is asked for; no text of a server moves the terminal.
+/// The lines name the issuer that let the person in so far, and the scopes that are asked for; no
+/// text of a server moves the terminal.
 #[test]
 fn what_is_said_of_a_page_is_all_there_is_and_escaped_authz_14_host_303() {
     let (served, said) = (embedded(|_| {}).unwrap(), Arc::new(Mutex::new(Vec::new())));
@@ -186,7 +187,7 @@ fn what_is_said_of_a_page_is_all_there_is_and_escaped_authz_14_host_303() {
     assert!(!said.contains('\u{1b}'), "{said:?}");
 }
 
-/// What somebody is told who logs in at this server.
+/// The lines that a person is told when they log in at this server.
 fn said(served: &Served, person: impl Fn(Desktop) -> Desktop) -> String {
     let said = Arc::new(Mutex::new(Vec::new()));
     let lines = Arc::clone(&said);

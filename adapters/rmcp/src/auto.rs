@@ -45,7 +45,7 @@ impl Auto {
         Self { client: StreamableHttp::new(session).probing(), config }
     }
 
-    /// Whether a person may be bothered; they may unless said. A session's end bothers nobody.
+    /// Sets whether a person may be bothered; the default is yes. A session's end bothers nobody.
     #[must_use]
     pub fn may_ask(self, may_ask: bool) -> Self {
         Self { client: self.client.may_ask(may_ask), ..self }
@@ -93,7 +93,7 @@ impl Inner {
 
     /// Ends the session, if there is one.
     async fn close(&mut self) {
-        // Whoever closes has nothing left to lose.
+        // A caller that closes the session is done with it, so an error of the end is dropped.
         match self {
             Self::Streamable(transport) => drop(transport.close().await),
             Self::HttpSse(transport) => drop(transport.close().await),
@@ -134,7 +134,8 @@ impl Auto {
     ) -> WorkerQuitReason<Failed> {
         let mut sending = FuturesUnordered::new();
         let handler = context.to_handler_tx.clone();
-        // What waits for room at the handler, who may itself wait for something to be sent.
+        // The message that waits for room at the handler. The handler may itself wait for something
+        // to be sent.
         let mut waiting = None;
         loop {
             let message = tokio::select! {
@@ -164,7 +165,8 @@ impl Auto {
                            message = inner.receive(), if waiting.is_none() => message,
                        };
             let Some(message) = message else {
-                // What ended it is the error of something that was sent, whose sender is still to hear it.
+                // The stream ended with the error of a message that was sent; its sender is still
+                // to hear it.
                 while sending.next().await.is_some() {}
                 return WorkerQuitReason::TransportClosed;
             };

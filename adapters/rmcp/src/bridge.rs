@@ -1,8 +1,8 @@
 //! The stores of mcp-authz for programs that stay with rmcp's own authorization.
 //!
-//! What rmcp keeps in memory unless told otherwise goes into whatever [`Store`] the program has:
-//! the locked and atomic files, or the keychain. Any number of programs may share it, also with
-//! sessions of mcp-authz, which neither see these records nor are seen.
+//! Records that rmcp keeps in memory unless told otherwise go into whatever [`Store`] the program
+//! has: the locked and atomic files, or the keychain. Any number of programs may share it, also
+//! with sessions of mcp-authz, which neither see these records nor are seen.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -26,8 +26,8 @@
 //! # }
 //! ```
 //!
-//! What rmcp sends goes through its own HTTP client, whose TLS is a feature of rmcp (`reqwest`, or one
-//! of its relatives). Nothing here turns one on.
+//! Requests of rmcp go through its own HTTP client, whose TLS is a feature of rmcp (`reqwest`, or
+//! one of its relatives). Nothing here turns one on.
 //!
 //! A record is replaced only if it is still what was read, otherwise the change is made anew to what
 //! is there by then. One that cannot be read, or that a newer version wrote, is an error and is not

@@ -16,8 +16,8 @@ impl fmt::Debug for Doubt {
 }
 
 impl Doubt {
-    /// Whether this session is to be taken for lost. What is said of the next one too is said of the
-    /// request.
+    /// Returns true if this session is to be taken for lost. Words that the next session gets too
+    /// are about the request.
     pub(crate) fn counts(&self, session: &str) -> bool {
         let mut doubted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if doubted.as_deref().is_some_and(|before| before != session) {

@@ -11,7 +11,7 @@ use rmcp::service::ClientInitializeError;
 use rmcp::transport::streamable_http_client::StreamableHttpError;
 use tokio::task::JoinError;
 
-/// What went wrong on the way to the MCP server, authorization included.
+/// The errors on the way to the MCP server, authorization included.
 ///
 /// rmcp hands it out as [`StreamableHttpError::Client`] and wraps that several times;
 /// [`Error::within`] finds it again.
@@ -21,7 +21,8 @@ pub enum Error {
     /// There was no answer, or none that could be had with any grant: it says whether the message
     /// may have been executed and what to do.
     Exchange(ExchangeError),
-    /// What was to be sent, or what came, breaks a rule; the failure names it and says what to do.
+    /// The message that was to be sent, or the answer that came, breaks a rule; the failure names
+    /// the rule and says what to do.
     Failed(Arc<Failure>),
     /// The answer broke off. The message may have been executed; it is not sent again by itself.
     Broken(Why),
@@ -29,7 +30,7 @@ pub enum Error {
     Status {
         /// The status.
         status: StatusCode,
-        /// What the server said in words: escaped, cut, and never to be trusted.
+        /// The server's words: escaped, cut, and never to be trusted.
         said: Option<String>,
     },
     /// The server does not speak HTTP+SSE: its stream is none, or does not begin with an endpoint.
@@ -100,7 +101,7 @@ impl Error {
         }
     }
 
-    /// What to do about it.
+    /// The remedy: the action that may mend it.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match (self, self.failure()) {

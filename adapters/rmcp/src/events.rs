@@ -25,7 +25,8 @@ pub(crate) struct Events {
     body: Option<Body>,
     decoder: Decoder,
     retry: Option<u64>,
-    /// What came and is not taken apart yet, since its events may take much more.
+    /// The bytes that came and are not taken apart yet, since their events may take much more
+    /// memory.
     piece: Bytes,
     largest: usize,
 }

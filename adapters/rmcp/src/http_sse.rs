@@ -57,7 +57,7 @@ impl HttpSse {
         Self { wire, largest }
     }
 
-    /// Whether a person may be bothered; they may unless said.
+    /// Sets whether a person may be bothered; the default is yes.
     #[must_use]
     pub const fn may_ask(mut self, may_ask: bool) -> Self {
         self.wire.may_ask = may_ask;
@@ -170,7 +170,8 @@ impl Worker for HttpSse {
         let mut posts = FuturesUnordered::new();
         posts.push(deliver(&stream, first));
         let handler = context.to_handler_tx.clone();
-        // What waits for room at the handler, who may itself wait for one of the posts.
+        // The message that waits for room at the handler. The handler may itself wait for one of
+        // the posts.
         let mut waiting = None;
         loop {
             let message = tokio::select! {
@@ -196,7 +197,7 @@ impl Worker for HttpSse {
                 }
                 None => return Err(WorkerQuitReason::TransportClosed),
             };
-            // What is no message has nobody to be told of.
+            // Text that is no message is skipped: there is nobody to be told of it.
             waiting = serde_json::from_value(message).ok();
         }
     }

@@ -32,7 +32,7 @@
 //! | `Auto` | the first, and the second for servers that speak no other (feature `http-sse`) |
 //! | `bridge` | the stores of mcp-authz for programs that stay with rmcp's own authorization (feature `bridge`) |
 //!
-//! What goes wrong is an [`Error`], which [`Error::within`] finds inside those of rmcp.
+//! Every failure is an [`Error`], which [`Error::within`] finds inside those of rmcp.
 
 #[cfg(feature = "http-sse")]
 mod auto;

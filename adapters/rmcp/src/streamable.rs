@@ -53,7 +53,7 @@ pub struct StreamableHttp {
     wire: Wire,
     pace: Pace,
     doubt: Doubt,
-    /// Whether `initialize` asks for more than an answer: whether this is the right wire.
+    /// True if `initialize` also finds out whether this is the right wire.
     probing: bool,
 }
 
@@ -69,14 +69,14 @@ impl StreamableHttp {
         }
     }
 
-    /// Whether a person may be bothered; they may unless said. A session's end bothers nobody.
+    /// Sets whether a person may be bothered; the default is yes. A session's end bothers nobody.
     #[must_use]
     pub const fn may_ask(mut self, may_ask: bool) -> Self {
         self.wire.may_ask = may_ask;
         self
     }
 
-    /// Other limits on a request and the head of its answer than [`limits`]. What a body may hold is
+    /// Other limits on a request and the head of its answer than [`limits`]. The limit on a body is
     /// in rmcp's configuration of the transport.
     ///
     /// [`limits`]: mcp_authz_driver::exchange::limits
@@ -241,7 +241,7 @@ impl Posted<'_> {
     /// An answer that is no success: an error of MCP is its caller's to hear, whatever the status.
     async fn refused(&self, head: Parts, body: Body, client: &StreamableHttp) -> Answered {
         let status = head.status;
-        // What came through the session with these is no matter of MCP.
+        // An answer that came through the session with one of these is no matter of MCP.
         let authorization = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         let json = wire::is(&head.headers, JSON);
         let readable = json && !authorization && status != StatusCode::TOO_MANY_REQUESTS;
@@ -281,7 +281,7 @@ impl Posted<'_> {
         }
     }
 
-    /// Whether it is what begins a session, in which nothing has worked yet.
+    /// Returns true if the message begins a session, in which nothing has worked yet.
     const fn begins(&self) -> bool {
         matches!(
             self.message,
@@ -306,12 +306,13 @@ fn error(body: &[u8]) -> Option<ErrorData> {
     }
 }
 
-/// Whether it says by its status that the session is gone.
+/// Returns true if the status says that the session is gone.
 const fn is_gone(status: StatusCode) -> bool {
     matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
 }
 
-/// Whether it may mean that the session is gone, in words that mean other things too (TRANS-90).
+/// Returns true if the answer may mean that the session is gone, in words that mean other things
+/// too (TRANS-90).
 fn may_be_lost(status: StatusCode, error: Option<&ErrorData>) -> bool {
     let about_the_caller = matches!(
         status,
@@ -350,14 +351,15 @@ fn undiscovered(message: &ClientJsonRpcMessage, error: Error) -> Error {
     }
 }
 
-/// Whether the answer to `initialize` leaves open that the server speaks HTTP+SSE (TRANS-30).
+/// Returns true if the answer to `initialize` leaves open that the server speaks HTTP+SSE
+/// (TRANS-30).
 fn names_no_wire(status: StatusCode, error: &ErrorData) -> bool {
     let modern = only_modern(error.code.0.into())
         || (status == StatusCode::NOT_FOUND && i64::from(error.code.0) == NO_METHOD);
     leaves_open(status) && !modern
 }
 
-/// Whether a server that does not speak Streamable HTTP may have answered so (TRANS-30).
+/// Returns true if a server that does not speak Streamable HTTP may have answered so (TRANS-30).
 pub(crate) const fn leaves_open(status: StatusCode) -> bool {
     matches!(
         status,
@@ -365,7 +367,7 @@ pub(crate) const fn leaves_open(status: StatusCode) -> bool {
     )
 }
 
-/// What rmcp has a name of its own for: the server is overloaded, or broken.
+/// The failures that rmcp has a name of its own for: the server is overloaded, or broken.
 fn status_error(status: StatusCode, headers: &HeaderMap) -> Option<Failed> {
     if status != StatusCode::TOO_MANY_REQUESTS && !status.is_server_error() {
         return None;

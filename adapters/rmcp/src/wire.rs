@@ -127,15 +127,16 @@ pub(crate) fn session_id(headers: &HeaderMap) -> Result<Option<String>, Error> {
     }
 }
 
-/// Whether a body is of that type, whatever its parameters (TRANS-04).
+/// Returns true if a body is of that type, whatever its parameters (TRANS-04).
 pub(crate) fn is(headers: &HeaderMap, media_type: &str) -> bool {
     let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = named.and_then(|value| value.split(';').next()).unwrap_or_default();
     essence.trim().eq_ignore_ascii_case(media_type)
 }
 
-/// Whether nobody waits for it to arrive: a sign of life, a refusal or a cancellation. Nobody is asked
-/// for one, or a server could have pages opened whenever it likes.
+/// Returns true if nobody waits for the message to arrive: a sign of life, a refusal or a
+/// cancellation. No person is asked for such a message, or a server could have pages opened
+/// whenever it likes.
 pub(crate) const fn is_courtesy(message: &ClientJsonRpcMessage) -> bool {
     match message {
         ClientJsonRpcMessage::Response(response) => {
@@ -149,7 +150,7 @@ pub(crate) const fn is_courtesy(message: &ClientJsonRpcMessage) -> bool {
     }
 }
 
-/// What is attempted, so that the retry limits count per operation (STEP-10).
+/// The name of the operation, so that the retry limits count per operation (STEP-10).
 pub(crate) fn operation(message: &ClientJsonRpcMessage) -> Option<Arc<str>> {
     let ClientJsonRpcMessage::Request(request) = message else { return None };
     let method = request.request.method();

@@ -43,9 +43,9 @@ pub(crate) async fn work(program: &Program) -> Result<(), Stop> {
     let manager = AuthorizationManager::builder(program.config())
         // Where the tokens are kept: `host::store::FileStore::at_home()?` outlives the program.
         .store(program.store())
-        // Who is shown the login page, once one is needed: a `Desktop` has a browser.
+        // The person who is shown the login page if one is needed: a `Desktop` has a browser.
         .person(program.person(Desktop::new()))
-        // Who hears of every step. It may be left out, as the store may.
+        // The observer hears of every step. It may be left out, as the store may.
         .observer(program.observer())
         .build()?;
     let (session, login) = (manager.session(), manager.session());
@@ -55,7 +55,7 @@ pub(crate) async fn work(program: &Program) -> Result<(), Stop> {
     if program.options.log_out {
         program.logged_out(&manager.forget().await?);
     }
-    // What is being saved is saved before the program ends.
+    // Saving that is under way is done before the program ends.
     manager.session().quiet().await;
     done
 }
@@ -76,7 +76,8 @@ async fn talk(manager: &AuthorizationManager, program: &Program) -> Result<(), S
     done
 }
 
-/// What a program asks of a server. Tokens that run out, refusals and lost sessions are healed on the way.
+/// The requests that a program sends to a server. Tokens that run out, refusals and lost sessions
+/// are healed on the way.
 async fn ask(
     goal: Goal,
     server: &Transport,

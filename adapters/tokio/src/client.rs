@@ -15,10 +15,10 @@ use crate::http::TokioHttp;
 use crate::listener::Loopback;
 use crate::runtime::Tokio;
 
-/// What runs the sessions of a program on tokio.
+/// The loop that runs the sessions of a program on tokio.
 type OnTokio = Tasks<TokioHttp, Loopback, Tokio>;
 
-/// What all sessions of a program on tokio share, set up by a [`Builder`]; see
+/// The ports that all sessions of a program on tokio share, set up by a [`Builder`]; see
 /// [`driver::client::Client`].
 pub type Client = driver::client::Client<OnTokio>;
 

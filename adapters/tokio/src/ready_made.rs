@@ -36,7 +36,7 @@ pub(crate) async fn open(
     };
     let request = request.map_err(|_| unsent(Why::Resolve))?;
     let answered = tokio::time::timeout(limits.total, answer(client, request, limits)).await;
-    // Whether it was sent by then is anybody's guess.
+    // Nobody knows whether it was sent by then, so it counts as sent.
     answered.unwrap_or(Err(Unanswered { why: Why::Timeout, sent: true }))
 }
 

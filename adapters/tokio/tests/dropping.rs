@@ -190,7 +190,7 @@ fn callers_hear_that_the_runtime_is_gone() {
     });
 }
 
-/// Whoever holds the session still holds it: the lease goes with the runtime.
+/// The lease goes with the runtime, although the session is still held.
 #[test]
 fn a_runtime_that_ends_in_mid_refresh_leaves_no_lease() {
     let served = embedded(|settings| settings.server.tokens.access_life_s = 1).unwrap();

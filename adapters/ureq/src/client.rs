@@ -12,10 +12,10 @@ use mcp_authz_host::store::Memory;
 
 use crate::http::UreqHttp;
 
-/// What runs the sessions of a program on ureq.
+/// The loop that runs the sessions of a program on ureq.
 type OnUreq = Threads<UreqHttp, Loopback>;
 
-/// What all sessions of a program on ureq share, set up by a [`Builder`]; see
+/// The ports that all sessions of a program on ureq share, set up by a [`Builder`]; see
 /// [`driver::client::Client`].
 pub type Client = driver::client::Client<OnUreq>;
 

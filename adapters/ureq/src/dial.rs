@@ -40,7 +40,7 @@ pub(crate) fn within<T>(time: Duration, ask: impl FnOnce() -> T) -> T {
     answer
 }
 
-/// What ureq keeps of a look-up.
+/// The most addresses that ureq keeps of a look-up.
 const MOST_ADDRESSES: usize = 16;
 
 /// The request certainly did not leave.

@@ -53,8 +53,8 @@ struct Settings {
     user_agent: String,
 }
 
-/// What one agent is made for: the address rule is its resolver's, so connections made under one
-/// rule never serve a request under another.
+/// The terms under which one agent is made. The address rule is its resolver's, so connections made
+/// under one rule never serve a request under another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Terms {
     addresses: u8,
@@ -112,7 +112,8 @@ impl UreqHttp {
         agent
     }
 
-    /// What our agents are made with is said of each request to another.
+    /// Our own agents are made with these settings; a request to another agent has them set one by
+    /// one.
     fn settled<B: AsSendBody>(
         &self,
         agent: &Agent,

@@ -19,7 +19,7 @@ fn main() {
                 black_box(flow::run(black_box(prepared)));
             }
         }
-        // What the flow's measurement contains beside the flow.
+        // The part of the flow's measurement that is not the flow.
         "prepare" => {
             for _ in 0..times {
                 black_box(flow::prepare(&config));
@@ -30,7 +30,7 @@ fn main() {
                 black_box(floor::login(black_box([0x5a; 56])));
             }
         }
-        // What it contains beside the refreshes is one login.
+        // This measurement contains one login beside the refreshes.
         "renewals" => {
             let mut world = Renewals::new();
             for _ in 0..times {

@@ -87,7 +87,7 @@ impl Builder {
         Ok(Some(Document { url, redirect_uris: uris.collect::<Result<_, _>>()?, forced: *forced }))
     }
 
-    /// Where the person comes back to; the URI with some port, if that is not known yet.
+    /// The redirect setting and its URI, which has some port if the real one is not known yet.
     fn redirect(&self) -> Result<(Redirect, RedirectUri), Failure> {
         let redirect = match &self.redirect {
             RedirectSetting::Uri(uri) => {
@@ -156,10 +156,10 @@ fn areas(mcp: &McpUrl, prefixes: &[String], strict: bool) -> Result<[Arc<Area>; 
     Ok([area(mcp.path()), area(if strict { mcp.path() } else { "/" })])
 }
 
-/// The name of a client of whose program nobody has said the name.
+/// The name of a client if neither it nor its program was given a name.
 const NAMELESS: &str = "MCP client";
 
-/// The client's name is the host's word, or the program's name.
+/// The client's name is the one that the host has set, or the program's name.
 fn named(metadata: ClientMetadata, program: Option<String>) -> ClientMetadata {
     if !metadata.client_name.is_empty() {
         return metadata;

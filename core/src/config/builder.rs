@@ -21,7 +21,7 @@ impl Config {
 /// Collects settings; nothing is checked before [`Builder::build`].
 #[derive(Clone, Debug)]
 pub struct Builder {
-    /// As it was given, which may be with a password or a key in it (HOST-326).
+    /// The URL as it was given, perhaps with a password or a key in it (HOST-326).
     pub(super) mcp_url: Secret,
     pub(super) account: Option<String>,
     pub(super) profile: Profile,
@@ -52,7 +52,7 @@ pub struct Builder {
     pub(super) endpoints: Endpoints,
 }
 
-/// Everything as it is unless said.
+/// Starts a configuration with every default.
 impl From<&str> for Builder {
     fn from(mcp_url: &str) -> Self {
         Self::new(mcp_url)
@@ -71,7 +71,7 @@ impl From<&String> for Builder {
     }
 }
 
-/// Where the person comes back to, not checked yet.
+/// The redirect setting, not checked yet.
 #[derive(Clone, Debug)]
 pub(super) enum RedirectSetting {
     Ready(Redirect),
@@ -112,30 +112,32 @@ impl Builder {
         }
     }
 
-    /// The account, for programs that hold several at one server. Neither empty nor `default`, which
-    /// is the name of the account that is given none (HOST-299).
+    /// The account, for programs that hold several at one server. The name must be neither empty
+    /// nor `default`, which is the name of the account that is given none (HOST-299).
     #[must_use]
     pub fn account(mut self, account: &str) -> Self {
         self.account = Some(account.to_owned());
         self
     }
 
-    /// How tolerant to be.
+    /// Sets how tolerant the client is.
     #[must_use]
     pub const fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// Whether servers of revision 2025-03-26 may be used (D2). The default is on with a loopback
-    /// redirect, which only a program on the person's machine has, and off otherwise.
+    /// Allows or forbids servers of revision 2025-03-26 (D2). The default is to allow them with a
+    /// loopback redirect, which only a program on the person's machine has, and to forbid them
+    /// otherwise.
     #[must_use]
     pub const fn legacy_servers(mut self, allowed: bool) -> Self {
         self.legacy = Some(allowed);
         self
     }
 
-    /// Listens on loopback for the callback: `127.0.0.1`, any free port, `/callback` unless said.
+    /// Listens on loopback for the callback: `127.0.0.1`, any free port and `/callback` unless set
+    /// otherwise.
     #[must_use]
     pub fn redirect_loopback(mut self, host: LoopbackHost, port: Option<u16>, path: &str) -> Self {
         self.redirect =
@@ -150,22 +152,22 @@ impl Builder {
         self
     }
 
-    /// The name that a person sees when the server asks for consent; the program's unless said.
+    /// The name that a person sees when the server asks for consent; the program's name unless set.
     #[must_use]
     pub fn client_name(mut self, name: &str) -> Self {
         name.clone_into(&mut self.metadata.client_name);
         self
     }
 
-    /// The name of the program that runs, which is the client's name unless another one is said. The
-    /// managers give that of the executable file.
+    /// The name of the program that runs, which is the client's name unless another one is set. The
+    /// managers set the name of the executable file.
     #[must_use]
     pub fn program(mut self, name: &str) -> Self {
         self.program = Some(name.to_owned());
         self
     }
 
-    /// What the client says of itself when it registers, its name included.
+    /// The metadata that the client registers, its name included.
     #[must_use]
     pub fn client_metadata(mut self, metadata: ClientMetadata) -> Self {
         self.metadata = metadata;
@@ -179,24 +181,24 @@ impl Builder {
         self
     }
 
-    /// Whether dynamic registration may be used; on by default (REG-04).
+    /// Allows or forbids dynamic registration, which is allowed by default (REG-04).
     #[must_use]
     pub const fn dynamic_registration(mut self, allowed: bool) -> Self {
         self.registration = allowed;
         self
     }
 
-    /// Whether a registration names the scopes that will be asked for, `offline_access` among them
-    /// where that is asked for; off by default, which leaves the choice to the server (REG-91). A
-    /// stored registration that lacks one is replaced at the next login.
+    /// Makes a registration name the scopes that will be asked for, `offline_access` among them
+    /// where that is asked for. This is off by default, which leaves the choice to the server
+    /// (REG-91). A stored registration that lacks one of them is replaced at the next login.
     #[must_use]
     pub const fn register_scopes(mut self, wanted: bool) -> Self {
         self.register_scopes = wanted;
         self
     }
 
-    /// Whether the first grant is one of a new login, whatever the store has: for another person, or
-    /// after something was changed at the server. What the store has stays there until the new one
+    /// Makes the first grant one of a new login, whatever the store has: for another person, or
+    /// after something was changed at the server. The stored grant stays there until the new one
     /// has come.
     #[must_use]
     pub const fn login_anew(mut self, wanted: bool) -> Self {
@@ -251,14 +253,14 @@ impl Builder {
         self
     }
 
-    /// Whether refresh tokens are wanted; on by default (REF-15).
+    /// Asks for refresh tokens or does without them. They are wanted by default (REF-15).
     #[must_use]
     pub const fn refresh_tokens(mut self, wanted: bool) -> Self {
         self.refresh_tokens = wanted;
         self
     }
 
-    /// Whether the driver has a credential store; off by default.
+    /// Says if the driver has a credential store; it has none by default.
     #[must_use]
     pub const fn persistent(mut self, persistent: bool) -> Self {
         self.persistent = persistent;
@@ -279,9 +281,9 @@ impl Builder {
         self
     }
 
-    /// The client authentication method at one issuer, for clients of every kind that have what it
-    /// needs: asked for when registering, and used whatever the server lists or its answer says
-    /// (CAUTH-02). A method that fails is not followed by another one by itself (CAUTH-13).
+    /// The client authentication method at one issuer, for every kind of client that has what the
+    /// method needs. A registration asks for it, and it is used whatever the server lists or its
+    /// answer says (CAUTH-02). If it fails, no other method is tried (CAUTH-13).
     #[must_use]
     pub fn client_auth_method(mut self, issuer: &str, method: Method) -> Self {
         self.at_issuer(issuer, |at| at.client_auth = Some(method));
@@ -295,8 +297,8 @@ impl Builder {
         self
     }
 
-    /// What Google needs to give a refresh token: `access_type=offline`, and `prompt=consent`, without
-    /// which only the first login ever brings one.
+    /// Adds the parameters that Google needs to give a refresh token: `access_type=offline`, and
+    /// `prompt=consent`, without which only the first login ever brings one.
     #[must_use]
     pub fn google(mut self, issuer: &str) -> Self {
         self.at_issuer(issuer, |at| {
@@ -315,36 +317,36 @@ impl Builder {
         self
     }
 
-    /// A deployment's own rule about URLs, beside ours: a server that authorizes for others lists
-    /// the hosts it may be sent to (SEC-06).
+    /// A deployment's own rule about URLs, beside ours. A program that authorizes for others lists
+    /// the hosts it may be sent to with such a rule (SEC-06).
     #[must_use]
     pub fn url_policy(mut self, policy: Arc<dyn UrlPolicy>) -> Self {
         self.policy = Some(policy);
         self
     }
 
-    /// The authorization endpoint of the MCP server's authorization server, for one that no document
-    /// describes; goes together with [`Builder::token_endpoint`]. No metadata of an authorization
-    /// server is asked for then, and that of the resource says only what the tokens are for (DISC-11,
-    /// ASM-21).
+    /// The authorization endpoint of the MCP server's authorization server, if no document
+    /// describes it. It goes together with [`Builder::token_endpoint`]. No authorization server
+    /// metadata is asked for then, and the protected resource metadata says only what the tokens
+    /// are for (DISC-11, ASM-21).
     ///
-    /// The person vouches for the server, so that its endpoints may be on different hosts; each URL
-    /// passes the rules that a document's URLs pass.
+    /// The person vouches for the server, so its endpoints may be on different hosts. Each URL must
+    /// pass the rules that a document's URLs pass.
     #[must_use]
     pub fn authorization_endpoint(mut self, url: &str) -> Self {
         self.endpoints.authorization = Some(url.to_owned());
         self
     }
 
-    /// The token endpoint; goes together with [`Builder::authorization_endpoint`].
+    /// The token endpoint. It goes together with [`Builder::authorization_endpoint`].
     #[must_use]
     pub fn token_endpoint(mut self, url: &str) -> Self {
         self.endpoints.token = Some(url.to_owned());
         self
     }
 
-    /// The registration endpoint of the server that [`Builder::authorization_endpoint`] describes;
-    /// without one its client is known beforehand.
+    /// The registration endpoint of the server that [`Builder::authorization_endpoint`] describes.
+    /// Without one its client must be known beforehand.
     #[must_use]
     pub fn registration_endpoint(mut self, url: &str) -> Self {
         self.endpoints.registration = Some(url.to_owned());
@@ -359,8 +361,8 @@ impl Builder {
     }
 
     /// The issuer of the server that [`Builder::authorization_endpoint`] describes; that endpoint's
-    /// origin unless said. An `iss` that comes with a callback is compared with it, and settings that
-    /// are made for an issuer name it.
+    /// origin unless set. An `iss` that comes with a callback is compared with it, and settings
+    /// that are made for an issuer name it.
     #[must_use]
     pub fn endpoints_issuer(mut self, issuer: &str) -> Self {
         self.endpoints.issuer = Some(issuer.to_owned());
@@ -374,7 +376,7 @@ impl Builder {
         self
     }
 
-    /// Changes the settings of one issuer, which are made if there are none.
+    /// Changes the settings of one issuer, and makes them if there are none.
     pub(super) fn at_issuer(&mut self, issuer: &str, change: impl FnOnce(&mut IssuerSettings)) {
         if let Some(held) = self.issuers.iter_mut().find(|held| *held.issuer == *issuer) {
             return change(held);

@@ -53,21 +53,21 @@ impl Danger {
         self
     }
 
-    /// D6: plain http to this host.
+    /// D6: plain http is allowed to this host.
     #[must_use]
     pub fn allow_plain_http(mut self, host: &str) -> Self {
         self.0.plain_http.push(host.into());
         self
     }
 
-    /// D6: private addresses for this host; link-local ones stay refused.
+    /// D6: private addresses are allowed for this host; link-local ones stay refused.
     #[must_use]
     pub fn allow_private_address(mut self, host: &str) -> Self {
         self.0.private_hosts.push(host.into());
         self
     }
 
-    /// NAT-04: redirect URIs with a private-use scheme.
+    /// NAT-04: redirect URIs with a private-use scheme are allowed.
     #[must_use]
     pub const fn allow_private_scheme(mut self) -> Self {
         self.0.private_scheme = true;
@@ -82,22 +82,22 @@ impl Danger {
         self
     }
 
-    /// What Microsoft Entra needs: no `resource`, no PKCE list, and the scopes once more in each
-    /// refresh.
+    /// Sets what Microsoft Entra needs: no `resource`, no PKCE list, and the scopes once more in
+    /// each refresh.
     #[must_use]
     pub fn entra(mut self, issuer: &str) -> Self {
         self.0.at_issuer(issuer, |at| at.scope_on_refresh = true);
         self.omit_resource(issuer).allow_unlisted_pkce(issuer)
     }
 
-    /// What Amazon Cognito needs: its document names the user pool whatever the resource lists, and
-    /// no PKCE methods.
+    /// Sets what Amazon Cognito needs: its document names the user pool, whatever the resource
+    /// lists, and no PKCE methods.
     #[must_use]
     pub fn cognito(self, listed: &str, document: &str) -> Self {
         self.pin_issuer(listed, document).allow_unlisted_pkce(document)
     }
 
-    /// Back to the ordinary settings.
+    /// Goes back to the ordinary settings.
     #[must_use]
     pub fn done(self) -> Builder {
         self.0

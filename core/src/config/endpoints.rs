@@ -1,8 +1,8 @@
 //! An authorization server that the person describes, where no document does (DISC-11, ASM-21).
 //!
-//! Decides whether what was named may be used: each URL passes what a document's must pass. What a
-//! document would have to prove is not asked for: the person says who the server is, on whatever
-//! hosts, and S256 is sent in any case (LEG-07).
+//! Decides whether the named endpoints may be used: each URL must pass the rules of a document's
+//! URLs. The proofs of a document are not asked for: the person says which server it is, on
+//! whatever hosts, and S256 is sent in any case (LEG-07).
 
 use super::invalid;
 use crate::failure::{Failure, Remedy};
@@ -13,7 +13,7 @@ const AUTHORIZATION: &str = "authorization_endpoint";
 const TOKEN: &str = "token_endpoint";
 const RULE: &str = "ASM-21";
 
-/// What was named, not checked yet.
+/// The endpoints and the issuer as they were named, not checked yet.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Endpoints {
     pub(super) issuer: Option<String>,
@@ -24,7 +24,7 @@ pub(super) struct Endpoints {
 }
 
 impl Endpoints {
-    /// The server they describe; none if nothing was named.
+    /// The server that they describe; none if nothing was named.
     pub(super) fn read(
         &self,
         reach: &Reach,
@@ -45,7 +45,7 @@ impl Endpoints {
             url.as_deref().map(|url| endpoint(url, field)).transpose().map_err(configured)
         };
         let authorization_endpoint = endpoint(authorization, AUTHORIZATION).map_err(configured)?;
-        // Only compared, never asked for anything.
+        // The issuer is only compared, and never asked for anything.
         let issuer = match issuer {
             Some(issuer) => ServerUrl::read_issuer(issuer, "endpoints_issuer", reach)
                 .map_err(configured)?
@@ -63,7 +63,7 @@ impl Endpoints {
     }
 }
 
-/// Half a server is none.
+/// The failure of a server with one of these two endpoints and not the other.
 fn alone(missing: &'static str) -> Failure {
     invalid(&format!("{missing}: {AUTHORIZATION} and {TOKEN} go together"), RULE)
 }

@@ -1,4 +1,4 @@
-//! What a stage may use while it moves: the configuration, the time, this step's randomness, and
+//! The means of a stage while it moves: the configuration, the time, this step's randomness, and
 //! the one way to wait.
 
 use core::time::Duration;
@@ -18,11 +18,11 @@ use crate::secret::Secret;
 use crate::time::{Awaited, Monotonic, Timestamp};
 use crate::wire::redact::{names_secret, redacted, without_secrets};
 
-/// Bytes of an answer's head, and fields in it.
+/// Most bytes of an answer's head, and most fields in it.
 const HEAD: (usize, usize) = (64 * 1024, 128);
-/// Bytes of a metadata document.
+/// Most bytes of a metadata document.
 const METADATA_BODY: usize = 256 * 1024;
-/// Bytes of every other answer.
+/// Most bytes of every other answer.
 const ANSWER_BODY: usize = 128 * 1024;
 /// How long the host may take to bind a port.
 const BIND: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ const STORE: Duration = Duration::from_secs(30);
 /// How long one whole discovery may take.
 const DISCOVERY: Duration = Duration::from_secs(60);
 
-/// How many requests a flow may still send. Success does not refill it (STEP-16).
+/// The number of requests that a flow may still send. Success does not refill it (STEP-16).
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Budget {
     discovery: u8,
@@ -61,7 +61,7 @@ impl Budget {
     }
 }
 
-/// What a stage may use while it moves.
+/// The means of a stage while it moves.
 pub(crate) struct Cx<'a> {
     pub(crate) config: &'a Config,
     pub(crate) wall: Timestamp,
@@ -70,14 +70,16 @@ pub(crate) struct Cx<'a> {
     pub(crate) told: &'a mut Vec<Told>,
     pub(crate) budget: &'a mut Budget,
     pub(crate) evidence: &'a mut Vec<Evidence>,
-    /// As whom this session takes leases in this process; nobody, for stages that take none.
+    /// The holder by which this session takes leases in this process; nobody for stages that take
+    /// none.
     pub(crate) holder: Holder,
-    /// What the session holds in secret, while a peer's words are read: they are neither shown nor sent
-    /// on with one of these in them (HOST-324, HOST-325).
+    /// The secrets that the session holds while a peer's words are read. Words with one of these in
+    /// them are neither shown nor sent on (HOST-324, HOST-325).
     pub(crate) secrets: &'a [&'a Secret],
     /// Browsers that wait for the page that tells how the login goes on.
     pub(crate) arrivals: &'a mut Vec<(ArrivalId, Parties)>,
-    /// The stage has seen the resource show metadata (LEG-05): what it learns leaves with its step.
+    /// True if the stage has seen the resource show metadata (LEG-05). The session reads this after
+    /// the step.
     pub(crate) shown_metadata: bool,
 }
 
@@ -96,14 +98,14 @@ impl Cx<'_> {
         self.told.push(Told::Note(note));
     }
 
-    /// Notes that something a server named is not used.
+    /// Notes that a thing which a server named is not used.
     pub(crate) fn dropped(&mut self, failure: &Failure) {
         let subject = redacted(failure.subject().unwrap_or_default(), self.secrets).into_owned();
         self.note(Note::Dropped { kind: failure.kind(), rule: failure.rule(), subject });
     }
 
-    /// Whether a server has named one of our secrets where something would be sent or shown; such a
-    /// thing is not used, and noted (HOST-325).
+    /// Returns true if a server has named one of our secrets in a text that would be sent or shown.
+    /// Such a text is not used, and a note says so (HOST-325).
     pub(crate) fn names_secret(&mut self, text: &str, kind: Kind, field: &str) -> bool {
         let named = names_secret(text, self.secrets);
         if named {
@@ -142,7 +144,7 @@ impl Cx<'_> {
         self.note(Note::Lenient { switch, subject: escaped(subject) });
     }
 
-    /// Remembers what a URL answered, for the error a flow may end in.
+    /// Remembers the answer of a URL, for the error that a flow may end in.
     pub(crate) fn evidence(&mut self, purpose: Purpose, url: &str, outcome: Outcome) {
         self.evidence.push(Evidence { purpose, url: url.to_owned(), outcome });
     }

@@ -1,7 +1,7 @@
 //! The form every stage has: a state is spent by a signal and becomes a turn.
 //!
-//! What moves a state stands in that stage's module and in its [`Table`], and nowhere else. Only
-//! `Cx` makes a `Parked`, so a stage that waits has exactly one effect and one deadline.
+//! The rules that move a state stand in that stage's module and in its [`Table`], and nowhere else.
+//! Only `Cx` makes a `Parked`, so a stage that waits has exactly one effect and one deadline.
 
 mod cx;
 pub(crate) mod diagram;
@@ -18,11 +18,11 @@ pub(crate) use cx::{Budget, Cx, Parked};
 
 /// A stage: a small machine for one exchange, its retries included.
 pub(crate) trait Machine: Sized {
-    /// What it brings home.
+    /// The result of the stage.
     type Output;
     /// Its states and edges.
     const TABLE: &'static Table;
-    /// Where it is.
+    /// The state that it is in.
     fn state(&self) -> StateName;
     /// Spends the state.
     ///
@@ -31,7 +31,7 @@ pub(crate) trait Machine: Sized {
     fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure>;
 }
 
-/// What became of a state.
+/// The outcome of a state that was spent.
 #[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
 pub(crate) enum Turn<M: Machine> {
     /// It waits for its one effect.
@@ -40,7 +40,7 @@ pub(crate) enum Turn<M: Machine> {
     Done(M::Output),
 }
 
-/// What can happen to a stage.
+/// A signal to a stage.
 #[derive(Debug)]
 pub(crate) enum Signal {
     /// It starts.

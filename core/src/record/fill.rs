@@ -1,4 +1,4 @@
-//! Fills a grant with tokens.
+//! Grants are filled with tokens here.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The choice between two processes' records of one grant (REF-06, REF-08, HOST-224, HOST-269,
-//! HOST-291).
+//! The choice between two records of a grant where two processes have written (REF-06, REF-08,
+//! HOST-224, HOST-269, HOST-291).
 //!
 //! The choice depends on the two records and the occasion alone. It does not decide what follows
 //! for a flow, or who hears of it. Every rule about two records of one grant stands here.
@@ -19,8 +19,9 @@ pub(crate) enum Replaces {
     /// Any grant: a person has just logged in, or out.
     #[default]
     Anything,
-    /// A grant of no use, a grant of a login that was logged out of, or a grant whose refresh token
-    /// was spent on the way to ours. Another process may have saved a login since, which stays.
+    /// A grant that is of no use, is of a login that was logged out of, or has a refresh token that
+    /// was spent on the way to ours. Any other grant may be a login that another process has saved
+    /// since.
     Useless {
         #[serde(with = "crate::secret::written_list")]
         spent: Vec<Secret>,
@@ -51,7 +52,8 @@ pub(crate) enum Occasion<'a> {
     /// The grant alone was read, before its refresh token is spent, or after it was refused.
     Look {
         refused: bool,
-        /// Ours never reached the store. The record there is older, whatever its number.
+        /// True if ours never reached the store: the record there is older, whatever its
+        /// generation.
         unwritten: bool,
         /// Tokens that were spent on the way to ours.
         spent: [&'a [Secret]; 2],
@@ -97,7 +99,7 @@ pub(crate) fn merge(ours: &Held<Grant>, theirs: &Held<Grant>, occasion: Occasion
         }
         Occasion::Look { refused, unwritten, spent } => {
             let helps = refused && !theirs.value.rejected;
-            // Another login may have begun the record anew, whatever its number.
+            // Another login has begun the record anew, whatever its generation.
             let another = helps && theirs.value.login != ours.value.login;
             let newer = theirs.generation > ours.generation || numbers_end(ours, theirs);
             another || (newer && (!unwritten || helps || goes_on(ours, theirs, spent)))
@@ -111,12 +113,12 @@ pub(crate) fn merge(ours: &Held<Grant>, theirs: &Held<Grant>, occasion: Occasion
     if theirs_counts { Word::Theirs } else { Word::Ours }
 }
 
-/// Decides about a record that cannot be read, where ours is about to be written. It is replaced
-/// only after a login or log-out, since nobody but a person can say that it is not wanted
-/// (HOST-269). It is never replaced where a newer version wrote it (BIND-10).
+/// Decides if ours may replace a record that cannot be read. It may do so only after a login or
+/// log-out, since nobody but a person can say that the record is not wanted (HOST-269). It may
+/// never do so where a newer version wrote the record (BIND-10).
 ///
 /// # Errors
-/// The reason why it is left alone.
+/// The reason why the record is left alone.
 pub(crate) const fn merge_unreadable(kind: Kind, replaces: &Replaces) -> Result<(), Kind> {
     match (kind, replaces) {
         (Kind::StoreVersion, _) | (_, Replaces::Spent(_)) => Err(kind),
@@ -124,7 +126,7 @@ pub(crate) const fn merge_unreadable(kind: Kind, replaces: &Replaces) -> Result<
     }
 }
 
-/// The use of a record that was taken over, for the refresh of ours.
+/// The use of a record that was taken over for the refresh of ours.
 pub(crate) fn brings(ours: &Grant, theirs: &Grant, wall: Timestamp) -> Brings {
     let renewed = theirs.access_token.is_some() && theirs.access_token != ours.access_token;
     let alive = !theirs.expired(wall);
@@ -156,8 +158,8 @@ fn goes_on(ours: &Held<Grant>, theirs: &Held<Grant>, spent: [&[Secret]; 2]) -> b
         })
 }
 
-/// Returns true if both records have the largest number there is, and different refresh tokens.
-/// That number can only be written over with itself.
+/// Returns true if both records have the largest generation there is, and different refresh tokens.
+/// That generation can only be written over with itself.
 fn numbers_end(ours: &Held<Grant>, theirs: &Held<Grant>) -> bool {
     theirs.generation == Some(u64::MAX)
         && ours.generation == theirs.generation

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Binding, Client, Grant};
 
 impl Binding {
-    /// Calls `share` on each of its texts.
+    /// Shares each text of the record.
     pub(crate) fn each_text(&mut self, share: impl FnMut(&mut Arc<str>)) {
         let Self { mcp_url, account, listed, issuer, resource, client_id, redirect_set, .. } = self;
         let texts = [mcp_url, account, issuer, listed, resource, client_id, redirect_set];
@@ -14,7 +14,7 @@ impl Binding {
 }
 
 impl Client {
-    /// Calls `share` on each of its texts.
+    /// Shares each text of the record.
     pub(crate) fn each_text(&mut self, share: impl FnMut(&mut Arc<str>)) {
         let Self { issuer, redirect_set, credentials, .. } = self;
         [issuer, redirect_set, &mut credentials.client_id].into_iter().for_each(share);
@@ -22,7 +22,7 @@ impl Client {
 }
 
 impl Grant {
-    /// Calls `share` on each of its texts. The scopes that were asked for are often those that were
+    /// Shares each text of the grant. The scopes that were asked for are often those that were
     /// granted.
     pub(crate) fn each_text(&mut self, share: impl FnMut(&mut Arc<str>)) {
         let Self { issuer, resource, client_id, account, resource_parameter, .. } = self;

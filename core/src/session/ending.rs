@@ -23,7 +23,7 @@ impl Session {
     /// given up.
     pub(super) fn end(&mut self, lane: Lane, mut flow: Box<Flow>, end: End, now: &mut Now) {
         let End { turn, tried, ended: Ended { gain, failure } } = end;
-        let lease = turn.and_then(|turn| self.lease(&flow, turn, &gain));
+        let lease = turn.and_then(|turn| self.lease(&flow, (turn, tried), &gain));
         self.settle_marks(&mut flow, &gain);
         now.out.told.extend(flow.listener.take().map(Told::Abandon));
         self.give_up_unfinished(&mut flow, now);
@@ -134,9 +134,10 @@ impl Session {
     }
 
     /// The lease that a flow asked for, and the intent that is withdrawn with it. The intent of a
-    /// token that was spent stands while the token's answer is out, or while the store does not
-    /// have the grant that came: it keeps other processes from spending the token again.
-    fn lease(&mut self, flow: &Flow, turn: Turn, gain: &Gain) -> Option<Lease> {
+    /// token that was spent stands while the token's answer is out, while the store does not have
+    /// the grant that came, or while the record of a dead token does not say so: it keeps other
+    /// processes from spending the token again.
+    fn lease(&mut self, flow: &Flow, (turn, tried): (Turn, Tried), gain: &Gain) -> Option<Lease> {
         let holder = self.holder?;
         let held = self.body.memory.grant.as_ref();
         // The intent does not stand where only this process had the token: it would meet its own
@@ -150,18 +151,22 @@ impl Session {
             _ => false,
         };
         let out = matches!(flow.stage, Some(Stage::Token(_)));
+        // The server has refused the token as dead, and the record does not say so yet.
+        let unmarked = tried == Tried::Refused
+            && self.body.memory.dead()
+            && held.is_some_and(|held| !held.value.rejected);
         // The mark may stand although the store said that it failed.
         let mut lease = Lease { key: turn.key, holder, withdraw: turn.mark };
         if lease.withdraw.is_some() {
             if unsaved {
                 self.owed.owe_once_saved(lease.clone());
             }
-            if out {
+            if out || unmarked {
                 // The grant of a later login may have the number that the intent names.
                 self.owed.stands(lease.clone());
             }
         }
-        lease.withdraw.take_if(|_| out || unsaved);
+        lease.withdraw.take_if(|_| out || unmarked || unsaved);
         Some(lease)
     }
 

@@ -151,8 +151,10 @@ impl Session {
             let (kind, subject) = (Kind::LimitExceeded, "offline_access".to_owned());
             now.note(Note::Dropped { kind, rule: "SCOPE-10", subject });
         }
-        now.note(Note::Chose(Choice::Scopes { scopes: scopes.clone(), source }));
-        Ok(scopes)
+        // The copy has no more room than it needs: it is kept for as long as the grant.
+        let kept = scopes.clone();
+        now.note(Note::Chose(Choice::Scopes { scopes, source }));
+        Ok(kept)
     }
 
     /// The session has become a client of the server.

@@ -22,7 +22,8 @@ pub(super) struct Owed {
     leases: Vec<Lease>,
     /// Intents that stand until the store has the grants that came for their tokens.
     until_saved: Vec<Lease>,
-    /// Intents of credentials with an unknown outcome. They stand until the next login or log-out.
+    /// Intents of credentials with an unknown outcome, and of dead tokens whose record does not say
+    /// so. They stand until the next login or log-out.
     unknown: Vec<Lease>,
     /// The session asks the store to take nothing back before this time.
     after: Option<Monotonic>,
@@ -77,8 +78,8 @@ impl Owed {
         push_within(MOST, &mut self.until_saved, lease);
     }
 
-    /// Adds the intent of a credential that was sent, and whose outcome is unknown. It stands until
-    /// a login or log-out comes after it.
+    /// Adds the intent of a credential that was sent, and whose outcome is unknown or not in the
+    /// store. It stands until a login or log-out comes after it.
     pub(super) fn stands(&mut self, lease: Lease) {
         push_within(MOST, &mut self.unknown, lease);
     }

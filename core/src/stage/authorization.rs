@@ -43,7 +43,7 @@ pub(crate) struct Ask {
     pub(crate) client_id: Arc<str>,
     pub(crate) redirect_uri: RedirectUri,
     pub(crate) listen: Option<ListenOn>,
-    /// The listener of this flow runs; it does not after a restart.
+    /// True if the listener of this flow runs; it does not after a restart.
     #[serde(skip)]
     pub(crate) bound: bool,
     pub(crate) resource: Arc<str>,
@@ -51,7 +51,7 @@ pub(crate) struct Ask {
     pub(crate) scopes: Arc<ScopeSet>,
 }
 
-/// A code and what it takes to spend it.
+/// A code and the verifier that it takes to spend it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Approved {
     #[serde(with = "crate::secret::written")]
@@ -61,7 +61,8 @@ pub(crate) struct Approved {
 }
 
 impl Approved {
-    /// 32 hexadecimal digits that stand for the login, made of what its URL showed anyway.
+    /// 32 hexadecimal digits that stand for the login, made of the challenge that its URL showed
+    /// anyway.
     pub(crate) fn login(&self) -> Arc<str> {
         const DIGITS: [char; 16] =
             ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
@@ -79,12 +80,12 @@ impl Approved {
 pub(crate) struct Authorization {
     ask: Ask,
     sent: Option<Sent>,
-    /// What the last callback said that had this `state` and was not believed (ISS-90).
+    /// The last callback that had this `state` and was not believed (ISS-90).
     #[serde(default)]
     untrusted: Option<Untrusted>,
 }
 
-/// An answer that was not of the issuer that was asked.
+/// An answer that did not come from the issuer that was asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Untrusted {
     /// The issuer that it named.
@@ -101,7 +102,7 @@ struct Sent {
 }
 
 impl Untrusted {
-    /// What the login ends as if nothing better comes.
+    /// The failure that ends the login if nothing better comes.
     fn failure(&self, ask: &Ask) -> Failure {
         authorize::untrusted(&ask.issuer, self.received.as_deref())
             .with_purpose(Purpose::Authorization)
@@ -113,14 +114,14 @@ impl Authorization {
         Self { ask, sent: None, untrusted: None }
     }
 
-    /// Whether a callback with this `state` is this visit's (ISS-03, ISS-04).
+    /// Returns true if a callback with this `state` is this visit's (ISS-03, ISS-04).
     pub(crate) fn awaits(&self, state: &Secret) -> bool {
         self.sent
             .as_ref()
             .is_some_and(|sent| same(sent.state.expose().as_bytes(), state.expose().as_bytes()))
     }
 
-    /// Whether a bare code may be taken for this visit's (D11).
+    /// Returns true if a bare code may be taken for this visit's (D11).
     pub(crate) fn takes_bare_code(&self) -> bool {
         self.sent.is_some() && !self.ask.iss_promised
     }
@@ -130,10 +131,10 @@ impl Authorization {
         self.sent.as_ref().and_then(|sent| self.visit(sent, true, config).ok())
     }
 
-    /// Between whom it is, as its page will say.
+    /// The two parties of the visit, as its page will name them.
     pub(crate) fn parties(&self, config: &Config) -> Parties {
         let endpoint = self.ask.endpoint.host_str();
-        // Nearly always the same host, which is cheaper to see than to parse.
+        // Nearly always it is the same host, which is cheaper to see than to parse.
         let after = self.ask.issuer.strip_prefix("https://");
         let after = after.and_then(|after| after.strip_prefix(endpoint));
         let issuer = match after {
@@ -164,8 +165,8 @@ impl Authorization {
         self.sent = Some(sent);
         let listen = self.ask.listen.clone().filter(|_| !self.ask.bound);
         let parked = cx.person(visit, cx.config.times.callback, listen);
-        // Whoever came with an answer to an earlier page of this login waits no longer (REG-21). The
-        // page that it goes on with is open by then: they ask for it at once.
+        // The browsers that brought an answer to an earlier page of this login wait no longer
+        // (REG-21). The page that the login goes on with is open by then: they ask for it at once.
         if !cx.arrivals.is_empty() {
             cx.answer_all(&Page::OneMoreStep(self.parties(cx.config)));
         }
@@ -227,7 +228,7 @@ impl Authorization {
             return Err(confused(cx));
         };
         let until = sent.until;
-        // Whoever has seen the page's URL, or knows us, can say it back (HOST-324).
+        // A peer that has seen the page's URL, or knows our secrets, can repeat them (HOST-324).
         let ours = [&sent.state, &sent.verifier];
         let secrets: Vec<&Secret> = ours.into_iter().chain(cx.secrets.iter().copied()).collect();
         let rest = callback.rest;
@@ -259,7 +260,7 @@ impl Authorization {
         Ok(Turn::Wait(self, cx.still(Awaited::Person, until)))
     }
 
-    /// Nobody came in time, or somebody who was not believed.
+    /// The failure when the time is over: no callback came, or only one that was not believed.
     fn expired(&self) -> Failure {
         let late =
             || Failure::new(Kind::CallbackTimeout, "AUTHZ-11").with_purpose(Purpose::Authorization);

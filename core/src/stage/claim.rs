@@ -1,10 +1,10 @@
-//! The right to spend a one-time credential: among the callers of every process, one has it.
+//! The right to spend a one-time credential: one caller has it, among those of all processes.
 //!
-//! [`Claim`] gets the lease of a grant's record and reads the record once more, so that a token that
-//! another process has renewed is adopted instead of spent. [`Intent`] records durably that a
-//! refresh token or a code is about to be sent: whoever comes after a crash finds that, and a lost
-//! lock cannot admit two (REF-17, HOST-240). [`Release`] gives both back. Refuses to decide whether a
-//! record is newer, and what an unknown outcome does to a grant.
+//! [`Claim`] gets the lease of a grant's record and reads the record once more, so that a token
+//! that another process has renewed is adopted instead of spent. [`Intent`] records durably that a
+//! refresh token or a code is about to be sent. A process that comes after a crash finds this
+//! record, and a lost lock cannot admit two senders (REF-17, HOST-240). [`Release`] gives both
+//! back. Refuses to decide whether a record is newer, and what an unknown outcome does to a grant.
 
 use core::time::Duration;
 
@@ -27,9 +27,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause: the lease of a process that was killed is taken within a second (HOST-239).
 const LONGEST_PAUSE: Duration = Duration::from_millis(320);
-/// Before a credential that another process is spending is looked at again.
+/// The pause before a look at a credential that another process is spending.
 const ELSEWHERE_PAUSE: Duration = Duration::from_secs(1);
-/// Before a token that a process which is gone may have sent is sent once more.
+/// The pause before the second sending of a token that an ended process may have sent.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Gets the lease of a grant's record and reads it.
@@ -39,10 +39,10 @@ pub(crate) struct Claim {
     phase: Phase,
     /// How often the lease was asked for.
     asked: u32,
-    /// No longer than this.
+    /// The moment after which the lease is no longer asked for.
     ends: Monotonic,
-    /// The store does not have the token, as far as anybody knows: it is spent even if the store
-    /// fails.
+    /// True if the store does not have the token, as far as anybody knows. The token is then spent
+    /// even if the store fails.
     alone: bool,
 }
 
@@ -88,7 +88,8 @@ impl Claim {
         Ok(Turn::Wait(self, parked))
     }
 
-    /// Everybody who waits would ask at the same moments, were it not for chance.
+    /// Pauses for a time that is partly random. Otherwise all that wait would ask at the same
+    /// moments.
     fn busy(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         let growth = 2u32.saturating_pow(self.asked.saturating_sub(1).min(16));
         let pause = FIRST_PAUSE.saturating_mul(growth).min(LONGEST_PAUSE);
@@ -178,13 +179,13 @@ impl Machine for Claim {
     fn on(self, signal: Signal, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         match (signal, self.phase) {
             (Signal::Begin, Phase::Elsewhere) => self.pause(ELSEWHERE_PAUSE, cx),
-            // After a restart the lease was another process's.
+            // After a restart the lease is that of another process.
             (Signal::Begin | Signal::Resumed, _) | (Signal::Expired, Phase::Pause) => {
                 Ok(self.lease(cx))
             }
             (Signal::Stored(stored), Phase::Lease) => self.leased(stored, cx),
             (Signal::Stored(stored), Phase::Grant) => self.looked(stored, cx),
-            // A store that is silent may yet do what it was asked before.
+            // A store that is silent may still do what it was asked before.
             (Signal::Expired, _) => Err(Failure::new(Kind::StoreUnavailable, "BIND-09")),
             _ => Err(confused(cx)),
         }
@@ -200,14 +201,14 @@ pub(crate) struct Intent {
     certainty: Certainty,
 }
 
-/// What the store's word is to a sending.
+/// The weight of the store's word before a sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Certainty {
-    /// Nothing is sent without it: it may be somebody else's turn, or a copy of the login in another
-    /// process may have sent the code.
+    /// Nothing is sent without the store's word: it may be somebody else's turn, or a copy of the
+    /// login in another process may have sent the code.
     Needed,
-    /// Without it the credential is sent all the same: a code is worth nothing later, and a token
-    /// that the store does not have is nobody else's.
+    /// The credential is sent even without the store's word: a code is worth nothing later, and a
+    /// token that the store does not have is nobody else's.
     Wanted,
 }
 
@@ -218,18 +219,19 @@ enum Sending {
     Pause,
 }
 
-/// What the record of an intent brought.
+/// The result of recording an intent.
 #[derive(Clone, Debug)]
 pub(crate) enum Intended {
-    /// It is recorded, for this first sending or for the one recovery.
+    /// The intent is recorded, for this first sending or for the one recovery.
     Recorded(Spend),
     /// Another process is sending the credential now.
     Elsewhere,
-    /// The store would not record it, or has not said so: it may stand all the same.
+    /// The store refused to record the intent, or has not answered: the intent may stand all the
+    /// same.
     Unrecorded(Spend, Kind),
-    /// The lease under which it was to be sent has gone with the process that had it.
+    /// The lease under which the credential was to be sent has gone with the process that had it.
     Unclaimed,
-    /// It was sent as often as it may be, and nobody knows what became of it.
+    /// The credential was sent as often as it may be, and nobody knows the outcome.
     Exhausted,
 }
 
@@ -333,7 +335,7 @@ impl Machine for Intent {
             (Signal::Resumed, _) => Ok(Self { certainty: Certainty::Needed, ..self }.record(cx)),
             (Signal::Begin, _) | (Signal::Expired, Sending::Pause) => Ok(self.record(cx)),
             (Signal::Stored(stored), _) => self.answered(stored, cx),
-            // A store that is silent may yet do what it was asked before.
+            // A store that is silent may still do what it was asked before.
             (Signal::Expired, _) if matches!(self.spend, Spend::Refresh { .. }) => {
                 Ok(Turn::Done(Intended::Unrecorded(self.spend, Kind::StoreUnavailable)))
             }
@@ -352,7 +354,7 @@ pub(crate) struct Release {
     started: bool,
 }
 
-/// Whether everything is given back, as far as anybody can tell.
+/// True if everything is given back, as far as anybody can tell.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Released(pub(crate) bool);
 
@@ -396,7 +398,7 @@ impl Machine for Release {
                 cx.note(Note::Store { kind: Kind::StoreUnavailable });
                 Ok(Turn::Done(Released(false)))
             }
-            // After a restart it was another process's, and ended with that.
+            // After a restart the lease was that of another process, and ended with it.
             Signal::Stored(_) | Signal::Resumed => Ok(Turn::Done(Released(true))),
             _ => Err(confused(cx)),
         }

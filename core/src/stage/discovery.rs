@@ -44,7 +44,7 @@ pub(crate) struct Discovery {
     challenged: Option<ScopeSet>,
 }
 
-/// What protected resource metadata said.
+/// The contents of protected resource metadata.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Listing {
     resource: Arc<str>,
@@ -73,7 +73,7 @@ impl Discovery {
 
     fn begin(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         let given = cx.config.server.as_ref().map(|server| &*server.issuer);
-        // Nobody else lists what the person has named.
+        // Nobody else lists a server that the person has named.
         if self.ask.listing_only && given.is_some() && given == self.ask.bound.as_deref() {
             return Ok(Turn::Done(Looked::StillListed));
         }
@@ -97,8 +97,8 @@ impl Discovery {
         self.fetch(cx)
     }
 
-    /// The first request was answered. A refusal says what the server wants; what else it says counts
-    /// where there is no metadata.
+    /// The first request was answered. A refusal says what the server wants. Any other answer
+    /// counts where there is no metadata.
     fn knocked(
         mut self,
         response: &Response<Vec<u8>>,
@@ -147,14 +147,15 @@ impl Discovery {
         let Some((_, text)) = candidates.nth(usize::from(number)) else {
             return self.no_listing(cx);
         };
-        // Made of the person's own URL: if it breaks a rule, only the configuration can mend it.
+        // The text is made of the person's own URL: if it breaks a rule, only the configuration can
+        // mend it.
         let url = ServerUrl::read(&text, "resource_metadata", &cx.config.reach)
             .map_err(|failure| failure.with_remedy(Remedy::Configure))?;
         self.looking = Looking::Resource { url, guess: Some(number), hops: 0 };
         self.fetch(cx)
     }
 
-    /// Every place has definitely nothing.
+    /// Every well-known place definitely has nothing.
     fn no_listing(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         if let Some(server) = cx.config.server.as_ref().filter(|_| !self.ask.listing_only) {
             return Ok(self.found(Found::given(server, None, None, cx)));
@@ -162,7 +163,7 @@ impl Discovery {
         if let Some(failure) = self.door.nothing(&self.ask, cx.config) {
             return Err(failure);
         }
-        // The record is of a legacy server, and still nothing speaks against that.
+        // The record is of a legacy server, and nothing speaks against that yet.
         if self.ask.listing_only {
             return Ok(Turn::Done(Looked::StillListed));
         }
@@ -204,8 +205,9 @@ impl Discovery {
         }
     }
 
-    /// A page that is no document. The server itself named the pointer, so there it is a broken
-    /// document; at a guess it is a site that answers everything (HOST-059, HOST-117).
+    /// A page that is no document. At the challenge's pointer it is a broken document, since the
+    /// server itself named the pointer. At a guess it is from a site that answers everything
+    /// (HOST-059, HOST-117).
     fn unrelated(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         if matches!(self.looking, Looking::Resource { guess: None, .. }) {
             return Err(self.looking.about(Failure::new(Kind::PrmInvalid, "PRM-03")));
@@ -240,9 +242,9 @@ impl Discovery {
         }
     }
 
-    /// This URL could not answer. For the resource that ends the search: what is not known to be
-    /// absent must not lead to a weaker discovery (DISC-09). For a server the next candidate is
-    /// still asked (ASM-06).
+    /// This URL could not answer. For the resource this ends the search: a document that is not
+    /// known to be absent must not lead to a weaker discovery (DISC-09). For a server the next
+    /// candidate is still asked (ASM-06).
     fn unavailable(self, failure: Failure, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         match self.looking {
             Looking::Server { issuer, candidate, .. } if retryable(failure.kind()) => {
@@ -264,7 +266,8 @@ impl Discovery {
             if unsure {
                 return Err(transient());
             }
-            // No document of a legacy server: its endpoints are where 2025-03-26 puts them (LEG-03).
+            // A legacy server has no document: its endpoints are where 2025-03-26 puts them
+            // (LEG-03).
             return Ok(self.found(Found::guessed(cx)?));
         };
         let Some(listing) = &self.resource else {
@@ -389,7 +392,7 @@ impl Discovery {
         cx.evidence(purpose, url.shown(), Outcome::Lost(why));
         let failure = unanswered(why);
         match self.looking {
-            // It was heard of, if nothing that could be read was said.
+            // The server was reached, though no answer came that could be read.
             Looking::FirstRequest { last, .. }
                 if !matches!(why, Why::Resolve | Why::Connect | Why::AddressBlocked | Why::Tls) =>
             {

@@ -26,26 +26,26 @@ use crate::stage::revocation::{Given, Revocation};
 use crate::stage::token::{Minted, Token};
 use crate::stage::vault::{Save, Saved};
 
-/// A stage that waits, and what it brings home.
+/// The stages that wait, and the result of each.
 macro_rules! stages {
     ($($name:ident brings $output:ty as $brought:ident;)*) => {
         /// The stage a flow is in.
         #[derive(Clone, Debug, Serialize, Deserialize)]
         pub(crate) enum Stage { $($name($name),)* }
 
-        /// What a stage brought home.
+        /// The result of a stage.
         #[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
         #[derive(Debug)]
         pub(crate) enum Brought { $($brought($output),)* }
 
         impl Brought {
-            /// What it is called in the tables of flows.
+            /// The name of the result in the tables of flows.
             pub(crate) const fn name(&self) -> SignalName {
                 match self { $(Self::$brought(_) => SignalName::$brought,)* }
             }
         }
 
-        /// What became of a stage.
+        /// The outcome of a signal to a stage.
         #[expect(clippy::large_enum_variant, reason = "moved once, never stored")]
         pub(crate) enum Moved {
             Wait(Stage, Parked),

@@ -1,7 +1,7 @@
 //! Reading records through the store.
 //!
-//! Decides what to load after what, and what a refusal of the store means; refuses to decide
-//! whether a record is to be used.
+//! Decides in which order records are loaded, and what a refusal of the store means; refuses to
+//! decide whether a record is to be used.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::note::Note;
 use crate::record::{self, Binding, Client, Document, Grant, Held, Way};
 use crate::time::Awaited;
 
-/// What a restart finds, or a look before a refresh.
+/// The records that a restart finds, or a look before a refresh.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Recalled {
     pub(crate) binding: Option<Held<Binding>>,
@@ -99,8 +99,8 @@ fn grant_of(binding: &Binding) -> Reading {
     ))
 }
 
-/// What a load brought. What the store cannot read is as good as none; it has set that aside
-/// (HOST-269).
+/// The record that a load brought. A record that the store cannot read is as good as none; the
+/// store has set it aside (HOST-269).
 pub(crate) fn loaded(stored: Stored, cx: &mut Cx<'_>) -> Result<Option<Record>, Failure> {
     match stored {
         Stored::Loaded(record) => Ok(record),

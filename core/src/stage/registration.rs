@@ -38,13 +38,13 @@ pub(crate) struct Enrolled {
     pub(crate) redirect: Redirected,
     /// The record, if the registration was dynamic; without a generation if it is new.
     pub(crate) client: Option<Held<Client>>,
-    /// The registration was made just now and is not in the store.
+    /// True if the registration was made just now and is not in the store.
     pub(crate) fresh: bool,
 }
 
 impl Enrolled {
-    /// It is by this registration from now on, which another process may have made: then nobody has
-    /// seen yet whether the server knows it (REG-93).
+    /// Takes up this registration. If another process has made it, nobody has seen yet whether the
+    /// server knows it (REG-93).
     pub(crate) fn is(&mut self, client: Held<Client>, chosen: Option<Method>) {
         self.fresh &= self.credentials.client_id == client.value.credentials.client_id;
         self.credentials = client.value.credentials.clone().by(chosen);
@@ -69,14 +69,14 @@ enum Waiting {
     Client {
         redirect: Redirected,
     },
-    /// With the registration that this one takes the place of.
+    /// `before` is the registration that the new one takes the place of.
     Registered {
         redirect: Redirected,
         before: Option<Held<Client>>,
     },
 }
 
-/// Stands for a port where only the rest of a redirect URI is looked at.
+/// A port that stands for any, where only the rest of a redirect URI is looked at.
 const ANY_PORT: u16 = 1;
 
 impl Registration {
@@ -133,7 +133,7 @@ impl Registration {
         self.redirected(redirect, cx)
     }
 
-    /// The redirect URI is certain; now the client.
+    /// Goes on to the client, now that the redirect URI is certain.
     fn redirected(mut self, redirect: Redirected, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         match &self.plan {
             Some(Plan::Given { credentials, way }) => {
@@ -285,14 +285,15 @@ impl Registration {
             credentials: read.credentials.by(self.ask.chosen),
             way: Way::Dynamic,
             redirect,
-            // It takes the place of the other one in the store, too.
+            // The new registration takes the place of the other one in the store, too.
             client: Some(Held { value: client, generation: before.and_then(|it| it.generation) }),
             fresh: true,
         }))
     }
 
-    /// A restart: a listener is gone with its process and is bound again, on the same port where a
-    /// port was fixed; a registration that may have been made is an orphan, and another is made.
+    /// Goes on after a restart. A listener is gone with its process and is bound again, on the same
+    /// port where a port was fixed. A registration that may have been made is an orphan, and
+    /// another one is made.
     fn resume(mut self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         match core::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Nothing => Err(confused(cx)),
@@ -323,13 +324,13 @@ fn stored(
     })
 }
 
-/// Whether the port of the redirect URI is ours to choose.
+/// Returns true if the port of the redirect URI is ours to choose.
 fn any_port(config: &Config) -> bool {
     matches!(config.redirect, Redirect::Loopback { port: None, .. })
 }
 
-/// The redirect URI must be one of the document's (CIMD-10); where the configuration does not say
-/// which those are, the server decides.
+/// Checks that the redirect URI is one of the document's (CIMD-10). Where the configuration does
+/// not say which those are, the server decides.
 fn listed_by_document(config: &Config, uri: &RedirectUri) -> Result<(), Failure> {
     let listed = config.document.as_ref().map_or(&[][..], |document| &document.redirect_uris);
     if listed.is_empty() || listed.iter().any(|one| uri.matches_registered(one.as_str())) {

@@ -23,14 +23,14 @@ use crate::wire::revocation::{TokenTypeHint, read_revocation, revocation_request
 use crate::wire::token::TokenRules;
 use crate::wire::url::ServerUrl;
 
-/// Attempts for one token; whoever logs out does not wait for long.
+/// Attempts for one token; a person who logs out does not wait for long.
 const MOST_ATTEMPTS: u8 = 2;
 /// The pause between them, unless the server asks for another.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause a server can ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// What is revoked, where, and as whom.
+/// The tokens to revoke, the endpoint, and the credentials of the client.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ask {
     pub(crate) endpoint: ServerUrl,
@@ -51,7 +51,8 @@ impl Ask {
         }
     }
 
-    /// What a server could echo into an error (HOST-303): it may know the token that goes later.
+    /// The secrets that a server could echo into an error (HOST-303). It may know the token that
+    /// goes later.
     fn secrets<'a>(&'a self, basic: &'a Option<Secret>) -> Vec<&'a Secret> {
         let tokens = self.refresh_token.iter().chain(&self.access_token);
         tokens.chain(&self.credentials.secret).chain(basic).collect()
@@ -65,7 +66,7 @@ impl Ask {
     }
 }
 
-/// What became of the tokens: all revoked, or why one was not.
+/// The outcome for the tokens: all are revoked, or the failure of one that is not.
 #[derive(Debug)]
 pub(crate) struct Given(pub(crate) Result<(), Failure>);
 
@@ -75,7 +76,8 @@ pub(crate) struct Revocation {
     ask: Ask,
     phase: Phase,
     attempts: u8,
-    /// Why a token was not revoked; what the server said about it does not outlive a restart.
+    /// The kind of the failure to revoke a token. The server's words about it do not outlive a
+    /// restart.
     failed: Option<Kind>,
     #[serde(skip)]
     said: Option<Failure>,
@@ -93,7 +95,7 @@ impl Revocation {
         Self { ask, phase: Phase::Start, attempts: 0, failed: None, said: None }
     }
 
-    /// The next token that can be sent at all; the end if there is none.
+    /// Sends the next token that can be sent at all, or ends if there is none.
     fn send(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
         while let Some((token, hint)) = self.ask.next() {
             let Ask { endpoint, credentials, .. } = &self.ask;
@@ -151,7 +153,7 @@ impl Revocation {
         cx.evidence(Purpose::Revocation, self.ask.endpoint.shown(), lost);
         let failure = Failure::lost(why, "REVK-04");
         if why == Why::Timeout {
-            // Whoever logs out has waited long enough, and the record is still there.
+            // The person who logs out has waited long enough, and the record is still there.
             self.ask.refresh_token = None;
             self.done_with(Some(failure.with_purpose(Purpose::Revocation)));
             return self.send(cx);
@@ -207,7 +209,7 @@ impl Machine for Revocation {
         Ok(match (signal, self.phase) {
             (Signal::Begin, _) | (Signal::Expired | Signal::Resumed, Phase::Pause) => self.send(cx),
             (Signal::Resumed, _) => {
-                // The attempt is made again, not another one.
+                // The same attempt is made again, and is not counted twice.
                 let attempts = self.attempts.saturating_sub(1);
                 Self { attempts, ..self }.send(cx)
             }

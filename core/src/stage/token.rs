@@ -35,7 +35,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause a server can ask for within a flow; a longer one ends the flow instead.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
-/// What is exchanged.
+/// The credential that is exchanged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Spent {
     Code {
@@ -48,7 +48,7 @@ pub(crate) enum Spent {
     },
 }
 
-/// What the request is made of; all of it recorded when the login began (BIND-08).
+/// The parts of the request, all of them recorded when the login began (BIND-08).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ask {
     pub(crate) spend: Spent,
@@ -72,7 +72,8 @@ impl Ask {
         }
     }
 
-    /// What a server could echo into an error, or take for a token (HOST-303, HOST-320).
+    /// The secrets that a server could echo into an error, or send back as a token (HOST-303,
+    /// HOST-320).
     fn secrets<'a>(&'a self, basic: &'a Option<Secret>) -> Vec<&'a Secret> {
         let client = self.credentials.secret.as_ref();
         let spent = match &self.spend {
@@ -110,7 +111,7 @@ pub(crate) struct Token {
     ask: Ask,
     phase: Phase,
     attempts: u8,
-    /// An attempt is out whose outcome nobody knows; a refusal after it proves nothing.
+    /// True if an attempt is out whose outcome nobody knows. A refusal after it proves nothing.
     uncertain: bool,
 }
 
@@ -126,7 +127,8 @@ impl Token {
         Self { ask, phase: Phase::Start, attempts: 0, uncertain: false }
     }
 
-    /// A refresh token that a process which is gone may have sent: once more (HOST-228).
+    /// The exchange of a refresh token that an ended process may have sent. It is sent once more
+    /// (HOST-228).
     pub(crate) const fn recovering(ask: Ask) -> Self {
         let attempts = MOST_ATTEMPTS.saturating_sub(1);
         Self { ask, phase: Phase::Start, attempts, uncertain: true }
@@ -153,7 +155,7 @@ impl Token {
         Ok(Turn::Wait(self, parked))
     }
 
-    /// Whom the request comes from.
+    /// The credentials of the client that sends the request.
     pub(crate) const fn credentials(&self) -> &Credentials {
         &self.ask.credentials
     }
@@ -162,7 +164,7 @@ impl Token {
         self.ask.purpose()
     }
 
-    /// What an answer says, in time or late; `None` if there is none, or it was cut before its refresh
+    /// Reads an answer, in time or late; `None` if there is none, or it was cut before its refresh
     /// token (D19).
     pub(crate) fn read(
         &self,
@@ -174,7 +176,7 @@ impl Token {
         let Reply::Answered(response) = reply else { return None };
         if reply.lost().is_some() {
             let rescued = Some(token::read_cut(response)?);
-            // What came is saved, and sent with the next attempt.
+            // The refresh token that came is saved, and sent with the next attempt.
             let failure = Failure::new(Kind::OutcomeUnknown, "HOST-320")
                 .with_remedy(Remedy::Retry { after: None });
             return Some(Err(TokenRefusal { rescued, ..failure.into() }));
@@ -253,8 +255,8 @@ impl Token {
         }
     }
 
-    /// The next attempt, unless there were enough or the server wants a longer pause than a caller
-    /// would wait.
+    /// Makes the next attempt, unless there were enough or the server wants a longer pause than a
+    /// caller would wait.
     fn again(
         self,
         after: Option<Duration>,
@@ -291,8 +293,9 @@ impl Token {
         Turn::Done(Minted::Refused(Box::new(refusal)))
     }
 
-    /// A restart in mid-exchange: the process that sent it is gone, and with it the answer. A
-    /// process that dies each time it refreshes must not send the token each time it starts.
+    /// Goes on after a restart in mid-exchange. The process that sent the request is gone, and with
+    /// it the answer. A process that dies each time it refreshes must not send the token each time
+    /// it starts.
     fn resume(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
         let sent = self.phase == Phase::Tokens;
         if self.ask.purpose() == Purpose::CodeExchange {

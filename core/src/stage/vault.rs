@@ -20,29 +20,30 @@ use crate::time::{Awaited, Timestamp};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Write {
     Binding(Held<Binding>),
-    /// Registered just now; or, with `true`, what the grant beside it was given to.
+    /// A client that was registered just now; or, with `true`, the client that got the grant beside
+    /// it.
     Client(Held<Client>, bool),
     Grant(Held<Grant>, Replaces),
 }
 
-/// What a write does about the record that was there first.
+/// The decision of a write about the record that was there first.
 #[expect(clippy::large_enum_variant, reason = "looked at once, never stored")]
 enum Meeting {
-    /// It got there before, by a write whose word came too late: another one would only take the
-    /// record from under who has gone on from it.
+    /// Ours is there already, by a write whose answer came too late. Another write would only take
+    /// the record away from a process that has gone on from it.
     There,
-    /// It takes its place.
+    /// Ours takes its place.
     Over,
-    /// It leaves it alone, for this reason.
+    /// Ours leaves it alone, for this reason.
     Leave(Kind),
-    /// It gives way to it.
+    /// Ours gives way to it.
     Yield(Write),
 }
 
 impl Write {
-    /// Judges the record that another process has written meanwhile. What a newer version wrote is
-    /// left alone (BIND-10); what cannot be read is replaced only after a login or log-out, since
-    /// nobody but a person can say that it is not wanted (HOST-269).
+    /// Judges the record that another process has written meanwhile. A record of a newer version is
+    /// left alone (BIND-10). A grant that cannot be read is replaced only after a login or log-out,
+    /// since nobody but a person can say that it is not wanted (HOST-269).
     fn meet(&self, record: &Record, floor: u64, wall: Timestamp) -> Meeting {
         let generation = Some(record.generation);
         let ours = || self.swap(record.generation);
@@ -63,7 +64,8 @@ impl Write {
                 let key = held.value.key();
                 match record::read::<Client>(&record.bytes, &key) {
                     Err(Kind::StoreVersion) => Meeting::Leave(Kind::StoreVersion),
-                    // One that nobody knew of when ours was made or marked: one is enough.
+                    // Nobody knew of this registration when ours was made or marked, and one is
+                    // enough.
                     Ok(value)
                         if !granted && value.usable(wall) && foreign(&held.value, &value, wall) =>
                     {
@@ -108,13 +110,14 @@ impl Write {
     }
 }
 
-/// Whether a registration is another one than ours, and none that ours took the place of.
+/// Returns true if a registration is another one than ours, is none that ours took the place of,
+/// and is in no doubt.
 fn foreign(ours: &Client, theirs: &Client, wall: Timestamp) -> bool {
     let id = &theirs.credentials.client_id;
     ours.credentials.client_id != *id && ours.earlier(id).is_none() && !theirs.doubted(wall)
 }
 
-/// What was written: the records with their new generations, and whether all are durable.
+/// The records that were written, with their new generations, and the reason if one is not durable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Saved {
     pub(crate) written: Vec<Write>,
@@ -122,7 +125,7 @@ pub(crate) struct Saved {
     pub(crate) theirs: Option<Held<Grant>>,
     /// The store's reason, if it refused one.
     pub(crate) refused: Option<Kind>,
-    /// It has not said what became of one, which may get there yet.
+    /// True if the store has not answered about a record, which may get there yet.
     pub(crate) silent: bool,
 }
 
@@ -133,8 +136,8 @@ pub(crate) struct Save {
     /// The last one is written next.
     waiting: Vec<Write>,
     conflicts: u8,
-    /// A generation that the record had, and that a record made anew must be above: others compare
-    /// what they hold by it.
+    /// A generation that the record had. A record that is made anew must be above it, since other
+    /// processes compare what they hold by it.
     floor: u64,
     saved: Saved,
 }
@@ -178,7 +181,8 @@ impl Save {
         }
     }
 
-    /// After a restart a login may be in the store already, and another process have gone on from it.
+    /// Writes after a restart. A login may be in the store already, and another process may have
+    /// gone on from it.
     fn written_before(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
         for write in &mut self.waiting {
             if let Write::Grant(_, replaces) = write
@@ -204,7 +208,7 @@ impl Save {
         self.settled(cx)
     }
 
-    /// Whatever became of the record: the next one.
+    /// Goes on with the next record, whatever became of this one.
     fn settled(mut self, cx: &mut Cx<'_>) -> Turn<Self> {
         self.saved.written.extend(self.waiting.pop());
         self.conflicts = 0;
@@ -219,9 +223,10 @@ impl Save {
         self.settled(cx)
     }
 
-    /// What the server has just given is newer than the record it was made from, so it is written
-    /// over that: a received rotation is never thrown away (HOST-241). A login or log-out of
-    /// another process is no such record.
+    /// Decides about a record that another process wrote first. Tokens that the server has just
+    /// given are newer than the record they were made from, so they are written over that: a
+    /// received rotation is never thrown away (HOST-241). A login or log-out of another process is
+    /// no such record.
     fn conflict(mut self, found: Option<Record>, cx: &mut Cx<'_>) -> Turn<Self> {
         self.conflicts = self.conflicts.saturating_add(1);
         if self.conflicts > MOST_CONFLICTS {

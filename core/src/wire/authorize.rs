@@ -25,19 +25,19 @@ pub const LONGEST_CALLBACK: usize = 32 * 1024;
 /// All that an authorization URL is made of (AUTHZ-01).
 #[derive(Clone, Copy)]
 pub struct AuthorizationRequest<'a> {
-    /// Where the person goes.
+    /// The endpoint that the person goes to.
     pub endpoint: &'a ServerUrl,
-    /// Who asks.
+    /// The client identifier.
     pub client_id: &'a str,
-    /// Where the answer goes.
+    /// The redirect URI that the answer goes to.
     pub redirect_uri: &'a str,
     /// The S256 challenge.
     pub code_challenge: &'a str,
-    /// Ties the answer to this login.
+    /// The `state`, which ties the answer to this login.
     pub state: &'a str,
-    /// What the token is for; left out by switch only (D8).
+    /// The resource that the token is for; left out by a switch only (D8).
     pub resource: Option<&'a str>,
-    /// The scopes asked for; none by name if empty (SCOPE-04).
+    /// The scopes that are asked for; none by name if empty (SCOPE-04).
     pub scopes: &'a ScopeSet,
     /// Parameters the host adds.
     pub extra: &'a [(Box<str>, Box<str>)],
@@ -108,7 +108,7 @@ fn names(query: &str, wanted: &str) -> bool {
     form::pairs(query).any(|(name, _)| form::decoded(name).is_ok_and(|name| name == wanted))
 }
 
-/// What arrived at the redirect URI: the `state` to route it by, and the rest if it can be read.
+/// The contents of a callback: the `state` to route it by, and the rest if it can be read.
 #[derive(Debug)]
 pub struct CallbackParams {
     /// `state`, if it is there exactly once and not empty. Without it the callback belongs to no
@@ -149,7 +149,7 @@ impl fmt::Debug for Params {
     }
 }
 
-/// What the authorization server answered.
+/// The answer of the authorization server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A code to exchange, once.
@@ -169,10 +169,11 @@ impl Outcome {
 }
 
 impl Params {
-    /// Opens the content if the response is of the expected issuer: the document's own string,
-    /// compared character by character (ISS-06 to ISS-11). `promised` says whether the metadata
-    /// promised `iss`; `legacy_slash_ok` tolerates one trailing slash where the expected string
-    /// is our own invention (LEG-12). `secrets` are taken out of what it says (HOST-324).
+    /// Opens the content if the response is of the expected issuer. That is the document's own
+    /// string, compared character by character (ISS-06 to ISS-11). `promised` says whether the
+    /// metadata promised `iss`. `legacy_slash_ok` tolerates one trailing slash where the expected
+    /// string is our own invention (LEG-12). `secrets` are taken out of the server's words
+    /// (HOST-324).
     ///
     /// # Errors
     /// `iss_mismatch`, `iss_missing`. The code is sent nowhere and the login goes on waiting.
@@ -196,13 +197,13 @@ impl Params {
         }
     }
 
-    /// Whether the answer names this issuer.
+    /// Returns true if the answer names this issuer.
     pub(crate) fn names(&self, issuer: &str) -> bool {
         self.iss.as_deref() == Some(issuer)
     }
 
-    /// The issuer that the answer names, for a failure alone: without the code and these secrets, and
-    /// cut.
+    /// The issuer that the answer names, for a failure alone. It is cut, and is without the code
+    /// and these secrets.
     #[must_use]
     pub fn named_issuer(&self, secrets: &[&Secret]) -> Option<String> {
         let named = redacted(self.iss.as_deref()?, secrets);
@@ -214,8 +215,8 @@ impl Params {
     }
 }
 
-/// The failure of an answer that is not of the issuer that was asked, or does not say so as promised
-/// (ISS-90).
+/// The failure of an answer that comes from another issuer than the one that was asked, or lacks
+/// the promised `iss` (ISS-90).
 #[must_use]
 pub fn untrusted(expected: &str, received: Option<&str>) -> Failure {
     let (kind, rule) = match received {
@@ -228,13 +229,13 @@ pub fn untrusted(expected: &str, received: Option<&str>) -> Failure {
         .with_remedy(Remedy::Report)
 }
 
-/// Whether one text is the other with one slash more.
+/// Returns true if one text is the other with one slash more.
 pub(super) fn differ_by_slash(left: &str, right: &str) -> bool {
     left.strip_suffix('/') == Some(right) || right.strip_suffix('/') == Some(left)
 }
 
-/// Reads what reached the redirect URI: the whole URL, or its raw query with or without the
-/// question mark (ISS-01, ISS-02, ISS-18).
+/// Reads a callback: the whole URL, or its raw query with or without the question mark (ISS-01,
+/// ISS-02, ISS-18).
 #[must_use]
 pub fn read_callback(text: &str) -> CallbackParams {
     let malformed = |rule| Failure::new(Kind::CallbackMalformed, rule).with_subject("callback");
@@ -309,7 +310,8 @@ impl<'a> Found<'a> {
         let named = |field: &Field<'a>, name| {
             field.read().map_err(|failure: Failure| failure.with_subject(name))
         };
-        // Judged for being there twice only: session and check decide about its value.
+        // The `state` is only judged for being there twice: the session and the check decide about
+        // its value.
         named(&self.state, "state")?;
         let iss = named(&self.iss, "iss")?.map(Cow::into_owned);
         let code = named(&self.code, "code")?;

@@ -1,8 +1,9 @@
 //! Reads `WWW-Authenticate` (RFC 9110 §11.6.1, RFC 6750 §3, RFC 9728 §5.1).
 //!
-//! Decides which one challenge counts and what it says; refuses to decide what to do about it. A
-//! tokenizer, not a search: text inside quotes is text, parameters of other schemes are theirs.
-//! Linear, bounded and without allocation, since every answer of a hostile server passes here.
+//! Decides which one challenge counts and what it says; refuses to decide what to do about it. It
+//! is a tokenizer, not a search: text inside quotes is text, and parameters of other schemes are
+//! theirs. It is linear, bounded and without allocation, since every answer of a hostile server
+//! passes here.
 
 use core::fmt;
 use std::borrow::Cow;
@@ -35,9 +36,9 @@ pub enum Scheme {
 /// The one challenge that counts. All text is the server's and untrusted (WWW-15).
 #[derive(Clone, Copy)]
 pub struct Challenge<'a> {
-    /// Whose challenge it is.
+    /// The scheme of the challenge.
     pub scheme: Scheme,
-    /// `realm`, of no use here but to people.
+    /// `realm`, which is of use to people only.
     pub realm: Option<Text<'a>>,
     /// `scope`, undivided; [`Challenge::scopes`] reads it.
     pub scope: Option<Text<'a>>,
@@ -83,13 +84,13 @@ impl<'a> Challenge<'a> {
         Some(set).filter(|set| set.as_ref().map_or(true, |set| !set.is_empty()))
     }
 
-    /// Whether `error` is this code (RFC 6750 §3.1).
+    /// Returns true if `error` is this code (RFC 6750 §3.1).
     #[must_use]
     pub fn error_is(&self, code: &str) -> bool {
         self.error.is_some_and(|error| error.eq_str(code))
     }
 
-    /// What was odd about the field, as kind and rule of a note: values named twice, values
+    /// The oddities of the field, each as kind and rule of a note: values named twice, values
     /// outside their alphabet, limits passed, pointers that contradict each other.
     pub fn faults(&self) -> impl Iterator<Item = (Kind, &'static str)> + use<> {
         let faults = self.faults;
@@ -101,11 +102,11 @@ impl<'a> Challenge<'a> {
 
     fn slot(&mut self, name: &[u8]) -> Option<Slot<'_, 'a>> {
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
-        // Sorted by how often they come; unknown names are ignored (WWW-08).
+        // The names are sorted by how often they come; unknown ones are ignored (WWW-08).
         Some(if is("resource_metadata") {
             (&mut self.resource_metadata, 1, Alphabet::STRICT)
         } else if is("scope") {
-            // Judged when it is read, so that the note can tell alphabet from limit.
+            // The scope is judged when it is read, so that the note can tell alphabet from limit.
             (&mut self.scope, 1 << 1, Alphabet::ANY)
         } else if is("error") {
             (&mut self.error, 1 << 2, Alphabet::STRICT_OR_SPACE)
@@ -160,7 +161,7 @@ impl fmt::Debug for Challenge<'_> {
     }
 }
 
-/// What was odd, as a set.
+/// The oddities, as a set.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Faults(u8);
 
@@ -184,7 +185,7 @@ impl Faults {
         Self(self.0 | other.0)
     }
 
-    /// Whether any of `other` is in the set.
+    /// Returns true if any of `other` is in the set.
     const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
@@ -198,7 +199,7 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// The text if it stands there as it is: no escapes, nothing but UTF-8.
+    /// The text, if it has no escapes and is UTF-8.
     #[must_use]
     pub fn plain(&self) -> Option<&'a str> {
         if self.escaped { None } else { core::str::from_utf8(self.raw).ok() }
@@ -225,7 +226,7 @@ impl<'a> Text<'a> {
         self.bytes().map(char::from)
     }
 
-    /// Whether the text is this one, case-sensitively.
+    /// Returns true if the text is this one, case-sensitively.
     #[must_use]
     pub fn eq_str(&self, other: &str) -> bool {
         if self.escaped { self.bytes().eq(other.bytes()) } else { self.raw == other.as_bytes() }
@@ -268,8 +269,8 @@ pub fn read_challenge(headers: &HeaderMap, dpop: bool) -> Option<Challenge<'_>> 
     reader.finish()
 }
 
-/// Whether a refusal can be answered with a DPoP-bound token only: no challenge is for Bearer tokens
-/// (DPOP-18).
+/// Returns true if a refusal can be answered with a DPoP-bound token only, since no challenge is
+/// for Bearer tokens (DPOP-18).
 #[must_use]
 pub fn wants_dpop_alone(headers: &HeaderMap) -> bool {
     read_challenge(headers, false).is_none() && read_challenge(headers, true).is_some()
@@ -278,7 +279,7 @@ pub fn wants_dpop_alone(headers: &HeaderMap) -> bool {
 /// The challenge whose parameters are being read.
 enum Open<'a> {
     Nothing,
-    /// Of another scheme, or the rest of a challenge that has too many parameters.
+    /// A challenge of another scheme, or one beyond the limit of challenges.
     Foreign,
     Ours(Challenge<'a>, usize),
 }
@@ -296,7 +297,7 @@ impl<'a> Reader<'a> {
         self.faults = self.faults.with(fault);
     }
 
-    /// One field line. A challenge may go on in the next one, which is the same as a comma.
+    /// Reads one field line. A challenge may go on in the next one, which is the same as a comma.
     fn line(&mut self, mut line: Line<'a>) -> Option<()> {
         loop {
             line.skip(|byte| matches!(byte, b' ' | b'\t' | b','));
@@ -454,8 +455,8 @@ impl<'a> Line<'a> {
         let slashed = credential.contains(&b'/');
         let padded = !self.skip(|byte| byte == b'=').is_empty();
         self.skip_space();
-        // What could be a token is left alone: it is a parameter, or the next scheme of a server
-        // that forgot a comma.
+        // A text that could be a token is left alone: it is a parameter, or the next scheme of a
+        // server that forgot a comma.
         let ends = matches!(self.peek(), None | Some(b','));
         if credential.is_empty() || !ends || !(padded || slashed) {
             self.at = start;

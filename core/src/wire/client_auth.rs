@@ -1,7 +1,7 @@
 //! How this client proves who it is at the authorization server (RFC 6749 §2.3, CAUTH rows, D15).
 //!
 //! Decides the one method of a request and writes it down; refuses to try another one after a
-//! refusal (CAUTH-13). The form with a signed assertion is chosen here and written elsewhere,
+//! refusal (CAUTH-13). The method with a signed assertion is chosen here and written elsewhere,
 //! because the key is the host's.
 
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.name() == name)
     }
 
-    /// Whether it needs a shared secret.
+    /// Returns true if the method needs a shared secret.
     #[must_use]
     pub const fn needs_secret(self) -> bool {
         matches!(self, Self::SecretBasic | Self::SecretPost)
@@ -80,7 +80,7 @@ impl Method {
 pub struct Methods(u8);
 
 impl Methods {
-    /// Stands for every method that this client does not have.
+    /// The bit of every method that this client does not have.
     const UNKNOWN: u8 = 16;
 
     /// The set of some methods.
@@ -89,7 +89,7 @@ impl Methods {
         Self(methods.iter().fold(0, |bits, method| bits | method.bit()))
     }
 
-    /// Reads a list of names; what is no text counts as an unknown method.
+    /// Reads a list of names; an element that is no text counts as an unknown method.
     pub(super) fn read(list: List<'_>) -> Self {
         let bit = |name: Option<&str>| {
             name.and_then(Method::from_name).map_or(Self::UNKNOWN, Method::bit)
@@ -97,20 +97,20 @@ impl Methods {
         Self(list.iter().fold(0, |bits, value| bits | bit(value.text().as_deref())))
     }
 
-    /// Whether a method is listed.
+    /// Returns true if a method is listed.
     #[must_use]
     pub const fn has(self, method: Method) -> bool {
         self.0 & method.bit() != 0
     }
 
-    /// Whether nothing is listed, not even an unknown method.
+    /// Returns true if nothing is listed, not even an unknown method.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 }
 
-/// Who we are at one issuer, and how we prove it.
+/// The client identifier at one issuer, and the means to prove it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// The identifier, sent as it was given (CIMD-04).
@@ -123,7 +123,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Whether there is what a method needs.
+    /// Returns true if the credentials have what a method needs.
     #[must_use]
     pub fn meet(&self, method: Method) -> bool {
         match method {
@@ -133,7 +133,7 @@ impl Credentials {
         }
     }
 
-    /// The same with the host's choice of a method, where they meet it.
+    /// The same credentials with the method that the host has chosen, if they have what it needs.
     #[must_use]
     pub fn by(mut self, chosen: Option<Method>) -> Self {
         if let Some(method) = chosen.filter(|method| self.meet(*method)) {
@@ -149,25 +149,26 @@ const PREFERENCE: [Method; 4] =
     [Method::PrivateKeyJwt, Method::SecretPost, Method::SecretBasic, Method::None];
 
 impl Credentials {
-    /// What a header would say of them: as secret as the secret that is in it (HOST-324).
+    /// The text of a Basic header, which is as secret as the secret that is in it (HOST-324).
     pub(crate) fn basic(&self) -> Option<Secret> {
         let secret = self.secret.as_ref().filter(|_| self.method == Method::SecretBasic)?;
         Some(Secret::new(basic_pair(&self.client_id, secret).as_str()))
     }
 }
 
-/// What a client has to prove itself with.
+/// The means of a client to prove itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Means {
     /// The host's choice for this issuer, whatever is listed.
     pub chosen: Option<Method>,
     /// The method bound to the credentials, by the registration's answer or the client document.
     pub bound: Option<Method>,
-    /// A shared secret.
+    /// True if there is a shared secret.
     pub secret: bool,
-    /// A private key.
+    /// True if there is a private key.
     pub key: bool,
-    /// Pre-registered, or identified by a document: never to be registered by us.
+    /// True if the client is pre-registered, or identified by a document: it is never registered by
+    /// us.
     pub settled: bool,
 }
 
@@ -176,7 +177,7 @@ pub struct Means {
 pub struct Chosen {
     /// The one method.
     pub method: Method,
-    /// The method is not listed and used all the same (D15, CAUTH-02); to be noted.
+    /// The leniency by which a method is used that is not listed (D15, CAUTH-02); to be noted.
     pub switch: Option<Switch>,
 }
 
@@ -184,8 +185,8 @@ pub struct Chosen {
 /// (CAUTH-02, D15).
 ///
 /// # Errors
-/// `client_auth_unsupported` if no method suits both sides: other credentials are needed. Raised
-/// before any request and before the person is asked (HOST-138).
+/// `client_auth_unsupported` if no method suits both sides: other credentials are needed. It is
+/// raised before any request and before the person is asked (HOST-138).
 pub fn choose_method(means: Means, listed: Option<Methods>) -> Result<Chosen, Failure> {
     let listed = listed.filter(|listed| !listed.is_empty());
     let chosen = |method| Ok(Chosen { method, switch: None });
@@ -218,8 +219,9 @@ pub fn choose_method(means: Means, listed: Option<Methods>) -> Result<Chosen, Fa
         .map_or_else(|| Err(unsupported()), chosen)
 }
 
-/// Chooses the method to register with: the host's choice, else `none` if the server lists it or
-/// lists nothing, a shared secret only if it does not (REG-18, NAT-11).
+/// Chooses the method to register with. The host's choice comes first, then `private_key_jwt` if
+/// there is a key, then `none`, either one only if the server lists it or lists nothing. A shared
+/// secret comes after these (REG-18, NAT-11).
 ///
 /// # Errors
 /// `client_auth_unsupported` if the server lists no method of this client (HOST-138): configure
@@ -244,8 +246,8 @@ pub fn registration_method(
         .ok_or_else(unsupported)
 }
 
-/// The method that a registration's answer binds: `named` by it, if it names one, for a client that
-/// has `asked` for one (REG-16, CAUTH-02).
+/// The method that a registration's answer binds. `named` is the method that the answer names, if
+/// it names one; `asked` is the one that the client has asked for (REG-16, CAUTH-02).
 #[must_use]
 pub fn bound_method(
     named: Option<Method>,
@@ -260,7 +262,7 @@ pub fn bound_method(
         both.into_iter().find(|method| lists(*method))
     };
     match named {
-        // A server may well assign a method that its list does not have, and read another.
+        // A server may assign a method that its list does not have, and read another one.
         Some(named) if named.needs_secret() && listed.is_some() && !lists(named) => {
             with_secret().unwrap_or(named)
         }
@@ -302,8 +304,8 @@ pub fn authenticate(
     Ok(())
 }
 
-/// An empty form with room for these bytes of values and for the credentials, every one of them
-/// escaped, so that no copy of a secret is left behind by growing.
+/// An empty form with room for these bytes of values and for the credentials, even if every byte is
+/// escaped. It never grows, and so leaves no copy of a secret behind.
 pub(super) fn roomy_form(values: usize, credentials: &Credentials) -> String {
     let secret = credentials.secret.as_ref().map_or(0, |secret| secret.expose().len());
     let values = values + credentials.client_id.len() + secret;
@@ -331,7 +333,7 @@ fn basic(client_id: &str, secret: &Secret) -> Result<HeaderValue, Failure> {
     Ok(value)
 }
 
-/// Both parts are form-encoded before they are joined, so that a colon in the id cannot move the
+/// Form-encodes both parts before it joins them, so that a colon in the id cannot move the
 /// boundary.
 fn basic_pair(client_id: &str, secret: &Secret) -> Zeroizing<String> {
     let room = client_id.len().saturating_add(secret.expose().len()).saturating_mul(3);

@@ -1,5 +1,5 @@
-//! Client ID metadata documents (CIMD rows): a URL that is a client identifier, the document
-//! behind it, and a check of what is served there.
+//! Client ID metadata documents (CIMD rows): a URL that is a client identifier, the document behind
+//! it, and a check of the document that is served there.
 //!
 //! Decides at configuration time, before any network. Refuses to fetch or to host anything.
 
@@ -85,20 +85,20 @@ pub fn client_document(
     Ok(document)
 }
 
-/// What a served document says.
+/// The contents of a served document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// Its redirect URIs; the one of a request must be among them (CIMD-10).
     pub redirect_uris: Vec<Box<str>>,
     /// How the client authenticates.
     pub method: Method,
-    /// What should be better, none of it fatal.
+    /// Faults that should be mended, none of them fatal.
     pub warnings: Vec<Failure>,
 }
 
 impl Checked {
-    /// Whether a redirect URI may be used with this document: one of its own, or one that differs
-    /// in the port of a loopback literal (CIMD-10).
+    /// Returns true if a redirect URI may be used with this document: one of its own, or one that
+    /// differs in the port of a loopback literal (CIMD-10).
     #[must_use]
     pub fn allows(&self, redirect_uri: &RedirectUri) -> bool {
         self.redirect_uris.iter().any(|listed| redirect_uri.matches_registered(listed))

@@ -1,9 +1,9 @@
-//! The first request of an MCP session, as its transport would send it, and who answers (DISC-01,
-//! TRANS-27, D18).
+//! The first request of an MCP session, as its transport would send it, and the answer to it
+//! (DISC-01, TRANS-27, D18).
 //!
-//! Decides whether an answer is a refusal, an MCP endpoint's, or something else's; a refusal is read
-//! by [`challenge`](super::challenge). `server/discover` is asked, which begins no session that would
-//! have to be ended.
+//! Decides whether an answer is a refusal, an MCP endpoint's, or something else's; a refusal is
+//! read by [`challenge`](super::challenge). The request asks for `server/discover`, which begins no
+//! session that would have to be ended.
 
 use core::time::Duration;
 
@@ -35,18 +35,18 @@ pub fn first_request(url: &ServerUrl) -> Result<Request<Vec<u8>>, Failure> {
     url.request(Method::POST, HeaderMap::from_iter(fields), BODY.to_vec())
 }
 
-/// Who answered.
+/// The kinds of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answered {
-    /// Somebody who wants a token: 401.
+    /// A 401 of a server that wants a token.
     Refused,
-    /// An MCP endpoint, which wants none for this.
+    /// An answer of an MCP endpoint, which wants no token for this.
     Served,
-    /// A web site.
+    /// A page of a web site.
     Page,
     /// A server that cannot answer now, and how long it asks to wait.
     Busy(Option<Duration>),
-    /// Nobody who could be told.
+    /// Any other answer.
     Other,
 }
 

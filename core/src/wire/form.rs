@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use crate::alphabet::Alphabet;
 
-/// Parameters that are ours alone; a host may not add them (AUTHZ-09), nor a server's endpoint
-/// hold them.
+/// Parameters that are ours alone. A host may not add them (AUTHZ-09), and a server's endpoint may
+/// not hold them.
 const RESERVED: [&str; 20] = [
     "response_type",
     "client_id",
@@ -32,7 +32,8 @@ const RESERVED: [&str; 20] = [
     "iss",
 ];
 
-/// Why a text cannot be decoded: an escape without two hex digits, or bytes that are no UTF-8.
+/// A text that cannot be decoded: it has an escape without two hex digits, or bytes that are no
+/// UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Undecodable;
 
@@ -115,14 +116,15 @@ fn decode(text: &str, plus: bool) -> Result<Cow<'_, str>, Undecodable> {
     String::from_utf8(out).map(Cow::Owned).map_err(|_| Undecodable)
 }
 
-/// Whether a parameter is ours alone, so that configuration may not add it (AUTHZ-09, HOST-166).
+/// Returns true if a parameter is ours alone, so that a configuration may not add it (AUTHZ-09,
+/// HOST-166).
 #[must_use]
 pub(crate) fn is_reserved_parameter(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
-/// Whether an undecoded name may not stand in an endpoint's query: ours alone, or able to hide
-/// the page from the person (HOST-017).
+/// Returns true if an undecoded name may not stand in an endpoint's query. Such a name is ours
+/// alone, or could hide the page from the person (HOST-017).
 pub(super) fn is_reserved_in_endpoint(name: &str) -> bool {
     decoded(name).is_ok_and(|name| is_reserved_parameter(&name) || name == "prompt")
 }

@@ -1,9 +1,10 @@
-//! Reads the members it is asked for out of one JSON object (RFC 8259, DISC-19, SEC-19).
+//! Reads requested members out of one JSON object (RFC 8259, DISC-19, SEC-19).
 //!
 //! Decides only whether the bytes are one well-formed, flat enough object, and whether a named
-//! member comes twice; what a member must be is its reader's business. One pass, a flat stack, no
-//! allocation: unknown members are skipped, strings and numbers stay where they are. Numbers keep
-//! their text, because a lifetime of 400 digits is an answer to be cut, not a broken document.
+//! member comes twice; the reader of a member decides what it must be. It takes one pass, a flat
+//! stack and no allocation: unknown members are skipped, and strings and numbers stay where they
+//! are. Numbers keep their text, because a lifetime of 400 digits is an answer to be cut, not a
+//! broken document.
 
 use std::borrow::Cow;
 
@@ -95,7 +96,7 @@ impl<'a> List<'a> {
     }
 
     pub(super) fn over_limit(self) -> bool {
-        // An element takes a byte and its comma another one: a short list needs no count.
+        // An element takes a byte and its comma another one, so a short list needs no count.
         self.raw.len() > 2 * MOST_ELEMENTS && self.all().nth(MOST_ELEMENTS).is_some()
     }
 
@@ -116,7 +117,7 @@ impl<'a> List<'a> {
     }
 }
 
-/// The value that a text begins with, and how long it is.
+/// The value that a text begins with, and its length.
 pub(super) fn value_at(text: &[u8]) -> Option<(Value<'_>, usize)> {
     let text = core::str::from_utf8(text)
         .or_else(|fault| core::str::from_utf8(text.get(..fault.valid_up_to()).unwrap_or_default()));
@@ -278,7 +279,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A string; its escapes are judged here, so that reading it later cannot fail.
+    /// Reads a string. Its escapes are judged here, so that reading it later cannot fail.
     fn string(&mut self) -> Result<Text<'a>, JsonFault> {
         if !self.eat(b'"') {
             return Err(JsonFault::Malformed);
@@ -303,7 +304,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many bytes come before the first quote, backslash or control character.
+/// The number of bytes before the first quote, backslash or control character.
 fn plain_length(text: &[u8]) -> usize {
     // Most of a document is inside strings, so they are looked through a word at a time.
     let mut rest = text;
@@ -319,8 +320,8 @@ fn plain_length(text: &[u8]) -> usize {
     text.len().saturating_sub(rest.len()).saturating_add(plain)
 }
 
-/// A word in which the lowest bit that is set is in the first byte that is a quote, a backslash or a
-/// control character; bits above it mean nothing. Zero if there is none.
+/// A word whose lowest set bit is in the first byte that is a quote, a backslash or a control
+/// character. The bits above it mean nothing. The word is zero if there is no such byte.
 const fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xFF;
     const HIGHS: u64 = ONES << 7;

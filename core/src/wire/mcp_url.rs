@@ -25,9 +25,9 @@ impl McpUrl {
     /// caller switched plain http on (D6), ignored if `strict`.
     ///
     /// # Errors
-    /// `config_invalid` if it is no http or https URL, with what to write where only the scheme is
-    /// missing; `insecure_transport` for http to a host
-    /// that is neither loopback nor switched on. Correct the configuration.
+    /// `config_invalid` if it is no http or https URL, with a hint where only the scheme is
+    /// missing; `insecure_transport` for http to a host that is neither loopback nor switched on.
+    /// Correct the configuration.
     pub fn parse(text: &str, plain_http_hosts: &[Box<str>], strict: bool) -> Result<Self, Failure> {
         let invalid = || Failure::new(Kind::ConfigInvalid, "RES-06").with_subject("MCP URL");
         let refused = || scheme_missing(text).unwrap_or_else(invalid);
@@ -35,7 +35,7 @@ impl McpUrl {
         if !matches!(url.scheme(), "https" | "http") {
             return Err(refused());
         }
-        // Only cannot-be-a-base URLs refuse these, and http URLs never are.
+        // Only cannot-be-a-base URLs refuse these, and an http URL never is one.
         url.set_username("").map_err(|()| invalid())?;
         url.set_password(None).map_err(|()| invalid())?;
         url.set_fragment(None);
@@ -60,7 +60,8 @@ impl McpUrl {
         Ok(Self { canonical, origin, loopback, url })
     }
 
-    /// The canonical form: the `resource` of a server without metadata, the name of its records.
+    /// The canonical form. It is the `resource` of a server without metadata, and the name of its
+    /// records.
     #[must_use]
     pub fn canonical(&self) -> &str {
         &self.canonical
@@ -102,19 +103,19 @@ impl McpUrl {
         self.url.port().unwrap_or(default_port(self.is_https()))
     }
 
-    /// Whether the scheme is https.
+    /// Returns true if the scheme is https.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.url.scheme() == "https"
     }
 
-    /// Whether the host means this machine, in whatever spelling (SEC-03).
+    /// Returns true if the host means this machine, in whatever spelling (SEC-03).
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.loopback
     }
 
-    /// What a note or an error may show: no query (HOST-304).
+    /// The URL as a note or an error may show it, without a query (HOST-304).
     #[must_use]
     pub fn shown(&self) -> &str {
         self.canonical.split('?').next().unwrap_or_default()
@@ -127,8 +128,8 @@ impl fmt::Debug for McpUrl {
     }
 }
 
-/// The failure for a text that begins with a host where a URL begins with its scheme, which says
-/// what to write; `None` for every other text. Neither a password nor a query is shown.
+/// The failure for a text that begins with a host where a URL begins with its scheme. It says what
+/// to write. `None` for every other text. Neither a password nor a query is shown.
 #[must_use]
 pub fn scheme_missing(text: &str) -> Option<Failure> {
     let text = text.trim();
@@ -138,7 +139,7 @@ pub fn scheme_missing(text: &str) -> Option<Failure> {
         Some((host, port)) if !authority.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
     };
-    // `mailto:somebody` and `file:` are schemes; what a number follows is a host.
+    // `mailto:somebody` and `file:` are schemes; a text that a number follows is a host.
     let numbered = port.is_none_or(|port| port.parse::<u16>().is_ok());
     let host_like = host == "localhost" || host.contains('.') || host.starts_with('[');
     if !numbered || authority.contains('@') || !(host_like || port.is_some()) {

@@ -13,7 +13,7 @@ const fn bit(index: usize) -> u64 {
 #[derive(Debug)]
 pub(super) struct Members<'a, const N: usize> {
     values: [Option<Value<'a>>; N],
-    /// Those that came at all, and those that came twice.
+    /// The bits of the members that came at all, and of those that came twice.
     seen: u64,
     repeated: u64,
 }
@@ -24,8 +24,8 @@ impl<'a, const N: usize> Members<'a, N> {
         Self { values: [None; N], seen: 0, repeated: 0 }
     }
 
-    /// Adds what a damaged document says of a member: one that is said twice with different values,
-    /// or cannot be read, has none.
+    /// Adds a member of a damaged document. A member that comes twice with different values, or
+    /// cannot be read, has no value.
     pub(super) fn found(&mut self, index: usize, value: Option<Value<'a>>) {
         let Some(slot) = self.values.get_mut(index) else { return };
         let bit = bit(index);
@@ -46,12 +46,12 @@ impl<'a, const N: usize> Members<'a, N> {
         if self.clear() { Ok(self) } else { Err(JsonFault::Repeated) }
     }
 
-    /// Whether no member came twice.
+    /// Returns true if no member came twice.
     pub(super) const fn clear(&self) -> bool {
         self.repeated == 0
     }
 
-    /// Whether a member came at all, readable or not.
+    /// Returns true if a member came at all, readable or not.
     pub(super) const fn came(&self, index: usize) -> bool {
         self.seen & bit(index) != 0
     }
@@ -73,9 +73,9 @@ pub(super) struct Member<'a> {
     pub(super) name: &'static str,
     /// The value, if it came once and is not `null`.
     pub(super) value: Option<Value<'a>>,
-    /// It came at all, readable or not.
+    /// True if it came at all, readable or not.
     pub(super) came: bool,
-    /// It has no value because it came twice, or could not be read.
+    /// True if it has no value because it came twice, or could not be read.
     pub(super) clashes: bool,
 }
 
@@ -92,8 +92,8 @@ pub(super) trait Named<'a, const N: usize>: Sized {
     }
 }
 
-/// Makes a struct of the members of an object. A field is called as its member, unless the member's
-/// name is written behind it.
+/// Makes a struct of the members of an object. A field has the name of its member, unless the
+/// member's name is written behind it.
 macro_rules! members {
     ($(#[$doc:meta])* $type:ident { $($field:ident $(= $name:literal)?),* $(,)? }) => {
         $(#[$doc])*
@@ -158,7 +158,7 @@ pub(super) fn read_members<'a, const N: usize>(
     Ok(members)
 }
 
-/// Whether the bytes are one JSON object.
+/// Returns true if the bytes are one JSON object.
 pub(super) fn is_object(body: &[u8]) -> bool {
     read_members(body, &[]).is_ok()
 }

@@ -1,8 +1,8 @@
-//! Metadata requests, and what their answers are before anything in them is believed
-//! (RFC 9728 §3, RFC 8414 §3, DISC-09, DISC-12).
+//! Metadata requests, and the kinds of their answers before anything in them is believed (RFC 9728
+//! §3, RFC 8414 §3, DISC-09, DISC-12).
 //!
-//! Decides whether an answer is a document, an absence or a refusal. What the documents must hold
-//! is the business of [`read_resource_metadata`] and [`read_server_metadata`].
+//! Decides whether an answer is a document, an absence or a refusal. [`read_resource_metadata`] and
+//! [`read_server_metadata`] decide what the documents must hold.
 
 use core::time::Duration;
 
@@ -42,14 +42,14 @@ pub fn metadata_request(
     url.request(Method::GET, headers, Vec::new())
 }
 
-/// What the answer to a metadata request is.
+/// The kinds of answers to a metadata request.
 #[derive(Debug)]
 pub enum Finding<'a> {
     /// A body that claims to be a document; the two readers judge it.
     Document(&'a [u8]),
-    /// Definitely no document: a 4xx but 408 and 429. Go on to the next candidate (DISC-09).
+    /// Definitely no document: a 4xx other than 408 and 429. Go on to the next candidate (DISC-09).
     Absent(u16),
-    /// A success that is no document, as sites give it that answer everything. Go on at a guessed
+    /// A success that is no document, from a site that answers everything. Go on at a guessed
     /// address; at an advertised one it is an invalid document (HOST-059).
     Unrelated(u16),
     /// A redirect; [`resolve_redirect`](super::url::resolve_redirect) says where to.

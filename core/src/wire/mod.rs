@@ -1,8 +1,8 @@
-//! The wire layer: pure pairs that build a request or read an answer. No state, no clock, no
-//! randomness; what a reader needs beside the bytes is an argument.
+//! The wire layer: pure pairs that build a request or read an answer. It has no state, no clock and
+//! no randomness; whatever a reader needs beside the bytes is an argument.
 //!
-//! Every byte that enters here is hostile until its reader has passed it; every reader says with
-//! which code and rule it did not. Text that is compared or sent on is kept as it was received
+//! Every byte that enters here is hostile until its reader has passed it; every reader names the
+//! code and the rule if it has not. Text that is compared or sent on is kept as it was received
 //! (issuers, resources, client identifiers), because two spellings of one URL are two names.
 //!
 //! | module | request | reader |

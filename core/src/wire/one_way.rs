@@ -1,14 +1,15 @@
-//! Whether a URL names one resource to whoever reads it (HOST-258, HOST-328).
+//! A check that a URL names one resource to every reader (HOST-258, HOST-328).
 //!
-//! Decides it of the text as it is written: a parser takes dot segments, tabs and missing slashes out
+//! Decides by the text as it is written: a parser would mend dot segments, tabs and missing slashes
 //! before anybody could look at them. Refuses to decide where the URL may lead.
 
-/// The most escapes within escapes that are read; a text that goes on is refused.
+/// The most escapes within escapes that are read. A text with more of them is refused.
 const DEEPEST: usize = 4;
 
-/// Whether every reader finds the same path in a URL or a reference to one, however often it undoes
-/// escapes, and whether it cuts parameters off a segment, ends at a zero byte or takes overlong UTF-8
-/// for what it spells. Otherwise a proxy and the server behind it could disagree about who is asked.
+/// Returns true if every reader finds the same path in a URL or a reference to one. A reader may
+/// undo escapes any number of times, cut parameters off a segment, end at a zero byte, or take
+/// overlong UTF-8 for the character it spells. If readers found several paths, a proxy and the
+/// server behind it could disagree about who is asked.
 #[must_use]
 pub fn reads_one_way(reference: &str) -> bool {
     let head = reference.split(['?', '#']).next().unwrap_or_default();
@@ -30,8 +31,8 @@ pub fn reads_one_way(reference: &str) -> bool {
     false
 }
 
-/// The path of a reference without query and fragment; `None` if a scheme or the slashes before an
-/// authority are not followed by what belongs there, which a browser's parser would mend.
+/// The path of a reference without query and fragment. `None` if the slashes after a scheme or the
+/// authority after them are missing, which a browser's parser would mend.
 fn path(head: &str) -> Option<&str> {
     let rest = match head.split_once(':') {
         Some((scheme, rest)) if !scheme.contains('/') => rest.starts_with("//").then_some(rest)?,
@@ -45,7 +46,8 @@ fn path(head: &str) -> Option<&str> {
     }
 }
 
-/// Each `%` begins an escape. Others, such as `%u002e`, are escapes to some readers.
+/// Returns true if each `%` begins an escape. Others, such as `%u002e`, are escapes to some
+/// readers.
 fn escapes_are_whole(path: &str) -> bool {
     let whole = |rest: &str| {
         rest.as_bytes()
@@ -55,13 +57,14 @@ fn escapes_are_whole(path: &str) -> bool {
     path.split('%').skip(1).all(whole)
 }
 
-/// A segment of dots, as it is or without its parameters or spaces.
+/// Returns true for a segment of dots, as it is or without its parameters or spaces.
 fn is_dots(segment: &[u8]) -> bool {
     let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
     name.contains(&b'.') && name.iter().all(|byte| matches!(byte, b'.' | b' '))
 }
 
-/// More bytes of UTF-8 than a character needs: `C0 AE` is a dot to a lenient reader.
+/// Returns true if a character has more bytes of UTF-8 than it needs: `C0 AE` is a dot to a lenient
+/// reader.
 fn overlong(read: &[u8]) -> bool {
     read.iter().zip(read.iter().skip(1).chain(&[0])).any(|pair| {
         matches!(
@@ -75,8 +78,8 @@ fn overlong(read: &[u8]) -> bool {
     })
 }
 
-/// One layer of escapes undone; `None` if a dot, a slash, a backslash or a control character was in
-/// one.
+/// Undoes one layer of escapes; `None` if one stood for a dot, a slash, a backslash or a control
+/// character.
 fn unescaped(read: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let mut out = Vec::with_capacity(read.len());

@@ -76,19 +76,20 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What a text holds that calls for a closer look. Ordinary URLs hold none of it, and are read once.
+/// The bytes of a text that call for a closer look. Ordinary URLs hold none of them, and are read
+/// once.
 #[derive(Clone, Copy)]
 struct Marks(u8);
 
 impl Marks {
-    /// No byte of a URL.
+    /// A byte that no URL holds.
     const FOREIGN: Self = Self(1);
     const ESCAPE: Self = Self(1 << 1);
     const AT: Self = Self(1 << 2);
     const FRAGMENT: Self = Self(1 << 3);
     const QUERY: Self = Self(1 << 4);
     const APOSTROPHE: Self = Self(1 << 5);
-    /// No byte of a host's label, and no dot.
+    /// A byte that is neither a dot nor one of a host's label.
     const UNNAMED: Self = Self(1 << 6);
 
     fn of(text: &[u8]) -> Self {
@@ -100,7 +101,7 @@ impl Marks {
         self.0 & mark.0 != 0
     }
 
-    /// Whether a text that holds these is one of URLs.
+    /// Returns true if a text that holds these is one of URLs.
     fn are_url_text(self, text: &[u8]) -> bool {
         !self.has(Self::FOREIGN) && (!self.has(Self::ESCAPE) || has_whole_escapes(text))
     }
@@ -134,7 +135,8 @@ static MARKS: [Marks; 256] = {
     table
 };
 
-/// The bytes 0x21 to 0x7E without `\ " < > ^ { | }` and backtick, each `%` with two hex digits.
+/// Returns true for the bytes 0x21 to 0x7E without `\ " < > ^ { | }` and backtick, each `%` with
+/// two hex digits.
 pub(super) fn is_url_text(text: &[u8]) -> bool {
     Marks::of(text).are_url_text(text)
 }
@@ -145,7 +147,7 @@ fn has_whole_escapes(text: &[u8]) -> bool {
     })
 }
 
-/// A list of two allowed schemes, not of bad ones (HOST-003).
+/// Takes the scheme off. There is a list of two allowed schemes, and none of bad ones (HOST-003).
 fn split_scheme(raw: &str) -> Result<(bool, &str), Kind> {
     for (prefix, https) in [("https://", true), ("http://", false)] {
         if let Some((head, rest)) = raw.split_at_checked(prefix.len())
@@ -196,7 +198,7 @@ pub(super) const fn default_port(https: bool) -> u16 {
     if https { 443 } else { 80 }
 }
 
-/// The address a host is, `None` for a name.
+/// The address of a host that is one; `None` for a name.
 fn read_host(raw: &str, host: &str, own_host: &str) -> Result<Option<IpAddr>, Kind> {
     if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         let address: Ipv6Addr = inner.parse().map_err(|_| Kind::UrlMalformed)?;
@@ -216,7 +218,7 @@ fn read_host(raw: &str, host: &str, own_host: &str) -> Result<Option<IpAddr>, Ki
         return Err(Kind::UrlHost);
     }
     if is_number(last) {
-        // Every spelling but four plain decimals means the same address to a parser only.
+        // Any other spelling than four plain decimals means the address to a parser only.
         return match host.parse::<Ipv4Addr>() {
             Ok(address) => Ok(Some(IpAddr::V4(address))),
             Err(_) => Err(survives_parsing(raw, host).err().unwrap_or(Kind::UrlHost)),
@@ -228,7 +230,8 @@ fn read_host(raw: &str, host: &str, own_host: &str) -> Result<Option<IpAddr>, Ki
     Ok(None)
 }
 
-/// Whether the ordinary parser writes the host as it stands; asked only where it could differ.
+/// Checks that the ordinary parser writes the host as it stands. It is asked only where it could
+/// differ.
 fn survives_parsing(raw: &str, host: &str) -> Result<(), Kind> {
     let parsed = url::Url::parse(raw).map_err(|_| Kind::UrlHost)?;
     match parsed.host_str() {
@@ -265,7 +268,7 @@ fn is_dot_segment(segment: &[u8]) -> bool {
     dots <= 2
 }
 
-/// Whether a list of hosts holds one, without regard to case or brackets.
+/// Returns true if a list of hosts holds one, without regard to case or brackets.
 pub(super) fn lists_host(hosts: &[Box<str>], host: &str) -> bool {
     fn bare(host: &str) -> &str {
         host.trim_start_matches('[').trim_end_matches(']')

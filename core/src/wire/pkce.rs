@@ -1,4 +1,4 @@
-//! Proof Key for Code Exchange with S256, the only method there is here (RFC 7636, PKCE-07).
+//! Proof Key for Code Exchange with S256, the only method that is used here (RFC 7636, PKCE-07).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,5 +1,5 @@
-//! What may be dialled, and over what: the transport rule and the address rule for URLs that a
-//! server named (SEC-01, SEC-02, SEC-05, D6).
+//! The transport rule and the address rule for URLs that a server named: where they may lead, and
+//! by http or https (SEC-01, SEC-02, SEC-05, D6).
 //!
 //! Decides by the text of a URL; the adapter decides again by the address it is about to dial,
 //! since a name tells nothing about where it leads (SEC-07).
@@ -12,12 +12,13 @@ use super::parts::{Parts, lists_host};
 use crate::address::Addresses;
 use crate::failure::{Failure, Kind, Switch};
 
-/// A deployment's own rule about URLs, asked after every rule of ours has passed (SEC-06): about
-/// each one a server named and each redirect, before anything is sent there.
+/// A deployment's own rule about URLs, asked after every rule of ours has passed (SEC-06). It is
+/// asked about each URL that a server named and each redirect, before anything is sent there.
 ///
-/// A pure function of its arguments, or the same inputs would not give the same effects.
+/// It must be a pure function of its arguments. Otherwise the same inputs would not give the same
+/// effects.
 pub trait UrlPolicy: fmt::Debug + Send + Sync {
-    /// Whether requests may go to this scheme, host (as the URL writes it) and port.
+    /// Returns true if requests may go to this scheme, host (as the URL writes it) and port.
     fn allows(&self, https: bool, host: &str, port: u16) -> bool;
 }
 
@@ -101,7 +102,7 @@ impl Reach {
             && own.host.eq_ignore_ascii_case(parts.host)
     }
 
-    /// Transport before address (HOST-042).
+    /// Applies the transport rule before the address rule (HOST-042).
     pub(super) fn admit(&self, parts: &Parts<'_>) -> Result<Addresses, Blocked> {
         let admitted = self.judge(parts)?;
         let allows =
@@ -152,7 +153,8 @@ impl Reach {
     }
 }
 
-/// Names that mean this machine or its network whatever a resolver says (HOST-036).
+/// Returns true for names that mean this machine or its network, whatever a resolver says
+/// (HOST-036).
 pub(super) fn is_special_name(host: &str) -> bool {
     match host.rsplit_once('.') {
         None => true,

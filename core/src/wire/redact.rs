@@ -1,18 +1,18 @@
-//! Takes our own secrets out of what a peer says, before any of it is kept (HOST-303, HOST-324).
+//! Takes our own secrets out of a peer's words, before any of them is kept (HOST-303, HOST-324).
 //!
 //! Decides where a text repeats a secret, in every encoding that this client writes: as it is, with
-//! percent escapes in either case, as a form, with the escapes of JSON and of HTML; which of the things
-//! that a peer wants to be used name one (HOST-325). Refuses to decide which secrets there are: the
-//! caller lists what was sent and what is held.
+//! percent escapes in either case, as a form, and with the escapes of JSON and of HTML. Decides
+//! also which of the things that a peer wants to be used name a secret (HOST-325). Refuses to
+//! decide which secrets there are: the caller lists those that were sent and those that are held.
 
 use std::borrow::Cow;
 
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
-/// A secret of fewer bytes can stand in any text by chance.
+/// A secret with fewer bytes than this can stand in any text by chance.
 const SHORT: usize = 8;
-/// Stands where a secret was.
+/// The text that stands in the place of a secret.
 const REDACTED: &str = "[redacted]";
 
 /// The text without the secrets.
@@ -27,13 +27,13 @@ pub fn redacted<'a>(text: impl Into<Cow<'a, str>>, secrets: &[&Secret]) -> Cow<'
     text
 }
 
-/// Whether a text has a secret in it, in any encoding.
+/// Returns true if a text has a secret in it, in any encoding.
 pub(crate) fn echoes(text: &str, secret: &str) -> bool {
     find(text, secret).is_some()
 }
 
-/// Whether something that a server wants to be sent on, or shown, has a secret in it (HOST-325). A
-/// short one counts only if it is all there is.
+/// Returns true if a text that a server wants to be sent on, or shown, has a secret in it
+/// (HOST-325). A short secret counts only if it is the whole text.
 pub(crate) fn names_secret(text: &str, secrets: &[&Secret]) -> bool {
     secrets.iter().map(|secret| secret.expose()).any(|secret| match secret.len() {
         0 => false,
@@ -67,9 +67,9 @@ fn without(text: &str, secret: &str) -> String {
 fn find(text: &str, secret: &str) -> Option<(usize, usize)> {
     let (text_bytes, secret) = (text.as_bytes(), secret.as_bytes());
     let first = *secret.first()?;
-    // However it is written, each of its bytes takes one at least.
+    // Each byte of the secret takes at least one of the text, in whatever encoding.
     let last = text.len().checked_sub(secret.len())?;
-    // Neither its first byte nor an escape's is in the middle of a character.
+    // Neither the secret's first byte nor an escape's is in the middle of a character.
     let begins = |byte: u8| byte == first || matches!(byte, b'%' | b'+' | b'\\' | b'&');
     text.bytes().take(last.saturating_add(1)).enumerate().find_map(|(start, byte)| {
         let length = begins(byte).then(|| repeats(text_bytes.get(start..)?, secret)).flatten()?;
@@ -78,9 +78,9 @@ fn find(text: &str, secret: &str) -> Option<(usize, usize)> {
     })
 }
 
-/// How many bytes of the text spell the whole secret, if it begins so. Escapes may spell the very
-/// characters that escapes are made of: it is read once with escapes before bare characters, once the
-/// other way.
+/// The number of bytes of the text that spell the whole secret, if it begins so. Escapes may spell
+/// the very characters that escapes are made of, so the text is read once with escapes before bare
+/// characters, and once the other way.
 fn repeats(text: &[u8], secret: &[u8]) -> Option<usize> {
     let spelt = |one: fn(&[u8], u8) -> Option<usize>| {
         secret
@@ -95,7 +95,7 @@ fn bare(text: &[u8], byte: u8) -> Option<usize> {
     (text.first() == Some(&byte)).then_some(1)
 }
 
-/// How many bytes of an escape spell one byte of a secret.
+/// The number of bytes of an escape that spell one byte of a secret.
 fn escape(text: &[u8], byte: u8) -> Option<usize> {
     match text {
         [b'%', high, low, ..] if hex(&[*high, *low]) == Some(byte.into()) => Some(3),

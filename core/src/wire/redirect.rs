@@ -1,7 +1,7 @@
 //! Redirect URIs of this client (NAT-01 to NAT-05, REG-22).
 //!
-//! Decides which may be configured at all and when two are the same but for the port. Refuses to
-//! decide where to listen; that follows from the host's choice.
+//! Decides which URIs may be configured at all, and when two are the same except for the port.
+//! Refuses to decide where to listen; that follows from the host's choice.
 
 use core::fmt;
 use std::sync::Arc;
@@ -69,19 +69,21 @@ impl RedirectUri {
         &self.raw
     }
 
-    /// Whether it leads to this machine over plain http, so that a listener can serve it.
+    /// Returns true if the URI leads to this machine over plain http, so that a listener can serve
+    /// it.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         matches!(self.form, Form::Literal | Form::Localhost)
     }
 
-    /// Whether it is of a private-use scheme.
+    /// Returns true if the URI is of a private-use scheme.
     #[must_use]
     pub fn is_private_scheme(&self) -> bool {
         self.form == Form::PrivateScheme
     }
 
-    /// What a registration is found by: the URI, without the port if that may vary (REG-22).
+    /// The key by which a registration is found: the URI, without the port if that may vary
+    /// (REG-22).
     #[must_use]
     pub fn set_key(&self) -> String {
         match self.portless() {
@@ -90,8 +92,8 @@ impl RedirectUri {
         }
     }
 
-    /// Whether a server that registered `registered` accepts this one: the same, or the same but
-    /// for the port of a loopback literal (REG-15, CIMD-10).
+    /// Returns true if a server that registered `registered` accepts this URI: the same one, or the
+    /// same except for the port of a loopback literal (REG-15, CIMD-10).
     #[must_use]
     pub fn matches_registered(&self, registered: &str) -> bool {
         if *self.raw == *registered {
@@ -106,7 +108,7 @@ impl RedirectUri {
     }
 }
 
-/// A loopback literal's URI without its port: scheme and host, and what follows the port.
+/// A loopback literal's URI without its port: scheme and host, and the part after the port.
 fn portless(text: &str) -> Option<(&str, &str)> {
     let parts = Parts::read(text, "").ok()?;
     if parts.https || !parts.address.is_some_and(|address| address.is_loopback()) {
@@ -132,7 +134,8 @@ impl Serialize for RedirectUri {
 impl<'de> Deserialize<'de> for RedirectUri {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let raw = Box::<str>::deserialize(from)?;
-        // It was configured once; whether private schemes are still on is the configuration's say.
+        // The URI was configured once. The configuration decides whether private schemes are still
+        // on.
         Self::read(&raw, true).map_err(|failure| serde::de::Error::custom(failure.kind().code()))
     }
 }
@@ -150,7 +153,7 @@ pub enum LoopbackHost {
 }
 
 impl LoopbackHost {
-    /// As a URL writes it.
+    /// The host as a URL writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

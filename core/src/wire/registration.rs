@@ -1,6 +1,6 @@
 //! Dynamic client registration (RFC 7591, REG rows).
 //!
-//! Decides what is asked for and whether what came back can be used; the server's answer is
+//! Decides what is asked for and whether the answer can be used; the server's answer is
 //! authoritative (REG-15). Refuses to decide whether to register: that is the order of REG-01.
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
@@ -24,10 +24,10 @@ use crate::time::Timestamp;
 /// Most bytes of a client identifier.
 pub const LONGEST_CLIENT_ID: usize = 2048;
 
-/// What the host says of its program; sent on registration and written in client documents.
+/// The host's description of its program, sent on registration and written in client documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientMetadata {
-    /// The name people see.
+    /// The name that people see.
     pub client_name: String,
     /// The program's home page.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub struct ClientMetadata {
     /// The program's logo.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logo_uri: Option<String>,
-    /// Who to write to.
+    /// The contacts that people can write to.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub contacts: Vec<String>,
     /// Terms of service.
@@ -62,9 +62,9 @@ pub struct ClientMetadata {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ApplicationType {
-    /// On the person's machine.
+    /// The client runs on the person's machine.
     Native,
-    /// On a server.
+    /// The client runs on a server.
     Web,
 }
 
@@ -100,22 +100,22 @@ pub(super) const fn grant_types(refresh: bool) -> &'static [&'static str] {
     if refresh { &["authorization_code", "refresh_token"] } else { &["authorization_code"] }
 }
 
-/// What is asked of a server.
+/// The parts of a registration request.
 #[derive(Clone, Copy, Debug)]
 pub struct RegistrationRequest<'a> {
-    /// Where.
+    /// The registration endpoint.
     pub endpoint: &'a ServerUrl,
-    /// What the host says of its program.
+    /// The host's description of its program.
     pub metadata: &'a ClientMetadata,
-    /// Where answers may arrive.
+    /// The redirect URIs, where answers may arrive.
     pub redirect_uris: &'a [&'a str],
-    /// What kind of program it is.
+    /// The kind of program.
     pub application_type: ApplicationType,
-    /// How it wants to authenticate.
+    /// The authentication method that it wants.
     pub method: Method,
-    /// Whether it wants refresh tokens (REG-08, REF-15).
+    /// True if it wants refresh tokens (REG-08, REF-15).
     pub refresh: bool,
-    /// Lets it register at all, at servers that want that.
+    /// The token that lets it register, at servers that want one.
     pub initial_access_token: Option<&'a Secret>,
 }
 
@@ -148,7 +148,7 @@ pub fn registration_request(asked: RegistrationRequest<'_>) -> Result<Request<Ve
     asked.endpoint.request(http::Method::POST, headers, body)
 }
 
-/// What an answer is held against.
+/// The facts that an answer is checked against.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// The method asked for.
@@ -157,28 +157,30 @@ pub struct Asked<'a> {
     pub listed: Option<Methods>,
     /// The redirect URI that will be used.
     pub redirect_uri: &'a RedirectUri,
-    /// The initial access token, and all else that a server may repeat in its refusal (HOST-324).
+    /// The initial access token, and every other secret that a server may repeat in its refusal
+    /// (HOST-324).
     pub sent: &'a [&'a Secret],
-    /// The endpoint is the default one of revision 2025-03-26, which may not be there (LEG-09).
+    /// True if the endpoint is the default one of revision 2025-03-26, which may not be there
+    /// (LEG-09).
     pub legacy: bool,
 }
 
 /// A registration that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// Who we are there.
+    /// The credentials at that server.
     pub credentials: Credentials,
     /// When the secret expires; `None` for never or unknown (REG-14).
     pub secret_expires: Option<Timestamp>,
-    /// Whether the server granted refresh tokens, if it said so.
+    /// True if the server granted refresh tokens; `None` if it did not say.
     pub refresh: Option<bool>,
     /// The right to change the registration (RFC 7592), if it was given.
     pub management: Option<Management>,
-    /// What was odd, to be noted.
+    /// The oddities, to be noted.
     pub notes: Vec<Failure>,
 }
 
-/// The right to change a registration. Kept as a secret and never used by itself (HOST-156).
+/// The right to change a registration. It is kept as a secret and never used by itself (HOST-156).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Management {
     /// `registration_access_token`.
@@ -231,7 +233,7 @@ pub fn read_registration(
     }
 }
 
-/// What the server says is kept for the person, in whatever shape it comes (REG-92, TOK-90).
+/// Keeps the server's words for the person, in whatever shape they come (REG-92, TOK-90).
 fn read_refusal(body: &[u8], status: u16, sent: &[&Secret]) -> Failure {
     let words = Words::read(body, sent);
     let known = match words.error.as_deref() {
@@ -259,7 +261,7 @@ fn unusable(rule: &'static str, field: &str) -> Failure {
 
 fn read_success(body: &[u8], asked: &Asked<'_>, now: Timestamp) -> Result<Registered, Failure> {
     let found = Answer::read(body).map_err(|fault| {
-        // The server has registered somebody: nobody may be told that it refused (REG-92).
+        // The server has registered a client, so no failure may say that it refused (REG-92).
         unusable(fault.failure(Kind::RegistrationUnusable, "").rule(), "registration")
     })?;
     let mut notes = Vec::new();
@@ -275,7 +277,7 @@ fn read_success(body: &[u8], asked: &Asked<'_>, now: Timestamp) -> Result<Regist
         .ok_or_else(|| unusable("REG-13", "client_id"))?;
     let secret = read_secret(secret)?;
     let method = read_method(method, asked, secret.is_some())?;
-    // A secret that no method has use for is not worth keeping, nor is its expiry.
+    // A secret that no method has use for is not kept, nor is its expiry.
     let secret = secret.filter(|_| method.needs_secret() || asked.method.needs_secret());
     let secret_expires = match &secret {
         Some(_) => read_expiry(found.client_secret_expires_at, now, &mut notes)?,
@@ -296,8 +298,8 @@ fn read_success(body: &[u8], asked: &Asked<'_>, now: Timestamp) -> Result<Regist
     })
 }
 
-/// Servers that keep a column for everything send an empty string for what they do not have: it
-/// counts as absent, with a note (TOK-90).
+/// Takes an empty string for an absent value, with a note: servers that keep a column for
+/// everything send one for a value that they do not have (TOK-90).
 fn filled<'a>(member: Member<'a>, notes: &mut Vec<Failure>) -> Option<Value<'a>> {
     let empty = member.value.and_then(Value::text).is_some_and(|text| text.is_empty());
     if empty {
@@ -312,7 +314,8 @@ fn is_client_id(id: &str) -> bool {
         && id.bytes().all(|byte| matches!(byte, 0x20..=0x7E))
 }
 
-/// Any character but controls: it is encoded before it goes into a header (HOST-154).
+/// Reads a secret of any characters except controls. It is encoded before it goes into a header
+/// (HOST-154).
 fn read_secret(value: Option<Value<'_>>) -> Result<Option<Secret>, Failure> {
     let Some(value) = value else { return Ok(None) };
     let secret = value
@@ -344,7 +347,8 @@ fn read_method(
     Ok(bound_method(named, asked.method, has_secret, asked.listed))
 }
 
-/// 0 is never; what is no number is unknown; what is past is of no use (HOST-155).
+/// Reads an expiry. 0 is never, anything but a number is unknown, and a time in the past is of no
+/// use (HOST-155).
 fn read_expiry(
     member: Member<'_>,
     now: Timestamp,
@@ -366,7 +370,7 @@ fn read_expiry(
     Ok(Some(expires))
 }
 
-/// If the server keeps another set of redirect URIs, the answer would be sent elsewhere.
+/// Checks that the server keeps our redirect URI. Otherwise the answer would be sent elsewhere.
 fn check_redirect(value: Option<Value<'_>>, ours: &RedirectUri) -> Result<(), Failure> {
     let kept = match value {
         None => true,

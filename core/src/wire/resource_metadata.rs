@@ -18,7 +18,7 @@ use crate::scope::{LONGEST_SCOPE, ScopeFault, ScopeSet};
 
 const SHAPE: Shape = Shape { kind: Kind::PrmInvalid, rule: "PRM-04" };
 
-/// What a protected resource says of itself.
+/// The description of a protected resource by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceMetadata {
     /// The resource identifier exactly as received: the value of every `resource` parameter
@@ -28,13 +28,13 @@ pub struct ResourceMetadata {
     pub authorization_servers: Vec<Box<str>>,
     /// The scopes the resource knows; no ceiling and no promise (PRM-12).
     pub scopes_supported: Option<ScopeSet>,
-    /// Whether tokens in the header are among its methods, or it lists none (PRM-13).
+    /// True if tokens in the header are among its methods, or it lists none (PRM-13).
     pub lists_header_method: bool,
-    /// It wants DPoP-bound tokens (PRM-14).
+    /// True if it wants DPoP-bound tokens (PRM-14).
     pub dpop_required: bool,
-    /// It wants certificate-bound tokens (PRM-14).
+    /// True if it wants certificate-bound tokens (PRM-14).
     pub mtls_bound: bool,
-    /// What was dropped on the way, to be noted.
+    /// The values that were dropped on the way, to be noted.
     pub dropped: Vec<Failure>,
 }
 
@@ -122,7 +122,7 @@ impl ResourceMetadata {
     /// to be noted (PRM-08, PRM-09, HOST-113).
     ///
     /// # Errors
-    /// `no_authorization_server` if none is listed, or what is wrong with the first one if none is
+    /// `no_authorization_server` if none is listed, or the failure of the first one if none is
     /// usable. Configure an authorization server or the switch that the failure names.
     pub fn usable_servers(
         &self,
@@ -150,9 +150,10 @@ impl ResourceMetadata {
 /// How a document's `resource` fits the MCP URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match {
-    /// It is the identifier that was asked for.
+    /// The `resource` is the identifier that was asked for.
     Exact,
-    /// It is a parent of it, or differs by a trailing slash (D4); to be noted.
+    /// The `resource` is a parent of that identifier, or differs by a trailing slash (D4); to be
+    /// noted.
     Parent,
 }
 
@@ -176,7 +177,7 @@ pub fn check_resource(
     if exact {
         return Ok(Match::Exact);
     }
-    // Fragment, user name and a query that is not ours make it no identifier (HOST-111).
+    // A text with a fragment, a user name or a query that is not ours is no identifier (HOST-111).
     let parts = Parts::read(resource, mcp.host_str())
         .ok()
         .filter(|parts| parts.query.is_none() || parts.query == mcp.query())
@@ -190,7 +191,8 @@ pub fn check_resource(
     Ok(Match::Parent)
 }
 
-/// Same origin, and a path that is the MCP URL's or ends at one of its segment boundaries.
+/// Returns true for the same origin and a path that is the MCP URL's or ends at one of its segment
+/// boundaries.
 fn covers(parts: &Parts<'_>, mcp: &McpUrl) -> bool {
     let same_origin = parts.https == mcp.is_https()
         && parts.port == mcp.port()

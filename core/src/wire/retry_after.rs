@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// Longest wait a server can ask for.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// The wait a server asks for; `None` if it asks for none that can be read, which leaves the
+/// The wait that a server asks for; `None` if it asks for none that can be read, which leaves the
 /// default back-off.
 #[must_use]
 pub fn read_retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {

@@ -1,7 +1,7 @@
 //! The revocation request and its answer (RFC 7009, REVK rows).
 //!
-//! Decides what is sent and whether the server has done it; refuses to decide what is revoked, and
-//! what becomes of the record.
+//! Decides what is sent and whether the server has revoked it; refuses to decide which tokens are
+//! revoked, and what becomes of the record.
 
 use http::{Request, Response};
 
@@ -12,7 +12,7 @@ use super::url::ServerUrl;
 use crate::failure::Failure;
 use crate::secret::Secret;
 
-/// What is revoked, named as on the wire (RFC 7009 §2.1).
+/// The type of the token that is revoked, named as on the wire (RFC 7009 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenTypeHint {
     /// A refresh token; it usually takes the access tokens along.

@@ -1,8 +1,8 @@
 //! The words of a server that refuses, in whatever shape they come (TOK-12, TOK-14, TOK-90, REG-92).
 //!
-//! Decides which member of a body is its error code and which text is for a person; whether the words
-//! are a refusal or a passing trouble (REF-90). Refuses to decide what a refusal leads to. The text is
-//! redacted, escaped and cut before it is kept: nobody acts on it (HOST-303, HOST-305).
+//! Decides which member of a body is its error code, which text is for a person, and whether the
+//! words are a refusal or a passing trouble (REF-90). Refuses to decide what a refusal leads to.
+//! The text is redacted, escaped and cut before it is kept: nobody acts on it (HOST-303, HOST-305).
 
 use std::borrow::Cow;
 
@@ -33,16 +33,16 @@ const EXCERPT_OF: usize = 4 * 1024;
 /// Most characters of an excerpt.
 const LONGEST_EXCERPT: usize = 200;
 
-/// What a body says.
+/// The words of a body.
 #[derive(Default)]
 pub(super) struct Words {
     /// The text of `error`, as it came; never shown as it is.
     pub(super) error: Option<String>,
     /// The text for a person: redacted, escaped and cut.
     text: Option<String>,
-    /// A JSON object said that there is an error.
+    /// True if a JSON object said that there is an error.
     refuses: bool,
-    /// One of its words stands for a trouble that may pass.
+    /// True if one of its words stands for a trouble that may pass.
     passing: bool,
 }
 
@@ -67,7 +67,7 @@ members! {
 }
 
 impl Words {
-    /// Reads a body. `secrets` are taken out of what is kept.
+    /// Reads a body. `secrets` are taken out of the text that is kept.
     pub(super) fn read(body: &[u8], secrets: &[&Secret]) -> Self {
         let whole = read_members(body, &Body::NAMES).ok();
         let first =
@@ -106,12 +106,12 @@ impl Words {
         Self { error: error.map(Cow::into_owned), text, refuses, passing }
     }
 
-    /// Whether an object says so that this is an error, and none that may pass (REF-90).
+    /// Returns true if an object says that there is an error, and none that may pass (REF-90).
     pub(super) fn definite(&self) -> bool {
         self.refuses && !self.passing
     }
 
-    /// Whether an object says that there is an error, of any kind.
+    /// Returns true if an object says that there is an error, of any kind.
     pub(super) fn refuses(&self) -> bool {
         self.refuses
     }
@@ -133,7 +133,7 @@ fn filled(member: Member<'_>) -> Option<Value<'_>> {
     member.value.filter(|value| !is_blank(*value))
 }
 
-/// Some servers answer `"error": ""` or `"error": false` beside their tokens.
+/// Returns true for `""` and `false`: some servers send such an `error` beside their tokens.
 pub(super) fn is_blank(value: Value<'_>) -> bool {
     match value {
         Value::Bool(whether) => !whether,
@@ -142,7 +142,8 @@ pub(super) fn is_blank(value: Value<'_>) -> bool {
     }
 }
 
-/// The text of a value: itself, or the one inside an object, or of a list's first element.
+/// The text of a value: the value itself, the one inside an object, or that of a list's first
+/// element.
 fn words(value: Value<'_>, depth: u8) -> Option<Cow<'_, str>> {
     const WORDS: [&str; 7] =
         ["message", "error_description", "description", "msg", "detail", "title", "error"];
@@ -188,8 +189,8 @@ fn shown(text: Cow<'_, str>, secrets: &[&Secret]) -> String {
     escaped(&redacted(text, secrets))
 }
 
-/// The first words of a body in no shape that is known: without markup, on one line (TOK-14). A body
-/// with a member or field for a secret in it is not quoted at all.
+/// The first words of a body of unknown shape, without markup and on one line (TOK-14). A body with
+/// a member or field for a secret in it is not quoted at all.
 fn excerpt(body: &[u8], secrets: &[&Secret]) -> Option<String> {
     let body = body.get(..body.len().min(EXCERPT_OF)).unwrap_or_default();
     let text = String::from_utf8_lossy(body);
@@ -206,7 +207,7 @@ fn excerpt(body: &[u8], secrets: &[&Secret]) -> Option<String> {
     Some(shown).filter(|shown| !shown.is_empty())
 }
 
-/// The text between tags; scripts and styles are none.
+/// The text between tags, without scripts and styles.
 fn without_markup(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

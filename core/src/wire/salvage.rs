@@ -1,9 +1,9 @@
 //! Reads the top-level members of a damaged answer (D19, HOST-320).
 //!
-//! An answer to a one-shot request cannot be asked for again, so it is read for what it gives before
-//! it is judged for what it breaks. Decides which of the members asked for stand at the top of the
-//! first JSON object, where an ordinary parser gives up; refuses to read a web page, to look into a
-//! nested object, and to say what a member may be used for.
+//! An answer to a one-shot request cannot be asked for again. So its members are read before its
+//! faults are judged. Decides which of the members asked for stand at the top of the first JSON
+//! object, where an ordinary parser gives up; refuses to read a web page, to look into a nested
+//! object, and to say what a member may be used for.
 //!
 //! A quote that cannot begin or end a string, and a bracket that cannot open, count as noise. So one
 //! wrong byte costs the member it stands in and no other.
@@ -11,20 +11,20 @@
 use super::json::value_at;
 use super::members::Members;
 
-/// How often each byte may be looked at.
+/// The number of times that each byte may be looked at.
 const MOST_WORK: usize = 16;
 
-/// What could be read of an answer.
+/// The readable part of an answer.
 pub(super) struct Salvaged<'a, const N: usize> {
-    /// The members; one that came twice with different values is none.
+    /// The members; one that came twice with different values has no value.
     pub(super) members: Members<'a, N>,
-    /// The object's end was read: the answer was not cut.
+    /// True if the object's end was read: the answer was not cut.
     pub(super) whole: bool,
-    /// Nothing inside the object was noise: a member that was not found is absent.
+    /// True if nothing inside the object was noise: a member that was not found is absent.
     pub(super) certain: bool,
 }
 
-/// Reads the first object of a body, `None` if there is none or it is part of a web page.
+/// Reads the first object of a body; `None` if there is none or it is part of a web page.
 pub(super) fn salvage<'a, const N: usize>(
     body: &'a [u8],
     names: &[&'static str; N],
@@ -56,12 +56,13 @@ struct Reader<'a, const N: usize> {
     at: usize,
     /// The containers that are open, by their brackets.
     open: Vec<u8>,
-    /// What stood last: a structural byte, `v` for a value, `?` for noise.
+    /// The last thing that was read: a structural byte, `v` for a value, `?` for noise.
     before: u8,
     begun: bool,
     ended: bool,
     certain: bool,
-    /// Bytes that may still be looked at: quotes without an end are looked behind again and again.
+    /// The number of bytes that may still be looked at. The text after a quote without an end is
+    /// looked at again and again.
     work: usize,
     members: Members<'a, N>,
 }
@@ -88,13 +89,13 @@ impl<'a, const N: usize> Reader<'a, N> {
         self.before = before;
     }
 
-    /// A byte that means nothing here.
+    /// Takes a byte that means nothing here.
     fn noise(&mut self) {
         self.certain &= !self.begun;
         self.pass(1, b'?');
     }
 
-    /// A number or a word, if it stands where a value may.
+    /// Takes a number or a word, if it stands where a value may.
     fn bare(&mut self) {
         let bare = bare(self.rest());
         match value_at(bare) {
@@ -115,7 +116,7 @@ impl<'a, const N: usize> Reader<'a, N> {
             (b'[', Some(byte)) => is_bare(*byte),
             _ => false,
         };
-        // Before the object, a list may hold it.
+        // Before the object a list may open that holds it.
         if !(fits && goes_on) || (bracket == b'[' && !self.begun) {
             return self.noise();
         }
@@ -134,7 +135,7 @@ impl<'a, const N: usize> Reader<'a, N> {
         // Amid noise, or in a list, the object does not end while there is more of it.
         let more = !after_space(self.rest().get(1..).unwrap_or_default()).is_empty();
         if at == 0 && more && self.before == b'{' {
-            // An object without members is not the one.
+            // An object without members is not the one that is searched.
             self.open.clear();
             self.begun = false;
             return self.pass(1, b'?');
@@ -146,7 +147,7 @@ impl<'a, const N: usize> Reader<'a, N> {
         self.open.truncate(at);
         self.pass(1, bracket);
         if self.open.is_empty() {
-            // What goes on with a member was not over.
+            // An object that goes on with a member was not over.
             let next = after_space(self.rest());
             let next = next.strip_prefix(b",").map_or(next, after_space);
             if next.starts_with(b"\"") && key_length(next).is_some() {
@@ -182,7 +183,7 @@ impl<'a, const N: usize> Reader<'a, N> {
         }
     }
 
-    /// A string with a colon behind it: a member's name, whatever stands before it.
+    /// Takes a string with a colon behind it: a member's name, whatever stands before it.
     fn key(&mut self, length: usize, names: &[&'static str; N]) {
         let rest = self.rest();
         let amid_noise = self.before == b'?';
@@ -276,7 +277,7 @@ fn ends_with_name(quoted: &[u8], name: &str) -> bool {
     inner.is_some_and(|before| before.ends_with(b"\\\""))
 }
 
-/// Whether a tag begins here.
+/// Returns true if a tag begins here.
 fn is_markup(text: &[u8]) -> bool {
     matches!(text, [b'<', next, ..] if next.is_ascii_alphabetic() || b"/!?".contains(next))
 }

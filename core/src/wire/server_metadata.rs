@@ -1,7 +1,7 @@
 //! Authorization server metadata (RFC 8414, OpenID Connect Discovery, ASM rows).
 //!
 //! Decides what a document says, and in a second step whether this client may use it: its issuer
-//! must be the one that was asked for, PKCE must be there, the endpoints must belong together.
+//! must be the one that was asked for, PKCE must be there, and the endpoints must belong together.
 //! Each leniency that was needed is named. Refuses to decide how to become a client there.
 
 use std::sync::Arc;
@@ -20,14 +20,15 @@ use crate::failure::{Failure, Kind, Remedy, Switch};
 
 const SHAPE: Shape = Shape { kind: Kind::AsMetadataInvalid, rule: "ASM-10" };
 
-/// What an authorization server says of itself, as far as this client asks.
+/// The description of an authorization server by itself, as far as this client asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerMetadata {
-    /// Exactly as received: the expected `iss`, and the key of all that is stored (BIND-01).
+    /// The issuer exactly as received: the expected `iss`, and the key of all that is stored
+    /// (BIND-01).
     pub issuer: Arc<str>,
-    /// Where the person goes.
+    /// The endpoint that the person goes to.
     pub authorization_endpoint: ServerUrl,
-    /// Where codes and refresh tokens go.
+    /// The endpoint that codes and refresh tokens go to.
     pub token_endpoint: ServerUrl,
     /// RFC 7591, if offered and usable.
     pub registration_endpoint: Option<ServerUrl>,
@@ -35,23 +36,24 @@ pub struct ServerMetadata {
     pub revocation_endpoint: Option<ServerUrl>,
     /// `token_endpoint_auth_methods_supported`; absent means HTTP Basic (ASM-13).
     pub methods: Option<Methods>,
-    /// `scopes_supported` has `offline_access` (SCOPE-07); the list says nothing else (SCOPE-09).
+    /// True if `scopes_supported` has `offline_access` (SCOPE-07); nothing else is read of that
+    /// list (SCOPE-09).
     pub scopes_offline_access: bool,
-    /// The server promises `iss` in responses (ISS-08).
+    /// True if the server promises `iss` in responses (ISS-08).
     pub iss_promised: bool,
-    /// Client ID metadata documents are supported (CIMD-02).
+    /// True if client ID metadata documents are supported (CIMD-02).
     pub client_documents: bool,
     /// `grant_types_supported`; absent means code and implicit (ASM-13).
     pub grant_types: Option<GrantTypes>,
-    /// Whether `response_types_supported` has `code`, if it is there.
+    /// True if `response_types_supported` has `code`; `None` if it is not there.
     pub code_flow: Option<bool>,
-    /// Only pushed authorization requests are taken (PAR-01).
+    /// True if only pushed authorization requests are taken (PAR-01).
     pub par_required: bool,
-    /// Whether an asymmetric DPoP algorithm is listed, if any is (DPOP-01).
+    /// True if an asymmetric DPoP algorithm is listed; `None` if there is no list (DPOP-01).
     pub dpop: Option<bool>,
     /// The resources the server issues tokens for, if it says so (PRM-18).
     pub protected_resources: Option<Vec<Box<str>>>,
-    /// What it says of PKCE.
+    /// The methods of PKCE that it lists.
     pub pkce: Pkce,
 }
 
@@ -64,7 +66,7 @@ pub struct GrantTypes {
     pub refresh: bool,
 }
 
-/// What `code_challenge_methods_supported` says.
+/// The content of `code_challenge_methods_supported`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pkce {
     /// S256 is listed.
@@ -98,8 +100,9 @@ members! {
 
 /// Reads the body of a metadata document that [`classify`](super::metadata::classify) found.
 ///
-/// The second value is what was dropped: optional endpoints that may not be used. A flow that
-/// needs one of them ends with that failure, whose subject begins with the field's name.
+/// The second value holds the failures of values that were dropped, such as optional endpoints that
+/// may not be used. A flow that needs one of them ends with that failure, whose subject begins with
+/// the field's name.
 ///
 /// # Errors
 /// `as_metadata_invalid`, `limit_exceeded`, the code of the JSON fault, or the code of a needed
@@ -153,13 +156,14 @@ fn needed(member: Member<'_>, reach: &Reach) -> Result<ServerUrl, Failure> {
     ServerUrl::read_endpoint(&text, member.name, reach)
 }
 
-/// An endpoint the flow may do without: a bad one is never used.
+/// An endpoint that the flow may do without; a bad one is never used.
 fn optional(member: Member<'_>, reach: &Reach, dropped: &mut Vec<Failure>) -> Option<ServerUrl> {
     member.value?;
     needed(member, reach).map_err(|failure| dropped.push(failure)).ok()
 }
 
-/// A list that is of little use: one over the limit is dropped, not the document.
+/// A list that is of little use. If it is over the limit, the list is dropped, and not the
+/// document.
 fn loose_list<'a>(
     member: Member<'a>,
     dropped: &mut Vec<Failure>,
@@ -173,7 +177,7 @@ fn loose_list<'a>(
     }
 }
 
-/// `none` and MACs sign nothing (HOST-318).
+/// Returns true if an asymmetric algorithm is listed: `none` and MACs sign nothing (HOST-318).
 fn lists_asymmetric(list: List<'_>) -> bool {
     const ASYMMETRIC: [&str; 11] = [
         "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA",
@@ -182,27 +186,27 @@ fn lists_asymmetric(list: List<'_>) -> bool {
     ASYMMETRIC.into_iter().any(|algorithm| list.has_text(algorithm))
 }
 
-/// What a document is held against.
+/// The rules that a document is checked against.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServerRules<'a> {
     /// The issuer the document was asked for, exactly as it was listed.
     pub expected_issuer: &'a str,
-    /// No leniency at all.
+    /// True for no leniency at all.
     pub strict: bool,
-    /// The expected issuer is our own invention: the base URL of LEG-06.
+    /// True if the expected issuer is our own invention: the base URL of LEG-06.
     pub legacy: bool,
     /// The document issuer that the caller accepts for this listed one (BIND-12, D13).
     pub pin: Option<&'a str>,
-    /// The issuer need not list PKCE methods (D1).
+    /// True if the issuer need not list PKCE methods (D1).
     pub pkce_unlisted: bool,
-    /// The issuer's endpoints may be on unrelated hosts (D5).
+    /// True if the issuer's endpoints may be on unrelated hosts (D5).
     pub split_endpoints: bool,
-    /// The resource a token is wanted for, to be found among those the server lists, if it lists
-    /// any (PRM-18).
+    /// The resource that a token is wanted for. It must be among those that the server lists, if it
+    /// lists any (PRM-18).
     pub resource: Option<&'a str>,
 }
 
-/// Holds a document against the rules (ASM-07 to ASM-17, D1, D3, D5, D13) and returns the
+/// Checks a document against the rules (ASM-07 to ASM-17, D1, D3, D5, D13) and returns the
 /// leniencies that were used, each to be noted.
 ///
 /// # Errors
@@ -256,8 +260,8 @@ impl ServerMetadata {
         }
     }
 
-    /// Whether the server lists its resources and this one is not among them; a warning only
-    /// unless in strict mode (PRM-18).
+    /// Returns true if the server lists its resources and this one is not among them. This is a
+    /// warning only, except in strict mode (PRM-18).
     #[must_use]
     pub fn omits_resource(&self, resource: &str) -> bool {
         let listed = self.protected_resources.as_ref();
@@ -269,7 +273,8 @@ fn about(metadata: &ServerMetadata, kind: Kind, rule: &'static str) -> Failure {
     Failure::new(kind, rule).with_subject(&metadata.issuer)
 }
 
-/// Character by character: any tolerance here would let one tenant stand for another (HOST-128).
+/// Compares the issuer character by character: any tolerance here would let one tenant stand for
+/// another (HOST-128).
 fn check_issuer(found: &str, rules: &ServerRules<'_>) -> Result<Option<Switch>, Failure> {
     let expected = rules.expected_issuer;
     if found == expected {
@@ -287,7 +292,8 @@ fn check_issuer(found: &str, rules: &ServerRules<'_>) -> Result<Option<Switch>, 
         return Ok(Some(Switch::IssuerPin));
     }
     let failure = Failure::new(Kind::IssuerMismatch, "ASM-07");
-    // A server's text may hold a password; only what reads as a URL is shown, and can be pinned.
+    // A server's text may hold a password; only a text that reads as a URL is shown, and can be
+    // pinned.
     let Ok(parts) = Parts::read(found, "") else {
         return Err(failure.with_pair("no URL", expected).with_remedy(Remedy::Report));
     };
@@ -306,7 +312,7 @@ fn check_issuer(found: &str, rules: &ServerRules<'_>) -> Result<Option<Switch>, 
     })
 }
 
-/// What servers that are known to deviate need goes by one name.
+/// The one switch for everything that a server with known deviations needs.
 fn preset(host: &str) -> Option<Switch> {
     let ends = |end: &str| {
         let cut = host.len().checked_sub(end.len()).and_then(|at| host.split_at_checked(at));
@@ -365,8 +371,8 @@ fn check_pkce(
     }
 }
 
-/// Holds endpoints that a person has named against what is left of the rules where there is no
-/// document: they may be on different hosts, but in Strict.
+/// Checks endpoints that a person has named against the rules that are left where there is no
+/// document. They may be on different hosts, except in Strict.
 ///
 /// # Errors
 /// `endpoints_incoherent`. Correct the configuration.
@@ -378,8 +384,8 @@ pub(crate) fn check_given_endpoints(
     check_endpoints(metadata, &rules).map(|_| ())
 }
 
-/// A document may be valid in itself and send the person to one server and the code to another
-/// (HOST-146).
+/// Checks that the endpoints belong together: a document may be valid in itself and send the person
+/// to one server and the code to another (HOST-146).
 fn check_endpoints(
     metadata: &ServerMetadata,
     rules: &ServerRules<'_>,
@@ -415,8 +421,8 @@ fn check_endpoints(
     Err(if rules.strict { failure } else { failure.with_switch_for(switch, &issuer) })
 }
 
-/// Whether three hosts end in the same two labels. Approximate: a public suffix of two labels
-/// passes, which is why the hosts are shown to the person as well (D5).
+/// Returns true if three hosts end in the same two labels. This is approximate: a public suffix of
+/// two labels passes, which is why the hosts are shown to the person as well (D5).
 fn share_parent<'a>(issuer: &Parts<'a>, authorization: &Parts<'a>, token: &Parts<'a>) -> bool {
     let parts = [issuer, authorization, token];
     if parts.iter().any(|parts| parts.address.is_some()) {

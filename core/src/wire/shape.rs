@@ -10,7 +10,8 @@ use super::json::{List, Value};
 use super::members::Member;
 use crate::failure::{Failure, Kind};
 
-/// Whether the body is compressed although identity was asked for; nothing is ever inflated.
+/// Returns true if the body is compressed although identity was asked for; nothing is ever
+/// inflated.
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     headers
         .get_all(CONTENT_ENCODING)
@@ -43,7 +44,7 @@ impl Shape {
         }
     }
 
-    /// A list; one over the limit is a failure of its own.
+    /// Reads a list; one over the limit is a failure of its own.
     pub(super) fn list(self, member: Member<'_>) -> Result<Option<List<'_>>, Failure> {
         match member.value {
             None => Ok(None),
@@ -54,7 +55,7 @@ impl Shape {
     }
 }
 
-/// A list of more elements than are read.
+/// The failure of a list with more elements than are read.
 pub(super) fn over_limit(field: &str) -> Failure {
     Failure::new(Kind::LimitExceeded, "HOST-084").with_subject(field)
 }

@@ -1,8 +1,9 @@
 //! The token request and its answer (RFC 6749 §4.1.3, §5, §6, TOK rows).
 //!
-//! Decides what is sent and what came back. Strict before spending, lenient after: what was sent
-//! is one-time, so an answer is read as generously as is safe, and a refresh token in it is never
-//! thrown away (REF-03). Refuses to decide what a refusal means for the record.
+//! Decides what is sent and what came back. It is strict before spending and lenient after: the
+//! credential that was sent is one-time, so an answer is read as generously as is safe, and a
+//! refresh token in it is never thrown away (REF-03). Refuses to decide what a refusal means for
+//! the record.
 
 mod request;
 mod values;
@@ -27,17 +28,18 @@ use crate::scope::ScopeSet;
 use crate::secret::{self, AccessToken, Secret};
 use crate::time::Timestamp;
 
-/// What is shorter may be an ordinary word, and so a scope's name.
+/// A shorter secret may be an ordinary word, and so a scope's name.
 const SHORTEST_SECRET: usize = 16;
 
 /// How an answer is read.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenRules<'a> {
-    /// A missing `token_type` is refused before use (D7).
+    /// True if a missing `token_type` is refused before use (D7).
     pub strict: bool,
-    /// A code was spent, not a refresh token: what is unclear is the end of the login (HOST-219).
+    /// True if a code was spent, not a refresh token: an unclear answer is then the end of the
+    /// login (HOST-219).
     pub code: bool,
-    /// Reads dates in `Retry-After`.
+    /// The time by which dates in `Retry-After` are read.
     pub now: Timestamp,
     /// The secrets that were sent, so that a server cannot echo them into an error (HOST-303).
     pub sent: &'a [&'a Secret],
@@ -49,61 +51,61 @@ pub struct TokenRules<'a> {
 }
 
 impl TokenRules<'_> {
-    /// Everything that no text of the answer may repeat.
+    /// All secrets that no text of the answer may repeat.
     fn secrets(&self) -> Vec<&Secret> {
         self.sent.iter().chain(self.held).copied().collect()
     }
 }
 
-/// What was granted.
+/// The tokens that were granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {
-    /// Opaque (RES-10); fit for a header (TOK-11).
+    /// The access token, opaque (RES-10) and fit for a header (TOK-11).
     pub access_token: AccessToken,
     /// A new refresh token; `None` leaves the old one (REF-03).
     pub refresh_token: Option<Secret>,
-    /// From receipt; zero if it expires at once, `None` if unknown (TOK-08).
+    /// The lifetime from receipt; zero if it expires at once, `None` if unknown (TOK-08).
     pub lifetime: Option<Duration>,
     /// The scopes granted, if they are named (SCOPE-12).
     pub scope: Option<ScopeSet>,
-    /// Whether `token_type` was there; a missing one is Bearer (D7).
+    /// True if `token_type` was there; a missing one is Bearer (D7).
     pub type_named: bool,
-    /// What was odd, to be noted.
+    /// The oddities, to be noted.
     pub notes: Vec<Failure>,
 }
 
 /// A refusal, or an answer that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRefusal {
-    /// What happened.
+    /// The failure to report.
     pub failure: Failure,
     /// A well-formed refresh token of a status 200 answer, whatever else is wrong with it: save it
     /// in place of the one that was spent (REF-03).
     pub rescued: Option<Secret>,
-    /// What was granted but may not be used, in strict mode without `token_type` (D7).
+    /// The tokens that were granted but may not be used, in strict mode without `token_type` (D7).
     pub granted: Option<Box<Tokens>>,
     /// The server's own error code.
     pub error: Option<ErrorCode>,
-    /// What was odd, to be noted.
+    /// The oddities, to be noted.
     pub notes: Vec<Failure>,
     pub(crate) definite: bool,
 }
 
 impl TokenRefusal {
-    /// Whether the server has looked at the request and refused it, in whatever words (REF-90): not a
-    /// trouble that may pass, and nothing was granted beside it.
+    /// Returns true if the server has looked at the request and refused it, in whatever words
+    /// (REF-90). A trouble that may pass is no such refusal, nor is one that came with a token.
     #[must_use]
     pub fn definite(&self) -> bool {
         self.definite && !self.brought()
     }
 
-    /// Whether it is the client that is refused: its registration may be forgotten (REG-21).
+    /// Returns true if the client is refused: its registration may be forgotten (REG-21).
     #[must_use]
     pub fn client_unknown(&self) -> bool {
         matches!(self.error, Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient))
     }
 
-    /// Whether something came beside the refusal that cannot be had again.
+    /// Returns true if a token came with the refusal, which cannot be asked for again.
     #[must_use]
     pub fn brought(&self) -> bool {
         self.rescued.is_some() || self.granted.is_some()
@@ -178,8 +180,8 @@ members! {
     Answer { access_token, token_type, expires_in, refresh_token, scope, error }
 }
 
-/// Reads the answer to a token request (TOK-05 to TOK-15, TOK-19). Whatever its media type: it
-/// cannot be asked for again (HOST-060).
+/// Reads the answer to a token request (TOK-05 to TOK-15, TOK-19). The answer is read whatever its
+/// media type, since it cannot be asked for again (HOST-060).
 ///
 /// # Errors
 /// [`TokenRefusal`]: `grant_rejected` and `client_rejected` are refusals for good; `transient` and
@@ -190,14 +192,14 @@ pub fn read_tokens(
     rules: &TokenRules<'_>,
 ) -> Result<Tokens, TokenRefusal> {
     match response.status().as_u16() {
-        // Not what the RFC says of the last three, but what was sent is spent, and the tokens are
-        // there (D19).
+        // The RFC names only the first of these. But the credential that was sent is spent, and the
+        // tokens are there (D19).
         status @ 200..=203 => read_success(response, status, rules),
         status => Err(read_refusal(response, status, rules)),
     }
 }
 
-/// Reads a success whose body was cut off: all that counts is a refresh token that came whole (D19).
+/// Reads a success whose body was cut off. Only a refresh token that came whole counts (D19).
 pub fn read_cut(response: &Response<Vec<u8>>) -> Option<Secret> {
     let granted = (200..=203).contains(&response.status().as_u16());
     let found = granted.then(|| salvage(response.body(), &Answer::NAMES)).flatten()?;
@@ -239,7 +241,7 @@ fn read_error(body: &[u8], status: u16, rules: &TokenRules<'_>) -> TokenRefusal 
     told(refused, Words::read(body, &rules.secrets()), status, rules)
 }
 
-/// A refusal with what the server said of it (TOK-12, TOK-90).
+/// A refusal with the server's words about it (TOK-12, TOK-90).
 fn told(
     failure: impl FnOnce(Option<ErrorCode>) -> Failure,
     words: Words,
@@ -268,12 +270,12 @@ fn refused(error: Option<ErrorCode>) -> Failure {
     }
 }
 
-/// What an answer says, and what is odd about how it says it.
+/// The members of an answer, and the oddities of its form.
 struct Found<'a> {
     answer: Answer<'a>,
-    /// The object's end was read.
+    /// True if the object's end was read.
     whole: bool,
-    /// A member that is not there is absent.
+    /// True if a member that was not found is certainly absent.
     certain: bool,
     oddities: Vec<Failure>,
 }
@@ -329,7 +331,7 @@ fn read_success(
         return Err(refusal(refused));
     }
     if error.clashes || error.value.is_some_and(|error| !is_blank(error)) {
-        // Nonsense: both granted and refused (HOST-215).
+        // The answer is nonsense: it both grants and refuses (HOST-215).
         return Err(refusal(invalid("HOST-215").with_subject("error").into()));
     }
     let mut tokens =
@@ -348,12 +350,12 @@ fn read_success(
     if !rules.strict {
         return Ok(tokens);
     }
-    // Strict uses none of it, and nobody can ask for it again (D7).
+    // Strict uses none of the tokens, and nobody can ask for them again (D7).
     Err(TokenRefusal { granted: Some(Box::new(tokens)), ..refusal(refused.into()) })
 }
 
-/// Whether a token is what we sent in another role: then the server has confused its members, and what
-/// it says is no token (HOST-320).
+/// Returns true if a token is a secret that we sent in another role. The server has then confused
+/// its members, and the text is no token (HOST-320).
 fn is_echo(
     token: &str,
     rules: &TokenRules<'_>,
@@ -369,7 +371,7 @@ fn is_echo(
     echo
 }
 
-/// What cannot be parsed may be the wreck of a good answer: a rotation may have happened.
+/// An answer that cannot be parsed may be the wreck of a good one: a rotation may have happened.
 fn unreadable(
     fault: JsonFault,
     response: &Response<Vec<u8>>,
@@ -388,7 +390,7 @@ fn unreadable(
     fault.failure(Kind::TokenResponseInvalid, "token answer").into()
 }
 
-/// A success without an access token: what the server says of it, if it says that there is an error
+/// The refusal in a success without an access token, if the server says that there is an error
 /// (TOK-13, REF-90).
 fn refusal_in_success(body: &[u8], status: u16, rules: &TokenRules<'_>) -> Option<TokenRefusal> {
     let words = Words::read(body, &rules.secrets());
@@ -402,7 +404,7 @@ fn read_granted(
 ) -> Result<Tokens, Failure> {
     let Answer { access_token, token_type, expires_in, scope, .. } = found.answer;
     if !found.whole {
-        // What was cut off may have been a refusal.
+        // The part that was cut off may have been a refusal.
         return Err(if rules.code {
             JsonFault::Malformed.failure(Kind::TokenResponseInvalid, "token answer")
         } else {
@@ -447,8 +449,8 @@ fn read_granted(
     })
 }
 
-/// Scopes are shown and stored in the open, and a server may make one of what it was sent or has just
-/// issued: then none of them is believed (HOST-303).
+/// Drops the scopes if one repeats a secret (HOST-303). Scopes are shown and stored in the open,
+/// and a server may make one of a secret that it was sent or has just issued.
 fn drop_scopes_of_secrets(tokens: &mut Tokens, rules: &TokenRules<'_>) {
     let Some(set) = tokens.scope.as_ref().map(ScopeSet::as_str) else { return };
     let refresh = tokens.refresh_token.as_ref();

@@ -59,8 +59,8 @@ impl ServerUrl {
         Ok(url)
     }
 
-    /// Reads an issuer identifier: no query, no fragment, nothing under `/.well-known/`, or the
-    /// issuer check could be talked out of its expected value (PRM-09, HOST-114).
+    /// Reads an issuer identifier: no query, no fragment, nothing under `/.well-known/`. Otherwise
+    /// the issuer check could be talked out of its expected value (PRM-09, HOST-114).
     ///
     /// # Errors
     /// As [`ServerUrl::read`]; `no_authorization_server` for a URL that is no issuer. Skip the
@@ -130,12 +130,13 @@ impl ServerUrl {
         self.slice(if self.https() { 8 } else { 7 }, self.host_end.into())
     }
 
-    /// There are two schemes, and one has an S.
+    /// Returns true for https: there are two schemes, and one has an S.
     fn https(&self) -> bool {
         matches!(self.raw.as_bytes().get(4), Some(b's' | b'S'))
     }
 
-    /// Of a host that passed the rules: four plain decimals, or what is in the brackets.
+    /// The address of a host that passed the rules: four plain decimals, or the text in the
+    /// brackets.
     fn address(&self) -> Option<IpAddr> {
         let host = self.host_str();
         let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -166,7 +167,7 @@ impl ServerUrl {
         self.raw.get(usize::from(self.path_end).saturating_add(1)..)
     }
 
-    /// Scheme, authority and path: what a note or an error may show (HOST-304).
+    /// Scheme, authority and path, which a note or an error may show (HOST-304).
     #[must_use]
     pub fn shown(&self) -> &str {
         self.slice(0, self.path_end.into())
@@ -177,13 +178,13 @@ impl ServerUrl {
         format!("{field} {}", self.shown())
     }
 
-    /// Whether scheme, host and port are the same.
+    /// Returns true if scheme, host and port are the same.
     #[must_use]
     pub fn same_origin(&self, other: &Self) -> bool {
         self.parts().same_origin(&other.parts())
     }
 
-    /// Whether the host is a loopback literal or `localhost` (SEC-02).
+    /// Returns true if the host is a loopback literal or `localhost` (SEC-02).
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.parts().is_loopback()
@@ -229,7 +230,7 @@ impl fmt::Debug for ServerUrl {
 }
 
 impl PartialEq for ServerUrl {
-    /// Code point by code point; no spelling of a URL stands for another (PRM-17).
+    /// Compares code point by code point; no spelling of a URL stands for another (PRM-17).
     fn eq(&self, other: &Self) -> bool {
         self.raw == other.raw
     }
@@ -247,7 +248,7 @@ impl<'de> Deserialize<'de> for ServerUrl {
     /// Keeps the raw text; [`ServerUrl::recheck`] asks the rules that depend on configuration.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let raw = Box::<str>::deserialize(from)?;
-        // An own host the person gave may have any shape; the record kept it once already.
+        // The person's own host may have any shape, and the record kept it once already.
         let host = url::Url::parse(&raw).ok().and_then(|url| url.host_str().map(str::to_owned));
         let parts = Parts::read(&raw, host.as_deref().unwrap_or_default())
             .map_err(|kind| serde::de::Error::custom(kind.code()))?;
@@ -273,21 +274,21 @@ fn names_well_known(path: &str) -> bool {
 }
 
 impl Reach {
-    /// Which addresses may be dialled for a URL that passed the rules.
+    /// The addresses that may be dialled for a URL that passed the rules.
     #[must_use]
     pub fn addresses(&self, url: &ServerUrl) -> Addresses {
         self.admit(&url.parts()).unwrap_or(Addresses::Public)
     }
 
-    /// Whether a URL is on the MCP URL's own origin.
+    /// Returns true if a URL is on the MCP URL's own origin.
     #[must_use]
     pub fn is_own(&self, url: &ServerUrl) -> bool {
         self.owns(&url.parts())
     }
 }
 
-/// Where a redirected metadata request goes on (SEC-09): the same origin only, and no URL that
-/// the rules refuse. Requests with anything secret in them are never redirected (TOK-05).
+/// The URL that a redirected metadata request goes on to (SEC-09): the same origin only, and no URL
+/// that the rules refuse. Requests with anything secret in them are never redirected (TOK-05).
 ///
 /// # Errors
 /// `cross_origin_redirect` for another origin, `redirect_refused` for a `Location` that cannot be

@@ -1,7 +1,7 @@
-//! Where metadata may be found: guessed addresses, in the order in which they are asked
-//! (RFC 9728 §3.1, RFC 8414 §3.1, OpenID Connect Discovery §4, LEG-01 to LEG-03).
+//! The guessed addresses of metadata, in the order in which they are asked (RFC 9728 §3.1, RFC 8414
+//! §3.1, OpenID Connect Discovery §4, LEG-01 to LEG-03).
 //!
-//! Decides the addresses only; when to go on to the next one is the discovery stage's business.
+//! Decides the addresses only; the discovery stage decides when to go on to the next one.
 
 use serde::{Deserialize, Serialize};
 
@@ -97,8 +97,8 @@ pub fn legacy_metadata(mcp: &McpUrl) -> String {
     [mcp.origin(), OAUTH].concat()
 }
 
-/// A server of revision 2025-03-26 that has no metadata: the default endpoints (LEG-03). Only for
-/// a server that definitely has neither document (LEG-04, LEG-05).
+/// A server of revision 2025-03-26 that has no metadata: the default endpoints (LEG-03). It is only
+/// for a server that definitely has neither document (LEG-04, LEG-05).
 ///
 /// # Errors
 /// As [`ServerUrl::read`], which an MCP URL's own origin passes.

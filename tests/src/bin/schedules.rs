@@ -24,7 +24,7 @@ Exits with 1 if a rule is broken.";
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    // What panics is told by its schedule.
+    // A panic is reported by its schedule.
     std::panic::set_hook(Box::new(|_| {}));
     let well = match arguments.as_slice() {
         ["replay", bytes] => unhex(bytes).map(|schedule| replay(&schedule)),

@@ -3,7 +3,7 @@
 //!
 //! The decoder itself comes from outside, since this crate knows the core alone.
 
-/// What came of a stream.
+/// The outcome of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The events: type, data, identifier.
@@ -12,7 +12,7 @@ pub struct Seen {
     pub last_event_id: String,
     /// The wished pause in milliseconds.
     pub retry: Option<u64>,
-    /// What was over the limit.
+    /// The part that was over the limit.
     pub refused: Option<String>,
 }
 

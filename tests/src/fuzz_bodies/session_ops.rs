@@ -38,7 +38,7 @@ struct Out {
     ticket: Ticket<Reply>,
 }
 
-/// What became of a secret that may be used once.
+/// The fate of a secret that may be used once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
     /// Sent, or maybe sent.
@@ -460,8 +460,8 @@ fn once(request: &Request<Vec<u8>>, purpose: Purpose) -> Vec<String> {
         .collect()
 }
 
-/// Whether an answer ends the use of a secret: a refusal for good, or tokens that replace it. A
-/// server that gives no new refresh token, or the same one, lets the old one live.
+/// Returns true if an answer ends the use of a secret: a refusal for good, or tokens that replace
+/// it. A server that gives no new refresh token, or the same one, lets the old one live.
 fn spends(response: &Response<Vec<u8>>, secret: &str) -> bool {
     let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap_or_default();
     let text = |name: &str| body.get(name).and_then(serde_json::Value::as_str);
@@ -504,7 +504,7 @@ fn operated(data: &[u8]) -> Option<World> {
     Some(world)
 }
 
-/// What a store gives back for every record; the session makes do with it or asks anew.
+/// The bytes that a store gives back for every record; the session makes do with them or asks anew.
 ///
 /// # Panics
 /// If callers are not settled.

@@ -67,7 +67,7 @@ const VALUED: [&str; 28] = [
     "--allow-private-address",
 ];
 
-/// What the command line asks for.
+/// The command that the command line asks for.
 #[derive(Debug)]
 pub enum Command {
     /// Do the job.
@@ -321,7 +321,7 @@ impl Reader {
             options.client_secret =
                 variable(SECRET_VARIABLE).filter(|secret| !secret.is_empty()).map(Secret::new);
         }
-        // What is wrong with a setting is better said now than after a server has been asked.
+        // A fault in a setting is better reported now than after a server has been asked.
         let url = match &options.target {
             Target::Url(url) => url,
             Target::Embedded(_) => "http://127.0.0.1:1/mcp",
@@ -333,7 +333,7 @@ impl Reader {
     }
 }
 
-/// Whether the revision that is named is not of the wire that is named.
+/// Returns true if the revision that is named is not of the wire that is named.
 fn contradicts(options: &Options) -> bool {
     let modern = options.protocol_version.as_deref().map(|version| version >= MODERN);
     match options.wire {

@@ -33,7 +33,7 @@ const NO: [&str; 18] = [
     "disagree", "never", "false", "logout", "back", "abort", "reset", "revoke",
 ];
 
-/// What is to be done about a page.
+/// The next step after a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Go there, by GET.
@@ -95,7 +95,8 @@ enum Kind {
     Button,
 }
 
-/// What a person who agrees does with a page that came from `at`. `arrives` knows the redirect URI.
+/// The next step of a person who agrees to a page that came from `at`. `arrives` knows the redirect
+/// URI.
 pub(crate) fn next(page: &str, at: &Url, arrives: impl Fn(&Url) -> bool) -> Next {
     let page = Page::read(page);
     let base =

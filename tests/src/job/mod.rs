@@ -1,5 +1,5 @@
-//! What the example clients share around their MCP client: the same arguments, the same order of things, the same
-//! output. The client itself is the product, and stands in each example.
+//! The parts that the example clients share around their MCP client: the same arguments, the same
+//! order of things, the same output. The client itself is the product, and stands in each example.
 //!
 //! - [`args`]: the command line, and the configuration it stands for.
 //! - [`report`]: what to ask for next, and what is told of what came.

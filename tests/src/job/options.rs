@@ -1,4 +1,4 @@
-//! What the command line asked for, and the configuration of the session that follows from it.
+//! The options of the command line, and the configuration of the session that follows from them.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -26,16 +26,16 @@ pub enum Target {
     Url(String),
 }
 
-/// What the embedded server is to be.
+/// The settings of the embedded server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Embedded {
     /// The revision it plays; `None` for the newest with both wires.
     pub revision: Option<String>,
-    /// Whether it offers dynamic registration. If not, it knows a client beforehand.
+    /// True if it offers dynamic registration. If not, it knows a client beforehand.
     pub registration: bool,
 }
 
-/// Who agrees at the authorization server.
+/// The person or program that agrees at the authorization server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     /// The program itself, see [`person`](super::person).
@@ -58,7 +58,7 @@ pub enum Wire {
     Legacy,
 }
 
-/// What carries the messages.
+/// The transport that carries the messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
     /// Streamable HTTP, and HTTP+SSE for servers that speak no other (TRANS-30).
@@ -84,7 +84,7 @@ pub struct Repeat {
 pub struct Options {
     /// Which MCP server to use.
     pub target: Target,
-    /// Who agrees at the authorization server.
+    /// The person or program that agrees at the authorization server.
     pub person: Who,
     /// How steps are shown.
     pub format: Format,
@@ -92,9 +92,9 @@ pub struct Options {
     pub scopes: ScopeSet,
     /// The tool to call.
     pub call: Option<String>,
-    /// Whether to show a forced refresh at a real server, too.
+    /// True if a forced refresh is to be shown at a real server, too.
     pub refresh: bool,
-    /// Whether to log out at the end.
+    /// True if the program is to log out at the end.
     pub log_out: bool,
     /// List the tools this often instead of demonstrating anything.
     pub repeat: Option<Repeat>,
@@ -102,11 +102,11 @@ pub struct Options {
     pub store: Option<PathBuf>,
     /// Which wire to begin with.
     pub wire: Wire,
-    /// What carries the messages.
+    /// The transport that carries the messages.
     pub transport: Transport,
     /// The protocol version to begin with.
     pub protocol_version: Option<String>,
-    /// Whether a pasted callback URL is read even if standard input is no terminal.
+    /// True if a pasted callback URL is read even if standard input is no terminal.
     pub paste: bool,
     /// For one request, of the session, of MCP and of the headless person alike.
     pub timeout: Duration,
@@ -233,8 +233,9 @@ impl Options {
         })
     }
 
-    /// Whether the person may paste the address they ended up at into standard input, which is a terminal or not.
-    /// With a redirect URI of their own there may be no other way; otherwise other programs' input is left alone.
+    /// Returns true if the person may paste the address they ended up at into standard input, which
+    /// is a terminal or not. With a redirect URI of their own there may be no other way; otherwise
+    /// other programs' input is left alone.
     #[must_use]
     pub fn pastes(&self, terminal: bool) -> bool {
         self.person == Who::Browser && (terminal || self.paste || self.redirect.is_some())

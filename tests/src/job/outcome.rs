@@ -66,7 +66,7 @@ impl From<Failure> for Outcome {
     }
 }
 
-/// What a successful job found and did.
+/// The findings and actions of a successful job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// `modern` or `legacy`.
@@ -83,15 +83,15 @@ pub struct Summary {
     pub resource: Option<String>,
     /// The scopes granted; `None` if nobody named any.
     pub scopes: Option<String>,
-    /// Whether a refresh was forced.
+    /// True if a refresh was forced.
     pub refreshed: bool,
-    /// Whether a refusal for want of scope was overcome.
+    /// True if a refusal for want of scope was overcome.
     pub stepped_up: bool,
     /// The scopes that this added, as far as they are known.
     pub added: Vec<String>,
 }
 
-/// What stood in the way.
+/// The failure that stood in the way.
 #[derive(Clone, Debug)]
 pub enum Trouble {
     /// The authorization failed.
@@ -100,7 +100,7 @@ pub enum Trouble {
     Mcp(Fault),
 }
 
-/// What came of the calls that were asked for by number.
+/// Counts of the calls, if the command line asked for a number of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// How many have ended.
@@ -118,7 +118,7 @@ pub struct Fault {
     pub text: String,
     /// The requirement it upholds, or nothing.
     pub rule: &'static str,
-    /// What to do.
+    /// The remedy: the action that may mend it.
     pub remedy: Remedy,
     /// Why there was no answer, if that is what went wrong.
     pub why: Option<Why>,
@@ -136,7 +136,7 @@ impl Fault {
         Self { why: Some(why), ..fault }
     }
 
-    /// What the MCP client says of it, with the rule behind its code.
+    /// An error of the MCP client, with the rule behind its code.
     pub(crate) fn mcp(code: &'static str, text: &str, remedy: Remedy) -> Self {
         let rule = match code {
             "mcp_lost" => "TRANS-17",

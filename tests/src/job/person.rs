@@ -24,7 +24,7 @@ pub const LARGEST_PAGE: usize = 1024 * 1024;
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
-/// What a step says, and what is to be done.
+/// The lines that a step says, and the action that is to be performed.
 #[must_use]
 #[derive(Debug)]
 pub struct Turn {
@@ -34,7 +34,7 @@ pub struct Turn {
     pub action: PersonAction,
 }
 
-/// What came of an action.
+/// The outcome of an action.
 #[derive(Debug)]
 pub enum PersonEvent {
     /// Nothing yet: the first event.
@@ -45,7 +45,7 @@ pub enum PersonEvent {
     Unreachable(Why),
 }
 
-/// What the person does next.
+/// The person's next action.
 #[expect(clippy::large_enum_variant, reason = "one at a time is alive")]
 pub enum PersonAction {
     /// Send this, follow no redirect, and read at most [`LARGEST_PAGE`] bytes.
@@ -213,7 +213,7 @@ impl Person {
         PersonAction::Send(request)
     }
 
-    /// Whether this is the redirect URI; what the query adds does not matter.
+    /// Returns true if this is the redirect URI; parameters that the query adds do not matter.
     fn arrives(&self, url: &Url) -> bool {
         self.redirect.as_ref().is_some_and(|redirect| {
             (
@@ -228,8 +228,9 @@ impl Person {
 
 const PURPOSE: &str = "person";
 
-/// What a page's address says beside what the page does: a server that will not send the browser back
-/// often leads it to an error page of its own, `error=invalid_client` (REG-93).
+/// Adds the error in a page's address to the reason that the page gives: a server that will not
+/// send the browser back often leads it to an error page of its own, `error=invalid_client`
+/// (REG-93).
 fn with_address(why: &str, at: &Url) -> String {
     let says = |name: &str| at.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value);
     let Some(error) = says("error").filter(|error| !error.is_empty()) else {

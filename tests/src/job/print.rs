@@ -1,4 +1,4 @@
-//! What is shown: aligned lines for people, or one JSON object a line.
+//! The output: aligned lines for people, or one JSON object a line.
 //!
 //! Nothing in a [`Step`] depends on time, and no query, body or token is ever put into one, so that the output
 //! of two runtimes can be compared line by line and pasted into a bug report. Words of servers are escaped.
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::options::Repeat;
 use super::report::Held;
 
-/// What the last step is recognised by.
+/// The name by which the last step is recognised.
 const ENDING: &str = "outcome";
 
 /// How steps are shown.
@@ -249,7 +249,7 @@ impl Step {
         Self::new("person_stuck", format!("the person cannot go on: {why}")).with("why", why)
     }
 
-    /// Whether this is a failure of that kind.
+    /// Returns true if this is a failure of that kind.
     fn says(&self, kind: Kind) -> bool {
         self.members.iter().any(|(name, value)| *name == "code" && *value == kind.code())
     }

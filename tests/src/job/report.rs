@@ -1,7 +1,8 @@
 //! The job of an example: what to ask the MCP server for next, and what is told of what came.
 //!
-//! The MCP client is the product's, or an SDK's over it. What is left is to choose, to keep what the end will tell,
-//! and to show no token that a server repeats. Every loop is bounded by a number of ours (STEP-16).
+//! The MCP client is the product's, or an SDK's over it. The work that is left is to choose, to
+//! keep what the end will tell, and to show no token that a server repeats. Every loop is bounded
+//! by a number of ours (STEP-16).
 
 use std::collections::VecDeque;
 use std::mem;
@@ -22,10 +23,10 @@ use super::print::{Step, bare};
 const MOST_PAGES: usize = 16;
 /// Most tools that are called unasked.
 const MOST_CALLS: usize = 4;
-/// What stands for words of a server that hold a token.
+/// The text that stands for words of a server that hold a token.
 const ECHOED: &str = "(repeats the access token: not shown)";
 
-/// What to do next.
+/// The next thing to do.
 #[derive(Debug)]
 pub enum Goal {
     /// A page of the list of tools: `tools/list` with these parameters, see [`Report::listed`].
@@ -39,7 +40,7 @@ pub enum Goal {
     Refresh(Box<Refusal>),
 }
 
-/// What is kept of a grant.
+/// The parts of a grant that are kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) epoch: Epoch,
@@ -59,7 +60,7 @@ impl Held {
     }
 }
 
-/// What is still to be done.
+/// A step that is still to be done.
 #[derive(Clone, Debug)]
 enum Plan {
     List(Value),
@@ -68,7 +69,7 @@ enum Plan {
     Refresh,
 }
 
-/// What the command line wants done once the tools are known.
+/// The options that count once the tools are known.
 #[derive(Clone, Debug)]
 struct Wish {
     embedded: bool,
@@ -110,7 +111,7 @@ impl Wish {
 #[derive(Clone, Debug)]
 struct Tool {
     name: String,
-    /// Whether it can be called without arguments.
+    /// True if it can be called without arguments.
     plain: bool,
 }
 
@@ -157,7 +158,7 @@ impl Report {
         }
     }
 
-    /// What to do next; nothing at the end.
+    /// The next thing to do; nothing at the end.
     pub fn next_goal(&mut self) -> Option<Goal> {
         Some(match self.plan.pop_front()? {
             Plan::List(page) => Goal::List(page),

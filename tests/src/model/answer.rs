@@ -1,4 +1,4 @@
-//! What the model says, and the few shapes that most answers have.
+//! The model's answers, and the few shapes that most of them have.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -36,7 +36,7 @@ pub enum Body {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u64);
 
-/// What [`Model::poll`](super::Model::poll) gives.
+/// One piece of a stream, as [`Model::poll`](super::Model::poll) gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
     /// The next bytes.

@@ -1,7 +1,8 @@
 //! The authorization endpoint and the consent page.
 //!
-//! What is wrong with the client or its redirect URI is told to the person, never by redirect: a redirect would
-//! make the server an open redirector (RFC 6749 section 4.1.2.1). Everything else goes back to the client.
+//! An error of the client or its redirect URI is told to the person, never by redirect: a redirect
+//! would make the server an open redirector (RFC 6749 section 4.1.2.1). Everything else goes back
+//! to the client.
 
 use http::header::{ALLOW, SET_COOKIE};
 use http::{Method, StatusCode};

@@ -11,7 +11,7 @@ use super::route::prm_url;
 use super::rpc;
 use super::settings::{ChallengeForm, StepUp, StepUpScope};
 
-/// Who calls.
+/// The caller of a request, as its token names it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caller {
     pub(crate) subject: Option<String>,

@@ -1,4 +1,4 @@
-//! What was consented to and what was issued for it.
+//! The consents, and the codes and tokens that were issued for them.
 //!
 //! Everything that came of one consent is one family: a code used twice, or a refresh token used after it was
 //! rotated, ends the whole of it, because there is no telling which of the two users is the thief.

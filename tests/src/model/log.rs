@@ -1,4 +1,4 @@
-//! What the model has seen, for assertions and for a server's log.
+//! The requests that the model has seen, for assertions and for a server's log.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub struct Seen {
     pub origin: String,
     /// The path.
     pub path: String,
-    /// What endpoint it was.
+    /// The endpoint that it was for.
     pub endpoint: Endpoint,
     /// Which authorization server's, if one's; the first is 0.
     pub server: Option<usize>,
@@ -48,7 +48,7 @@ impl Seen {
         self.json.as_ref()?.get("method")?.as_str()
     }
 
-    /// Whether an `Authorization` header came along.
+    /// Returns true if an `Authorization` header came along.
     pub fn authorized(&self) -> bool {
         self.headers.contains_key(http::header::AUTHORIZATION)
     }

@@ -19,7 +19,7 @@ pub(crate) const VERSION: &str = "mcp-protocol-version";
 const SESSION: &str = "mcp-session-id";
 const LAST_EVENT: &str = "last-event-id";
 
-/// What the MCP endpoint remembers.
+/// The state that the MCP endpoint remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Transport {
     sessions: BTreeMap<String, Session>,

@@ -7,8 +7,8 @@
 //! The default is strict. It refuses whatever the specifications let a server refuse, because a client that
 //! passes here passes everywhere; each leniency and each fault of real servers is a field of [`Settings`].
 //!
-//! What it does not do: verify signatures (no `private_key_jwt`, no DPoP), push authorization requests, issue
-//! ID tokens, fetch client metadata documents.
+//! It does not verify signatures (no `private_key_jwt`, no DPoP), push authorization requests,
+//! issue ID tokens or fetch client metadata documents.
 
 // A refusal is an answer like any other; boxing it would serve nobody here.
 #![allow(clippy::result_large_err)]
@@ -84,7 +84,7 @@ pub struct Model {
     seen: Vec<Seen>,
 }
 
-/// What goes wrong at an endpoint, see [`Model::fail`].
+/// A fault of an endpoint, see [`Model::fail`].
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// This answer comes, and the request is not looked at.
@@ -239,7 +239,7 @@ impl Model {
         &self.settings
     }
 
-    /// Changes settings while running. What was issued stays as it was issued.
+    /// Changes settings while running. Codes and tokens that were issued stay as they were issued.
     pub fn set(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.settings);
         self.adopt_preregistered();
@@ -353,7 +353,7 @@ impl Model {
         answer
     }
 
-    /// What stands where nothing is.
+    /// The answer for a path at which nothing is.
     fn absent(&self) -> Answer {
         match self.settings.absent {
             Absent::Html => {

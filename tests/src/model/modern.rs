@@ -103,7 +103,7 @@ impl Model {
         Ok(())
     }
 
-    /// Whether the headers of a call say what its annotated arguments say.
+    /// Returns true if the headers of a call say the same as its annotated arguments.
     fn mirrored(&self, call: &Call<'_>, message: &Value) -> bool {
         let name = message.pointer("/params/name");
         let tool = self.settings.mcp.more_tools.iter().find(|tool| tool.get("name") == name);

@@ -18,9 +18,9 @@ use super::Settings;
 /// A server that departs from the honest one in one way.
 #[derive(Clone, Copy, Debug)]
 pub struct Oddity {
-    /// What to call it: words of lower case with hyphens between.
+    /// Its name: words of lower case with hyphens between.
     pub name: &'static str,
-    /// What the server does, as a sentence without its subject.
+    /// The server's behaviour, as a sentence without its subject.
     pub about: &'static str,
     /// The end of a run that has nothing stored.
     pub first: End,

@@ -102,7 +102,7 @@ impl<'a> Call<'a> {
             .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// Whether `Accept` names a media type, or everything.
+    /// Returns true if `Accept` names a media type, or everything.
     pub(crate) fn accepts(&self, media_type: &str) -> bool {
         self.headers
             .get_all(http::header::ACCEPT)

@@ -1,4 +1,4 @@
-//! What some servers answer in place of what the specification has them say.
+//! The answers that some servers give in place of those that the specification wants.
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};

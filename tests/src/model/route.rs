@@ -5,7 +5,7 @@ use url::Url;
 
 use super::settings::{PrmPlace, Settings};
 
-/// What a request was for.
+/// The endpoint that a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
     /// The MCP endpoint.

@@ -78,8 +78,8 @@ pub(crate) fn server_info() -> Value {
     json!({"name": "mcp-authz-model", "version": "1"})
 }
 
-/// What is said before the response to a call of the tool `count`, which is on no list: one notification for each
-/// number up to the one that is asked for.
+/// The messages before the response to a call of the tool `count`, which is on no list: one
+/// notification for each number up to the one that is asked for.
 pub(crate) fn progress(message: &Value) -> Vec<Value> {
     let counts = message.pointer("/params/name").and_then(Value::as_str) == Some("count");
     let upto = message.pointer("/params/arguments/upto").and_then(Value::as_u64);

@@ -1,4 +1,4 @@
-//! What the model is told to be: one authorization server.
+//! The settings of the model for one authorization server.
 
 use serde_json::Value;
 
@@ -17,13 +17,13 @@ pub struct Server {
     pub metadata: Metadata,
     /// Dynamic client registration.
     pub registration: Registration,
-    /// What the person does.
+    /// The person's behaviour on the consent page.
     pub consent: Consent,
     /// The shape of the redirect back to the client.
     pub callback: Callback,
     /// The token endpoint.
     pub tokens: Tokens,
-    /// What is made of `resource`.
+    /// The rule for `resource`.
     pub resource: ResourceRule,
     /// Client authentication methods offered.
     pub auth_methods: Vec<AuthMethod>,
@@ -117,7 +117,7 @@ pub enum MetadataPlace {
     Oidc,
 }
 
-/// What `code_challenge_methods_supported` says.
+/// The value of `code_challenge_methods_supported`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pkce {
     /// `["S256"]`.
@@ -159,9 +159,9 @@ impl AuthMethod {
 /// Dynamic client registration (RFC 7591).
 #[derive(Clone, Debug)]
 pub struct Registration {
-    /// Whether there is an endpoint.
+    /// Says whether clients may register.
     pub mode: RegistrationMode,
-    /// Whether and how `application_type` is judged.
+    /// The rule for `application_type`.
     pub application_type: ApplicationType,
     /// The method the server assigns instead of the one asked for.
     pub assigns: Option<AuthMethod>,
@@ -201,7 +201,7 @@ impl Default for Registration {
     }
 }
 
-/// Whether clients may register.
+/// The ways in which clients may register, or may not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistrationMode {
     /// Everybody may.
@@ -212,7 +212,7 @@ pub enum RegistrationMode {
     Refuses(String),
 }
 
-/// What is made of `application_type`.
+/// The rule for `application_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApplicationType {
     /// Nothing.
@@ -223,7 +223,7 @@ pub enum ApplicationType {
     DefaultsToWeb,
 }
 
-/// What the person does on the consent page.
+/// The person's behaviour on the consent page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Consent {
     /// Agrees at once: the answer is a redirect.
@@ -243,7 +243,7 @@ pub enum Consent {
 pub struct Callback {
     /// RFC 9207 `iss`.
     pub iss: IssMode,
-    /// What becomes of `state`.
+    /// The fate of `state`.
     pub state: StateEcho,
     /// Parameters added at the end.
     pub extra: Vec<(String, String)>,
@@ -268,7 +268,7 @@ pub enum IssMode {
     Slashed,
 }
 
-/// What becomes of `state`.
+/// The fate of `state`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StateEcho {
     /// It comes back as it was.
@@ -279,7 +279,7 @@ pub enum StateEcho {
     Wrong(String),
 }
 
-/// What is made of `resource`.
+/// The rule for `resource`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResourceRule {
     /// Must be there, right and equal in each request.

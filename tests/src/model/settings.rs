@@ -1,4 +1,5 @@
-//! What the model is told to be: the resource side (MCP endpoint, protected resource metadata, challenges).
+//! The settings of the model for the resource side (MCP endpoint, protected resource metadata,
+//! challenges).
 //!
 //! Every deviation seen in the wild is one field here or in [`Server`]. The defaults are an honest, strict
 //! server, so a test that changes one field tests that one deviation.
@@ -25,9 +26,9 @@ pub struct Settings {
     pub subject: String,
     /// Protected resource metadata (RFC 9728).
     pub prm: Prm,
-    /// What a refusal at the MCP endpoint says.
+    /// The challenge in a refusal at the MCP endpoint.
     pub challenge: Challenge,
-    /// Who may call what.
+    /// The scopes that calls need.
     pub gate: Gate,
     /// The MCP transport.
     pub mcp: Mcp,
@@ -37,7 +38,7 @@ pub struct Settings {
     pub others: Vec<Server>,
     /// Move to the next authorization server after this many authorized MCP requests.
     pub migrate_after: Option<usize>,
-    /// What stands where no document is.
+    /// The answer to a request for a document that is not there.
     pub absent: Absent,
     /// Milliseconds each answer of an endpoint waits.
     pub delays: BTreeMap<Endpoint, u64>,
@@ -88,7 +89,7 @@ pub enum Redirect {
 pub struct Challenge {
     /// The shape of the header.
     pub form: ChallengeForm,
-    /// Whether `resource_metadata` is named (only where there is a place to name).
+    /// True if `resource_metadata` is named (only where there is a place to name).
     pub resource_metadata: bool,
     /// The `resource_metadata` value, if it shall not be the first place.
     pub pointer: Option<String>,
@@ -137,7 +138,7 @@ pub struct Gate {
     pub methods: BTreeMap<String, Vec<String>>,
     /// Needed per tool, besides `base`.
     pub tools: BTreeMap<String, Vec<String>>,
-    /// Whether a refusal can be cured.
+    /// The way in which step-up after a refusal ends.
     pub step_up: StepUp,
 }
 
@@ -161,9 +162,9 @@ pub struct Mcp {
     pub legacy_versions: Vec<String>,
     /// Versions of the modern wire.
     pub modern_versions: Vec<String>,
-    /// Whether `initialize` issues a session id, which is then demanded.
+    /// True if `initialize` issues a session id, which is then demanded.
     pub sessions: bool,
-    /// What is answered to a session id that is not known.
+    /// The answer to a session id that is not known.
     pub lost: LostSession,
     /// How many messages each session lives for; one is `notifications/initialized`.
     pub session_uses: Option<usize>,
@@ -171,13 +172,13 @@ pub struct Mcp {
     pub short_sessions: usize,
     /// A tool whose calls are always answered like this on the legacy wire.
     pub refused_tool: Option<(String, LostSession)>,
-    /// What becomes of `server/discover`.
+    /// The answer to `server/discover`.
     pub discover: Discover,
     /// The form of answers.
     pub answers: AnswerForm,
-    /// Whether GET opens a stream (legacy); resumption needs it.
+    /// True if GET opens a stream (legacy); resumption needs it.
     pub get_stream: bool,
-    /// Whether a POST stream begins with an empty event that has an id, so that it can be resumed.
+    /// True if a POST stream begins with an empty event that has an id, so that it can be resumed.
     pub priming: bool,
     /// The `retry` field of priming events.
     pub retry_ms: Option<u64>,
@@ -214,7 +215,7 @@ pub struct LostSession {
     pub body: LostBody,
 }
 
-/// What stands in the answer to a lost session.
+/// The body of the answer to a lost session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LostBody {
     /// A JSON-RPC error of this code.
@@ -235,7 +236,7 @@ impl LostSession {
     }
 }
 
-/// What becomes of `server/discover`.
+/// The answer to `server/discover`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Discover {
     /// It is answered as the wire has it.
@@ -281,7 +282,7 @@ pub enum Cut {
     EndBeforeAnswer,
 }
 
-/// What a request gets for a document that is not there.
+/// The answer to a request for a document that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
     /// 404 with an HTML page.

@@ -10,7 +10,7 @@ use super::tokens::{Sloppiness, Tokens};
 /// How deep a needless member is.
 const DEPTH: usize = 40;
 
-/// What the settings make of an answer of the token endpoint.
+/// Turns an answer of the token endpoint into the one that the settings demand.
 pub(crate) fn as_told(rules: &Tokens, answer: Answer, refresh: bool) -> Answer {
     match (&answer.granted, answer.error.as_deref(), &rules.refresh_refusal) {
         (Some(document), ..) => {

@@ -14,7 +14,7 @@ const IDLE_MS: u64 = 15_000;
 pub(crate) struct Streams {
     last: u64,
     open: BTreeMap<StreamId, Stream>,
-    /// What was, or was to be, sent on each resumable stream.
+    /// The events that were, or were to be, sent on each resumable stream.
     history: BTreeMap<u64, History>,
 }
 

@@ -324,7 +324,7 @@ fn whole_form(call: &Call<'_>) -> Result<(), Answer> {
     if call.form.repeated().is_some() {
         return Err(bad_request("invalid_request", "a parameter occurs twice"));
     }
-    // What is in a URL is in every log on the way.
+    // Parameters in a URL are in every log on the way.
     if !call.query.0.is_empty() {
         return Err(bad_request("invalid_request", "parameters in the URL"));
     }

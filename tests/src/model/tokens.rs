@@ -1,4 +1,4 @@
-//! What the model is told to be: the token endpoint of an authorization server.
+//! The settings of the model for the token endpoint of an authorization server.
 
 use serde_json::Value;
 
@@ -15,9 +15,9 @@ pub struct Tokens {
     pub token_type: Option<String>,
     /// Which scopes are granted, and how the answer names them.
     pub scope: ScopeEcho,
-    /// Who gets a refresh token.
+    /// The cases in which a refresh token is issued.
     pub refresh: RefreshIssue,
-    /// What becomes of a used refresh token.
+    /// The fate of a used refresh token.
     pub rotation: Rotation,
     /// Milliseconds a refresh token lives; `None` means for ever.
     pub refresh_life_ms: Option<u64>,
@@ -39,7 +39,7 @@ pub struct Tokens {
     pub members: Vec<(String, Value)>,
     /// The status of success.
     pub status: u16,
-    /// What is wrong with the form of a successful answer.
+    /// The fault in the form of a successful answer.
     pub sloppiness: Option<Sloppiness>,
 }
 
@@ -68,7 +68,7 @@ impl Default for Tokens {
     }
 }
 
-/// What is wrong with the form of an answer, whose tokens are good.
+/// The fault in the form of an answer, whose tokens are good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sloppiness {
     /// `Content-Encoding` says this, and nothing is encoded.
@@ -125,7 +125,8 @@ pub enum ScopeEcho {
     Absent,
 }
 
-/// Who gets a refresh token. In any case the client must have registered the grant.
+/// The cases in which a refresh token is issued. In each case the client must have registered the
+/// grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshIssue {
     /// Every code exchange.
@@ -136,7 +137,7 @@ pub enum RefreshIssue {
     Never,
 }
 
-/// What becomes of a used refresh token.
+/// The fate of a used refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotation {
     /// It stays, and the answer names none.

@@ -1,5 +1,5 @@
-//! What may happen, and schedules of it: three bytes an action, after two that set the scene and before
-//! up to two that make the servers odd.
+//! The actions that may happen, and schedules of them: three bytes an action, after two that set
+//! the scene and before up to two that make the servers odd.
 //!
 //! Any bytes are a schedule: numbers are taken modulo what is there. So a schedule is still one after
 //! any of its actions is left out.
@@ -9,7 +9,7 @@ use core::fmt;
 use super::scene::{Odd, Scene};
 use crate::random::Random;
 
-/// What becomes of one piece of work.
+/// The fate of one piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Done and answered.
@@ -60,7 +60,7 @@ impl fmt::Display for Fate {
     }
 }
 
-/// What the servers do about requests.
+/// The behaviour of the servers towards requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outage {
     /// They answer.
@@ -86,7 +86,7 @@ impl Outage {
     }
 }
 
-/// What a person does with the page that was shown last.
+/// A person's action at the page that was shown last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Person {
     /// Says yes.
@@ -283,13 +283,13 @@ impl Schedule {
         Self { scene: [first, second], actions, odd }
     }
 
-    /// Who is there.
+    /// The scene of the schedule.
     #[must_use]
     pub fn scene(&self) -> Scene {
         Scene::read(self.scene, self.odd)
     }
 
-    /// What happens, in order.
+    /// The actions of the schedule, in order.
     pub fn actions(&self) -> impl ExactSizeIterator<Item = Action> + '_ {
         let scene = self.scene();
         self.actions.iter().map(move |bytes| Action::read(*bytes, scene))

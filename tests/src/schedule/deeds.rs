@@ -96,13 +96,13 @@ impl World {
         }
     }
 
-    /// Decides the fate of a piece of work. What was done before cannot be undone.
+    /// Decides the fate of a piece of work. Work that was done before cannot be undone.
     pub(super) fn decide(&mut self, process: usize, mut item: Item, fate: Fate) -> Check<()> {
         if self.broken == Some(Broken::Unanswered) {
             return Ok(());
         }
         let fate = match (self.in_outage(&item, fate), &item.work) {
-            // What a process that lives has had done, it hears of in the end.
+            // A process that lives hears in the end of the work that it has had done.
             (
                 Fate::DroppedAfter,
                 Work::Store {
@@ -192,7 +192,7 @@ impl World {
         }
     }
 
-    /// What an outage makes of a fate.
+    /// The fate into which an outage turns a fate.
     fn in_outage(&self, item: &Item, fate: Fate) -> Fate {
         let done = matches!(&item.work, Work::Call { reply: Some(_), .. });
         if fate != Fate::Answered || done || !matches!(item.work, Work::Call { .. }) {

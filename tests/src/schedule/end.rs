@@ -44,7 +44,7 @@ impl World {
         self.ledger.nothing_lost()
     }
 
-    /// What sessions have given up is answered after all, or lost, by turns.
+    /// Work that sessions have given up is answered after all, or lost, by turns.
     fn clear_late(&mut self) -> Check<()> {
         for process in 0..self.slots.len() {
             for turn in 0.. {

@@ -1,4 +1,4 @@
-//! What a session tells, held against the model.
+//! The words of a session, held against the model.
 
 use mcp_authz_core::effect::{Settlement, TicketId, Told};
 use mcp_authz_core::note::Note;
@@ -55,7 +55,7 @@ impl World {
             }
             Told::Note(Note::Step(_) | Note::Asked { .. } | Note::Answered { .. }) => {}
             Told::Note(note) => {
-                // What the store would not say it cannot be asked to know.
+                // A session cannot be asked to know a thing that the store would not say.
                 if let (Note::Store { .. }, Some(running)) = (&note, self.running(process)) {
                     running.blind = true;
                 }

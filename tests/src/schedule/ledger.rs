@@ -15,7 +15,7 @@ use super::{Check, Rule, broken};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Life(pub(super) usize);
 
-/// What became of one sending of a refresh token.
+/// The outcome of one sending of a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// It is out; somebody waits for it.
@@ -66,11 +66,11 @@ struct Token {
     /// The server leaves it as it is when it renews.
     stays: bool,
     sendings: Vec<Sending>,
-    /// What the server has given for it.
+    /// The tokens that the server has given for it.
     replaced_by: Vec<String>,
     /// The server has refused it.
     refused: bool,
-    /// Who has received it.
+    /// The processes that have received it.
     receivers: Vec<Life>,
     /// It was in the store.
     durable: bool,
@@ -99,7 +99,8 @@ struct Family {
 struct Kept {
     token: Option<String>,
     rejected: bool,
-    /// A binding leads to it, and its client is there. Who is killed between the two has to log in again.
+    /// A binding leads to it, and its client is there. A program that is killed between the two has
+    /// to log in again.
     found: bool,
 }
 
@@ -228,7 +229,7 @@ impl Ledger {
     fn one_refresh(&self, name: &str) -> Check<()> {
         let Some(family) = self.tokens.get(name).map(|token| token.family) else { return Ok(()) };
         let relatives = self.tokens.values().filter(|token| token.family == family);
-        // What its sender has given up is ended by its limits: no connection is left.
+        // A sending that its sender has given up is ended by its limits: no connection is left.
         let mut sendings = relatives.flat_map(|token| &token.sendings);
         let out = sendings.find(|sending| sending.outcome == Outcome::Out);
         match out {
@@ -322,7 +323,7 @@ impl Ledger {
         if let Some(sent) = sent {
             let given_up = self.tokens.get(&sent.token).and_then(|t| t.sendings.get(sent.at));
             let given_up = given_up.is_some_and(|it| it.outcome == Outcome::GivenUp);
-            // What comes after that cannot undo what others were let do.
+            // An answer after that cannot undo what others were allowed to do.
             let outcome = match meant {
                 _ if meant.passes() => Outcome::Nothing,
                 _ if given_up => Outcome::Unknown,
@@ -340,7 +341,7 @@ impl Ledger {
         }
     }
 
-    /// What the store has under all keys of grants.
+    /// Takes down the records that the store has under all keys of grants.
     pub(super) fn stored(&mut self, grants: &[Value], bindings: &[Value], clients: &[Value]) {
         self.kept.clear();
         for grant in grants {
@@ -407,7 +408,7 @@ impl Ledger {
         Some(self.tokens.get(&self.access.get(access)?.token)?.family)
     }
 
-    /// Whether this access token has been in the store.
+    /// Returns true if this access token has been in the store.
     pub(super) fn durable(&self, access: &str) -> bool {
         self.access.get(access).is_some_and(|access| access.durable)
     }
@@ -443,7 +444,7 @@ impl Ledger {
             let newest = self.tokens.get(&family.newest);
             !family.revoked
                 && !family.logged_out
-                // What nothing renews is over soon, and then of no use to anybody.
+                // A token that nothing renews is over soon, and then of no use to anybody.
                 && newest.is_some_and(|token| token.renews && !token.refused && lives(token))
         };
         let Some(at) = self.families.iter().rposition(held) else { return Ok(()) };

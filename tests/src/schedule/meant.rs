@@ -1,4 +1,4 @@
-//! What an answer of a token endpoint means, whatever its words and its form.
+//! The meaning of an answer of a token endpoint, whatever its words and its form.
 
 use http::{Response, StatusCode};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Broken;
 use crate::model::Answer;
 
-/// What an answer of a token endpoint means.
+/// The meaning of an answer of a token endpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Meant {
     status: StatusCode,
@@ -49,7 +49,7 @@ impl Meant {
         self.status.is_server_error()
     }
 
-    /// What was sent is refused for good, in whatever words (REF-08, REF-90).
+    /// The code or token that was sent is refused for good, in whatever words (REF-08, REF-90).
     pub(super) fn refused(&self) -> bool {
         self.granted.is_none() && !self.passes()
     }
@@ -69,7 +69,8 @@ impl Meant {
         self.error.as_deref() == Some("invalid_grant")
     }
 
-    /// What a broken driver makes of the answer to a refresh; `odd` says that tokens come in an odd form.
+    /// The answer into which a broken driver turns the answer to a refresh; `odd` says that tokens
+    /// come in an odd form.
     pub(super) fn misheard(&self, broken: Broken, odd: bool) -> Option<Response<Vec<u8>>> {
         let (status, body) = match broken {
             Broken::WordsUnheard if self.reworded => (503, Vec::new()),

@@ -45,7 +45,7 @@ pub use twin::{digest, effects};
 
 use world::World;
 
-/// What must hold, whatever happens.
+/// The rules that must hold, whatever happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
     /// Each waiter is settled exactly once, a cancelled one at most once.
@@ -57,7 +57,7 @@ pub enum Rule {
     SpentOnce,
     /// The newest token that a living process has received is in the store in the end.
     NothingLost,
-    /// What is handed out was stored before, or is said to be unsaved.
+    /// A grant that is handed out was stored before, or is said to be unsaved.
     SavedFirst,
     /// A refused token never returns under a new epoch.
     RefusedStaysOut,

@@ -67,7 +67,7 @@ impl World {
         }
     }
 
-    /// What a session hears of an answer, which a broken driver does not pass on as it is.
+    /// The answer as a session hears it: a broken driver does not pass it on as it is.
     pub(super) fn misheard(&self, purpose: Purpose, reply: Reply, meant: &Meant) -> Reply {
         let (Reply::Answered(_), Some(broken)) = (&reply, self.broken) else { return reply };
         if purpose != Purpose::Refresh {
@@ -116,7 +116,7 @@ impl World {
         stored.unwrap_or(Stored::Failed(Kind::StoreUnavailable))
     }
 
-    /// What a broken store makes of an operation.
+    /// The operation or the answer into which a broken store turns an operation.
     fn deform(&mut self, request: StoreRequest) -> Result<StoreRequest, Stored> {
         match (self.broken, request) {
             (Some(Broken::EverybodyLeased), StoreRequest::Lease { .. }) => Err(Stored::Leased),

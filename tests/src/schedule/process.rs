@@ -24,7 +24,7 @@ pub(super) enum Work {
         purpose: Purpose,
         ticket: Ticket<Reply>,
         sent: Option<Sent>,
-        /// What the server has answered, if it has acted, and what it means.
+        /// The server's answer, if it has acted, and the meaning of the answer.
         reply: Option<(Reply, Meant)>,
     },
     Store {
@@ -64,7 +64,7 @@ pub(super) struct Saved {
     pub(super) watch: Watch,
 }
 
-/// What must hold within one process from step to step, through restores too.
+/// The state by which one process is checked from step to step, through restores too.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watch {
     /// The newest grant that was published.
@@ -198,7 +198,7 @@ impl Running {
         }
     }
 
-    /// Whether a code or a refresh token is out.
+    /// Returns true if a code or a refresh token is out.
     pub(super) fn spends(&self) -> bool {
         let spends = |item: &Item| match &item.work {
             Work::Call { purpose, .. } => {
@@ -209,7 +209,8 @@ impl Running {
         self.out.iter().any(spends)
     }
 
-    /// Whether it would lose something if it ended now: what it has sent, or has not saved.
+    /// Returns true if it would lose something if it ended now: a secret that it has sent, or a
+    /// record that it has not saved.
     pub(super) fn amid(&self) -> bool {
         let saves = |item: &Item| {
             matches!(&item.work, Work::Store { request: StoreRequest::Swap { .. }, .. })

@@ -1,11 +1,11 @@
-//! What schedules have led to: a measure of how much they try.
+//! The events that schedules have led to: a measure of how much they try.
 
 use core::fmt;
 use core::ops::AddAssign;
 
 macro_rules! counters {
     ($($name:ident $text:literal;)*) => {
-        /// What a schedule has led to, counted.
+        /// The events that a schedule has led to, counted.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Reached {
             $(#[doc = concat!("Counts ", $text, ".")] pub $name: usize,)*

@@ -37,7 +37,7 @@ pub fn shrink(schedule: &Schedule, rule: Rule, broken: Option<Broken>) -> Schedu
     best
 }
 
-/// What happens in a schedule, line by line, and how it ends.
+/// The events of a schedule, line by line, and its end.
 #[must_use]
 pub fn script(schedule: &Schedule, broken: Option<Broken>) -> String {
     let mut world = World::new(schedule.scene(), broken, true);

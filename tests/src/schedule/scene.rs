@@ -1,4 +1,4 @@
-//! Who is there, and what is odd about the servers and the machine.
+//! The parties of a schedule, and the oddities of the servers and the machine.
 //!
 //! Two bytes at the beginning say who is there. Up to two at the end, behind the last whole action,
 //! say what is odd: without them, as in every schedule from before there were any, nothing is.
@@ -29,7 +29,7 @@ pub struct Scene {
     pub life: u64,
     /// The server has forgotten the registration of the first code that it is sent.
     pub forgets: bool,
-    /// What is odd.
+    /// The oddities of the servers and the machine.
     pub odd: Odd,
 }
 
@@ -75,7 +75,7 @@ impl fmt::Display for Scene {
     }
 }
 
-/// What real servers and machines do that the honest ones of the model do not.
+/// The habits of real servers and machines that the honest ones of the model do not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Odd {
     /// The form of answers that grant tokens.
@@ -253,7 +253,7 @@ impl Odd {
         }
         tokens.refresh_refusal = self.words.refusal();
         tokens.refresh_outages = usize::from(self.outages);
-        // Whoever has logged in before the schedule begins was served.
+        // A login before the schedule begins was served: its exchange counts, and is not refused.
         tokens.refuses_exchange = self.refuses_exchange.then_some(1 + usize::from(logged_in));
         match self.tokens {
             Lives::Plain => {}
@@ -282,7 +282,7 @@ impl Odd {
         }));
     }
 
-    /// What a program is told of all this.
+    /// Adds the part of all this that a program is told to its configuration.
     pub(super) fn configure(&self, config: Builder, issuer: &str) -> Builder {
         let Some(method) = self.client.known() else { return config };
         config.pre_registered(PreRegistered {

@@ -75,9 +75,10 @@ pub(super) struct World {
     /// The first grant that was stored, for the world that goes back to it.
     pub(super) first: Option<BTreeMap<Key, Record>>,
     pub(super) reached: Reached,
-    /// What happened, if anybody wants to know.
+    /// The events so far, if anybody wants to know them.
     pub(super) told: Option<Vec<String>>,
-    /// What the sessions did, if it is compared with another build of the machine.
+    /// The effects of the sessions, if they are compared with those of another build of the
+    /// machine.
     pub(super) twin: Option<Vec<String>>,
 }
 
@@ -139,7 +140,7 @@ impl World {
         self.callers.get_mut(caller).expect("callers are counted")
     }
 
-    /// What it has come to.
+    /// The events that it has led to, counted.
     pub(super) fn reached(&self) -> Reached {
         let (refreshes, recoveries) = self.ledger.refreshes();
         Reached { refreshes, recoveries, ..self.reached }
@@ -348,7 +349,7 @@ fn shown(work: &Work) -> String {
     }
 }
 
-/// What a listener answers.
+/// The answer of a listener.
 pub(super) const fn bound(well: bool, exhausted: bool, port: u16) -> Bound {
     match (well, exhausted) {
         (true, _) => Bound::Port(port),

@@ -148,7 +148,8 @@ impl Line {
             || status == StatusCode::NOT_MODIFIED;
         let framed = answer.headers.contains_key(CONTENT_LENGTH)
             || answer.headers.contains_key(TRANSFER_ENCODING);
-        // Who writes the framing by hand may be lying about it; the connection is of no use afterwards.
+        // An answer that brings its own framing may be lying about it; the connection is of no use
+        // afterwards.
         let keep = keep && !framed;
         let mut text =
             format!("HTTP/1.1 {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or(""))
@@ -213,7 +214,8 @@ impl Line {
         }
     }
 
-    /// Whether the other side has closed: nobody would ever write to an idle stream and find out.
+    /// Returns true if the other side has closed: nobody would ever write to an idle stream and
+    /// find out.
     fn gone(&self) -> io::Result<bool> {
         self.socket.set_nonblocking(true)?;
         let peeked = self.socket.peek(&mut [0]);
@@ -228,7 +230,7 @@ impl Line {
 /// A request head.
 struct Head {
     request: Request<Vec<u8>>,
-    /// Whether the connection may be kept.
+    /// True if the connection may be kept.
     keep: bool,
     /// How many bytes it took.
     used: usize,

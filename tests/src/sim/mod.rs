@@ -60,7 +60,7 @@ pub struct Sim {
     unsettled: BTreeMap<WaiterId, Asking>,
     settled: BTreeMap<WaiterId, Settlement>,
     settled_twice: BTreeSet<WaiterId>,
-    /// What the caller that was settled last has had.
+    /// The settlements that the caller that was settled last has had.
     had: Had,
     accepted: Option<Epoch>,
     published: Option<Arc<Granted>>,
@@ -73,7 +73,7 @@ pub struct Sim {
     delayed: VecDeque<(StoreRequest, Ticket<Stored>)>,
 }
 
-/// What an unsettled caller asked, so that it can ask anew after a restart.
+/// The request of an unsettled caller, so that it can ask anew after a restart.
 #[derive(Clone, Debug)]
 enum Asking {
     Acquire(Acquire),
@@ -152,7 +152,7 @@ impl Sim {
         self.restarts = true;
     }
 
-    /// Whether the script runs with restarts.
+    /// Returns true if the script runs with restarts.
     #[must_use]
     pub const fn restarting(&self) -> bool {
         self.restarts

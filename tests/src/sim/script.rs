@@ -93,7 +93,7 @@ impl Sim {
         assert!(self.visits.is_empty(), "a page was shown: {:?}", self.visits);
     }
 
-    /// What the caller was told, once it is settled.
+    /// The outcome that the caller was told, once it is settled.
     #[must_use]
     pub fn outcome(&self, waiter: WaiterId) -> Option<&Result<Arc<Granted>, Arc<Failure>>> {
         self.settled.get(&waiter).map(|settlement| &settlement.outcome)
@@ -138,13 +138,13 @@ impl Sim {
         assert!(settled.is_none(), "the caller is settled: {settled:?}");
     }
 
-    /// Whether the store had refused the record when the caller was settled.
+    /// Returns true if the store had refused the record when the caller was settled.
     #[must_use]
     pub fn unsaved(&self, waiter: WaiterId) -> bool {
         self.settled.get(&waiter).is_some_and(|settlement| settlement.unsaved)
     }
 
-    /// What the arrival was answered.
+    /// The page that the arrival was answered with.
     #[must_use]
     pub fn page(&self, arrival: ArrivalId) -> Option<Page> {
         self.pages.iter().find(|(of, _)| *of == arrival).map(|(_, page)| page.clone())
@@ -195,13 +195,13 @@ impl Sim {
         self.requests.iter().filter(|request| request.ends_with(end)).count()
     }
 
-    /// What the session waits for.
+    /// The event that the session waits for.
     #[must_use]
     pub fn waits_for(&self) -> Option<mcp_authz_core::time::Awaited> {
         self.session.deadline().map(|deadline| deadline.reason)
     }
 
-    /// Whether a port is open for callbacks.
+    /// Returns true if a port is open for callbacks.
     #[must_use]
     pub fn listens(&self) -> bool {
         !self.listening.is_empty()
@@ -407,7 +407,7 @@ impl Visited<'_> {
     }
 }
 
-/// What the model answers, as an adapter would hand it in.
+/// The model's answer, as an adapter would hand it in.
 pub(super) fn model_reply(model: &mut Model, request: &Request<Vec<u8>>, now: u64) -> Reply {
     let Answer { status, headers, body, .. } = model.handle(request, now);
     let bytes = match body {
@@ -431,8 +431,8 @@ pub(super) fn model_reply(model: &mut Model, request: &Request<Vec<u8>>, now: u6
 }
 
 impl Sim {
-    /// What holds after every script: each caller was settled at most once, and nothing that was
-    /// shown or noted holds one of the secrets.
+    /// Checks the rules that hold after every script: each caller was settled at most once, and
+    /// nothing that was shown or noted holds one of the secrets.
     #[track_caller]
     pub fn finish(&self) {
         assert!(self.settled_twice.is_empty(), "settled twice: {:?}", self.settled_twice);

@@ -195,7 +195,7 @@ impl Store {
         self.contended = times;
     }
 
-    /// What was asked of it so far.
+    /// The operations that were asked of it so far.
     #[must_use]
     pub fn log(&self) -> &[String] {
         &self.log

@@ -457,6 +457,31 @@ scripts! {
         assert_eq!(sim.store().intents(), 0);
     }
 
+    /// A token that may have been sent by a process that is gone is tried once more, and refused. The
+    /// store cannot be looked into then, so the record does not say that the token is dead; the mark
+    /// that it was sent stands, and whoever comes after another crash does not send it a third time.
+    a_refused_token_that_no_record_calls_dead_keeps_its_mark_ref_08_host_228(sim = over()) {
+        if sim.restarting() {
+            return; // each restart tries it anew
+        }
+        sim.acquire("");
+        let _lost = refresh(sim, 1).hold();
+        sim.new_process(|config| config.persistent(true));
+        let caller = sim.acquire_quietly("");
+        sim.at(62);
+        let (_, ticket) = refresh(sim, 1).hold();
+        sim.store().answer("load", Some(Stored::Failed(Kind::StoreUnavailable)));
+        sim.reply_late(ticket, 400, &error("invalid_grant"));
+        sim.expect_failed(caller, "store_unavailable");
+        sim.store().heal();
+        sim.new_process(|config| config.persistent(true));
+        let caller = sim.acquire_quietly("");
+        sim.at(70).expect_no_call();
+        sim.expect_failed(caller, "reauthorization_required");
+        let grant = sim.store().documents(RecordKind::Grant)[0].clone();
+        assert_eq!(grant["rejected"], true);
+    }
+
     /// A login that was taken up after a restart sends no code unseen, its second one included: a copy
     /// of it may have ended before.
     a_second_code_is_looked_up_like_the_first_host_184_reg_21(sim = kept()) {

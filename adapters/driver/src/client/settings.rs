@@ -1,4 +1,4 @@
-//! What the clients of all adapters are set up with, and why that failed.
+//! The settings of the clients of all adapters, and the reasons why a client could not be set up.
 
 use core::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use mcp_authz_core::failure::{Failure, Kind};
 use crate::dial::{self, Lookup};
 use crate::tls::{Roots, RootsUnusable};
 
-/// What an adapter makes its ports of.
+/// The settings from which an adapter makes its ports.
 #[derive(Clone)]
 pub struct Settings {
     /// How names are looked up.

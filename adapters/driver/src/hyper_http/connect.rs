@@ -30,7 +30,7 @@ use crate::tls;
 /// How long an address is waited for before the next is dialled beside it (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// What every connection is made with.
+/// The parts and settings with which every connection is made.
 pub(super) struct Connector<N> {
     pub(super) network: N,
     lookup: Arc<dyn Lookup>,

@@ -24,8 +24,8 @@ const ROUND: Duration = Duration::from_secs(15);
 /// nothing to wait for then.
 const READY: Duration = Duration::from_millis(50);
 
-/// What one connection is made for: the address rule was asked when it was dialled, so one that was
-/// made under one rule never serves a request under another.
+/// The terms under which one connection is made. The address rule was asked when it was dialled, so
+/// a connection that was made under one rule never serves a request under another.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Terms {
     host: String,
@@ -49,7 +49,7 @@ impl Terms {
     }
 }
 
-/// What is kept, and the runtime that looks after it.
+/// The connections that are kept, and the runtime that looks after them.
 pub(super) struct Idle<N> {
     network: N,
     kept: Mutex<Kept>,

@@ -1,4 +1,4 @@
-//! What a runtime has to add: TCP streams. Time it has already.
+//! The one thing that a runtime has to add: TCP streams. It has timers already.
 
 use core::future::Future;
 use core::net::SocketAddr;
@@ -20,7 +20,7 @@ pub trait Network: Runtime + Clone {
     fn dial(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
-/// What comes of it in this time, if anything.
+/// The result of the work if it ends within this time.
 pub(super) async fn within<T>(
     runtime: &impl Runtime,
     time: Duration,

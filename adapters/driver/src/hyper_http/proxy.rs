@@ -104,7 +104,7 @@ impl Proxy {
     }
 }
 
-/// Whether an answer begins with a status of success.
+/// Returns true if an answer begins with a status of success.
 fn opened(answer: &[u8]) -> bool {
     let line = answer.strip_prefix(b"HTTP/1.0 ").or_else(|| answer.strip_prefix(b"HTTP/1.1 "));
     matches!(line, Some([b'2', b'0'..=b'9', b'0'..=b'9', b' ' | b'\r', ..]))

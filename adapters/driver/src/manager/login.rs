@@ -26,7 +26,7 @@ pub(super) struct Login<S: Loop> {
     _watching: Watching,
 }
 
-/// What there is of it next.
+/// The next event of a login.
 pub(super) enum News<'a> {
     /// Its end.
     Settled(Settled),
@@ -65,7 +65,7 @@ impl<S: Loop> Login<S> {
         let (pages, outcome) = (Arc::new(Pages::default()), Arc::new(Outcome::default()));
         let (weak, adds, wakes) =
             (Arc::downgrade(shared), Arc::clone(&pages), Arc::clone(&outcome));
-        // What pages come once it is settled are for others to be shown.
+        // Pages that come once the login is settled belong to other logins.
         let watching = hub.watch(move |visit| {
             let waits = weak.upgrade().is_some_and(|shared| shared.waits_for(waiter));
             if waits {
@@ -85,7 +85,7 @@ impl<S: Loop> Login<S> {
         Ok(Self { session: session.clone(), waiter, pages, outcome, _watching: watching })
     }
 
-    /// Whether the outcome is known here.
+    /// Returns true if the outcome is known here.
     pub(super) fn is_over(&self) -> bool {
         self.outcome.lock().0.is_some()
     }

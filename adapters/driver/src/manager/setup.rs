@@ -129,8 +129,9 @@ pub(crate) fn json<T: DeserializeOwned>(answer: &Answer) -> Result<T, ExchangeEr
     serde_json::from_slice(answer.body()).map_err(|_| unfit())
 }
 
-/// What the page of a callback says of its login; `None` if the end of the login is yet to be waited
-/// for. A later login than a session's own is `over` for it, and its page is all that tells of it.
+/// The outcome of a login as the page of its callback tells it; `None` if the caller must still
+/// wait for the end of the login. A login that came after the session's own is `over` for the
+/// session, and only its page tells of it.
 pub(crate) fn told(
     page: Page,
     over: bool,

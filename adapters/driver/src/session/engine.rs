@@ -1,4 +1,4 @@
-//! What callers of a session do, written once for both loops: tokens, and their own requests.
+//! The calls of a session, written once for both loops: tokens, and the callers' own requests.
 
 use core::time::Duration;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 /// it were not there, as the standard has it for one with NUL: a refusal would only lead to a new
 /// connection on which the same event comes again.
 pub const LONGEST_ID: usize = 4096;
-/// What a server may wish for as a pause before reconnecting, in milliseconds (HOST-264).
+/// The pauses before reconnecting that a server may wish for, in milliseconds (HOST-264).
 const PAUSES: core::ops::RangeInclusive<u64> = 100..=60_000;
 pub(super) const REPLACEMENT: &str = "\u{fffd}";
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

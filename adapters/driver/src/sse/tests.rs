@@ -9,7 +9,7 @@ fn event(kind: &'static str, data: &str, id: &str) -> Event<'static> {
     Event { kind: Cow::Borrowed(kind), data: Cow::Owned(data.to_owned()), id }
 }
 
-/// What comes of the pieces, and what ends it.
+/// The events that come of the pieces, and the refusal that ends them.
 fn fed<'a>(
     limit: usize,
     pieces: impl IntoIterator<Item = &'a [u8]>,
@@ -285,7 +285,7 @@ fn identifiers_that_could_harm_are_not_sent_back_host_263() {
         let events = decoder.feed(format!("id: {}\ndata: 1\n\n", "x".repeat(length)).as_bytes());
         assert_eq!(events.unwrap(), [event("message", "1", "good")]);
     }
-    // What stands for the bytes may be longer than they are.
+    // The characters that replace the bytes may be longer than the bytes are.
     let long = [b"id: ".as_slice(), &[0xff; LONGEST_ID - 1], b"\ndata: 1\n\n"].concat();
     assert_eq!(decoder.feed(&long).unwrap(), [event("message", "1", "good")]);
     decoder.feed(format!("id: {}\ndata: 1\n\n", "x".repeat(LONGEST_ID)).as_bytes()).unwrap();

@@ -82,7 +82,7 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> HttpSse<H, L, R> {
         self.sender.send(message)
     }
 
-    /// Who posts, apart from who reads.
+    /// The half that posts, apart from the half that reads.
     #[must_use]
     pub fn sender(&self) -> HttpSseSender<H, L, R> {
         self.sender.clone()

@@ -1,4 +1,4 @@
-//! What callers and the runner share.
+//! The state that callers and the runner share.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl UnderWay<Runner> {
 }
 
 impl State<Runner> {
-    /// Whether there is anything to run for.
+    /// Returns true if there is anything to run for.
     pub(super) fn restless(&mut self) -> bool {
         let queued = self.busy().is_some_and(|at| !at.queue.is_empty());
         queued || (!self.is_closed() && self.session.deadline().is_some())

@@ -66,7 +66,7 @@ pub fn an_endless_body_is_cut_off_and_its_connection_closed_host_065(make: Make)
         assert!(begun.elapsed() < Duration::from_secs(5), "the connection stays open");
         thread::sleep(Duration::from_millis(10));
     }
-    // What the sockets' buffers took besides is the system's.
+    // The system decides how much the sockets' buffers took besides.
     assert!(sent.lock().unwrap().unwrap() < 32 << 20);
 }
 
@@ -79,7 +79,7 @@ pub fn an_encoded_body_is_refused_host_066_host_067(make: Make) {
         ));
         maybe_sent(&http.send(get(&server.here()), &limits()), &[Why::Encoded]);
     }
-    // What is no coding encodes nothing (HOST-320).
+    // A value that names no coding encodes nothing (HOST-320).
     for plain in ["identity", "utf-8", "", "UTF8"] {
         let server = Server::saying(format!(
             "HTTP/1.1 200 OK\r\ncontent-encoding: {plain}\r\ncontent-length: 2\r\n\r\nhi"
@@ -123,7 +123,7 @@ pub fn a_body_cut_short_is_no_answer_host_062(make: Make) {
     }
 }
 
-/// What comes unasked answers nothing, on neither kind of connection.
+/// Bytes that come unasked answer nothing, on neither kind of connection.
 pub fn a_second_answer_is_dropped_with_its_connection_host_071(make: Make) {
     let http = port(make);
     for reuse in [false, true] {
@@ -206,7 +206,8 @@ pub fn a_stream_is_read_as_it_comes(make: Make) {
     assert!((300..2_000).contains(&begun.elapsed().as_millis()));
 }
 
-/// What was read to its end leaves a connection for the next; what was not, closes its own.
+/// A body that was read to its end leaves its connection for the next request; a body that was not
+/// closes its own.
 pub fn a_stream_that_ends_is_told_from_one_that_is_cut(make: Make) {
     let server = Server::start(|number, stream| {
         say(stream, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n");

@@ -88,7 +88,7 @@ pub fn only_the_permitted_address_is_dialled_host_038(make: Make) {
     assert_eq!(server.connections(), 0);
 }
 
-/// What a name led to before does not matter.
+/// The addresses to which a name led before do not matter.
 pub fn each_connection_is_judged_anew_host_039(make: Make) {
     let server = Server::saying(ok("hi"));
     let http = with(make, &[&["127.0.0.1"], &["169.254.169.254"]]);

@@ -56,7 +56,7 @@ pub fn heads_over_the_limit_host_069(make: Make) {
     assert_eq!(answered(http.send(get(&server.here()), &limits())).body(), b"hi");
 }
 
-/// What is no status line is no answer.
+/// A line that is no status line is no answer.
 pub fn status_lines_that_are_none_host_058(make: Make) {
     let http = port(make);
     for line in [

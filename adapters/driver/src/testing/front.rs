@@ -34,7 +34,7 @@ impl Front {
         format!("https://localhost:{}", self.listener.local_addr().unwrap().port())
     }
 
-    /// Who vouches for it.
+    /// The certificate authority that vouches for it.
     #[must_use]
     pub fn authority(&self) -> CertificateDer<'static> {
         self.identity.authority.clone()

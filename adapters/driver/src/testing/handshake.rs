@@ -149,7 +149,7 @@ pub fn a_port_that_speaks_plain_http_is_no_dead_one_host_332(make: Make) {
         (vec![BAD], true, Why::PlainHttp),
         (vec![&BAD[..2], &BAD[2..]], true, Why::PlainHttp),
         (Vec::new(), true, Why::Tls),
-        // What is not read when the socket closes resets the connection.
+        // Bytes that are not read when the socket closes reset the connection.
         (Vec::new(), false, Why::Tls),
     ] {
         let server = Server::raw(move |_, mut stream, _| {

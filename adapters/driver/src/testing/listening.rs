@@ -88,7 +88,7 @@ pub fn a_callback_is_reported_and_answered(make: MakeListener) {
     assert_eq!(status(browser), 410);
 }
 
-/// What a browser sends that comes back from another site, field by field as Chromium does.
+/// The request of a browser that comes back from another site, field by field as Chromium sends it.
 pub fn a_browser_that_comes_back_is_a_callback_host_187(make: MakeListener) {
     let open = Open::new(make, LoopbackHost::V4);
     let address = open.address();

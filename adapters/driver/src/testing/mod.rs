@@ -1,7 +1,7 @@
 //! Scripted servers, and the cases that the HTTP port of every adapter has to pass.
 //!
 //! An adapter's test file holds one line, [`http_contract!`](crate::http_contract), with a function
-//! that makes its port. What is asynchronous is wrapped in [`Blocking`].
+//! that makes its port. An asynchronous port is wrapped in [`Blocking`].
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What the threads share: the session, the mailboxes, the work, and the rule who does it.
+//! The state that threads share: the session, the mailboxes, the work, and the rule who does it.
 
 use core::time::Duration;
 use std::sync::{Arc, OnceLock, PoisonError};
@@ -41,8 +41,8 @@ impl Workers for Hands {
 }
 
 impl UnderWay<Hands> {
-    /// Whether somebody is yet to hand something in, or to settle somebody. Whatever ends this
-    /// notifies.
+    /// Returns true if somebody is yet to hand something in, or to settle somebody. The step that
+    /// ends this notifies the waiting threads.
     const fn active(&self) -> bool {
         self.workers.busy > 0 || self.outbox.speaking()
     }
@@ -141,7 +141,7 @@ impl<H: Http, L: Listener> Threads<H, L> {
         self.step(|_| input, true)
     }
 
-    /// What a thread in the loop does next, asleep until there is something.
+    /// The next thing that a thread in the loop does; the thread sleeps until there is something.
     fn next(&self, purpose: Purpose<'_>) -> Result<Next, DriveError> {
         let mut state = self.lock();
         loop {
@@ -195,7 +195,7 @@ impl<H: Http, L: Listener> Drop for Busy<'_, H, L> {
     }
 }
 
-/// A waiter's place. Whoever takes it waits, and does what work there is.
+/// A waiter's place. The thread that takes it waits, and does the work that there is.
 pub(super) struct Place<H: Http, L: Listener> {
     seat: Seat<H, L>,
     settled: Arc<OnceLock<Result<Settlement, DriveError>>>,

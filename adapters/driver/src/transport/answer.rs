@@ -1,4 +1,4 @@
-//! What the head of an answer says of its body.
+//! The facts that the head of an answer tells about its body.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::error::TransportError;
 use super::manner::SESSION;
 
-/// What a body holds.
+/// The kinds of content that a body holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// A stream of events.
@@ -22,7 +22,7 @@ fn essence(headers: &HeaderMap) -> &str {
     text.split(';').next().unwrap_or_default().trim()
 }
 
-/// Whether a body is text for people.
+/// Returns true if a body is text for people.
 pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
     essence(headers).eq_ignore_ascii_case("text/plain")
 }
@@ -39,8 +39,9 @@ pub(crate) fn form(headers: &HeaderMap) -> Form {
     }
 }
 
-/// Whether the server has no such endpoint, as far as a status can say (TRANS-30): 2025-03-26 and
-/// 2025-06-18 let every such answer lead to HTTP+SSE, and nobody knows yet which is spoken.
+/// Returns true if the server has no such endpoint, as far as a status can say (TRANS-30):
+/// 2025-03-26 and 2025-06-18 let every such answer lead to HTTP+SSE, and nobody knows yet which is
+/// spoken.
 pub(crate) fn no_such_endpoint(status: StatusCode) -> bool {
     let about_the_caller = matches!(
         status,

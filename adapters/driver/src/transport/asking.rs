@@ -1,4 +1,4 @@
-//! What a program asks on a connection.
+//! The requests and notifications that a program sends on a connection.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl<L: Line> Engine<L> {
         messages(Request::asking(Arc::clone(self), method, params))
     }
 
-    /// The result of one request. What the server asks meanwhile is declined.
+    /// The result of one request. Requests of the server that come meanwhile are declined.
     pub(crate) async fn call(
         self: &Arc<Self>,
         method: &str,

@@ -31,7 +31,7 @@ use crate::sse::{Decoder, Event};
 /// Messages that wait for a listener. While there are more, the stream is left unread.
 const WAITING: usize = 256;
 
-/// What came of posting a message.
+/// The outcome of posting a message.
 #[derive(Debug)]
 pub(crate) enum Delivery {
     /// The server has it.
@@ -47,7 +47,7 @@ pub(crate) enum Delivery {
 pub(crate) struct Bus {
     endpoint: Url,
     shared: Arc<Shared>,
-    /// What may wait for a listener, as values.
+    /// The bytes that may wait for a listener, counted as values in memory.
     most: usize,
     /// Its end ends the reader.
     _stop: oneshot::Sender<()>,
@@ -84,7 +84,7 @@ impl Shared {
         if let Some(listener) = listener {
             listener.close();
         }
-        // Whoever waits has been heard by the server, whoever comes later has not.
+        // The server has the requests that wait; it has none of those that come later.
         let why = if matches!(why, TransportError::Closed) { lost(Why::Abandoned) } else { why };
         for response in waiting {
             let _nobody_left = response.send(Err(why.clone()));
@@ -151,7 +151,7 @@ impl Drop for Mail {
     }
 }
 
-/// Whoever waits is told of the reader's end, however it ends.
+/// The reader of a stream. Callers that wait are told of its end, however it ends.
 struct Reader(Arc<Shared>);
 
 impl Drop for Reader {
@@ -168,7 +168,7 @@ impl Drop for Bus {
 }
 
 impl Bus {
-    /// Reads a stream aside. What nobody hears on it is handed to `decline`.
+    /// Reads a stream aside. Requests on it that nobody hears are handed to `decline`.
     pub(crate) fn new<L: Line>(
         line: &L,
         endpoint: Url,
@@ -216,7 +216,7 @@ impl Bus {
         Some(Mail { id, shared: Arc::clone(&self.shared), response })
     }
 
-    /// What belongs to no request. Whoever listened before is told no more.
+    /// The messages that belong to no request. A listener that came before is told no more.
     pub(crate) fn listen(&self) -> Messages {
         let (mailbox, receiver) = Mailbox::new(WAITING, self.most);
         let mut state = self.shared.lock();
@@ -240,7 +240,7 @@ pub(crate) struct Opened<B> {
     body: B,
     decoder: Decoder,
     bounds: Bounds,
-    /// What came of the last piece, or together with the endpoint, and is not read yet.
+    /// The events of the last piece, or those that came with the endpoint, that are not read yet.
     events: VecDeque<Event<'static>>,
 }
 
@@ -277,8 +277,8 @@ impl<B: AsyncBody> Opened<B> {
         }
     }
 
-    /// The text of the next message and what it takes as a value; an error is the end. What is no
-    /// message has nobody to be told of.
+    /// The text of the next message and what it takes as a value; an error is the end. Text that is
+    /// no message is skipped: there is nobody to be told of it.
     async fn next(&mut self) -> Result<(Weighed, String), TransportError> {
         loop {
             let Some(event) = self.events.pop_front() else {

@@ -34,8 +34,8 @@ pub(crate) struct Engine<L: Line> {
     pub(crate) settings: Settings,
     pub(super) ids: AtomicU64,
     pub(super) link: Mutex<Arc<Link>>,
-    /// Whoever opens the connection again holds it; nobody else waits for them but who wants the
-    /// same.
+    /// The caller that opens the connection again holds it; only callers that want the same wait
+    /// for it.
     pub(super) turn: AsyncMutex<()>,
     pub(super) tools: Mutex<Tools>,
     pub(super) closed: AtomicBool,
@@ -76,7 +76,7 @@ impl<L: Line> Engine<L> {
         self.tools.lock().unwrap_or_else(PoisonError::into_inner).headers(params)
     }
 
-    /// Whether the user has gone to whom the session belongs (TRANS-26).
+    /// Returns true if the user to whom the session belongs has gone (TRANS-26).
     pub(crate) fn is_another_users(&self, link: &Link) -> bool {
         link.farewells != self.line.memory().farewells()
     }
@@ -105,7 +105,7 @@ impl<L: Line> Engine<L> {
             .limits(self.settings.within())
     }
 
-    /// What nobody waits for bothers nobody, whatever the program allows.
+    /// A message that nobody waits for bothers nobody, whatever the program allows.
     const fn asking(&self, exchange: Exchange, may_ask: bool) -> Exchange {
         exchange.may_ask(self.settings.may_ask && may_ask)
     }
@@ -164,7 +164,7 @@ impl<L: Line> Engine<L> {
         }
     }
 
-    /// What an answer says that is no success.
+    /// Reads an answer that is no success.
     pub(crate) async fn refused(&self, answer: Response<L::Body>) -> Refused {
         let (head, body) = answer.into_parts();
         let body = self.whole(Response::new(body)).await.unwrap_or_default();
@@ -282,8 +282,8 @@ impl<L: Line> Engine<L> {
         Err(Untold::new(loss, error))
     }
 
-    /// What an answer says that is no success, and whether the session is lost. One that is lost by
-    /// its status is not read on.
+    /// The error of an answer that is no success, and whether the session is lost. The body is not
+    /// read if the status alone says that the session is lost.
     pub(crate) async fn lost(
         &self,
         link: &Link,

@@ -16,7 +16,7 @@ use super::manner::{LEGACY, MODERN, Manner, Wire};
 use super::rpc;
 use super::settings::{Choice, Settings};
 
-/// What is to be asked next.
+/// The question that is to be asked next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
     /// `server/discover`.
@@ -37,7 +37,7 @@ pub(crate) struct Heard {
     pub(crate) response: Option<Value>,
     /// The session id, if one came.
     pub(crate) session: Option<HeaderValue>,
-    /// What a refusal says in words.
+    /// The words of a refusal.
     pub(crate) said: Option<String>,
 }
 
@@ -66,15 +66,15 @@ impl Ask {
     }
 }
 
-/// What was found out about a server.
+/// The facts that were found out about a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
     wire: Wire,
     version: String,
 }
 
-/// What is remembered of a server between connections (TRANS-29), and how often its user has gone.
-/// A session without a connection has none of it.
+/// The facts about a server that are remembered between connections (TRANS-29), and how often its
+/// user has gone. A session without a connection has none of them.
 #[derive(Debug, Default)]
 pub(crate) struct Memory(OnceLock<Box<Remembered>>);
 
@@ -129,7 +129,7 @@ pub(crate) struct Opening {
     server: Value,
     /// A revision was named by the server and taken up; once is enough.
     corrected: bool,
-    /// What `initialize` was answered with before HTTP+SSE was tried.
+    /// The status of the answer to `initialize` before HTTP+SSE was tried.
     refused: Option<StatusCode>,
     /// The server does not know `server/discover`, which says nothing of its era (TRANS-91).
     undiscovered: bool,
@@ -174,7 +174,7 @@ impl Opening {
         }
     }
 
-    /// What to ask; nothing when it is open.
+    /// The next question; nothing when the connection is open.
     pub(crate) const fn ask(&self) -> Option<Ask> {
         self.ask
     }
@@ -184,7 +184,7 @@ impl Opening {
         &self.manner
     }
 
-    /// What was agreed, and what the server said of itself.
+    /// The manner that was agreed, and the server's words about itself.
     pub(crate) fn finish(self) -> (Manner, Value) {
         (self.manner, self.server)
     }
@@ -204,7 +204,7 @@ impl Opening {
         }
     }
 
-    /// What an answer means; the next question follows from it.
+    /// Takes an answer in; the next question follows from it.
     pub(crate) fn hear(&mut self, ask: Ask, heard: Heard) -> Result<(), TransportError> {
         let Heard { status, response, session, said } = heard;
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -379,7 +379,8 @@ impl Settings {
     }
 }
 
-/// Whether a server names revisions that begin with `initialize`, and no other that is known.
+/// Returns true if a server names revisions that begin with `initialize`, and no other that is
+/// known.
 fn names_legacy_alone(supported: Option<&Vec<Value>>) -> bool {
     let named = |known: &str| {
         supported.is_some_and(|supported| supported.iter().any(|version| version == known))
@@ -387,7 +388,7 @@ fn names_legacy_alone(supported: Option<&Vec<Value>>) -> bool {
     !named(MODERN) && LEGACY.into_iter().any(named)
 }
 
-/// What a server wrote where a revision belongs.
+/// The text that a server wrote where a revision belongs, cut to 32 characters.
 fn shortened(version: &str) -> String {
     version.chars().take(32).collect()
 }

@@ -49,26 +49,27 @@ pub enum TransportError {
     Authorization(Arc<Failure>),
     /// No answer came, or the stream broke off before it and could not be resumed.
     Lost {
-        /// What happened last.
+        /// The last thing that went wrong.
         why: Why,
-        /// Whether the server may have acted on the request. If so, and if that would harm, find
+        /// True if the server may have acted on the request. If acting on it twice would harm, find
         /// out before it is sent again (TRANS-17).
         maybe_executed: bool,
     },
     /// The server forgot the session: while an answer was awaited, or again and again (TRANS-19).
     /// The next request begins a new one.
     SessionLost {
-        /// Whether the server may have acted on the request.
+        /// True if the server may have acted on the request.
         maybe_executed: bool,
     },
     /// The server answered with an HTTP status that means nothing in the protocol.
     Status {
         /// The status.
         status: StatusCode,
-        /// What the server said of it in words: escaped, cut, and never to be trusted.
+        /// The server's words about it: escaped, cut, and never to be trusted.
         said: Option<String>,
     },
-    /// The answer is no JSON-RPC, or not the one that was awaited. What is wrong with it.
+    /// The answer is no JSON-RPC, or not the one that was awaited. The text says what is wrong with
+    /// it.
     Malformed(&'static str),
     /// An event or an answer is over [`Bounds::event`](super::Bounds::event) (HOST-262).
     TooLarge,
@@ -83,7 +84,7 @@ pub enum TransportError {
     SessionId,
     /// The revision that is spoken has no such thing.
     Unsupported(&'static str),
-    /// What the caller handed in cannot be sent. What is wrong with it.
+    /// The caller's input cannot be sent. The text says what is wrong with it.
     Invalid(&'static str),
     /// The transport was closed.
     Closed,
@@ -116,7 +117,7 @@ impl TransportError {
         }
     }
 
-    /// What to do about it.
+    /// The remedy: the action that may mend it.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
@@ -154,8 +155,8 @@ impl TransportError {
         }
     }
 
-    /// Whether the server may have acted on the request although there is no result: then find out
-    /// before sending again what must not be done twice.
+    /// Returns true if the server may have acted on the request although there is no result. Find
+    /// out then before sending a request again that must not be done twice.
     #[must_use]
     pub const fn maybe_executed(&self) -> bool {
         match self {
@@ -176,7 +177,7 @@ impl TransportError {
         }
     }
 
-    /// Whether what is remembered of a server may be wrong (TRANS-29).
+    /// Returns true if the remembered facts about a server may be wrong (TRANS-29).
     pub(crate) const fn of_the_era(&self) -> bool {
         matches!(self, Self::NoEndpoint(_) | Self::Version(_) | Self::Malformed(_) | Self::Rpc(_))
             || matches!(self, Self::Status { status, .. } if status.as_u16() < 500)
@@ -191,7 +192,7 @@ pub(crate) const fn lost(why: Why) -> TransportError {
     }
 }
 
-/// Whether the same request may be answered otherwise later.
+/// Returns true if the same request may be answered otherwise later.
 fn transient(status: StatusCode) -> bool {
     status.is_server_error()
         || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
@@ -322,7 +323,7 @@ mod tests {
             assert_eq!(error.remedy().name(), remedy, "{error}");
             assert_eq!(error.maybe_executed(), executed, "{error}");
             assert!(!error.to_string().is_empty());
-            // What the MCP server did has no failure of ours behind it.
+            // Errors of the MCP server have no failure of ours behind them.
             let ours = !code.starts_with("mcp_") || code == "mcp_lost";
             let ours = ours
                 && !matches!(error, TransportError::Status { .. } | TransportError::Invalid(_));

@@ -102,7 +102,7 @@ impl<S: Loop> Transport<S> {
         self.engine.request(method, params).into()
     }
 
-    /// What the server said of itself: the result of `initialize` or `server/discover`. Null for a
+    /// The server's words about itself: the result of `initialize` or `server/discover`. Null for a
     /// modern server that does not know the latter.
     #[must_use]
     pub fn server(&self) -> Arc<Value> {
@@ -131,8 +131,8 @@ impl<S: Loop> Transport<S> {
 
 faces! { Transport {
     /// Finds out what the server speaks and opens the connection: with `server/discover`, or with
-    /// `initialize` and `notifications/initialized`. What was found out is remembered in the session,
-    /// so that the next connection over it, or over a clone of it, need not ask (TRANS-29).
+    /// `initialize` and `notifications/initialized`. The session remembers what was found out, so
+    /// that the next connection over it, or over a clone of it, need not ask (TRANS-29).
     ///
     /// # Errors
     /// [`TransportError`] says what to do.
@@ -140,9 +140,9 @@ faces! { Transport {
         connect(session, settings)
     }
 
-    /// Asks for something and waits for the result. What the server sends meanwhile is not shown;
-    /// what it asks meanwhile is declined, a `ping` apart, which is answered. A future that is
-    /// dropped before its end cancels the request.
+    /// Asks for something and waits for the result. Messages that the server sends meanwhile are
+    /// not shown; requests that it sends meanwhile are declined, except a `ping`, which is
+    /// answered. A future that is dropped before its end cancels the request.
     ///
     /// # Errors
     /// [`TransportError`]; a JSON-RPC error is [`TransportError::Rpc`].
@@ -167,10 +167,11 @@ faces! { Transport {
         self.engine.respond(id, outcome)
     }
 
-    /// What the server sends for no request in particular; nothing if it offers no such stream, as
-    /// in the modern revision, which has the request `subscriptions/listen` for that. It is taken up
-    /// again when it breaks. With HTTP+SSE read it or drop it: what is left unread stops everything
-    /// else on that connection, and a later call of this ends the earlier one.
+    /// The server's messages that belong to no request; nothing if it offers no such stream. The
+    /// modern revision offers none; it has the request `subscriptions/listen` for that. The stream
+    /// is taken up again when it breaks. With HTTP+SSE read it or drop it: a message that is left
+    /// unread stops everything else on that connection, and a later call of this ends the earlier
+    /// one.
     ///
     /// # Errors
     /// [`TransportError`], also among the messages.

@@ -1,4 +1,4 @@
-//! What the engine needs of a session, async or blocking.
+//! The interface of a session, async or blocking, that the engine needs.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -20,7 +20,7 @@ use crate::ports::AsyncBody;
 /// Something that is done aside.
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What the server sends, as it comes.
+/// The server's messages, as they come.
 pub(crate) type Messages = BoxStream<'static, Result<Value, TransportError>>;
 
 /// A session. The futures of a blocking one block where they are polled.
@@ -31,7 +31,7 @@ pub(crate) trait Line: Send + Sync + 'static {
     /// The MCP URL.
     fn url(&self) -> &str;
 
-    /// What is remembered of the server.
+    /// The facts that are remembered about the server.
     fn memory(&self) -> &Memory;
 
     /// The session's clock.
@@ -71,7 +71,7 @@ impl Within {
         Self { until: now.after(all), idle }
     }
 
-    /// What is left of it; nothing if it is over.
+    /// The time that is left of it; nothing if it is over.
     pub(crate) const fn left(&self, now: Monotonic) -> Option<Duration> {
         let left = now.until(self.until);
         if left.is_zero() { None } else { Some(left) }

@@ -1,4 +1,4 @@
-//! What was agreed with the server, and when that is over.
+//! The agreement with the server, and the end of it.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -18,7 +18,7 @@ use crate::exchange::ExchangeError;
 pub(crate) const MOST_RENEWALS: u32 = 3;
 /// Sessions that were begun longer ago than this are in no row with those that come.
 const ROW: Duration = Duration::from_secs(4);
-/// What was agreed with the server.
+/// The agreement with the server.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) manner: Manner,
@@ -29,7 +29,7 @@ pub(crate) struct Link {
     /// Which opening it came of.
     pub(crate) number: u64,
     pub(crate) begun: Begun,
-    /// Whether any request went well on it.
+    /// True if any request went well on it.
     pub(crate) worked: AtomicBool,
 }
 
@@ -43,7 +43,7 @@ impl Link {
         self.worked.load(Ordering::Acquire)
     }
 
-    /// What an answer means for the session, if the request carried its id.
+    /// The meaning of an answer for the session, if the request carried its id.
     pub(crate) fn loss(&self, refused: &Refused, now: Monotonic) -> Loss {
         if self.manner.session.is_none() {
             return Loss::None;
@@ -63,7 +63,7 @@ pub(crate) struct Begun {
     at: Monotonic,
     /// How many there have been in a row, of which nothing came.
     row: u32,
-    /// Whether it was only guessed that the one before it is lost.
+    /// True if it was only guessed that the connection before it is lost.
     doubted: bool,
 }
 
@@ -72,7 +72,7 @@ impl Begun {
         Self { at: now, row: 0, doubted: false }
     }
 
-    /// Whether it was opened a moment ago on the mere guess that the one before it is lost.
+    /// Returns true if it was opened a moment ago on the mere guess that the one before it is lost.
     fn doubted_lately(&self, now: Monotonic) -> bool {
         self.doubted && self.at.until(now) < ROW
     }

@@ -1,8 +1,9 @@
-//! What waits for a listener: a bounded queue from the one reader of a stream.
+//! Messages that wait for a listener: a bounded queue from the one reader of a stream.
 //!
-//! Whoever posts waits while it is full, so that a listener who is slow slows the server down and
-//! nothing else grows. It is full by what is in it, since a message may be small or of megabytes. A channel whose sender is cloned for each message would not: every clone has a
-//! place of its own.
+//! The reader waits while it is full, so that a slow listener slows the server down and nothing
+//! else grows. The size of the messages in it decides when it is full, since a message may be small
+//! or of megabytes. A channel whose sender is cloned for each message would not be bounded so:
+//! every clone has a place of its own.
 
 use core::future::poll_fn;
 use core::pin::Pin;
@@ -24,17 +25,17 @@ pub(crate) struct Mailbox<T> {
 #[derive(Debug)]
 struct State<T> {
     waiting: VecDeque<(T, usize)>,
-    /// What those who wait take.
+    /// The bytes of the messages that wait.
     bytes: usize,
     /// Nothing more is taken in.
     closed: bool,
-    /// Who waits for room.
+    /// Wakes the reader that waits for room.
     poster: Option<Waker>,
-    /// Who waits for something to come.
+    /// Wakes the listener that waits for something to come.
     listener: Option<Waker>,
 }
 
-/// Whoever listens; dropping it closes the mailbox.
+/// The listener's end; dropping it closes the mailbox.
 #[derive(Debug)]
 pub(crate) struct Listener<T>(Arc<Mailbox<T>>);
 

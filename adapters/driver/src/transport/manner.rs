@@ -30,7 +30,7 @@ pub(crate) enum Wire {
     HttpSse,
 }
 
-/// What goes on a request beside its message.
+/// The parts of a request beside its message.
 #[derive(Clone, Debug)]
 pub(crate) struct Manner {
     pub(crate) wire: Wire,
@@ -113,7 +113,7 @@ impl Manner {
 
 const NO_HEADER: &str = "this text cannot be a header value";
 
-/// What `Mcp-Name` repeats (TRANS-11).
+/// The value that `Mcp-Name` repeats (TRANS-11).
 fn target(message: &Value) -> Option<&str> {
     let member = match message.get("method")?.as_str()? {
         "tools/call" | "prompts/get" => "/params/name",
@@ -123,8 +123,8 @@ fn target(message: &Value) -> Option<&str> {
     message.pointer(member)?.as_str()
 }
 
-/// Parameters with what each modern request says of its client (TRANS-10, TRANS-15). What the
-/// caller put there stays.
+/// Parameters with the members by which each modern request describes its client (TRANS-10,
+/// TRANS-15). Other members that the caller put there stay.
 pub(crate) fn with_meta(
     params: &Value,
     version: &str,
@@ -155,7 +155,7 @@ pub(crate) fn with_meta(
     Ok(params)
 }
 
-/// What the retry limits of authorization are counted by (STEP-10).
+/// The name by which the retry limits of authorization are counted (STEP-10).
 pub(crate) fn operation(method: &str, params: &Value) -> String {
     let named = |member: &str| params.get(member).and_then(Value::as_str);
     match method {
@@ -165,7 +165,7 @@ pub(crate) fn operation(method: &str, params: &Value) -> String {
     }
 }
 
-/// Whether a request only reads, so that it may be sent twice.
+/// Returns true if a request only reads, so that it may be sent twice.
 pub(crate) fn only_reads(method: &str) -> bool {
     matches!(
         method,

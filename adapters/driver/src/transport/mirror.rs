@@ -19,7 +19,7 @@ const LONGEST_NAME: usize = 1024;
 pub struct DroppedTool {
     /// Its name.
     pub name: String,
-    /// What is wrong with it.
+    /// The fault of its annotations.
     pub reason: &'static str,
 }
 
@@ -30,7 +30,7 @@ struct Mirrored {
     path: Vec<String>,
 }
 
-/// What the lists of tools said so far.
+/// The tools that the lists named so far.
 #[derive(Debug, Default)]
 pub(crate) struct Tools {
     known: HashMap<String, Vec<Mirrored>>,
@@ -163,7 +163,7 @@ fn walk(
                             walk(schema, &mut below, visit)?;
                         }
                     }
-                    // What these hold is data, in which the name means nothing.
+                    // The members of these are data, in which the name means nothing.
                     ("default" | "const" | "enum" | "examples" | "x-mcp-header", _) => {}
                     _ => walk(member, &mut None, visit)?,
                 }

@@ -1,4 +1,4 @@
-//! What an answer says that is no success: whether the session is lost, and in which words.
+//! Answers that are no success: whether the session is lost, and the words that say so.
 
 use http::{HeaderValue, Response, StatusCode};
 use mcp_authz_core::failure::{escaped, redacted};
@@ -20,11 +20,11 @@ pub(crate) struct Refused {
     pub(crate) status: StatusCode,
     /// The JSON-RPC error in it.
     pub(crate) response: Option<Value>,
-    /// What else it says, fit to be shown.
+    /// Its other words, fit to be shown.
     pub(crate) said: Option<String>,
 }
 
-/// Whether an answer means that the session is gone, and so that the request was not executed
+/// Tells whether an answer means that the session is gone, and so that the request was not executed
 /// (TRANS-19, TRANS-90).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
@@ -51,7 +51,7 @@ impl Refused {
         Self { status, response: None, said: None }
     }
 
-    /// What it means for the session whose id the request carried.
+    /// The meaning of the answer for the session whose id the request carried.
     pub(crate) fn loss(&self) -> Loss {
         let code = self.response.as_ref().map(rpc::code);
         let about_the_caller = matches!(
@@ -71,7 +71,7 @@ impl Refused {
         }
     }
 
-    /// What the server says.
+    /// The answer as an error.
     pub(crate) fn error(self) -> TransportError {
         match self.response.as_ref().and_then(|response| response.get("error")) {
             Some(error) => TransportError::Rpc(RpcError::read(error)),
@@ -80,7 +80,7 @@ impl Refused {
     }
 }
 
-/// Whether it says by its status that what the request belongs to is gone.
+/// Returns true if the status says that the session or stream of the request is gone.
 pub(crate) const fn is_gone(status: StatusCode) -> bool {
     matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
 }

@@ -1,4 +1,4 @@
-//! What the server sends for one request, or on its own stream, over as many connections as it
+//! The server's messages for one request, or on its own stream, over as many connections as it
 //! takes.
 
 use core::pin::pin;
@@ -33,14 +33,15 @@ pub(crate) struct Request<L: Line> {
     asked: Option<Asked>,
     link: Option<Arc<Link>>,
     stage: Stage<L::Body>,
-    /// What came and is not read yet: one text at a time, since read it may take much more.
+    /// The texts that came and are not read yet. One is read at a time, since it may take much more
+    /// memory once it is read.
     texts: VecDeque<String>,
     ready: VecDeque<Value>,
     resume: Resume,
     renewals: u32,
-    /// Whether a session was lost with it that had been sent.
+    /// True if a session was lost after this request had been sent on it.
     lost: bool,
-    /// Whether the caller has seen anything of it.
+    /// True if the caller has seen anything of it.
     shown: bool,
     /// The server may be at work on it.
     pending: bool,
@@ -124,7 +125,8 @@ impl<L: Line> Request<L> {
                 }
                 continue;
             }
-            // What is under way is put back by its end; a wait that is given up is gone on with.
+            // The step that is under way puts the stage back at its end; a wait that is given up is
+            // taken up again.
             let step = match core::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::Start => self.start().await,
                 Stage::Reading(body) => self.read(body).await,
@@ -167,7 +169,7 @@ impl<L: Line> Request<L> {
         message
     }
 
-    /// Whether the message that came last is the response.
+    /// Returns true if the message that came last is the response.
     pub(crate) const fn is_answered(&self) -> bool {
         self.answered
     }
@@ -248,7 +250,7 @@ impl<L: Line> Request<L> {
         if !status.is_success() {
             let refused = self.engine.refused(answer).await;
             return match link.loss(&refused, self.engine.line.now()) {
-                // What is said of the second session as well is said of the request.
+                // An error about the second session as well is an error about the request.
                 loss if loss != Loss::None && !self.lost => self.lost(link, loss).await,
                 _ => self.refused(link, refused).await,
             };
@@ -289,7 +291,7 @@ impl<L: Line> Request<L> {
             return Ok(Stage::Start);
         }
         if modern && code == UNSUPPORTED_VERSION {
-            // What the next connection does is find out anew (TRANS-29).
+            // The next connection finds out the revision anew (TRANS-29).
             self.engine.line.memory().forget();
         }
         self.ready.push_back(rpc::under(response, asked.id));
@@ -396,7 +398,7 @@ impl<L: Line> Request<L> {
         Ok(Stage::Ended)
     }
 
-    /// What is left of the time for the response; nothing if it is over.
+    /// The rest of the time for the response; nothing if it is over.
     fn left(&self) -> Option<Duration> {
         let Some(until) = self.until else { return Some(Duration::MAX) };
         Some(self.engine.line.now().until(until)).filter(|left| !left.is_zero())
@@ -418,7 +420,7 @@ impl<L: Line> Request<L> {
     }
 }
 
-/// Whoever waited has gone.
+/// The caller that waited has gone.
 impl<L: Line> Drop for Request<L> {
     fn drop(&mut self) {
         self.cancel();

@@ -34,7 +34,7 @@ pub(crate) struct Resume {
     most: u32,
     attempts: u32,
     last: Option<Arc<str>>,
-    /// Whether this connection has named an identifier, which alone can take it back.
+    /// True if this connection has named an identifier; only then can it take the last one back.
     named: bool,
     retry: Option<Duration>,
     recent: VecDeque<u64>,
@@ -74,7 +74,8 @@ impl Resume {
                 }
                 Ok(None) => break,
                 Err(_) if texts.is_empty() => return Err(TransportError::TooLarge),
-                // What was whole before it is handed out first; the decoder stays refused.
+                // The events that were whole before it are handed out first; the decoder stays
+                // refused.
                 Err(_) => break,
             }
         }
@@ -123,7 +124,7 @@ impl Resume {
         Some(Again { wait, after })
     }
 
-    /// Whether it is over its limits, so that nothing more of it is to be had.
+    /// Returns true if the stream is over its limits, so that nothing more can be read from it.
     pub(crate) const fn is_refused(&self) -> bool {
         self.decoder.refused().is_some()
     }
@@ -136,8 +137,8 @@ impl Resume {
     }
 }
 
-/// Whether an event came already, before the stream was resumed. Its identifier alone does not tell:
-/// an event without one of its own has that of the event before it.
+/// Returns true if an event came already, before the stream was resumed. Its identifier alone does
+/// not tell: an event without one of its own has that of the event before it.
 fn repeated(recent: &mut VecDeque<u64>, replaying: &mut bool, event: &Event<'_>) -> bool {
     let Some(id) = &event.id else { return false };
     let mut hasher = DefaultHasher::new();

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::error::TransportError;
 use super::weight::{Unread, weigh};
 
-/// What a message is.
+/// The kinds of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
     Request,
@@ -13,7 +13,7 @@ pub(crate) enum Sort {
     Response,
 }
 
-/// What a message is, if it is one.
+/// The kind of a message; nothing if it is no message.
 pub(crate) fn sort(message: &Value) -> Option<Sort> {
     let answers = message.get("result").is_some() || message.get("error").is_some();
     match (message.get("method").is_some_and(Value::is_string), answers) {
@@ -24,7 +24,7 @@ pub(crate) fn sort(message: &Value) -> Option<Sort> {
     }
 }
 
-/// Whether it is the response to that request.
+/// Returns true if the message is the response to that request.
 pub(crate) fn answers(message: &Value, id: u64) -> bool {
     sort(message) == Some(Sort::Response) && message.get("id").and_then(Value::as_u64) == Some(id)
 }
@@ -57,8 +57,8 @@ pub(crate) fn response(id: &Value, outcome: Result<Value, Value>) -> Value {
     }
 }
 
-/// What is answered to a request of the server's that nobody hears: a sign of life, or that it
-/// cannot be done.
+/// The answer to a request of the server's that nobody hears: a sign of life, or an error that says
+/// it cannot be done.
 pub(crate) fn declined(request: &Value) -> Value {
     let id = request.get("id").unwrap_or(&Value::Null);
     if request.get("method").and_then(Value::as_str) == Some("ping") {
@@ -67,7 +67,8 @@ pub(crate) fn declined(request: &Value) -> Value {
     response(id, Err(json!({"code": -32601, "message": "this client answers no requests"})))
 }
 
-/// Whether nobody waits for it to arrive: a sign of life, a refusal or a cancellation.
+/// Returns true if nobody waits for the message to arrive: a sign of life, a refusal or a
+/// cancellation.
 #[cfg(feature = "async")]
 pub(crate) fn is_courtesy(message: &Value) -> bool {
     match message.get("method") {
@@ -112,7 +113,7 @@ pub(crate) fn failure(body: &[u8], limit: usize) -> Option<Value> {
     body.pointer("/error/code").and_then(Value::as_i64).map(|_| body)
 }
 
-/// Whether it is an error response without an id, as to a request that could not be read.
+/// Returns true for an error response without an id, as to a request that could not be read.
 pub(crate) fn is_nameless(message: &Value) -> bool {
     message.get("error").is_some() && message.get("id").is_none_or(Value::is_null)
 }

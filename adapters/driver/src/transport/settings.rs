@@ -1,4 +1,4 @@
-//! What a program says of itself and of the connection it wants.
+//! The settings by which a program describes itself and the connection it wants.
 
 use core::fmt;
 use core::time::Duration;
@@ -62,7 +62,7 @@ impl Default for Bounds {
     }
 }
 
-/// What a program says of itself, and the connection it wants.
+/// A program's description of itself, and of the connection it wants.
 #[derive(Clone)]
 pub struct Settings {
     pub(crate) name: String,
@@ -94,7 +94,7 @@ impl Settings {
         }
     }
 
-    /// What the client can do for the server, as the protocol writes it: an object.
+    /// The client's capabilities for the server, as the protocol writes them: an object.
     #[must_use]
     pub fn capabilities(mut self, capabilities: Value) -> Self {
         self.capabilities = capabilities;
@@ -116,18 +116,18 @@ impl Settings {
         self
     }
 
-    /// Whether a person may be asked, now and in every later request. For what is sent in nobody's
-    /// name, as a cancellation or the answer to a `ping`, nobody is asked, or a server could have
-    /// pages opened whenever it likes.
+    /// Sets whether a person may be asked, now and in every later request. For a message that is
+    /// sent in nobody's name, as a cancellation or the answer to a `ping`, nobody is asked, or a
+    /// server could have pages opened whenever it likes.
     #[must_use]
     pub const fn may_ask(mut self, may_ask: bool) -> Self {
         self.may_ask = may_ask;
         self
     }
 
-    /// Whether requests that only read (the lists, `resources/read`, `prompts/get`) are sent once
-    /// more, under a fresh id, when the stream of their answer breaks and cannot be resumed
-    /// (TRANS-17). They are not unless said.
+    /// Sets whether requests that only read (the lists, `resources/read`, `prompts/get`) are sent
+    /// once more, under a fresh id, when the stream of their answer breaks and cannot be resumed
+    /// (TRANS-17). The default is no.
     #[must_use]
     pub const fn repeat_reads(mut self, repeat: bool) -> Self {
         self.repeat_reads = repeat;

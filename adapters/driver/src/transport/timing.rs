@@ -1,4 +1,4 @@
-//! What time does to a connection, by a clock that nobody waits for.
+//! Tests of what time does to a connection, by a clock that nobody waits for.
 
 use core::future::ready;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -219,7 +219,7 @@ fn a_stream_that_says_nothing_is_broken_after_five_minutes() {
     let engine = connect(Scripted::new(silent), settings()).unwrap();
     let error = block_on(engine.call("tools/call", json!({}))).unwrap_err();
     assert_eq!((error.code(), seconds(&engine)), ("mcp_lost", 300));
-    // What is resumed again and again is late with its response all the same.
+    // A request whose stream is resumed again and again is late with its response all the same.
     let resumed = |line: &Scripted, http: &Method, method: Option<&str>, id| match method {
         Some("tools/call") | None => {
             let named = format!("id: {}\n{PROGRESS}", line.time.millis());

@@ -1,4 +1,4 @@
-//! What a JSON text takes once it is read into values (HOST-322).
+//! The memory that a JSON text takes once it is read into values (HOST-322).
 //!
 //! A text of 4 MiB can be two million numbers of 32 bytes, or half a million objects of 600. It is
 //! weighed before it is read, which takes no memory at all, and what is too heavy is not read.
@@ -11,12 +11,12 @@ use serde_json::Value;
 
 /// Places that an array has as soon as it has one.
 const FIRST_PLACES: usize = 4;
-/// What a map takes for its first entries, which are kept in one node.
+/// The most entries that a map keeps in one node, which takes the memory for all of them at once.
 const FIRST_ENTRIES: usize = 11;
 const FIRST_NODE: usize = 16 + FIRST_ENTRIES * (size_of::<String>() + size_of::<Value>());
-/// What it takes to have more than one: another node, and one above them.
+/// The further bytes of a map with more than one node: another node, and one above them.
 const SECOND_NODE: usize = 2 * FIRST_NODE + 96;
-/// What a further entry takes, since a node may be half empty.
+/// The bytes that a further entry takes, since a node may be half empty.
 const FURTHER_ENTRY: usize = FIRST_NODE / 4;
 
 /// A text that was looked through.
@@ -24,7 +24,7 @@ const FURTHER_ENTRY: usize = FIRST_NODE / 4;
 pub(crate) struct Weighed {
     /// Bytes that its values take.
     pub(crate) bytes: usize,
-    /// Whether anything but responses is in it.
+    /// True if anything but responses is in it.
     pub(crate) asks: bool,
 }
 
@@ -50,8 +50,8 @@ pub(crate) fn weigh(text: &[u8], limit: usize) -> Result<Weighed, Unread> {
     }
 }
 
-/// Whether the values of a JSON text take no more than so many bytes. One that is malformed is for
-/// its reader to refuse.
+/// Returns true if the values of a JSON text take no more than so many bytes. A malformed text that
+/// is not too heavy passes; its reader refuses it.
 #[must_use]
 pub fn fits(text: &[u8], limit: usize) -> bool {
     weigh(text, limit) != Err(Unread::TooHeavy)
@@ -59,12 +59,12 @@ pub fn fits(text: &[u8], limit: usize) -> bool {
 
 #[derive(Clone, Copy)]
 struct Scale<'a> {
-    /// What may still come; `None` once more has come.
+    /// The bytes that may still come; `None` once more have come.
     left: &'a Cell<Option<usize>>,
     asks: &'a Cell<bool>,
-    /// Whether it is the whole text.
+    /// True if it is the whole text.
     root: bool,
-    /// Whether it is a message, if the text is one or an array of them.
+    /// True if it is a message, if the text is one or an array of them.
     message: bool,
 }
 

@@ -575,7 +575,7 @@ macro_rules! managers {
                         }
                         other => panic!("{other:?}"),
                     }
-                    // What is no JSON, or no success, is said so.
+                    // An answer that is no JSON, or no success, is reported as such.
                     let missing = client.get_json::<Value>(&format!("{url}/none"))$(.$await)?;
                     assert!(matches!(missing, Err(ExchangeError::Unfit { .. })), "{missing:?}");
                 });

@@ -1,4 +1,4 @@
-//! What the cases need: runtimes, a person, and what the server saw.
+//! The parts that the cases need: runtimes, a person, and the requests that the server saw.
 
 use core::future::Future;
 use std::io::{Read, Write};

@@ -70,7 +70,7 @@ pub(crate) fn a_request_without_a_token_is_sent_to_learn_what_is_wanted(make: Ma
     assert_eq!(world.pages(), 0);
     let refused = own_client(&world, &first);
     assert_eq!(refused.status().as_u16(), 401);
-    // Whoever may not ask a person is told so, and whoever may has a login.
+    // A caller that may not ask a person is told so, and a caller that may gets a login.
     let alone = first.clone().may_ask(false);
     assert_eq!(kind(session.seen(&alone, &refused)), Kind::ReauthorizationRequired);
     let second = again(session.seen(&first, &refused));

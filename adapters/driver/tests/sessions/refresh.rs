@@ -68,7 +68,7 @@ pub(crate) fn an_ageing_token_is_used_while_one_refresh_runs(make: Make) {
     session.quiet();
     assert_eq!(world.count(Endpoint::Token), 1);
     assert_eq!(world.pages(), 0);
-    // What was renewed is saved: another process finds it.
+    // The renewed grant is saved: another process finds it.
     let other = world.session(make);
     other.acquire(&ScopeSet::empty(), false).unwrap().outcome.unwrap();
     assert_eq!(world.count(Endpoint::Token), 1);

@@ -26,7 +26,7 @@ use mcp_authz_tests::serve::{Served, embedded};
 
 use crate::faces::{Face, Make};
 
-/// What the person does with a page.
+/// The person's behaviour when they are shown a page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Person {
     /// Agrees at once.
@@ -157,7 +157,7 @@ impl World {
         *self.watcher.person.lock().unwrap() = person;
     }
 
-    /// Whether somebody has the lease of the grant.
+    /// Returns true if somebody has the lease of the grant.
     pub(crate) fn leased(&self) -> bool {
         let (key, _) = self.store.list(RecordKind::Grant).unwrap().remove(0);
         let holder = Holder(u64::MAX);
@@ -245,7 +245,7 @@ pub(crate) fn eventually<T>(mut what: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// What a browser got.
+/// The answer that a browser got.
 pub(crate) struct Got {
     pub(crate) text: String,
 }

@@ -1,4 +1,4 @@
-//! What a store promises about leases and intents.
+//! The promises of a store about leases and intents.
 
 use mcp_authz_core::effect::{Holder, RecordKind, Stored};
 
@@ -94,7 +94,8 @@ pub fn only_the_maker_withdraws_an_intent(store: &dyn Subject) {
     expect(store, release(&key, ONE, Some(&refresh(9, 0))), &Stored::Released, "none is no error");
 }
 
-/// Whoever leaves has no lease, and its intents stand without a maker; nobody else's do.
+/// A holder that leaves has no lease any more, and its intents stand without a maker; those of
+/// other holders stay as they are.
 pub fn who_leaves_has_no_lease_and_lives_no_more(store: &dyn Subject) {
     const WHY: &str = "whoever comes after must know that nobody will say how it ended";
     let (first, second, theirs) = (key("first"), key("second"), key("theirs"));
@@ -145,8 +146,9 @@ pub fn a_swap_removes_older_refresh_intents_only(store: &dyn Subject) {
     }
 }
 
-/// Whoever comes so late that the record has gone on spends nothing: the intents that it would have
-/// met are removed, so the answer is as if one stood whose maker lives. It loads the record again.
+/// A holder that comes after the record has moved to a later generation spends nothing. The intents
+/// that it would have met are removed, so the answer is as if an intent stood whose maker lives.
+/// The holder loads the record again.
 pub fn a_superseded_generation_is_spent_by_nobody_host_240(store: &dyn Subject) {
     const WHY: &str = "a refresh token that was rotated must not be sent again";
     let (own, other) = (key("own"), key("other"));

@@ -1,4 +1,4 @@
-//! What a store promises to several processes.
+//! The promises of a store to several processes.
 //!
 //! The test binary runs itself again, with the place of the store in its environment and orders on
 //! its standard input; see [`child`].
@@ -73,7 +73,7 @@ pub fn across_processes<S: Subject>(entry: &str, open: impl Fn(&Path) -> S) {
 /// Where the store is, within the place; beside it the processes leave marks of their own.
 const STORE: &str = "store";
 
-/// What is needed to start another process.
+/// The test entry and the store's place, which are needed to start another process.
 struct World<'a> {
     entry: &'a str,
     place: &'a Path,
@@ -299,7 +299,8 @@ fn a_killed_writer_leaves_a_whole_record(store: &dyn Subject, world: &World<'_>)
             written = generation();
             assert!(since.elapsed() < child::SILENT_AFTER, "a process of the suite writes nothing");
         }
-        // What was read a moment ago was between two writes, and the moments in one differ.
+        // The last read fell between two writes, so each round waits longer to meet another moment
+        // of a write.
         thread::sleep(Duration::from_micros(round * 173));
         child.kill();
         assert!(generation() >= written, "{WHY}: what was read of {written} is older now");

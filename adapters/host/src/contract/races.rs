@@ -1,4 +1,4 @@
-//! What a store promises to many threads at once.
+//! The promises of a store to many threads at once.
 
 use std::sync::Barrier;
 use std::thread;
@@ -36,7 +36,7 @@ pub(super) fn read_number(bytes: &[u8]) -> u64 {
     text.and_then(|text| text.parse().ok()).expect("a whole record comes back, never a part of one")
 }
 
-/// What one thread adds no other writes over.
+/// No thread writes over the additions of another.
 pub fn no_update_is_lost_between_threads(store: &dyn Subject) {
     let key = key("k");
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! What a store promises about records.
+//! The promises of a store about records.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub fn generations_are_kept_as_given(store: &dyn Subject) {
     }
 }
 
-/// Bytes are opaque: any of them, none of them, up to 256 KiB at least. What is larger is kept
+/// Bytes are opaque: any of them, none of them, up to 256 KiB at least. A larger record is kept
 /// whole or refused whole.
 pub fn any_bytes_come_back(store: &dyn Subject) {
     const WHY: &str = "a store sees opaque bytes and gives back the same ones";

@@ -97,7 +97,7 @@ fn pages_hold_no_script_and_nothing_from_elsewhere_nat_10() {
     }
 }
 
-/// What a reader of screens, a small window and a tab need.
+/// Each page has the parts that a screen reader, a small window and a tab need.
 #[test]
 fn pages_are_complete_documents_nat_10() {
     for answer in every_answer() {

@@ -42,8 +42,8 @@ impl Alone {
         }
     }
 
-    /// Whether it is still the only one: another could hold the lock of a file that was put in the
-    /// place of ours.
+    /// Fails unless this lock is still the only one: another process could hold the lock of a file
+    /// that was put in the place of ours.
     pub(crate) fn check(&self, folder: &Folder) -> Result<(), StoreError> {
         if folder.is_still(&self.name, self.held.file())? {
             return Ok(());

@@ -51,7 +51,7 @@ pub(crate) fn seal(magic: &str, body: &[&[u8]]) -> Bytes {
     content
 }
 
-/// What follows the first line.
+/// The content after the first line.
 ///
 /// # Errors
 /// `store_corrupt`, or `store_version` for what a newer version wrote.

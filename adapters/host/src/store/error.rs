@@ -1,4 +1,4 @@
-//! What a store on disk could not do, where, and what helps.
+//! The errors of a store on disk: what it could not do, where, and what helps.
 
 use core::fmt;
 use std::io;
@@ -23,19 +23,19 @@ impl StoreError {
         Self { kind, path: path.to_owned(), cause: None, keychain: false }
     }
 
-    /// What is wrong with the keychain itself, under a service's name.
+    /// An error of the keychain itself, under a service's name.
     #[cfg(feature = "keychain")]
     pub(crate) fn keychain(kind: Kind, service: &str) -> Self {
         Self { keychain: true, ..Self::new(kind, Path::new(service)) }
     }
 
-    /// What the system said about a file or folder, as a `store_…` code.
+    /// The system's error about a file or folder, as a `store_…` code.
     pub(crate) fn io(path: &Path, cause: io::Error) -> Self {
         let kind = kind_of(&cause);
         Self { cause: Some(cause), ..Self::new(kind, path) }
     }
 
-    /// What the system said about a lock.
+    /// The system's error about a lock.
     pub(crate) fn lock(path: &Path, cause: io::Error) -> Self {
         let kind = if unsupported(&cause) { Kind::StoreLockUnsupported } else { kind_of(&cause) };
         Self { cause: Some(cause), ..Self::new(kind, path) }
@@ -109,7 +109,7 @@ fn kind_of(error: &io::Error) -> Kind {
         _ if exhausted(error) => Kind::MachineExhausted,
         // FreeBSD says EMLINK where others say ELOOP.
         Some(Errno::LOOP | Errno::MLINK) => Kind::StoreSymlink,
-        // What opening a socket, a device without a driver or a folder for writing says.
+        // The errors of opening a socket, a device without a driver or a folder for writing.
         Some(Errno::NXIO | Errno::NODEV | Errno::ISDIR) => Kind::StoreKind,
         _ => Kind::StoreUnavailable,
     }

@@ -5,7 +5,7 @@
 //! one or the new one. Swaps of one record wait for each other at a lock that its process's end
 //! gives back; two records have nothing in common.
 //!
-//! What is found is checked before it is believed: that it is a plain file of ours that nobody else
+//! Every file is checked before it is believed: that it is a plain file of ours that nobody else
 //! can write, its size, its checksum, and that it was written for the key it is read for. A damaged
 //! file is set aside under another name and reported once.
 //!
@@ -59,21 +59,21 @@ pub struct FileStore {
     patience: Duration,
 }
 
-/// What is under a record's name.
+/// The finding under a record's name.
 enum Found {
     Nothing,
     Whole(Record),
     Damaged,
 }
 
-/// What a file holds, or why that cannot be told.
+/// The content of a file, or why it cannot be told.
 type Content = Result<(Key, Record), Kind>;
 
 impl FileStore {
     /// Opens a folder, and makes it if it is not there, for its owner alone.
     ///
     /// # Errors
-    /// What is in the way, with its code and what helps; show it to the person.
+    /// The error says what is in the way, with its code and what helps; show it to the person.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
         let folder = Arc::new(Folder::open(folder.as_ref())?);
         Ok(Self { marks: Marks::within(Arc::clone(&folder)), folder, patience: PATIENCE })
@@ -89,9 +89,9 @@ impl FileStore {
         Self::open(home::folder()?)
     }
 
-    /// What a list of this kind leaves out although it has a record's name: a folder, a link, a file
-    /// that is damaged, too large, or open to others. Show it to the person, who can move it away; a
-    /// damaged one is set aside when its record is loaded.
+    /// The entries that a list of this kind leaves out although they have a record's name: a
+    /// folder, a link, a file that is damaged, too large, or open to others. Show them to the
+    /// person, who can move them away; a damaged file is set aside when its record is loaded.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -123,7 +123,7 @@ impl FileStore {
         }
     }
 
-    /// What looked damaged may have been replaced since; nobody replaces it under the lock.
+    /// A file that looked damaged may have been replaced since; nobody replaces it under the lock.
     fn look_again(&self, name: &str, key: &Key) -> Result<Stored, StoreError> {
         // That there can be no lock, as on a read-only disk, makes the file no better.
         let _alone = self.alone(name).map_err(|_| self.error(Kind::StoreCorrupt, name))?;

@@ -14,8 +14,8 @@ pub(crate) use by_path::Folder;
 #[cfg(unix)]
 pub(crate) use unix::Folder;
 
-/// Files that are more than so many, by when they were written: the oldest. What cannot be opened is
-/// older than all others.
+/// The oldest files, by when they were written, that are left if the newest `most` are kept. A file
+/// that cannot be opened counts as older than all others.
 pub(crate) fn all_but_newest(
     most: usize,
     names: impl IntoIterator<Item = String>,

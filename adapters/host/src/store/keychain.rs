@@ -4,11 +4,11 @@
 //! backends, or makes one the default. How durable a record is, is up to that store: one that
 //! forgets at log-out forgets logins.
 //!
-//! What a keychain cannot do is done in a folder: leases, intents and the lock under which a record
-//! is compared and swapped, and the names of the records that there are. Keychains have no common
-//! way to be searched, and the names are digests; nothing secret is in the folder, and if the
-//! keychain fails nothing is put there instead (HOST-292). The folder has to be as durable as the
-//! keychain, and is to be the same for every process that uses the same service.
+//! A folder does what a keychain cannot do: it has the leases, the intents, the lock under which a
+//! record is compared and swapped, and the names of the records that there are. Keychains have no
+//! common way to be searched, and the names are digests; nothing secret is in the folder, and if
+//! the keychain fails nothing is put there instead (HOST-292). The folder has to be as durable as
+//! the keychain, and is to be the same for every process that uses the same service.
 //!
 //! The keychain is asked on a thread of its own, and not for longer than a limit. A swap that was
 //! answered as failed because the limit had passed is not made afterwards, unless it was at its very
@@ -77,8 +77,8 @@ impl Keychain {
     /// # Errors
     /// `store_unavailable` if the keychain does not answer as it should within 25 seconds: ask the
     /// person to unlock it, or to choose another store; never choose a plain file unasked.
-    /// `config_invalid` for a service's name that it does not take. What is in the way of the
-    /// folder, as for the file store.
+    /// `config_invalid` for a service's name that it does not take. Other errors say what is in the
+    /// way of the folder, as for the file store.
     pub fn open(
         service: &str,
         store: Arc<CredentialStore>,

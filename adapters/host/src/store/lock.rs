@@ -26,7 +26,8 @@ impl Drop for Held {
     }
 }
 
-/// Whether nobody holds the lock of an open file. Those who ask do not get in each other's way.
+/// Returns true if nobody holds the lock of an open file. Callers that ask do not get in each
+/// other's way.
 pub(crate) fn is_free(file: &File) -> io::Result<bool> {
     let free = without_interruption(|| file.try_lock_shared())?;
     if free {

@@ -5,9 +5,8 @@
 //! file; its maker holds that file's lock for as long as it lives, which is how others know whether
 //! anybody may still report the outcome. Neither looks at the age of a file or at a process id.
 //!
-//! What decides whether a credential may be spent is the intent alone: if somebody removes a lease
-//! file, so that a second process gets a lease on a new one, the creation still has one winner
-//! (HOST-240).
+//! The intent alone decides whether a credential may be spent: if somebody removes a lease file, so
+//! that a second process gets a lease on a new one, the creation still has one winner (HOST-240).
 //!
 //! Where there are no Unix file descriptors, folders are not checked for foreign owners and names
 //! are not made durable.
@@ -39,7 +38,7 @@ pub struct Marks {
     kept: Mutex<Kept>,
 }
 
-/// What this process holds. The locks end when these values do.
+/// The leases and intents that this process holds. The locks end when these values do.
 #[derive(Default)]
 struct Kept {
     leases: BTreeMap<Key, (Holder, Held)>,
@@ -50,7 +49,7 @@ impl Marks {
     /// Opens the folder, and makes it if it is not there, for its owner alone.
     ///
     /// # Errors
-    /// What is in the way, with its code and what helps; show it to the person.
+    /// The error says what is in the way, with its code and what helps; show it to the person.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         Ok(Self::within(Arc::new(Folder::open(folder)?)))
     }
@@ -153,8 +152,8 @@ impl Marks {
     /// Removes what a swap has made needless: the refresh intents of generations below the new one,
     /// and code intents beyond the newest whose makers are gone. With no `expected` generation the
     /// record begins anew, and will have again the generations that refresh intents of the dead are
-    /// about: those are removed, too. To be called after the swap is durable. What cannot be removed
-    /// now is removed after a later swap.
+    /// about: those are removed, too. To be called after the swap is durable. Files that cannot be
+    /// removed now are removed after a later swap.
     pub fn swapped(&self, key: &Key, expected: Option<u64>, generation: u64) {
         let stem = names::stem(key);
         for name in self.folder.names().unwrap_or_default() {
@@ -276,7 +275,7 @@ fn unpublished_name(key: &Key, random: &str) -> String {
     format!("{}.unpublished-{random}", names::stem(key))
 }
 
-/// What a file is to a record, by its name.
+/// The meaning of a file for a record, by its name.
 enum Found {
     Refresh(u64),
     Code,

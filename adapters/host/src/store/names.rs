@@ -1,4 +1,4 @@
-//! What files are called. A key may hold anything, so only its digest is part of a name.
+//! The names of files. A key may hold anything, so only its digest is part of a name.
 
 use core::fmt::Write;
 
@@ -15,8 +15,8 @@ pub(crate) const fn word(kind: RecordKind) -> &'static str {
     }
 }
 
-/// What every file of a record's begins with: distinct for distinct keys, whatever a file system
-/// thinks of case and Unicode (HOST-286).
+/// The beginning of the name of every file of a record: distinct for distinct keys, whatever a file
+/// system thinks of case and Unicode (HOST-286).
 pub(crate) fn stem(key: &Key) -> String {
     let digest = Sha256::new()
         .chain_update(word(key.kind))
@@ -26,13 +26,13 @@ pub(crate) fn stem(key: &Key) -> String {
     format!("{}-{}", word(key.kind), hex(&digest))
 }
 
-/// Whether a file's name is that of a record of this kind.
+/// Returns true if a file's name is that of a record of this kind.
 pub(crate) fn is_stem(kind: RecordKind, name: &str) -> bool {
     let digest = name.strip_prefix(word(kind)).and_then(|rest| rest.strip_prefix('-'));
     digest.is_some_and(|digest| digest.len() == 64 && is_hex(digest.as_bytes()))
 }
 
-/// Whether [`hex`] could have written this.
+/// Returns true if [`hex`] could have written this.
 pub(crate) fn is_hex(text: &[u8]) -> bool {
     text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -22,7 +22,7 @@ const SAID: &str = "it says: ";
 pub(crate) const BEGIN: &str = "/mcp-authz-the-work-begins";
 pub(crate) const END: &str = "/mcp-authz-the-work-ends";
 
-/// What a child does.
+/// The task of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     /// Opens the store and replaces generation 1 by 2, after many harmless system calls.
@@ -68,7 +68,7 @@ pub(crate) fn this() -> PathBuf {
     env::current_exe().unwrap()
 }
 
-/// What a child said, line by line.
+/// The child's words, line by line.
 pub(crate) fn said(output: &Output) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().filter_map(|line| line.strip_prefix(SAID)).map(str::to_owned).collect()
@@ -211,7 +211,7 @@ fn generation(store: &FileStore) -> u64 {
     }
 }
 
-/// What a session does, but for the request, which is a line in a file.
+/// The steps of a session's refresh, except that a line in a file stands for the request.
 fn refresh_once(store: &FileStore, folder: &Path, holder: Holder) {
     match store.perform(StoreRequest::Lease { key: key(), holder }) {
         Stored::Leased => {}

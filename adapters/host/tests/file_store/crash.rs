@@ -78,8 +78,8 @@ fn at_each_call(work: Work, job: impl Fn(usize, &Run) + Sync) {
     });
 }
 
-/// What holds after any end of a save: the record is the old or the new one, at most one new file is
-/// left, nobody is locked out, and the next save works and tidies up.
+/// Checks the state after any end of a save: the record is the old or the new one, at most one new
+/// file is left, nobody is locked out, and the next save works and tidies up.
 fn after_a_save(place: &Place, how: &str) -> u64 {
     assert!(place.count(".new-") <= 1, "{how}");
     let store = FileStore::open(place.path()).unwrap();
@@ -172,8 +172,8 @@ fn a_save_whose_calls_all_fail_from_any_call_on_loses_nothing_host_281() {
     }
 }
 
-/// What is durable is known from the first `fsync` alone: one that follows a failed one says
-/// nothing of what the first has lost.
+/// Only the first `fsync` tells what is durable: one that follows a failed one says nothing about
+/// the data that the first has lost.
 #[test]
 fn a_failed_fsync_is_a_failed_save_and_is_not_tried_again_host_282() {
     let undisturbed = trace::run(Work::Save, Place::new().path(), &[]);

@@ -1,9 +1,9 @@
 //! A power cut at any moment of a save, from the order of its system calls.
 //!
-//! What a disk holds afterwards is not what the processes saw. Of a file whose content was not made
-//! durable, any part may be there, or nothing, or zeros. Of the names that were made, changed and
-//! removed since the folder was last made durable, any may have reached the disk and any not. So
-//! from the trace of a save all folders are built that can be left, and each is opened.
+//! The content of a disk afterwards is not what the processes saw. Of a file whose content was not
+//! made durable, any part may be there, or nothing, or zeros. Of the names that were made, changed
+//! and removed since the folder was last made durable, any may have reached the disk and any not.
+//! So from the trace of a save all folders are built that can be left, and each is opened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +16,7 @@ use mcp_authz_host::store::FileStore;
 use crate::child::{NEW, OLD, Work, key, record, swap};
 use crate::trace;
 
-/// What a call did to the disk. Files are numbered as they were made.
+/// The effect of a call on the disk. Files are numbered as they were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     /// A new file has this name.
@@ -52,7 +52,7 @@ fn steps(calls: &[String]) -> Vec<Step> {
 
 #[derive(Default)]
 struct Reader {
-    /// What each descriptor stands for: a file made in this trace, or something else.
+    /// The file that each descriptor stands for: one made in this trace, or something else.
     open: BTreeMap<String, Option<usize>>,
     /// The files of names made in this trace.
     names: BTreeMap<String, usize>,
@@ -101,7 +101,7 @@ impl Reader {
     }
 }
 
-/// What `strace` shows of bytes; those of this test are text.
+/// The bytes behind the text that `strace` shows; those of this test are text.
 fn plain(shown: &str) -> Vec<u8> {
     shown.replace("\\n", "\n").replace("\\\"", "\"").into_bytes()
 }
@@ -206,7 +206,7 @@ fn files(folder: &Path) -> Folder {
     entries.map(read).collect()
 }
 
-/// What is loaded from a folder as it was left.
+/// The answer to a load from a folder as it was left.
 fn loaded(folder: &Folder) -> Stored {
     let place = tempfile::tempdir().unwrap();
     for (name, content) in folder {
@@ -217,7 +217,7 @@ fn loaded(folder: &Folder) -> Stored {
     store.perform(StoreRequest::Load { key: key() })
 }
 
-/// What can be loaded after a power cut at each moment of a save, and at its end.
+/// The answers to a load after a power cut at each moment of a save, and at its end.
 fn outcomes(before: &Folder, steps: &[Step]) -> (Vec<Stored>, Vec<Stored>) {
     // A record is in one file; what else is there does not matter to it.
     let record = names_of_record(before, steps);
@@ -247,7 +247,7 @@ fn traced(work: Work, folder: &Path) -> Vec<Step> {
 #[test]
 fn a_power_cut_leaves_the_old_or_the_new_record_host_284() {
     let (folder, before) = place(true);
-    // What a killed save left is removed on the way.
+    // The file that a killed save left is removed on the way.
     let name = before.keys().find(|name| !name.contains('.')).unwrap();
     fs::write(folder.path().join(format!("{name}.new-0")), "half").unwrap();
     let before = files(folder.path());

@@ -89,7 +89,7 @@ fn two_hundred_callers_spend_each_generation_once_host_223() {
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
-    // Whoever waited for the lease at the end went on by one.
+    // A process that waited for the lease at the end went one generation further.
     let times = child::times_spent(&folder);
     assert!(times.keys().copied().eq(1..=times.len() as u64), "{times:?}");
     assert!(

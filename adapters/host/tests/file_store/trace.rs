@@ -10,7 +10,7 @@ use crate::child::{self, BEGIN, END, Work};
 /// apart and meddles in all threads, so a number has to be too high for any other one.
 const HARMLESS: u64 = 30;
 
-/// What came of a run.
+/// The outcome of a run.
 pub(crate) struct Run {
     /// The answer of the store, or its failure's code; nothing if the child did not get so far.
     pub(crate) said: Option<String>,

@@ -135,7 +135,7 @@ fn written(result: &impl Serialize) -> Value {
     serde_json::to_value(result).unwrap_or_default()
 }
 
-/// What the transport says of it says more than what rmcp does.
+/// The transport's error says more than rmcp's words about it.
 fn stop(error: &(dyn std::error::Error + 'static)) -> Stop {
     match Error::within(error) {
         Some(

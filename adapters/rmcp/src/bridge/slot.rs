@@ -63,7 +63,7 @@ impl Slot {
         done.unwrap_or(Err(Kind::StoreUnavailable))
     }
 
-    /// What is kept.
+    /// The value that is kept.
     pub(super) fn load<T: DeserializeOwned>(&self) -> Result<Option<T>, Kind> {
         self.record()?.map_or(Ok(None), |record| self.read(&record))
     }
@@ -117,8 +117,8 @@ impl Slot {
         }
     }
 
-    /// What is read back is hostile: its format, its shape and that it belongs to its key are
-    /// checked before anything of it is used.
+    /// A record that is read back is hostile: its format, its shape and that it belongs to its key
+    /// are checked before anything of it is used.
     fn read<T: DeserializeOwned>(&self, record: &Record) -> Result<Option<T>, Kind> {
         let bytes = &record.bytes.0;
         let head: Head = serde_json::from_slice(bytes).map_err(|_| Kind::StoreCorrupt)?;

@@ -1,4 +1,5 @@
-//! What the suites share: a person whose browser is this program, sessions, and clients of rmcp.
+//! The parts that the suites share: a person whose browser is this program, sessions, and clients
+//! of rmcp.
 #![allow(dead_code, reason = "no suite needs all of it")]
 
 use std::io::{Read as _, Write as _};

@@ -1,4 +1,4 @@
-//! What goes wrong, and how it is told.
+//! The errors of a transport, and how they are told.
 
 use std::collections::HashMap;
 use std::sync::Arc;

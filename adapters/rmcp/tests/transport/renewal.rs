@@ -1,4 +1,4 @@
-//! What happens to a token in mid-session is no business of whoever uses rmcp.
+//! A program that uses rmcp has nothing to do when its token changes in mid-session.
 
 use core::time::Duration;
 

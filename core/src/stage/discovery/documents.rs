@@ -1,5 +1,5 @@
-//! What the two documents say, held against the configuration: leniencies that were used and parts
-//! that are not are noted here.
+//! The two documents are checked against the configuration here. Leniencies that were used and
+//! parts that are not used are noted.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use crate::wire::well_known::Place;
 /// Authorization servers tried from one document (D12).
 const MOST_ISSUERS: usize = 4;
 
-/// Protected resource metadata that came from this place, and is of the resource.
+/// Reads protected resource metadata that came from this place, and checks that it is of the
+/// resource.
 pub(super) fn resource(
     body: &[u8],
     place: Place,
@@ -82,8 +83,8 @@ fn rank(issuer: &ServerUrl, bound: Option<&str>, cx: &Cx<'_>) -> u8 {
     }
 }
 
-/// Metadata of the authorization server that was listed so; `legacy` if nobody has listed it. The
-/// token is wanted for `resource`.
+/// Reads metadata of the authorization server that was `listed`; `legacy` if nobody has listed it.
+/// The token is wanted for `resource`.
 pub(super) fn server(
     body: &[u8],
     listed: &str,
@@ -118,7 +119,7 @@ pub(super) fn server(
     Ok(server)
 }
 
-/// Notes what the tokens are to be for, without its query.
+/// Notes the resource that the tokens will be for, without its query.
 pub(super) fn chose(resource: &Arc<str>, cx: &mut Cx<'_>) {
     let shown = without_query(resource);
     let shown = if shown.len() == resource.len() { Arc::clone(resource) } else { Arc::from(shown) };

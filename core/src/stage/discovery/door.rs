@@ -1,4 +1,4 @@
-//! The first request of an MCP session: who answers it, and what its refusal names.
+//! The first request of an MCP session: its answer, and the contents of its refusal.
 
 use core::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::scope::ScopeSet;
 use crate::wire::challenge::read_challenge;
 use crate::wire::url::ServerUrl;
 
-/// Who answered the first request, unless it was refused.
+/// The answer to the first request, unless that was refused.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) enum Door {
     #[default]
@@ -50,7 +50,7 @@ impl Door {
         })
     }
 
-    /// What that means where there is no metadata.
+    /// The failure that the answer means where there is no metadata.
     fn failure(self) -> Option<Failure> {
         let none = || Failure::new(Kind::DiscoveryFailed, "DISC-01");
         Some(match self {
@@ -66,13 +66,13 @@ impl Door {
     }
 }
 
-/// A URL that did not answer.
+/// The failure of a URL that did not answer.
 pub(super) fn unanswered(why: Why) -> Failure {
     let kind = if why == Why::Timeout { Kind::Transient } else { why.kind() };
     Failure::new(kind, "DISC-09").with_cause(why).with_remedy(why.remedy())
 }
 
-/// What a refusal names: the scopes it wants, and where the metadata is.
+/// The contents of a refusal: the scopes it wants, and the URL of the metadata.
 pub(super) struct Wanted {
     pub(super) scopes: Option<ScopeSet>,
     pub(super) pointer: Option<ServerUrl>,
@@ -102,7 +102,7 @@ pub(super) fn wanted(headers: &HeaderMap, cx: &mut Cx<'_>) -> Option<Wanted> {
     Some(Wanted { scopes, pointer })
 }
 
-/// Whether the URL might answer later, so that nothing is known about its document now.
+/// Returns true if the URL might answer later, so that nothing is known about its document now.
 pub(super) fn retryable(kind: Kind) -> bool {
     kind.remedy().retryable() || kind == Kind::Tls
 }

@@ -1,4 +1,4 @@
-//! What is known before the search, and what it finds.
+//! The facts that are known before the search, and its result.
 
 use std::sync::Arc;
 
@@ -14,32 +14,33 @@ use crate::wire::metadata::ServerMetadata;
 use crate::wire::url::ServerUrl;
 use crate::wire::well_known;
 
-/// What is known before the search.
+/// The facts that are known before the search.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Ask {
     /// The challenge's `resource_metadata`, if it passed the URL rules.
     pub(crate) pointer: Option<ServerUrl>,
     /// The listed issuer of the record so far.
     pub(crate) bound: Option<Arc<str>>,
-    /// The resource has shown metadata before: never a legacy server again (LEG-05).
+    /// True if the resource has shown metadata before. It is never taken for a legacy server again
+    /// (LEG-05).
     pub(crate) pinned: bool,
-    /// Only look whether the bound issuer is still listed (BIND-05).
+    /// True to look only whether the bound issuer is still listed (BIND-05).
     pub(crate) listing_only: bool,
-    /// The MCP URL has answered 401: without metadata nothing is registered on a guess unless it has
-    /// (D18).
+    /// True if the MCP URL has answered 401. Without metadata nothing is registered on a guess
+    /// unless it has (D18).
     #[serde(default)]
     pub(crate) refused: bool,
-    /// Nobody has asked the MCP URL for anything yet, so that comes first.
+    /// True if nobody has asked the MCP URL for anything yet, so that such a request comes first.
     #[serde(default)]
     pub(crate) knocks: bool,
 }
 
-/// What the search found.
+/// The result of the search.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Looked {
     /// The bound issuer is still listed.
     StillListed,
-    /// It is not; this one stands first now.
+    /// The bound issuer is no longer listed; this one stands first now.
     Moved { to: Arc<str> },
     /// An authorization server.
     Found(Box<Found>),
@@ -55,7 +56,7 @@ pub(crate) struct Found {
     /// The issuer as it was listed, byte for byte.
     pub(crate) listed: Arc<str>,
     pub(crate) server: ServerMetadata,
-    /// No document says so: these are the default endpoints of 2025-03-26 (LEG-03).
+    /// True if no document names the endpoints: they are the default ones of 2025-03-26 (LEG-03).
     #[serde(default)]
     pub(crate) guessed: bool,
     /// The scopes that the refusal of the first request named.

@@ -17,22 +17,22 @@ pub(super) enum Looking {
     Nowhere,
     FirstRequest {
         url: ServerUrl,
-        /// There is no metadata, as far as anybody could guess.
+        /// True if no metadata was found at any guess.
         last: bool,
     },
     Resource {
         url: ServerUrl,
-        /// Which guess this is; `None` for the challenge's pointer.
+        /// The number of the guess; `None` for the challenge's pointer.
         guess: Option<u8>,
         hops: u8,
     },
     Server {
         url: ServerUrl,
-        /// Which of the listing's issuers; `None` for a legacy server's own origin.
+        /// The number of the issuer in the listing; `None` for a legacy server's own origin.
         issuer: Option<u8>,
         candidate: u8,
         hops: u8,
-        /// An earlier candidate could not answer, so absence is not definite (ASM-06).
+        /// True if an earlier candidate could not answer, so that absence is not definite (ASM-06).
         unsure: bool,
     },
 }
@@ -47,7 +47,7 @@ impl Looking {
         }
     }
 
-    /// The URL that is being asked, and why.
+    /// The URL that is being asked, and the purpose.
     pub(super) const fn asked(&self) -> Option<(&ServerUrl, Purpose)> {
         match self {
             Self::Nowhere => None,

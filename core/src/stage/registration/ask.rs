@@ -1,4 +1,4 @@
-//! What is known before a registration, and which earlier one may be used.
+//! The facts that are known before a registration, and the choice of an earlier one.
 
 use core::num::NonZeroU16;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::wire::redirect::RedirectUri;
 use crate::wire::registration::Registered;
 use crate::wire::url::ServerUrl;
 
-/// What is known of the server and of earlier registrations there.
+/// The facts that are known of the server and of earlier registrations there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ask {
     pub(crate) issuer: Arc<str>,
@@ -33,15 +33,15 @@ pub(crate) struct Ask {
     pub(crate) met: Option<Arc<str>>,
     /// Registrations held in memory.
     pub(crate) held: Vec<Held<Client>>,
-    /// The registration in use was refused: make a new one (REG-21).
+    /// True if the registration in use was refused: a new one is made (REG-21).
     pub(crate) anew: bool,
     /// The scopes that will be asked for.
     #[serde(default)]
     pub(crate) scopes: Arc<ScopeSet>,
-    /// The server lists grants, and refresh tokens are none of them (REG-90).
+    /// True if the server lists grant types, and `refresh_token` is not among them (REG-90).
     #[serde(default)]
     pub(crate) no_refresh: bool,
-    /// The listener of an earlier attempt in this flow still runs.
+    /// The redirect URI of an earlier attempt in this flow, whose listener still runs.
     pub(crate) redirect: Option<Redirected>,
 }
 
@@ -62,9 +62,10 @@ impl Ask {
         })
     }
 
-    /// Whether a registration may be used for this login: its secret has not ended (REG-14), the
-    /// server has not said that it does not know it (REG-21) and is in no doubt of having forgotten
-    /// it (REG-93), and it can do what the host has chosen.
+    /// Returns true if a registration may be used for this login. Its secret must not have ended
+    /// (REG-14). The server must not have said that it does not know the registration (REG-21), nor
+    /// be suspected of having forgotten it (REG-93). The registration must suit the method and the
+    /// scopes that the host has chosen.
     pub(super) fn takes(&self, held: &Held<Client>, cx: &Cx<'_>) -> bool {
         let client = &held.value;
         let met = self.chosen.is_none_or(|chosen| client.credentials.meet(chosen));
@@ -92,7 +93,7 @@ impl Ask {
             .map_err(|_| Failure::new(Kind::LimitExceeded, "REG-91").with_subject("scope"))
     }
 
-    /// A registration, if it has what the method that the host has chosen needs.
+    /// The registration, if it has what the host's chosen method needs.
     pub(super) fn met_by(&self, read: Registered) -> Result<Registered, Failure> {
         if self.chosen.is_none_or(|chosen| read.credentials.meet(chosen)) {
             return Ok(read);
@@ -102,9 +103,9 @@ impl Ask {
             .with_setting(Setting::ClientAuthMethod, Some(&self.issuer)))
     }
 
-    /// Whether this is the client that the server has said it does not know. The store has it still,
-    /// until a new one takes its place (HOST-217). So it is with one in doubt, if the store would not
-    /// write that down.
+    /// Returns true if this is the client that the server has said it does not know. The store
+    /// still has it, until a new one takes its place (HOST-217). The same goes for a client in
+    /// doubt, if the store would not write the doubt down.
     fn refused(&self, found: &Held<Client>, now: Timestamp) -> bool {
         self.held.iter().any(|held| {
             let doubted = held.value.doubted(now) && held.generation >= found.generation;

@@ -1,4 +1,4 @@
-//! What the refusal of a registration points at (REG-92).
+//! The settings that the refusal of a registration points at (REG-92).
 
 use crate::failure::{Failure, Kind, Setting};
 

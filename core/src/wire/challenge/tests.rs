@@ -159,7 +159,7 @@ fn values_outside_their_alphabet_are_dropped_www_09_www_15() {
         (b"Bearer error=\"a\\\"b\"", "Bearer|-|-|-|-|WWW-09"),
         (b"Bearer error_description=\"\xc3\xa9\"", "Bearer|-|-|-|-|WWW-09"),
         (b"Bearer resource_metadata=\"https://h/ x\"", "Bearer|-|-|-|-|WWW-09"),
-        // The first of two was bad; the second does not count all the same.
+        // The first of two is bad, and the second does not count either.
         (b"Bearer error=\"\t\", error=ok", "Bearer|-|-|-|-|WWW-08 WWW-09"),
     ] {
         assert_eq!(read(&[line]), expected);
@@ -242,7 +242,7 @@ fn random_fields_are_survived_www_07_www_16_sec_19() {
         }
         seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let found = read(&[&line]);
-        // What the reader closes without defect is the same on two lines.
+        // A field that the reader closes without defect reads the same with another line after it.
         if !found.contains("WWW-07") && found != "none" {
             assert_eq!(read(&[&line, b"Basic"]), found, "{line:?}");
         }

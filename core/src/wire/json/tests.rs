@@ -4,7 +4,8 @@ fn slow_length(text: &[u8]) -> usize {
     text.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1F)).count()
 }
 
-/// Neighbours borrow of each other within a word: every two bytes stand side by side at every place.
+/// Every pair of bytes is tried at every place, since neighbours borrow from each other within a
+/// word.
 #[test]
 fn a_string_ends_where_reading_byte_by_byte_ends_it_sec_19() {
     for place in 0..17 {

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The rule as it reads, one search after the other.
+/// The rule as it is written, one search after the other.
 fn slow_read<'a>(raw: &'a str, own_host: &str) -> Result<Parts<'a>, Kind> {
     if !is_slow_url_text(raw.as_bytes()) {
         return Err(Kind::UrlMalformed);
@@ -50,7 +50,7 @@ fn is_label(label: &str) -> bool {
         && label.bytes().all(letters)
 }
 
-/// Every URL of up to three of these pieces behind each of these beginnings.
+/// Every URL is tried that has up to three of these pieces behind one of these beginnings.
 #[test]
 fn reads_as_one_search_after_the_other_does_sec_03_sec_04() {
     const BEGINNINGS: [&str; 4] = ["https://", "HTTP://a", "https://b.c/", "https://a/?"];

@@ -42,7 +42,7 @@ fn a_short_secret_is_named_by_itself_alone_host_325() {
     assert_eq!(without_secrets(&kept, &secrets), None);
 }
 
-/// Every text of up to six of these pieces is searched from each of its characters.
+/// Every text of up to six of these pieces is also searched from each of its characters.
 #[test]
 fn a_search_finds_the_first_place_of_all_host_303() {
     const PIECES: [&str; 9] = ["a", "b", "é", "%61", "%", "+", "\\u0061", "&#97;", "&amp;"];

@@ -157,7 +157,7 @@ fn the_answer_is_authoritative_reg_15_reg_16_host_151_to_host_153() {
     assert_eq!(granted("null"), None);
 }
 
-/// One note for each, that names the member.
+/// Each gives one note, which names the member.
 #[test]
 fn an_empty_string_is_absent_and_noted_tok_90() {
     for name in [
@@ -252,7 +252,7 @@ fn refusals_are_typed_reg_11_reg_17_tok_05_leg_09_host_049_host_157() {
         assert_eq!(failure.said().map_or("", |said| &said.error), error);
         assert_eq!(failure.said().and_then(|said| said.status).is_some(), !error.is_empty());
     }
-    // Its own words, whatever their shape.
+    // The server's own words are kept, whatever their shape.
     for (status, body, expected) in [
         (403, r#"{"message":"this name is taken"}"#, "this name is taken"),
         (403, "<html><body>Members only</body></html>", "Members only"),

@@ -46,7 +46,7 @@ fn one_wrong_byte_costs_one_member_host_320() {
         (br#"{"x":"{\"k\":1},"a":"A","r":"R"}"#, "A R -", true, false),
         (br#"x"a":"A","r":"R"}"#, "A R -", true, false),
         (br#"<{"a":"A","r":"R"}"#, "A R -", true, true),
-        // Cut, or its end is lost.
+        // The answer is cut, or its end is lost.
         (br#"{"a":"A","r":"R""#, "A R -", false, true),
         (br#"{"a":"A","r":"R"#, "A - -", false, false),
         (br#"{"a":"A","r":"R"]"#, "A R -", false, false),

@@ -18,14 +18,14 @@ pub enum GrantRequest<'a> {
         code: &'a Secret,
         /// The verifier of the challenge that was sent (PKCE-06).
         verifier: &'a Secret,
-        /// The one of the authorization request (TOK-02).
+        /// The redirect URI of the authorization request (TOK-02).
         redirect_uri: &'a str,
     },
     /// A refresh token (REF-01).
     Refresh {
         /// The token.
         refresh_token: &'a Secret,
-        /// Never more than was granted (REF-02); `None` for the same.
+        /// The scopes, never more than were granted (REF-02); `None` for the same.
         scope: Option<&'a ScopeSet>,
     },
 }
@@ -63,7 +63,7 @@ pub fn token_request(
     post_form(endpoint, body, credentials)
 }
 
-/// How long the values are.
+/// The length of the values.
 fn length(grant: GrantRequest<'_>, resource: Option<&str>) -> usize {
     let values = match grant {
         GrantRequest::Code { code, verifier, redirect_uri } => {

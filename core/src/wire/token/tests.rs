@@ -132,7 +132,7 @@ fn statuses_tok_05_tok_06_tok_12_to_tok_15_host_047_to_host_061_host_216_to_host
     assert_eq!(code(&read_tokens(&packed, &rules())), "encoding_refused");
 }
 
-/// The tokens are there, whatever else is wrong with the answer (D19).
+/// The tokens are read, whatever else is wrong with the answer (D19).
 #[test]
 fn a_sloppy_answer_is_read_for_what_it_gives_host_320_ref_03_d19() {
     let good = r#""access_token":"AT","token_type":"Bearer","refresh_token":"RT""#;
@@ -156,7 +156,7 @@ fn a_sloppy_answer_is_read_for_what_it_gives_host_320_ref_03_d19() {
         (format!("{{{good}"), None, Some("RT")),
         (format!("{{\"x\":{{{good}}}}}\0"), None, None),
         (format!("<script>{{{good}}}</script>"), None, None),
-        // It may be there, and cannot be read.
+        // The type may be there, and cannot be read.
         (
             r#"{"access_token":"AT","token_type;"mac","refresh_token":"RT"}"#.into(),
             None,
@@ -172,7 +172,7 @@ fn a_sloppy_answer_is_read_for_what_it_gives_host_320_ref_03_d19() {
             Some("AT"),
             Some("RT"),
         ),
-        // What we sent, in another role.
+        // The token is a secret that we sent in another role.
         (
             r#"{"access_token":"SENT","token_type":"Bearer","refresh_token":"RT"}"#.into(),
             None,
@@ -250,7 +250,7 @@ fn tokens_must_fit_a_header_tok_06_tok_10_tok_11_host_206_to_host_208_host_215_h
         ("\"AT\",\"error\":null", "ok"),
         ("\"AT\",\"error\":\"\"", "ok"),
     ] {
-        // With a rotated refresh token beside it, which is saved whatever else is wrong.
+        // A rotated refresh token stands beside it, which is saved whatever else is wrong.
         let body = format!(
             "{{\"refresh_token\":\"RT\",\"token_type\":\"Bearer\",\"access_token\":{token}}}"
         );

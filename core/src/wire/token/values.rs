@@ -1,4 +1,4 @@
-//! What each member of a token answer may be (TOK-08, TOK-11, TOK-19).
+//! The values that each member of a token answer may have (TOK-08, TOK-11, TOK-19).
 
 use core::time::Duration;
 
@@ -13,18 +13,19 @@ pub const LONGEST_TOKEN: usize = 32 * 1024;
 /// Longest lifetime that is believed: ten years.
 pub const LONGEST_LIFETIME: Duration = Duration::from_secs(315_360_000);
 
-/// An empty text counts as absent (TOK-90).
+/// Returns true for an empty text, which counts as absent (TOK-90).
 pub(super) fn is_empty(value: Value<'_>) -> bool {
     value.text().is_some_and(|text| text.is_empty())
 }
 
-/// 0x21 to 0x7E: nothing that could end a header line (TOK-11, HOST-207).
+/// Returns true for 0x21 to 0x7E only: nothing that could end a header line (TOK-11, HOST-207).
 pub(super) fn is_token(text: &str) -> bool {
     (1..=LONGEST_TOKEN).contains(&text.len())
         && text.bytes().all(|byte| matches!(byte, 0x21..=0x7E))
 }
 
-/// An unusable refresh token counts as none, so that it cannot replace a good one (HOST-213).
+/// Reads a refresh token. An unusable one counts as none, so that it cannot replace a good one
+/// (HOST-213).
 pub(super) fn read_refresh_token(member: Member<'_>, notes: &mut Vec<Failure>) -> Option<Secret> {
     let text = member.value?.text();
     if let Some(token) = text.as_ref().filter(|token| is_token(token)) {
@@ -36,7 +37,7 @@ pub(super) fn read_refresh_token(member: Member<'_>, notes: &mut Vec<Failure>) -
     None
 }
 
-/// A number or a string of digits; everything else is unknown (TOK-08, HOST-202 to HOST-205).
+/// Reads a number or a string of digits; everything else is unknown (TOK-08, HOST-202 to HOST-205).
 pub(super) fn read_lifetime(value: Value<'_>) -> Option<Duration> {
     let seconds = match value {
         Value::Number(text) => text.parse::<f64>().ok()?,
@@ -54,7 +55,8 @@ pub(super) fn read_lifetime(value: Value<'_>) -> Option<Duration> {
     Some(Duration::from_secs(seconds as u64).min(LONGEST_LIFETIME))
 }
 
-/// Never a reason to refuse tokens: what cannot be read is cut, with a note (HOST-212).
+/// Reads the scopes, which are never a reason to refuse tokens: an unreadable scope is cut, with a
+/// note (HOST-212).
 pub(super) fn read_scope(value: Value<'_>, notes: &mut Vec<Failure>) -> Option<ScopeSet> {
     let mut set = ScopeSet::empty();
     let mut fault = None;

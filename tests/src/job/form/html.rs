@@ -1,6 +1,6 @@
 //! As much of HTML as it takes to find tags: comments, raw text, attributes in any quoting, references.
 
-/// What stands in a page, in order.
+/// The parts of a page, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     Open(Tag),
@@ -26,7 +26,8 @@ impl Tag {
     }
 }
 
-/// Elements whose content is text, whatever it looks like. What a `template` holds is not part of the page.
+/// Elements whose content is text, whatever it looks like. The content of a `template` is not part
+/// of the page.
 const RAW: [&str; 9] =
     ["script", "style", "textarea", "title", "template", "iframe", "xmp", "noembed", "noframes"];
 
@@ -66,7 +67,7 @@ fn push_text(all: &mut Vec<Token>, text: &str) {
     }
 }
 
-/// What comes after the next `end`, or nothing.
+/// The text after the next `end`, or nothing.
 fn after<'a>(text: &'a str, end: &str) -> &'a str {
     text.split_once(end).map_or("", |(_, rest)| rest)
 }

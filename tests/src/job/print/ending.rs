@@ -163,7 +163,7 @@ fn outcome(seen: &Evidence) -> String {
     }
 }
 
-/// What to do about a request without an answer, as far as the command line can.
+/// The advice about a request without an answer, as far as the command line can help.
 fn of_cause(why: Option<Why>) -> Option<&'static str> {
     match why? {
         Why::Timeout => Some("run it again, with a longer --timeout if the server is slow"),
@@ -178,7 +178,7 @@ fn retry_after(remedy: Remedy) -> Option<u64> {
     }
 }
 
-/// What to do, as far as the command line can.
+/// The advice about a failure, as far as the command line can help.
 fn next_of(failure: &Failure, issuer: Option<&str>) -> Vec<String> {
     let mut next = match (failure.kind(), failure.remedy()) {
         (Kind::ReauthorizationRequired, _) => {
@@ -259,7 +259,7 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// What is wrong with the arguments.
+/// The text that says what is wrong with the arguments.
 pub(crate) fn of_arguments(failure: &Failure) -> String {
     let mut text = failure.kind().sentence().to_owned();
     if let Some(subject) = failure.subject() {

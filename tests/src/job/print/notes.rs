@@ -10,8 +10,8 @@ impl Step {
         Self::new("waiting", "another program replaces the token; waiting for what it gets")
     }
 
-    /// What the session did, if it is of interest here. Edges of tables are not, and late answers come when they
-    /// like.
+    /// The step that a note tells, if it is of interest here. Edges of tables are not, and late
+    /// answers come at any time.
     #[must_use]
     pub fn note(note: &Note) -> Option<Self> {
         if tally::cut_off(note) {

@@ -19,7 +19,7 @@ struct Screen {
     /// A request whose answer is still to come; people see both on one line.
     asked: Option<String>,
     tally: Tally,
-    /// The last step was shown. What another thread says after that is not.
+    /// The last step was shown. Lines of another thread that come after that are not shown.
     over: bool,
 }
 
@@ -79,7 +79,7 @@ impl Show {
         screen.show(&Step::open(visit, paste));
     }
 
-    /// Whether this run has asked for tokens, or taken some over from another program.
+    /// Returns true if this run has asked for tokens, or taken some over from another program.
     #[must_use]
     pub fn has_asked(&self) -> bool {
         self.screen().tally.has_asked()

@@ -1,4 +1,4 @@
-//! What a run cost: counted from what the session tells, and added to the last step.
+//! The cost of a run: counted from the session's notes and visits, and added to the last step.
 
 use std::mem;
 
@@ -24,7 +24,7 @@ const REFRESH_UNANSWERED: Moment = Moment {
             again",
 };
 
-/// Whether a refresh token may have reached the server, whose answer did not come back.
+/// Returns true if a refresh token may have reached the server, whose answer did not come back.
 fn unanswered(note: &Note) -> bool {
     let Note::Lost { purpose: Purpose::Refresh, why } = note else { return false };
     !matches!(
@@ -33,7 +33,7 @@ fn unanswered(note: &Note) -> bool {
     )
 }
 
-/// Whether a recovery begins: a refresh token is sent once more.
+/// Returns true if a recovery begins: a refresh token is sent once more.
 pub(super) fn cut_off(note: &Note) -> bool {
     let recovery = |edge: &Edge| {
         (edge.machine, edge.from, edge.to)
@@ -42,7 +42,8 @@ pub(super) fn cut_off(note: &Note) -> bool {
     matches!(note, Note::Step(edge) if recovery(edge))
 }
 
-/// Whether the lease of a record was asked for: whether another program has it, or nothing of that kind.
+/// Says whether another program has the lease of a record that was asked for; nothing if the note
+/// is not about a lease.
 fn lease(note: &Note) -> Option<bool> {
     let Note::Step(Edge { machine: MachineName::Claim, from: StateName::Lease, to, .. }) = note
     else {

@@ -201,7 +201,7 @@ fn every_kind_and_every_switch_has_something_to_do_next() {
     }
 }
 
-/// What is shown is to be pasted into a shell, and a server chose the text.
+/// A hint is to be pasted into a shell, and a server chose its words.
 #[test]
 fn a_hint_holds_the_real_strings_and_a_shell_reads_them_as_words_d8_d13() {
     const TRUST: &str = "if you trust this server all the same:";
@@ -272,13 +272,13 @@ fn the_last_step_counts_what_the_session_told() {
     );
     let (_, lines) = last_after(&[], &authorized);
     assert_eq!(lines.last().unwrap(), "       tokens       as they were kept");
-    // What to do next comes last.
+    // The advice on what to do next comes last.
     let lines = shown(Format::Human, &Failure::new(Kind::StoreLocked, "REF-05").into());
     assert!(lines.last().unwrap().starts_with("       next "), "{lines:?}");
     assert!(lines.iter().any(|line| line.starts_with("       tokens ")));
 }
 
-/// What the last step says, after these notes.
+/// The words of the last step, after these notes.
 fn last_after(notes: &[Note], outcome: &Outcome) -> (Value, Vec<String>) {
     let [json, human] = [Format::Json, Format::Human].map(|format| {
         let lines = Arc::new(Mutex::new(Vec::new()));
@@ -357,7 +357,8 @@ fn nothing_is_said_after_the_end() {
     assert!(lines[0].starts_with("{\"outcome\":\"failed\""));
 }
 
-/// What the person can do is named as an option where there is one, with its real words.
+/// The action that is left to the person is named as an option where there is one, with its real
+/// words.
 #[test]
 fn a_setting_that_mends_a_failure_is_named_cauth_13_reg_91_reg_92() {
     let issuer = Some("https://as.example");

@@ -22,7 +22,8 @@ fn held(epoch: u64, scopes: &str) -> Held {
     }
 }
 
-/// What is done against a server that offers these tools, from the first page of their list on.
+/// The goals of a run against a server that offers these tools, from the first page of their list
+/// on.
 fn done(report: &mut Report, tools: &Value) -> Vec<String> {
     let mut done = Vec::new();
     while let Some(goal) = report.next_goal() {
@@ -84,7 +85,7 @@ fn a_real_server_is_not_called_unless_told_to() {
         report.hold(held(1, "s"), false);
         assert_eq!(done(&mut report, &tools()), expected, "{line:?}");
     }
-    // What is asked of nobody cannot be replaced.
+    // A server that asks nobody for a token leaves none to be replaced.
     let mut open = report(&[URL, "--refresh"]);
     assert_eq!(done(&mut open, &tools()), [LIST]);
     let (_, outcome) = open.end(None);

@@ -27,7 +27,7 @@ pub(super) const SILENT_AFTER: Duration = Duration::from_secs(120);
 
 const PREFIX: &str = "mcp-authz-contract: ";
 
-/// What a child is told to do.
+/// The orders to a child.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Order {
     /// Answered as the store answers.

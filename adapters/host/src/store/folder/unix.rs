@@ -88,8 +88,8 @@ impl Folder {
         }
     }
 
-    /// Opens a record's file, if it is there, and tells its length. What others could only read is
-    /// taken from them; what they could have written is not believed.
+    /// Opens a record's file, if it is there, and tells its length. If others could only read the
+    /// file, that right is taken from them; a file that they could have written is not believed.
     pub(crate) fn open_private(&self, name: &str) -> Result<Option<(File, u64)>, StoreError> {
         let (file, found) = match self.open_at(name, CAREFULLY | OFlags::RDONLY) {
             Err(Errno::NOENT) => return Ok(None),
@@ -99,7 +99,7 @@ impl Folder {
         Ok(Some((file, found.len())))
     }
 
-    /// Whether an open file is still the one of this name.
+    /// Returns true if an open file is still the one of this name.
     pub(crate) fn is_still(&self, name: &str, file: &File) -> Result<bool, StoreError> {
         let stat = || rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW);
         let named = match retry_on_intr(stat) {
@@ -196,7 +196,7 @@ impl Folder {
         if !is_ours(&found) || found.mode() & OPEN_TO_OTHERS != 0 {
             return Err(StoreError::new(Kind::StorePermissions, &path));
         }
-        // Whoever can read a lock file can hold its lock.
+        // A user that can read a lock file can hold its lock.
         if found.mode() & ANY_OTHERS != 0 {
             retry_on_intr(|| rustix::fs::fchmod(&file, FILE))
                 .map_err(|errno| self.failed(name, errno))?;
@@ -227,7 +227,7 @@ fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
     retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))
 }
 
-/// What is there is no folder.
+/// The error for a path at which there is no folder but something else.
 fn misplaced(path: &Path) -> StoreError {
     let link = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Symlink);

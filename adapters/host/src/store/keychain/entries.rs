@@ -70,7 +70,7 @@ impl Copy {
     }
 }
 
-/// What the platform said, as a code. Its own words are not kept: they may hold what was read.
+/// The platform's error, as a code. Its own words are not kept: they may hold what was read.
 fn kind_of(error: Error) -> Kind {
     match error {
         Error::BadEncoding(content) | Error::BadDataFormat(content, _) => {

@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 use crate::store::{document, names};
 
 pub(super) const MAGIC: &str = "mcp-authz parts ";
-/// What each part begins with. Two sets of one generation are told apart by it.
+/// The length of the tag that each part begins with. Two sets of one generation are told apart by
+/// their tags.
 const TAG: usize = 32;
 
 /// The head of a record in parts.
@@ -48,7 +49,7 @@ impl Head {
         self.parts
     }
 
-    /// What a part holds, if it is one of this head's.
+    /// The content of a part, if it is one of this head's.
     pub(super) fn own<'a>(&self, part: &'a Bytes) -> Option<&'a [u8]> {
         part.0.strip_prefix(self.tag.as_bytes())
     }
@@ -101,7 +102,7 @@ impl Head {
     }
 }
 
-/// Whether an entry looks like a part, of whichever set.
+/// Returns true if an entry looks like a part, of whichever set.
 pub(super) fn is_part(content: &Bytes) -> bool {
     content.0.get(..TAG).is_some_and(names::is_hex)
 }

@@ -45,7 +45,7 @@ struct Held {
     head: Option<Head>,
 }
 
-/// What is under a record's name.
+/// The entries under a record's name.
 #[derive(Default)]
 struct Found {
     /// The one of the highest generation.
@@ -125,7 +125,8 @@ impl Records {
         Ok(Stored::Swapped)
     }
 
-    /// Every record of a kind that is noted in the folder. What cannot be read is left out.
+    /// Every record of a kind that is noted in the folder. Records that cannot be read are left
+    /// out.
     pub(super) fn list(&self, kind: RecordKind) -> Result<Vec<(Key, Record)>, Kind> {
         let names = self.folder.names().map_err(|error| error.kind())?;
         let mut listed = Vec::new();
@@ -205,7 +206,7 @@ impl Records {
     }
 
     /// Looks under the lock, and removes entries of lower generations, once the best one has been
-    /// read a second time. What is not ours is left alone (HOST-294).
+    /// read a second time. Entries that are not ours are left alone (HOST-294).
     fn settle(&self, stem: &str) -> Result<Found, Kind> {
         let first = self.look(stem)?;
         if first.surplus.is_empty() {

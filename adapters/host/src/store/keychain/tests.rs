@@ -421,7 +421,8 @@ fn what_a_newer_version_wrote_is_left_alone_host_272() {
     }
 }
 
-/// What an interrupted migration leaves: an older record in one collection, a newer in another.
+/// The entries that an interrupted migration leaves: an older record in one collection, a newer in
+/// another.
 fn migrated(older: usize, newer: usize) -> Place {
     let one = Place::narrow();
     assert_eq!(swap(&one.open(), None, sized(5, older)), Stored::Swapped);

@@ -1,8 +1,9 @@
 //! The one thread that speaks to the keychain.
 //!
-//! A keychain may ask a person before it answers, and the person may be at lunch. Whoever waits for
-//! it here waits only so long; the thread waits on, and when the prompt is answered the store works
-//! again. There is one such thread however many callers give up, and not all keychains bear more.
+//! A keychain may ask a person before it answers, and the person may be at lunch. A caller that
+//! waits for it here waits only so long; the thread waits on, and when the prompt is answered the
+//! store works again. There is one such thread however many callers give up, and not all keychains
+//! bear more.
 
 use core::fmt;
 use core::time::Duration;
@@ -15,7 +16,7 @@ use std::thread;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Whether anybody still waits for a piece of work.
+/// The flag that says whether anybody still waits for a piece of work.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted(Arc<AtomicBool>);
 

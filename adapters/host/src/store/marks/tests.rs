@@ -175,8 +175,8 @@ fn sixteen_code_intents_stay_and_none_of_the_living_goes() {
     }
 }
 
-/// No swap follows a login whose code is refused. Who goes without a word leaves sixteen at most, and
-/// who says how it ended leaves none.
+/// No swap follows a login whose code is refused. Makers that go without a word leave sixteen and
+/// the newest at most, and makers that say how it ended leave none.
 #[test]
 fn codes_that_lead_to_no_record_leave_no_heap_of_files_host_331() {
     let two = Two::new();

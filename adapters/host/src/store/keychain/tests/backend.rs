@@ -24,7 +24,7 @@ pub(super) struct State {
     pub(super) left: Option<usize>,
     /// After so many calls another program has put other items there.
     pub(super) then: Option<(usize, Vec<Item>)>,
-    /// What every call says.
+    /// The error that every call returns.
     pub(super) fault: Option<fn() -> Error>,
     /// A prompt is open, and nobody answers it.
     pub(super) prompt: bool,
