@@ -136,7 +136,7 @@ impl Refresh {
 
     /// Returns true if a restart costs it the right to send.
     pub(crate) const fn loses_its_turn(&self) -> bool {
-        matches!(self, Self::Sending { turn: Some(_), .. })
+        matches!(self, Self::Sending { .. })
     }
 
     /// The right that it has or asks for, to be changed.
@@ -208,8 +208,9 @@ impl Refresh {
             (Self::Sending { turn, tried }, Met::Refused(refused)) => {
                 Self::not_renewed(turn, tried, refused)
             }
-            (Self::Sending { turn: Some(turn), tried }, Met::Resumed) => {
-                Self::claims(turn.anew().mark, tried.max(Tried::Sent), known)
+            (Self::Sending { turn, tried }, Met::Resumed) => {
+                let mark = turn.and_then(|turn| turn.anew().mark);
+                Self::claims(mark, tried.max(Tried::Sent), known)
             }
             (Self::Looking { turn, verdict }, Met::Read(read)) => {
                 Self::looked(turn, verdict, read, known)

@@ -133,6 +133,8 @@ pub(crate) fn brings(ours: &Grant, theirs: &Grant, wall: Timestamp) -> Brings {
     match () {
         () if theirs.rejected => Brings::Refusal,
         () if renewed && alive => Brings::Token,
+        // A login that brought no refresh token, and whose access token is over: nothing renews it.
+        () if theirs.refresh_token.is_none() => Brings::Refusal,
         () if theirs.refresh_token != ours.refresh_token => Brings::RefreshToken,
         () => Brings::Nothing,
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::effect::{Page, Parties, Settlement, Told};
+use crate::effect::{Page, Parties, Settlement, Spend, Told};
 use crate::failure::{Failure, Kind};
 use crate::flow::errands::{Lease, Task};
 use crate::flow::login::{Cause, Login};
@@ -151,8 +151,11 @@ impl Session {
             _ => false,
         };
         let out = matches!(flow.stage, Some(Stage::Token(_)));
-        // The server has refused the token as dead, and the record does not say so yet.
-        let unmarked = tried == Tried::Refused
+        // The server has refused the token as dead when it was sent once more, and the record does not
+        // say so yet: it is sent no third time (HOST-228).
+        let recovered = matches!(turn.mark, Some(Spend::Refresh { attempt: 1.., .. }));
+        let unmarked = recovered
+            && tried == Tried::Refused
             && self.body.memory.dead()
             && held.is_some_and(|held| !held.value.rejected);
         // The mark may stand although the store said that it failed.

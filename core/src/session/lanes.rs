@@ -146,9 +146,9 @@ impl Flow {
     /// Returns true if a restart has cost the flow the right to send its refresh token or code. The
     /// flow then claims that right anew: the process that had it may be alive, and may have sent
     /// the credential.
-    pub(crate) const fn loses_its_turn(&self) -> bool {
+    pub(crate) const fn loses_its_turn(&self, store: bool) -> bool {
         match &self.course {
-            Course::Refresh(refresh) => refresh.loses_its_turn(),
+            Course::Refresh(refresh) => store && refresh.loses_its_turn(),
             Course::Login(login) => login.loses_its_turn(),
             Course::Errand(_) => false,
         }

@@ -320,10 +320,9 @@ impl Memory {
         Look { brings, seen_at }
     }
 
-    /// The held refresh token is never sent again, and its record must say so. Returns true if a
-    /// grant is held.
-    pub(crate) fn reject(&mut self) -> bool {
-        self.0.grant.as_mut().map(|held| held.value.rejected = true).is_some()
+    /// The held refresh token is never sent again, and its record must say so.
+    pub(crate) fn reject(&mut self) {
+        self.0.grant.iter_mut().for_each(|held| held.value.rejected = true);
     }
 
     /// The server has refused this refresh token as dead. It is not sent again, whatever the store

@@ -115,7 +115,7 @@ impl Session {
         for lane in [Lane::Background, Lane::Person] {
             let Some(mut flow) = session.lane(lane).take() else { continue };
             flow.restored = true;
-            if flow.loses_its_turn() {
+            if flow.loses_its_turn(session.config.persistent) {
                 // A copy of this session may also send a credential that was sent without the
                 // store's word, so this flow does not send it again without that word.
                 session.body.memory.sent_unasked();

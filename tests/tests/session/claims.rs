@@ -89,6 +89,19 @@ scripts! {
         sim.expect_note("a newer record");
     }
 
+    /// Another process has logged in and got no refresh token, and that login is over by now: there is
+    /// nothing to send, and a person is needed.
+    a_newer_login_that_nothing_renews_needs_a_person_ref_06_ref_08(sim = over()) {
+        sim.store().change(RecordKind::Grant, |grant| {
+            grant["access_token"] = json!(at(9));
+            grant["refresh_token"] = json!(null);
+            grant["expires"] = json!(BEGINNING + 30);
+        });
+        let caller = sim.acquire_quietly("");
+        sim.expect_failed(caller, "reauthorization_required");
+        sim.expect_no_call();
+    }
+
     /// The lease of a process that was killed is free at once.
     the_lease_of_the_dead_is_free_host_239(sim = over()) {
         sim.store().lease_elsewhere(true);

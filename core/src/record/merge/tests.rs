@@ -182,6 +182,11 @@ fn the_whole_table_of_what_a_record_brings_ref_08() {
         ("a token alone", same_refresh(ends(2_000_000_001)), Brings::Token),
         ("nothing new that lives", same_refresh(ends(1)), Brings::Nothing),
         ("what we have", ours.clone(), Brings::Nothing),
+        (
+            "a token that is over, and nothing to renew it",
+            Grant { refresh_token: None, ..ends(1) },
+            Brings::Refusal,
+        ),
     ] {
         assert_eq!(brings(&ours, &theirs, wall), expected, "{case}");
     }
