@@ -207,7 +207,7 @@ pub(crate) const TABLE: FlowTable = FlowTable {
         },
         // A copy of this login may have ended well before ours was taken up again (HOST-184).
         Row { from: At::Looking, on: On::Recalled, targets: &[At::Exchanging, At::Failed] },
-        Row { from: At::Looking, on: On::Failed, targets: &[At::Failed] },
+        Row { from: At::Looking, on: On::Failed, targets: &[At::Marking, At::Failed] },
         Row { from: At::Looking, on: On::Resumed, targets: &[At::Noting] },
         // A client that the server has forgotten is registered once more (REG-21).
         Row {

@@ -76,6 +76,25 @@ scripts! {
         assert!(client(sim).get("silent").is_none(), "{}", client(sim));
     }
 
+    /// The same where the store cannot say whether a copy has sent it.
+    a_code_that_cannot_be_looked_up_clears_a_doubt_reg_93_host_184(sim = kept()) {
+        if sim.restarting() {
+            return; // the restart of this script is its own
+        }
+        ends_in_silence_registered(sim, 0, "c1");
+        ends_in_silence(sim, 1000, "c1");
+        assert!(client(sim).get("silent").is_some(), "{}", client(sim));
+        let waiter = sim.at(2000).acquire("files:read");
+        discover(sim);
+        sim.restart();
+        sim.store().answer("load", None);
+        sim.expect_visit().arrive_with_code("");
+        sim.at(2031);
+        sim.store().heal();
+        sim.expect_failed(waiter, "store_unavailable");
+        assert!(client(sim).get("silent").is_none(), "{}", client(sim));
+    }
+
     the_second_run_after_a_server_forgot_everybody_logs_in_reg_93(sim = forgets()) {
         let waiter = sim.acquire("");
         sim.log_in();
