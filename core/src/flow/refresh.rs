@@ -139,6 +139,13 @@ impl Refresh {
         matches!(self, Self::Sending { .. })
     }
 
+    /// Its request is made: from now on the refresh token counts as sent.
+    pub(crate) fn sends(&mut self) {
+        if let Self::Sending { tried, .. } = self {
+            *tried = (*tried).max(Tried::Sent);
+        }
+    }
+
     /// The right that it has or asks for, to be changed.
     pub(crate) const fn turn_mut(&mut self) -> Option<&mut Turn> {
         match self {
@@ -160,7 +167,7 @@ impl Refresh {
             Self::Claiming { turn, tried, .. }
             | Self::Noting { turn, tried }
             | Self::Rejecting { turn, tried, .. } => (Some(turn), tried),
-            Self::Sending { turn, tried } => (turn, tried.max(Tried::Sent)),
+            Self::Sending { turn, tried } => (turn, tried),
             Self::Saving { turn, .. } => (Some(turn), Tried::Sent),
             Self::Looking { turn, .. } | Self::Marking { turn, .. } => (Some(turn), Tried::Refused),
         }
@@ -210,7 +217,7 @@ impl Refresh {
             }
             (Self::Sending { turn, tried }, Met::Resumed) => {
                 let mark = turn.and_then(|turn| turn.anew().mark);
-                Self::claims(mark, tried.max(Tried::Sent), known)
+                Self::claims(mark, tried, known)
             }
             (Self::Looking { turn, verdict }, Met::Read(read)) => {
                 Self::looked(turn, verdict, read, known)

@@ -219,7 +219,13 @@ impl Session {
         flow: &mut Flow,
         now: &mut Now,
     ) -> Result<Stage, Failure> {
-        let Course::Refresh(refresh) = &flow.course else { return Err(bug()) };
+        let Course::Refresh(refresh) = &mut flow.course else { return Err(bug()) };
+        let stage = self.stage_for(refresh, now)?;
+        refresh.sends();
+        Ok(stage)
+    }
+
+    fn stage_for(&mut self, refresh: &Refresh, now: &mut Now) -> Result<Stage, Failure> {
         Ok(match refresh {
             Refresh::Listing { pointer } => {
                 Stage::Discovery(Discovery::new(self.discovery(Some(pointer.clone()), None)))

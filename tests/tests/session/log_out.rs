@@ -269,6 +269,22 @@ scripts! {
         assert_eq!(released(sim), 1);
     }
 
+    /// Another process was told that the grant is dead, and this one is writing that down too: the
+    /// callers of that refresh hear of the log-out like those of any other, and get no page.
+    a_log_out_ends_the_callers_of_a_grant_that_is_being_marked_host_242(sim = logged_in(kept())) {
+        if sim.restarting() {
+            return; // the store is asked again, and the callers have an answer
+        }
+        sim.store().change(RecordKind::Grant, |grant| grant["rejected"] = json!(true));
+        sim.store().answer("swap", None);
+        let caller = sim.at(3600).acquire("");
+        sim.expect_waiting(caller);
+        sim.forget();
+        sim.expect_failed(caller, "cancelled");
+        sim.expect_no_visit();
+        sim.store().heal();
+    }
+
     /// What a refresh that was out brings yet is given back, and not taken.
     a_late_rotation_is_given_back_host_242(sim = logged_in(kept())) {
         let caller = sim.at(3600).acquire("");
