@@ -93,6 +93,8 @@
 //! }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod address;
 mod alphabet;
 mod bounded;

@@ -32,6 +32,8 @@ mod sessions;
 mod streams;
 #[path = "transports/tokens.rs"]
 mod tokens;
+#[path = "transports/tools.rs"]
+mod tools;
 #[path = "transports/world.rs"]
 mod world;
 
@@ -124,6 +126,11 @@ over_all_runtimes! {
         an_answer_that_swells_costs_no_more_than_reading_it_host_322,
         a_refusal_that_swells_is_not_read_host_322,
         large_messages_that_nobody_reads_are_not_heaped_up_host_322,
+    }
+    tools {
+        tools_of_all_pages_are_listed,
+        a_list_that_never_ends_is_refused,
+        a_tool_is_called_by_name,
     }
     tokens {
         a_revoked_or_expired_token_is_replaced_unnoticed_use_05_trans_35,

@@ -23,6 +23,8 @@
 //!
 //! [`Session::handle`]: mcp_authz_core::Session::handle
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod arrivals;
 pub mod authorize;
 #[cfg(feature = "tls")]

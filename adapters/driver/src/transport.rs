@@ -37,6 +37,7 @@ mod request;
 mod resume;
 mod rpc;
 mod settings;
+mod tools;
 mod weight;
 
 #[cfg(feature = "async")]
@@ -56,6 +57,7 @@ pub use refused::words;
 #[cfg(feature = "async")]
 pub(crate) use rpc::is_courtesy;
 pub use settings::{Bounds, Choice, Kind, Settings};
+pub use tools::{Tool, ToolResult};
 pub use weight::fits;
 
 #[cfg(all(test, not(loom)))]

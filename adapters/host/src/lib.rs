@@ -13,6 +13,8 @@
 //! | [`store`] | where credentials are kept: memory, files (feature `files`), the keychain (feature `keychain`) |
 //! | `contract` | the promises of a store, as tests for stores of one's own (feature `contract`) |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "desktop")]
 pub mod browser;
 #[cfg(feature = "contract")]

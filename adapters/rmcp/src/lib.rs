@@ -34,6 +34,8 @@
 //!
 //! Every failure is an [`Error`], which [`Error::within`] finds inside those of rmcp.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "http-sse")]
 mod auto;
 #[cfg(feature = "bridge")]

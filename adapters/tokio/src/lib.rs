@@ -11,7 +11,11 @@
 //! manager.authorize(&Desktop::new()).await?; // logs in, unless there is a usable grant
 //!
 //! let server = manager.connect(Settings::new("my-client", "1.0")).await?;
-//! let tools = server.call("tools/list", json!({})).await?;
+//! for tool in server.list_tools().await? {
+//!     println!("{}", tool.name);
+//! }
+//! let said = server.call_tool("echo", json!({"text": "hello"})).await?;
+//! println!("{}", said.text());
 //!
 //! let client = AuthorizedHttpClient::new(manager, None); // for everything else at that server
 //! let answer = client.get("https://mcp.example/mcp/report").await?;
@@ -20,6 +24,8 @@
 //! ```
 //!
 //! Underneath, a [`Client`] makes sessions of a [`Config`], for programs that want each step.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
 mod http;

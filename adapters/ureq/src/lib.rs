@@ -10,7 +10,11 @@
 //! manager.authorize(&Desktop::new())?; // logs in, unless there is a usable grant
 //!
 //! let server = manager.connect(Settings::new("my-client", "1.0"))?;
-//! let tools = server.call("tools/list", json!({}))?;
+//! for tool in server.list_tools()? {
+//!     println!("{}", tool.name);
+//! }
+//! let said = server.call_tool("echo", json!({"text": "hello"}))?;
+//! println!("{}", said.text());
 //!
 //! let client = AuthorizedHttpClient::new(manager, None); // for everything else at that server
 //! let answer = client.get("https://mcp.example/mcp/report")?;
@@ -21,6 +25,8 @@
 //!
 //! Never log `ureq_proto` at level trace: it writes down the bytes of requests and answers, tokens
 //! included. Every lower level is free of them.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
 mod dial;

@@ -10,7 +10,9 @@ use mcp_authz_driver::AuthSession;
 use mcp_authz_driver::ports::{AsyncHttp, AsyncListener, Common, Http, Listener, Runtime};
 use mcp_authz_driver::tasks::{self, Tasks};
 use mcp_authz_driver::threads::Threads;
-use mcp_authz_driver::transport::{DroppedTool, Kind, Settings, Transport, TransportError};
+use mcp_authz_driver::transport::{
+    DroppedTool, Kind, Settings, Tool, ToolResult, Transport, TransportError,
+};
 use serde_json::Value;
 
 /// What a server sends.
@@ -19,6 +21,8 @@ pub(crate) type Messages = Box<dyn Iterator<Item = Result<Value, TransportError>
 /// A connection, as a thread uses it.
 pub(crate) trait Face: Send + Sync {
     fn call(&self, method: &str, params: Value) -> Result<Value, TransportError>;
+    fn list_tools(&self) -> Result<Vec<Tool>, TransportError>;
+    fn call_tool(&self, name: &str, arguments: Value) -> Result<ToolResult, TransportError>;
     fn request(&self, method: &str, params: Value) -> Messages;
     fn notify(&self, method: &str, params: Value) -> Result<(), TransportError>;
     fn respond(&self, id: &Value, outcome: Result<Value, Value>) -> Result<(), TransportError>;
@@ -60,6 +64,12 @@ macro_rules! plain {
 impl<H: Http, L: Listener> Face for Transport<Threads<H, L>> {
     fn call(&self, method: &str, params: Value) -> Result<Value, TransportError> {
         self.call(method, params)
+    }
+    fn list_tools(&self) -> Result<Vec<Tool>, TransportError> {
+        self.list_tools()
+    }
+    fn call_tool(&self, name: &str, arguments: Value) -> Result<ToolResult, TransportError> {
+        self.call_tool(name, arguments)
     }
     fn request(&self, method: &str, params: Value) -> Messages {
         Box::new(self.request(method, params))
@@ -107,6 +117,12 @@ where
 {
     fn call(&self, method: &str, params: Value) -> Result<Value, TransportError> {
         self.1.block_on(self.0.call(method, params))
+    }
+    fn list_tools(&self) -> Result<Vec<Tool>, TransportError> {
+        self.1.block_on(self.0.list_tools())
+    }
+    fn call_tool(&self, name: &str, arguments: Value) -> Result<ToolResult, TransportError> {
+        self.1.block_on(self.0.call_tool(name, arguments))
     }
     fn request(&self, method: &str, params: Value) -> Messages {
         Box::new(Waited(self.0.request(method, params), self.1.clone()))

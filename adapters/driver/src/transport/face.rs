@@ -14,6 +14,7 @@ use super::error::TransportError;
 use super::line::{Line, Task};
 use super::mirror::DroppedTool;
 use super::settings::{Kind, Settings};
+use super::tools::{Tool, ToolResult};
 use crate::clock::Clock;
 use crate::exchange::{Exchange, ExchangeError};
 use crate::faces::faces;
@@ -148,6 +149,24 @@ faces! { Transport {
     /// [`TransportError`]; a JSON-RPC error is [`TransportError::Rpc`].
     fn call(&self, method: &str, params: Value) -> Result<Value, TransportError> {
         self.engine.call(method, params)
+    }
+
+    /// The tools that the server offers, from all pages of its list. Those that break the rules of
+    /// parameters are left out ([`Transport::dropped_tools`]).
+    ///
+    /// # Errors
+    /// [`TransportError`]; [`TransportError::Malformed`] if the list never ends.
+    fn list_tools(&self) -> Result<Vec<Tool>, TransportError> {
+        self.engine.tools()
+    }
+
+    /// Calls a tool with these arguments: a JSON object, or null for none. A tool that failed says so in
+    /// its result ([`ToolResult::is_error`]).
+    ///
+    /// # Errors
+    /// [`TransportError`]; a JSON-RPC error, such as for an unknown tool, is [`TransportError::Rpc`].
+    fn call_tool(&self, name: &str, arguments: Value) -> Result<ToolResult, TransportError> {
+        self.engine.call_tool(name, arguments)
     }
 
     /// Tells the server something.
