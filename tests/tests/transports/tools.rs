@@ -6,7 +6,7 @@ use mcp_authz_tests::model::{Endpoint, Literal};
 use serde_json::{Value, json};
 
 use crate::faces::{Face, Make};
-use crate::world::World;
+use crate::world::{World, method_of};
 
 /// A connection that has made two requests, so that the next one is the third.
 fn connected(world: &World, make: Make) -> Arc<dyn Face> {
@@ -40,13 +40,10 @@ pub(crate) fn tools_of_all_pages_are_listed(make: Make) {
     assert_eq!(tools[0].input_schema, json!({ "type": "object" }));
     assert_eq!(tools[0].raw, echo);
     assert_eq!(tools[1].input_schema, Value::Null);
-    let asked: Vec<_> = world
-        .let_in()
-        .iter()
-        .filter_map(|seen| serde_json::from_slice::<Value>(&seen.body).ok())
-        .filter(|body| body["method"] == "tools/list")
-        .map(|body| body["params"]["cursor"].clone())
-        .collect();
+    let seen = world.let_in();
+    let lists = seen.iter().filter(|seen| method_of(seen) == Some("tools/list"));
+    let asked: Vec<_> =
+        lists.map(|seen| seen.json.as_ref().unwrap()["params"]["cursor"].clone()).collect();
     assert_eq!(asked, [Value::Null, json!("p2"), json!("")]);
 }
 
@@ -58,8 +55,10 @@ pub(crate) fn a_list_that_never_ends_is_refused(make: Make) {
     assert_eq!(face.list_tools().unwrap_err().code(), "mcp_malformed");
     answers(&world, 5, &json!({ "tools": "none" }));
     assert_eq!(face.list_tools().unwrap_err().code(), "mcp_malformed");
-    let many: Vec<_> = (0..10_001).map(|n| json!({ "name": format!("t{n}") })).collect();
-    answers(&world, 6, &json!({ "tools": many }));
+    let many: Vec<_> = (0..2_000).map(|n| json!({ "name": format!("t{n}") })).collect();
+    for id in 6..=11 {
+        answers(&world, id, &json!({ "tools": many, "nextCursor": format!("p{id}") }));
+    }
     assert_eq!(face.list_tools().unwrap_err().code(), "mcp_malformed");
 }
 
