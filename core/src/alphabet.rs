@@ -31,18 +31,24 @@ impl Alphabet {
     }
 }
 
+/// A table with an entry for each byte, as a constant function gives it.
+macro_rules! table_of_bytes {
+    ($entry:ty, $judge:path) => {{
+        let mut table = [$judge(0); 256];
+        let mut rest: &mut [$entry] = &mut table;
+        let mut byte = 0u8;
+        while let Some((entry, after)) = rest.split_first_mut() {
+            *entry = $judge(byte);
+            byte = byte.wrapping_add(1);
+            rest = after;
+        }
+        table
+    }};
+}
+pub(crate) use table_of_bytes;
+
 /// The sets that each byte is in.
-static SETS: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut rest: &mut [u8] = &mut table;
-    let mut byte = 0u8;
-    while let Some((sets, after)) = rest.split_first_mut() {
-        *sets = judged(byte);
-        byte = byte.wrapping_add(1);
-        rest = after;
-    }
-    table
-};
+static SETS: [u8; 256] = table_of_bytes!(u8, judged);
 
 fn sets_of(byte: u8) -> u8 {
     SETS.get(usize::from(byte)).copied().unwrap_or_default()

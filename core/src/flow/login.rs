@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::Spend;
-use crate::flow::{End, Ended, Known, Next, Tried};
+use crate::flow::{End, Ended, Known, Tried};
 use crate::names::{MachineName as Stage, SignalName as On, StateName as At};
 use crate::record::{Grant, Held};
 use crate::scope::ScopeSet;
@@ -159,16 +159,7 @@ impl Login {
 
     /// Takes in an event. Returns the end of the flow, if the flow ends with it.
     pub(crate) fn on(&mut self, met: Met, known: Known<'_>) -> Option<End> {
-        match core::mem::take(&mut self.state).on(met, known) {
-            Next::Run(state) => {
-                self.state = state;
-                None
-            }
-            Next::Over(state, end) => {
-                self.state = state;
-                Some(end)
-            }
-        }
+        core::mem::take(&mut self.state).on(met, known).enter(&mut self.state)
     }
 }
 

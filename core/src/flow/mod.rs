@@ -168,6 +168,18 @@ pub(crate) enum Next<F> {
     Over(F, End),
 }
 
+impl<F> Next<F> {
+    /// Puts the state in its place. Returns the end of the flow, if it is over.
+    fn enter(self, at: &mut F) -> Option<End> {
+        let (state, end) = match self {
+            Self::Run(state) => (state, None),
+            Self::Over(state, end) => (state, Some(end)),
+        };
+        *at = state;
+        end
+    }
+}
+
 /// The end of a flow.
 #[derive(Debug)]
 pub(crate) struct End {
@@ -264,6 +276,9 @@ pub(crate) enum Written {
 }
 
 impl Written {
+    /// The outcome where there is no store to write to.
+    const NOWHERE: Self = Self::Ours { held: None, kept: Kept::Saved };
+
     /// The end of a flow that has saved the grant that came.
     fn ends(self, held: Held<Grant>, replaces: Replaces, failure: Option<Failure>) -> Ended {
         match self {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::Spend;
 use crate::failure::Failure;
-use crate::flow::{Deferred, End, Ended, Gain, Kept, Known, Next, Tried, Turn, Written, bug, dead};
+use crate::flow::{Deferred, End, Ended, Gain, Known, Next, Tried, Turn, Written, bug, dead};
 use crate::names::{MachineName as Stage, SignalName as On, StateName as At};
 use crate::record::merge::{Brings, Replaces};
 use crate::record::{Client, Grant, Held};
@@ -181,16 +181,7 @@ impl Refresh {
 
     /// Takes in an event. Returns the end of the flow, if the flow ends with it.
     pub(crate) fn on(&mut self, met: Met, known: Known<'_>) -> Option<End> {
-        match core::mem::take(self).next(met, known) {
-            Next::Run(state) => {
-                *self = state;
-                None
-            }
-            Next::Over(state, end) => {
-                *self = state;
-                Some(end)
-            }
-        }
+        core::mem::take(self).next(met, known).enter(self)
     }
 
     /// The next state, or the end, after an event.
@@ -317,8 +308,7 @@ impl Refresh {
             let then = then.map(Into::into);
             return Next::Run(Self::Saving { turn, held, replaces, then });
         }
-        let gain = Gain::Brought { held, replaces, kept: Kept::Saved };
-        end(None, Tried::Sent, Ended { gain, failure: then })
+        end(None, Tried::Sent, Written::NOWHERE.ends(held, replaces, then))
     }
 
     /// The server would not renew the grant. Where others share it, one of them may have spent the

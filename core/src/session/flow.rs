@@ -9,6 +9,7 @@ use crate::secret::Secret;
 use crate::session::lanes::{Flow, Lane, Parking};
 use crate::session::{Now, Session};
 use crate::stage::claim::PATIENCE;
+use crate::stage::discovery::Looked;
 use crate::stage::{Brought, Moved, Stage};
 use crate::time::{Awaited, Monotonic};
 
@@ -141,10 +142,7 @@ impl Session {
         let subject = failure.subject().unwrap_or_default().to_owned();
         now.note(Note::Dropped { kind: failure.kind(), rule: failure.rule(), subject });
         flow.parking = None;
-        match &mut flow.course {
-            Course::Errand(errand) => errand.on(errands::Met::Listed),
-            _ => self.still_listed(flow, now),
-        }
+        self.absorb(flow, Brought::Looked(Looked::StillListed), now)
     }
 
     /// A flow fails. It is over, unless its failure says something of a registration that is to be

@@ -138,11 +138,7 @@ impl Session {
         now: &mut Now,
     ) -> Option<Grant> {
         let login = late.stage.purpose() == Purpose::CodeExchange;
-        let template = late.template.clone();
-        match read? {
-            Ok(tokens) => Some(self.filled(template, tokens, login, now)),
-            Err(refusal) => self.salvaged(template, refusal, login, now),
-        }
+        self.filled_by(late.template.clone(), read?.as_ref(), login, now)
     }
 
     /// Takes over the grant of a late answer: its tokens are the newest there are.

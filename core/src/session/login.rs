@@ -40,10 +40,14 @@ impl Session {
             Brought::Approved(approved) => Ok(Met::Approved(approved)),
             Brought::Intended(intended) => code_intended(flow, intended),
             Brought::Recalled(found) => Ok(Met::Read(grown(flow, found.grant.as_ref()))),
-            Brought::Minted(Minted::Tokens(tokens)) => self.granted_by_code(flow, &tokens, now),
+            Brought::Minted(Minted::Tokens(tokens)) => self.granted_by_code(flow, Ok(*tokens), now),
             Brought::Minted(Minted::Refused(refusal)) => {
                 let refusal = self.named(flow, *refusal, now);
-                self.code_refused(flow, refusal, now)
+                if refusal.brought() {
+                    self.granted_by_code(flow, Err(refusal), now)
+                } else {
+                    self.code_refused(flow, refusal, now)
+                }
             }
             Brought::Saved(saved) => Ok(self.login_saved(flow, saved, now)),
             _ => Err(bug()),
@@ -243,25 +247,20 @@ impl Session {
         })
     }
 
-    /// The tokens that answer a code go into the grant of the login.
+    /// The tokens that answer a code, or that came with its refusal, go into the grant of the login. A
+    /// login for the grant that is held, or was, replaces that grant's record.
     fn granted_by_code(
-        &mut self,
+        &self,
         flow: &Flow,
-        tokens: &Tokens,
+        answer: Result<Tokens, TokenRefusal>,
         now: &mut Now,
     ) -> Result<Met, Failure> {
-        let (template, generation) = self.place_of_the_granted(flow)?;
-        let value = self.filled(template, tokens, true, now);
-        Ok(Met::Came { held: Held { value, generation }, replaces: Replaces::Anything, then: None })
-    }
-
-    /// The grant that the answer to a code goes into, and its generation. A login for the grant
-    /// that is held, or was, replaces that grant's record.
-    fn place_of_the_granted(&self, flow: &Flow) -> Result<(Grant, Option<u64>), Failure> {
         let login = flow.course.login().ok_or_else(bug)?;
         let template = self.login_template(login).ok_or_else(bug)?;
         let generation = self.body.memory.generation_for(&template);
-        Ok((template, generation))
+        let value = self.filled_by(template, answer.as_ref(), true, now).ok_or_else(bug)?;
+        let then = answer.err().map(|refusal| refusal.failure);
+        Ok(Met::Came { held: Held { value, generation }, replaces: Replaces::Anything, then })
     }
 
     /// The token endpoint would not take the code (TOK-15, REG-21).
@@ -271,16 +270,6 @@ impl Session {
         refusal: TokenRefusal,
         now: &mut Now,
     ) -> Result<Met, Failure> {
-        if refusal.brought() {
-            let (template, generation) = self.place_of_the_granted(flow)?;
-            let value = self.salvaged(template, &refusal, true, now).ok_or_else(bug)?;
-            let held = Held { value, generation };
-            return Ok(Met::Came {
-                held,
-                replaces: Replaces::Anything,
-                then: Some(refusal.failure),
-            });
-        }
         let unknown = refusal.client_unknown();
         let failure = refusal.failure;
         let member = flow.course.login().and_then(Login::member);

@@ -3,14 +3,16 @@
 //!
 //! Memory takes in a result first; the flow then decides what follows.
 
+use std::sync::Arc;
+
 use crate::config::ResourceParameter::{Omitted, Replaced};
-use crate::effect::Spend;
+use crate::effect::{Holder, Spend};
 use crate::failure::{Failure, Kind, Remedy};
 use crate::flow::refresh::{Claim, Met, Read, Refresh, Refused};
 use crate::flow::{Course, End, bug};
 use crate::machine::SignalName;
 use crate::note::Note;
-use crate::record::merge::Replaces;
+use crate::record::merge::{Brings, Replaces};
 use crate::record::{Grant, Held};
 use crate::session::lanes::Flow;
 use crate::session::{Now, Session};
@@ -21,8 +23,6 @@ use crate::stage::token::{self, Minted, Token};
 use crate::stage::vault::{Save, Write};
 use crate::stage::{Brought, Stage};
 use crate::wire::token::{TokenRefusal, Tokens};
-
-use std::sync::Arc;
 
 impl Session {
     /// Takes in the result of a stage of a refresh. Returns the end of the flow, if the flow ends
@@ -43,10 +43,14 @@ impl Session {
             Brought::Claimed(found) => Ok(Met::Read(self.read(found, false, now))),
             Brought::Recalled(found) => Ok(Met::Read(self.read(found.grant, true, now))),
             Brought::Intended(intended) => Ok(Met::Intended(intended)),
-            Brought::Minted(Minted::Tokens(tokens)) => self.renewed(&tokens, now),
+            Brought::Minted(Minted::Tokens(tokens)) => self.renewed(Ok(*tokens), now),
             Brought::Minted(Minted::Refused(refusal)) => {
                 let refusal = self.named(flow, *refusal, now);
-                self.not_renewed(refusal, now)
+                if refusal.brought() {
+                    self.renewed(Err(refusal), now)
+                } else {
+                    self.not_renewed(refusal, now)
+                }
             }
             Brought::Saved(saved) => Ok(Met::Saved(self.saved(flow, saved, now))),
             _ => Err(bug()),
@@ -55,13 +59,6 @@ impl Session {
             Ok(met) => self.refresh_on(flow, met, now),
             Err(failure) => self.fails(flow, failure, now),
         }
-    }
-
-    /// Goes on with a refresh although nobody can say now whether the issuer is still listed.
-    pub(super) fn still_listed(&mut self, flow: &mut Flow, now: &mut Now) -> Option<End> {
-        let overtaken = self.overtaken(flow);
-        let met = if overtaken { Met::Overtaken(None) } else { Met::Listed };
-        self.refresh_on(flow, met, now)
     }
 
     /// Hands an event to a refresh. Returns the end of the flow, if the flow ends with it.
@@ -114,36 +111,28 @@ impl Session {
     /// that token.
     fn read(&mut self, found: Option<Held<Grant>>, refused: bool, now: &mut Now) -> Read {
         let look = self.body.memory.look(found, refused, now.wall);
-        if look.brings == crate::record::merge::Brings::Token {
+        if look.brings == Brings::Token {
             now.note(Note::Adopted);
         }
         Read { brings: look.brings, seen_at: look.seen_at, dead: self.body.memory.dead() }
     }
 
-    /// The tokens that answer a refresh go into the held grant.
-    fn renewed(&mut self, tokens: &Tokens, now: &mut Now) -> Result<Met, Failure> {
-        let (template, generation, replaces) = self.place_of_the_renewed()?;
-        let value = self.filled(template, tokens, false, now);
-        Ok(Met::Came { held: Held { value, generation }, replaces, then: None })
-    }
-
-    /// The held grant, its generation, and the records that its rotation may replace.
-    fn place_of_the_renewed(&mut self) -> Result<(Grant, Option<u64>, Replaces), Failure> {
+    /// The tokens that answer a refresh, or that came with its refusal, go into the held grant.
+    fn renewed(
+        &mut self,
+        answer: Result<Tokens, TokenRefusal>,
+        now: &mut Now,
+    ) -> Result<Met, Failure> {
         let replaces = self.body.memory.spending();
-        let held = self.body.memory.grant.as_ref().ok_or_else(bug)?;
-        Ok((held.value.clone(), held.generation, replaces))
+        let Held { value, generation } = self.body.memory.grant.clone().ok_or_else(bug)?;
+        let value = self.filled_by(value, answer.as_ref(), false, now).ok_or_else(bug)?;
+        let then = answer.err().map(|refusal| refusal.failure);
+        Ok(Met::Came { held: Held { value, generation }, replaces, then })
     }
 
     /// The server would not renew the grant. Its client is unknown, the grant is dead, or the
-    /// server refuses in words of its own (REG-21, REF-08, REF-90). Tokens that came with the
-    /// refusal are kept.
+    /// server refuses in words of its own (REG-21, REF-08, REF-90).
     fn not_renewed(&mut self, refusal: TokenRefusal, now: &mut Now) -> Result<Met, Failure> {
-        if refusal.brought() {
-            let (template, generation, replaces) = self.place_of_the_renewed()?;
-            let grant = self.salvaged(template, &refusal, false, now).ok_or_else(bug)?;
-            let held = Held { value: grant, generation };
-            return Ok(Met::Came { held, replaces, then: Some(refusal.failure) });
-        }
         let (definite, unknown) = (refusal.definite(), refusal.client_unknown());
         let failure = refusal.failure;
         let Some(held) = &self.body.memory.grant else { return Err(failure) };
@@ -232,7 +221,7 @@ impl Session {
             }
             Refresh::Claiming { turn, claim, .. } => {
                 if *claim == Claim::Anew {
-                    self.holder = self.holder.map(crate::effect::Holder::next);
+                    self.holder = self.holder.map(Holder::next);
                 }
                 let elsewhere = *claim == Claim::Elsewhere;
                 let alone = self.body.memory.alone();

@@ -8,14 +8,22 @@ use crate::session::{Now, Session};
 use crate::wire::token::{TokenRefusal, Tokens};
 
 impl Session {
-    /// Fills a template with tokens, and notes what is odd about them (D7, HOST-320).
-    pub(super) fn filled(
+    /// The grant that an answer makes of a template. `None` if it brought nothing.
+    pub(super) fn filled_by(
         &self,
         template: Grant,
-        tokens: &Tokens,
+        answer: Result<&Tokens, &TokenRefusal>,
         login: bool,
         now: &mut Now,
-    ) -> Grant {
+    ) -> Option<Grant> {
+        match answer {
+            Ok(tokens) => Some(self.filled(template, tokens, login, now)),
+            Err(refusal) => self.salvaged(template, refusal, login, now),
+        }
+    }
+
+    /// Fills a template with tokens, and notes what is odd about them (D7, HOST-320).
+    fn filled(&self, template: Grant, tokens: &Tokens, login: bool, now: &mut Now) -> Grant {
         odd(&tokens.notes, now);
         let grant = fill(template, tokens, login, now.wall);
         let named = grant.granted.clone().unwrap_or_else(|| grant.requested.clone());
@@ -32,7 +40,7 @@ impl Session {
 
     /// The grant of the tokens that came with a refusal, if any did. The credential that was sent
     /// is spent, so no other tokens will ever come for it (D7, HOST-232).
-    pub(super) fn salvaged(
+    fn salvaged(
         &self,
         template: Grant,
         refusal: &TokenRefusal,

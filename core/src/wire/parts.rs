@@ -6,6 +6,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::alphabet::table_of_bytes;
 use crate::kind::Kind;
 
 /// Most bytes of a URL that a server named.
@@ -123,17 +124,7 @@ impl Marks {
 }
 
 /// The marks on each byte.
-static MARKS: [Marks; 256] = {
-    let mut table = [Marks(0); 256];
-    let mut rest: &mut [Marks] = &mut table;
-    let mut byte = 0u8;
-    while let Some((marks, after)) = rest.split_first_mut() {
-        *marks = Marks::on(byte);
-        byte = byte.wrapping_add(1);
-        rest = after;
-    }
-    table
-};
+static MARKS: [Marks; 256] = table_of_bytes!(Marks, Marks::on);
 
 /// Returns true for the bytes 0x21 to 0x7E without `\ " < > ^ { | }` and backtick, each `%` with
 /// two hex digits.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::Spend;
 use crate::failure::{Failure, Kind};
-use crate::flow::{Deferred, End, Ended, Gain, Kept, Known, Next, Tried, Written, bug};
+use crate::flow::{Deferred, End, Ended, Known, Next, Tried, Written, bug};
 use crate::record::merge::Replaces;
 use crate::record::{Client, Grant, Held, Way};
 use crate::scope::ScopeSet;
@@ -326,8 +326,8 @@ impl State {
             let then = then.map(Into::into);
             return Next::Run(Self::Saving { member, code, held, replaces, then });
         }
-        let gain = Gain::Brought { held, replaces, kept: Kept::Saved };
-        Self::Over { left: Left::Member(member, code) }.ends(Ended { gain, failure: then })
+        let ended = Written::NOWHERE.ends(held, replaces, then);
+        Self::Over { left: Left::Member(member, code) }.ends(ended)
     }
 
     /// Marks the registration of a login that has failed, before the login ends.
