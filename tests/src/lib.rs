@@ -4,7 +4,9 @@
 //! - [`fuzz_bodies`]: what the fuzz targets do with their bytes.
 //! - [`job`]: what the example clients share: arguments, steps, output.
 //! - [`model`]: a complete MCP authorization server and protected MCP endpoint as a pure function.
+//! - [`picture`]: the pictures of the pages.
 //! - [`random`]: numbers without a pattern, the same in each run.
+//! - [`rules`]: the rules with their sentences.
 //! - [`schedule`]: random schedules of whole worlds against a small reference model.
 //! - [`serve`]: the same model behind real sockets on the loopback interface.
 //! - [`sim`]: the core against the model under a virtual clock; the language of the scripts.
@@ -20,7 +22,9 @@ pub mod coverage;
 pub mod fuzz_bodies;
 pub mod job;
 pub mod model;
+pub mod picture;
 pub mod random;
+pub mod rules;
 #[allow(clippy::expect_used, reason = "the world's own assumptions are assertions")]
 pub mod schedule;
 pub mod serve;
