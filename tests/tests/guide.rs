@@ -1,5 +1,4 @@
-//! The guide of the front page, run on every runtime: step by step, at an ordinary and a strict
-//! profile, and over TLS.
+//! The guide, run on every runtime: step by step, at an ordinary and a strict profile, and over TLS.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -25,7 +24,12 @@ use mcp_authz_tests::model::Endpoint;
 use serde_json::{Value, json};
 use world::{Wire, World};
 
-const README: &str = include_str!("../../README.md");
+/// The page of each runtime, and what is run of it.
+const PAGES: [(&str, &str); 3] = [
+    (include_str!("../../adapters/tokio/src/guide.md"), include_str!("guide/tokio.rs")),
+    (include_str!("../../adapters/async-std/src/guide.md"), include_str!("guide/async_std.rs")),
+    (include_str!("../../adapters/ureq/src/guide.md"), include_str!("guide/ureq.rs")),
+];
 
 /// The marked pieces of a guide, without their indentation.
 fn pieces(source: &str) -> Vec<(String, String)> {
@@ -42,18 +46,25 @@ fn pieces(source: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_page_shows_what_is_run() {
-    for (name, text) in pieces(include_str!("guide/tokio.rs")) {
-        assert!(README.contains(&text), "README.md does not show {name}:\n{text}");
+fn each_page_shows_what_is_run() {
+    for (page, run) in PAGES {
+        // What is run stands in a function there, too.
+        let page: String = page
+            .lines()
+            .map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line)))
+            .collect();
+        for (name, text) in pieces(run) {
+            assert!(page.contains(&text), "the page does not show {name}:\n{text}");
+        }
     }
 }
 
 #[test]
 fn the_guides_differ_in_nothing_but_await() {
-    let tokio = pieces(include_str!("guide/tokio.rs"));
-    assert_eq!(tokio, pieces(include_str!("guide/async_std.rs")));
+    let [tokio, async_std, ureq] = PAGES.map(|(_, run)| pieces(run));
+    assert_eq!(tokio, async_std);
     let blocking = tokio.into_iter().map(|(name, text)| (name, text.replace(".await", "")));
-    assert_eq!(blocking.collect::<Vec<_>>(), pieces(include_str!("guide/ureq.rs")));
+    assert_eq!(blocking.collect::<Vec<_>>(), ureq);
 }
 
 fn initialize() -> Value {

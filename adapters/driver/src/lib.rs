@@ -21,6 +21,8 @@
 //! event stream decoder ([`sse`]), and one HTTP port for every async runtime (`hyper_http`, feature
 //! `hyper`).
 //!
+//! The [`guide`] is for programs: connections, credentials, operations, security, the rules by id.
+//!
 //! [`Session::handle`]: mcp_authz_core::Session::handle
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -35,6 +37,7 @@ pub mod entropy;
 mod error;
 pub mod exchange;
 mod faces;
+pub mod guide;
 pub mod head;
 mod http_client;
 #[cfg(feature = "hyper")]

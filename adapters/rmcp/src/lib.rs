@@ -32,6 +32,8 @@
 //! | `Auto` | the first, and the second for servers that speak no other (feature `http-sse`) |
 //! | `bridge` | the stores of mcp-authz for programs that stay with rmcp's own authorization (feature `bridge`) |
 //!
+//! The [guide](mod@guide) finds each name of rmcp's own authorization here.
+//!
 //! Every failure is an [`Error`], which [`Error::within`] finds inside those of rmcp.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -48,6 +50,12 @@ mod http_sse;
 mod pace;
 mod streamable;
 mod wire;
+
+#[cfg(doc)]
+#[cfg_attr(not(doctest), doc = include_str!("../README.md"))]
+///
+/// [rules]: mcp_authz_driver::guide::rules
+pub mod guide {}
 
 #[cfg(feature = "http-sse")]
 pub use auto::Auto;

@@ -23,7 +23,11 @@
 //! # }
 //! ```
 //!
-//! Underneath, a [`Client`] makes sessions of a [`Config`], for programs that want each step.
+//! Underneath, a [`Client`] makes sessions of a [`Config`], for programs that want each step. The
+//! [guide] goes through them, and leads to the pages that all adapters share: connections, credentials,
+//! operations, security, rules.
+//!
+//! [guide]: mod@guide
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -34,6 +38,19 @@ mod net;
 #[cfg(feature = "reqwest")]
 mod ready_made;
 mod runtime;
+
+#[cfg(doc)]
+#[cfg_attr(not(doctest), doc = include_str!("guide.md"))]
+///
+/// [connections]: mcp_authz_driver::guide::connections
+/// [credentials]: mcp_authz_driver::guide::credentials
+/// [from_mcp_remote]: mcp_authz_driver::guide::from_mcp_remote
+/// [operations]: mcp_authz_driver::guide::operations
+/// [requests]: mcp_authz_driver::guide::requests
+/// [revisions]: mcp_authz_driver::guide::revisions
+/// [rules]: mcp_authz_driver::guide::rules
+/// [security]: mcp_authz_driver::guide::security
+pub mod guide {}
 
 pub use client::{
     AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Builder, Client,

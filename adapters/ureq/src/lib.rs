@@ -21,7 +21,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Underneath, a [`Client`] makes sessions of a [`Config`], for programs that want each step.
+//! Underneath, a [`Client`] makes sessions of a [`Config`], for programs that want each step. The
+//! [guide] goes through them, and leads to the pages that all adapters share: connections, credentials,
+//! operations, security, rules.
+//!
+//! [guide]: mod@guide
 //!
 //! Never log `ureq_proto` at level trace: it writes down the bytes of requests and answers, tokens
 //! included. Every lower level is free of them.
@@ -31,6 +35,19 @@
 mod client;
 mod dial;
 mod http;
+
+#[cfg(doc)]
+#[cfg_attr(not(doctest), doc = include_str!("guide.md"))]
+///
+/// [connections]: mcp_authz_driver::guide::connections
+/// [credentials]: mcp_authz_driver::guide::credentials
+/// [from_mcp_remote]: mcp_authz_driver::guide::from_mcp_remote
+/// [operations]: mcp_authz_driver::guide::operations
+/// [requests]: mcp_authz_driver::guide::requests
+/// [revisions]: mcp_authz_driver::guide::revisions
+/// [rules]: mcp_authz_driver::guide::rules
+/// [security]: mcp_authz_driver::guide::security
+pub mod guide {}
 
 #[cfg(feature = "transport")]
 pub use client::Transport;

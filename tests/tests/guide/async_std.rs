@@ -1,4 +1,4 @@
-//! The guide of the front page on async-std. What stands between the marks is on the page, word for word.
+//! The guide on async-std. What stands between the marks is on the page, word for word.
 
 use std::error::Error;
 
