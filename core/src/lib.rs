@@ -17,8 +17,8 @@
 //! process.
 //!
 //! Two lanes run side by side: one for work that needs only machines, and one for work that waits
-//! for a person. A refresh therefore never waits for a person. The diagram on the repository's
-//! front page shows the flows and the stages, drawn from their tables.
+//! for a person. A refresh therefore never waits for a person. The page `states` of the guide in
+//! `mcp-authz-driver` shows the flows and the stages, drawn from their tables.
 //!
 //! With a persistent configuration a refresh is a transaction of the store: lease, look, intent,
 //! request, swap, release. [`effect::StoreRequest`] says what each of these promises, and so what a
