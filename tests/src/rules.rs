@@ -1,7 +1,7 @@
 //! The rules with their sentences, as the guide prints them.
 //!
 //! The sentences of requirements are those of `tests/requirements/rows.tsv`; `named.tsv` beside it has
-//! those of the other ids that errors name.
+//! those of the other ids that the sources name.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -27,29 +27,47 @@ pub fn rules() -> Vec<Rule> {
     requirements.chain(others).collect()
 }
 
-/// The ids that the sources of the published crates give to errors and notes.
-///
-/// # Errors
-/// If a folder or file cannot be read.
-pub fn named(root: &Path) -> io::Result<BTreeSet<String>> {
-    let mut ids = BTreeSet::new();
-    let mut folders = vec![root.join("core/src")];
-    for adapter in fs::read_dir(root.join("adapters"))? {
-        folders.push(adapter?.path().join("src"));
-    }
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.is_dir() && !ends(&path, "tests") && !ends(&path, "testing") {
-                folders.push(path);
-            } else if path.extension().is_some_and(|it| it == "rs") && !ends(&path, "tests.rs") {
-                let source = fs::read_to_string(&path)?;
-                let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-                ids.extend(code.split('"').filter(|text| is_id(text)).map(str::to_owned));
+/// The ids in the sources of the published crates.
+#[derive(Clone, Debug, Default)]
+pub struct Ids {
+    /// Those that the code gives to errors and notes.
+    pub named: BTreeSet<String>,
+    /// Those that anything names, comments and documentation among it.
+    pub cited: BTreeSet<String>,
+}
+
+impl Ids {
+    /// Reads the sources of the tree whose root this is.
+    ///
+    /// # Errors
+    /// If a folder or file cannot be read.
+    pub fn read(root: &Path) -> io::Result<Self> {
+        let mut ids = Self::default();
+        let mut folders = vec![root.join("core/src")];
+        for adapter in fs::read_dir(root.join("adapters"))? {
+            folders.push(adapter?.path().join("src"));
+        }
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder)? {
+                let path = entry?.path();
+                if path.is_dir() && !ends(&path, "tests") && !ends(&path, "testing") {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|it| it == "rs") && !ends(&path, "tests.rs")
+                {
+                    ids.take(&fs::read_to_string(&path)?);
+                }
             }
         }
+        Ok(ids)
     }
-    Ok(ids)
+
+    fn take(&mut self, source: &str) {
+        let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let whole = |text: &&str| is_id(text);
+        self.named.extend(code.split('"').filter(whole).map(str::to_owned));
+        let apart = |it: char| !it.is_ascii_alphanumeric() && it != '-';
+        self.cited.extend(code.split(apart).filter(whole).map(str::to_owned));
+    }
 }
 
 fn ends(path: &Path, name: &str) -> bool {
@@ -58,12 +76,13 @@ fn ends(path: &Path, name: &str) -> bool {
 
 /// `TOK-90`, `EXT-CC-01`.
 fn is_id(text: &str) -> bool {
-    text.rsplit_once('-').is_some_and(|(group, number)| {
-        group.starts_with(|first: char| first.is_ascii_uppercase())
-            && group.chars().all(|it| it.is_ascii_uppercase() || it == '-')
-            && (2..=3).contains(&number.len())
-            && number.bytes().all(|it| it.is_ascii_digit())
-    })
+    text != "SHA-256"
+        && text.rsplit_once('-').is_some_and(|(group, number)| {
+            group.starts_with(|first: char| first.is_ascii_uppercase())
+                && group.chars().all(|it| it.is_ascii_uppercase() || it == '-')
+                && (2..=3).contains(&number.len())
+                && number.bytes().all(|it| it.is_ascii_digit())
+        })
 }
 
 /// The tables of the page, a section after the other. The ids that errors name are bold.

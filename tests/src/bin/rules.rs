@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use mcp_authz_tests::coverage::root;
-use mcp_authz_tests::rules::{named, page};
+use mcp_authz_tests::rules::{Ids, page};
 
 fn main() -> ExitCode {
     if std::env::args().len() > 1 {
@@ -12,8 +12,8 @@ fn main() -> ExitCode {
         );
         return ExitCode::SUCCESS;
     }
-    match named(&root()) {
-        Ok(named) => print!("{}", page(&named)),
+    match Ids::read(&root()) {
+        Ok(ids) => print!("{}", page(&ids.named)),
         Err(error) => {
             eprintln!("the sources cannot be read: {error}");
             return ExitCode::FAILURE;
