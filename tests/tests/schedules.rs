@@ -9,10 +9,14 @@ use mcp_authz_tests::schedule::{Broken, Reached, Rule, Schedule, prove, run};
 const ENOUGH: u64 = 40_000;
 
 /// Seeds beyond those of every run that found a fault once.
-const FOUND: [u64; 14] = [
+const FOUND: [u64; 18] = [
     33_599,
     76_655,
     113_252,
+    454_236,
+    747_098,
+    3_128_122,
+    3_418_413,
     855_453_904,
     881_262_193,
     881_263_049,

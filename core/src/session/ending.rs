@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::effect::{Page, Parties, Settlement, Spend, Told};
+use crate::effect::{Page, Parties, Settlement, Told};
 use crate::failure::{Failure, Kind};
 use crate::flow::errands::{Lease, Task};
 use crate::flow::login::{Cause, Login};
@@ -67,7 +67,7 @@ impl Session {
                 self.withdraw_code(flow, came);
             }
             Course::Errand(errand) if errand.forgets() => {
-                self.owed.unknown_is_past(Kept::Saved);
+                self.owed.forgotten();
             }
             _ => {}
         }
@@ -151,13 +151,9 @@ impl Session {
             _ => false,
         };
         let out = matches!(flow.stage, Some(Stage::Token(_)));
-        // The server has refused the token as dead when it was sent once more, and the record does not
-        // say so yet: it is sent no third time (HOST-228).
-        let recovered = matches!(turn.mark, Some(Spend::Refresh { attempt: 1.., .. }));
-        let unmarked = recovered
-            && tried == Tried::Refused
-            && self.body.memory.dead()
-            && held.is_some_and(|held| !held.value.rejected);
+        // The server has refused the token as dead, and the record does not say so yet: no copy of
+        // the record sends it once more (REF-08, HOST-228).
+        let unmarked = tried == Tried::Refused && self.body.memory.unmarked();
         // The mark may stand although the store said that it failed.
         let mut lease = Lease { key: turn.key, holder, withdraw: turn.mark };
         if lease.withdraw.is_some() {

@@ -328,7 +328,18 @@ impl Memory {
     /// The server has refused this refresh token as dead. It is not sent again, whatever the store
     /// says now or does not say (REF-08).
     pub(crate) fn refused_dead(&mut self, token: Option<Secret>) {
-        self.0.learnt.refused_late = token;
+        // The late refusal of an older token does not make the held one live again.
+        if !self.dead() {
+            self.0.learnt.refused_late = token;
+        }
+    }
+
+    /// The store has taken the mark of a dead refresh token, or has refused it.
+    pub(crate) fn marked_dead(&mut self, kept: Kept) {
+        let refused = kept.unsaved();
+        if refused != self.learnt.unmarked {
+            self.0.learnt.unmarked = refused;
+        }
     }
 
     /// The server would not renew the held grant, in these words (REF-90).

@@ -3,7 +3,7 @@
 //! refresh while they stand, so the session gives them back until the store has taken them.
 
 use crate::bounded::push_within;
-use crate::effect::TicketId;
+use crate::effect::{Spend, TicketId};
 use crate::flow::Kept;
 use crate::flow::errands::Lease;
 use crate::rare::{Absent, Rare};
@@ -108,6 +108,15 @@ impl Rare<Owed> {
                 Kept::Unsaved => self.owe_once_saved(lease),
             }
         }
+    }
+
+    /// The record was emptied by a log-out. The intents of codes stand on: an empty record does not
+    /// tell a copy of the login that its code was sent.
+    pub(super) fn forgotten(&mut self) {
+        let mut over = Vec::new();
+        let refresh = |lease: &mut Lease| matches!(lease.withdraw, Some(Spend::Refresh { .. }));
+        self.if_there(|owed| over.extend(owed.unknown.extract_if(.., refresh)));
+        over.into_iter().for_each(|lease| self.owe(lease, None));
     }
 
     /// The store has every grant that came, so the intents that waited for that are given back.

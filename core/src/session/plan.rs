@@ -116,6 +116,8 @@ pub(crate) enum Chore {
     Forget,
     /// A record that the store refused is offered to it again.
     Save,
+    /// The record of a dead refresh token is to say so.
+    MarkDead,
     /// The token that is held is renewed ahead of its end.
     RefreshAhead,
 }
@@ -127,13 +129,14 @@ pub(crate) struct Chores {
     pub(crate) revoke: Option<Monotonic>,
     pub(crate) forget: Option<Monotonic>,
     pub(crate) save: Option<Monotonic>,
+    pub(crate) mark_dead: Option<Monotonic>,
     pub(crate) refresh_ahead: Option<Monotonic>,
 }
 
 /// The chore of a free lane, and its moment: the most urgent of those that are due, or the first
 /// that will be.
 pub(crate) fn next_chore(chores: Chores, now: Monotonic) -> Option<(Monotonic, Chore)> {
-    let Chores { give_back, revoke, forget, save, refresh_ahead } = chores;
+    let Chores { give_back, revoke, forget, save, mark_dead, refresh_ahead } = chores;
     // Other processes wait for what is given back, and the server is told before the record goes,
     // so that a program that ends between the two can still tell it (REVK-05).
     let by_urgency = [
@@ -141,6 +144,7 @@ pub(crate) fn next_chore(chores: Chores, now: Monotonic) -> Option<(Monotonic, C
         (revoke, Chore::Revoke),
         (forget.filter(|_| revoke.is_none()), Chore::Forget),
         (save, Chore::Save),
+        (mark_dead, Chore::MarkDead),
         (refresh_ahead, Chore::RefreshAhead),
     ];
     let left = || by_urgency.into_iter().filter_map(|(at, chore)| Some((at?, chore)));
@@ -171,8 +175,14 @@ mod tests {
     fn the_whole_table_of_errands_host_229_revk_05() {
         let [now, later, last] = [10, 20, 30].map(|at| Some(Monotonic::from_millis(at)));
         let none = Chores::default();
-        let all =
-            Chores { give_back: now, revoke: now, forget: now, save: now, refresh_ahead: now };
+        let all = Chores {
+            give_back: now,
+            revoke: now,
+            forget: now,
+            save: now,
+            mark_dead: now,
+            refresh_ahead: now,
+        };
         for (case, chores, expected) in [
             ("nothing is left", none, None),
             ("a lease goes before all else", all, Some((10, Chore::GiveBack))),
@@ -192,9 +202,14 @@ mod tests {
                 Some((10, Chore::Forget)),
             ),
             (
-                "a save goes before a refresh",
-                Chores { save: now, refresh_ahead: now, ..none },
+                "a save goes before the mark of a dead token",
+                Chores { save: now, mark_dead: now, ..none },
                 Some((10, Chore::Save)),
+            ),
+            (
+                "the mark of a dead token goes before a refresh",
+                Chores { mark_dead: now, refresh_ahead: now, ..none },
+                Some((10, Chore::MarkDead)),
             ),
             (
                 "what is due goes before what is more urgent, later",

@@ -100,6 +100,9 @@ pub(crate) struct Learnt {
     /// waited for any more. It is not sent again (REF-08).
     #[serde(with = "crate::secret::written_option", default)]
     pub(crate) refused_late: Option<Secret>,
+    /// The store would not take the mark of a dead refresh token.
+    #[serde(default)]
+    pub(crate) unmarked: bool,
     /// The moment at which the resource named another issuer than the grant's. Nothing of the grant
     /// is sent for a while then (BIND-03).
     pub(crate) moved: Option<Monotonic>,
@@ -122,6 +125,7 @@ impl Absent for Learnt {
         met: None,
         refused: None,
         refused_late: None,
+        unmarked: false,
         moved: None,
         unrenewable: None,
         words: None,
@@ -129,10 +133,10 @@ impl Absent for Learnt {
     };
 
     fn is_absent(&self) -> bool {
-        let Self { ahead_after, useless, met, refused, refused_late, moved, .. } = self;
+        let Self { ahead_after, useless, met, refused, refused_late, unmarked, moved, .. } = self;
         let renewable = self.unrenewable.is_none() && self.unclear == 0;
         let times = ahead_after.is_none() && moved.is_none() && renewable;
-        let tokens = useless.is_none() && refused.is_none() && refused_late.is_none();
+        let tokens = useless.is_none() && refused.is_none() && refused_late.is_none() && !unmarked;
         times && tokens && met.is_none()
     }
 }
@@ -224,6 +228,17 @@ impl Remembered {
     /// The time at which a record that the store refused is offered to it again.
     pub(crate) fn save_at(&self, now: Monotonic) -> Option<Monotonic> {
         self.custody.next(now).filter(|_| self.grant.is_some())
+    }
+
+    /// Returns true if the held refresh token is dead, and its record does not say so yet.
+    pub(crate) fn unmarked(&self) -> bool {
+        let marked = self.grant.as_ref().is_some_and(|held| held.value.rejected);
+        self.dead() && (!marked || self.learnt.unmarked)
+    }
+
+    /// The time at which the record of a dead refresh token is to say so, if it does not yet.
+    pub(crate) fn mark_dead_at(&self, now: Monotonic) -> Option<Monotonic> {
+        self.unmarked().then(|| self.learnt.ahead_after.unwrap_or(now))
     }
 
     /// The time at which a record that was logged out of is emptied, if one is left.

@@ -37,6 +37,9 @@ impl Session {
         let marks = flow.state() == StateName::Marking;
         let refused = saved.refused.filter(ours).is_some_and(|_| !marks);
         let kept = if refused { Kept::Unsaved } else { Kept::Saved };
+        if flow.state() == StateName::Rejecting {
+            self.body.memory.marked_dead(kept);
+        }
         let other = saved.theirs.map(|theirs| self.gave_way(flow, theirs, now));
         let mut held = None;
         for write in saved.written {

@@ -118,7 +118,8 @@ impl Session {
             Chore::Revoke => self.give_back(now),
             Chore::Forget => self.forget_again(now),
             Chore::Save => self.save_again(now),
-            Chore::RefreshAhead => {
+            // A refresh whose token is dead writes that down, and sends nothing.
+            Chore::MarkDead | Chore::RefreshAhead => {
                 let refresh = Refresh::Start { pointer: None };
                 self.launch(Lane::Background, Flow::new(Course::Refresh(refresh)), now);
             }
@@ -134,6 +135,7 @@ impl Session {
             revoke: revokes.then_some(now),
             forget: memory.forget_at(now).filter(|_| persistent),
             save: memory.save_at(now).filter(|_| persistent),
+            mark_dead: memory.mark_dead_at(now).filter(|_| persistent),
             refresh_ahead: None,
         }
     }

@@ -456,15 +456,15 @@ scripts! {
         sim.expect_failed(waiter, "outcome_unknown");
         assert_eq!(sim.store().intents(), 1, "nobody knows");
         sim.forget();
-        assert_eq!(sim.store().intents(), 0, "a log-out has come after it");
+        assert_eq!(sim.store().intents(), 1, "an empty record tells a copy nothing");
         sim.acquire("files:read");
         discover(sim);
         approve(sim).reply_json(401, &error("invalid_client"));
-        assert_eq!(sim.store().intents(), 1, "it brought nothing that a copy could see in the store");
+        assert_eq!(sim.store().intents(), 2, "it brought nothing that a copy could see in the store");
         register(sim, "c2");
         sim.store().answer("swap", Some(Stored::Failed(Kind::StoreUnavailable)));
         approve(sim).reply_json(200, &tokens(1, 3600));
-        assert_eq!(sim.store().intents(), 2, "what came is not saved");
+        assert_eq!(sim.store().intents(), 3, "what came is not saved");
         sim.store().heal();
         sim.at(60);
         assert_eq!(sim.store().intents(), 0);
@@ -493,6 +493,46 @@ scripts! {
         sim.expect_failed(caller, "reauthorization_required");
         let grant = sim.store().documents(RecordKind::Grant)[0].clone();
         assert_eq!(grant["rejected"], true);
+    }
+
+    /// The first refusal of a token reaches no store that could say so: the record is written once
+    /// the store is well, and until then no copy of the record sends the token once more.
+    a_refused_token_is_called_dead_as_soon_as_the_store_is_well_ref_08(sim = over()) {
+        if sim.restarting() {
+            return; // each restart looks into the store anew
+        }
+        let caller = sim.acquire_quietly("");
+        sim.store().answer("swap", Some(Stored::Failed(Kind::StoreUnavailable)));
+        refresh(sim, 1).reply_json(400, &error("invalid_grant"));
+        sim.expect_failed(caller, "reauthorization_required");
+        assert_eq!(sim.store().intents(), 1, "a copy of the record is not told otherwise");
+        sim.store().heal();
+        sim.at(120).expect_no_call();
+        let grant = sim.store().documents(RecordKind::Grant)[0].clone();
+        assert_eq!(grant["rejected"], true);
+    }
+
+    /// A log-out empties the record, which then tells a copy of the login nothing. The mark of the
+    /// code that is out does.
+    a_copy_from_before_a_log_out_sends_no_code_tok_04_revk_05(sim = kept()) {
+        if sim.restarting() {
+            return; // each step would be another copy
+        }
+        let waiter = sim.acquire("");
+        discover(sim);
+        register(sim, "c1");
+        let (redirect, state) = sim.expect_visit().ours();
+        let callback = format!("{redirect}?code=c&state={state}");
+        let copy = sim.written();
+        sim.arrive(&callback);
+        exchange(sim).maybe_sent(Why::Broken);
+        sim.expect_failed(waiter, "outcome_unknown");
+        sim.forget();
+        sim.take_up(&copy);
+        let waiter = sim.acquire("");
+        sim.arrive(&callback);
+        sim.expect_no_call();
+        sim.expect_failed(waiter, "outcome_unknown");
     }
 
     /// A login that was taken up after a restart sends no code unseen, its second one included: a copy
