@@ -29,6 +29,9 @@ pub type AuthSession = driver::AuthSession<OnAsyncStd>;
 /// One MCP server and one account of it; see [`driver::AuthorizationManager`].
 pub type AuthorizationManager = driver::AuthorizationManager<OnAsyncStd>;
 
+/// Collects the parts of a manager; see [`driver::manager::ManagerBuilder`].
+pub type ManagerBuilder = driver::manager::ManagerBuilder<OnAsyncStd>;
+
 /// One login, step by step; see [`driver::AuthorizationSession`].
 pub type AuthorizationSession = driver::AuthorizationSession<OnAsyncStd>;
 

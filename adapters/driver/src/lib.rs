@@ -50,6 +50,7 @@ mod outbox;
 mod parked;
 pub mod person;
 pub mod ports;
+pub mod progress;
 pub mod publish;
 pub mod reading;
 mod session;

@@ -15,15 +15,21 @@ use crate::error::DriveError;
 use crate::faces::faces;
 use crate::loops::{Loop, PortsOf};
 use crate::person::{Hub, Person};
-use crate::ports::{Common, Observer, Store};
+use crate::ports::{Common, Store};
 use crate::session::{AuthSession, engine};
 #[cfg(feature = "transport")]
 use crate::transport::Settings;
 
+mod builder;
+#[cfg(feature = "transport")]
+mod connect;
 mod login;
 mod setup;
 mod steps;
 
+pub use builder::ManagerBuilder;
+#[cfg(feature = "transport")]
+pub use connect::ConnectError;
 use login::{Login, News, granted};
 pub use setup::{PortsError, SetupError};
 pub(crate) use setup::{json, request, written};
@@ -44,6 +50,18 @@ pub trait Platform: Sized {
 
     /// A store in memory.
     fn store() -> Arc<dyn Store>;
+}
+
+/// An adapter for programs on a person's machine.
+pub trait Home: Platform {
+    /// The store in the folder where the person's programs keep their data.
+    ///
+    /// # Errors
+    /// The folder cannot be used; the failure says why.
+    fn store_at_home() -> Result<Arc<dyn Store>, Arc<Failure>>;
+
+    /// The person at this machine, with a browser or a terminal.
+    fn person() -> Arc<dyn Person>;
 }
 
 /// One MCP server and one account of it: the way in, for programs that want no more than that.
@@ -128,9 +146,8 @@ impl<S: Loop<Adapter: Platform<Loop = S>>> AuthorizationManager<S> {
     }
 
     /// Sets up more than the configuration: the store, the ports, who hears and who is asked.
-    pub fn builder(config: impl Into<config::Builder>) -> Builder<S> {
-        let common = Common { store: S::Adapter::store(), ..Common::default() };
-        Builder { config: setup::named(config.into()), common, person: None, ports: None }
+    pub fn builder(config: impl Into<config::Builder>) -> ManagerBuilder<S> {
+        config.into().into()
     }
 }
 
@@ -188,73 +205,5 @@ impl<S: Loop> Current<S> {
 impl<S: Loop> fmt::Debug for AuthorizationManager<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizationManager").field("session", &self.session()).finish()
-    }
-}
-
-/// Collects what a manager is made of; nothing is checked before [`Builder::build`].
-pub struct Builder<S: Loop> {
-    config: config::Builder,
-    common: Common,
-    person: Option<Arc<dyn Person>>,
-    ports: Option<Arc<PortsOf<S>>>,
-}
-
-impl<S: Loop> Builder<S> {
-    /// Where credentials are kept; in memory unless said.
-    #[must_use]
-    pub fn store(mut self, store: impl Store) -> Self {
-        self.common.store = Arc::new(store);
-        self
-    }
-
-    /// The observer, which is told what happens, beside the persons who are shown pages.
-    #[must_use]
-    pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.common.observer = Arc::new(observer);
-        self
-    }
-
-    /// All that a session has beside its ports, at once: the clock and the signer, too.
-    #[must_use]
-    pub fn common(mut self, common: Common) -> Self {
-        self.common = common;
-        self
-    }
-
-    /// The person who is shown the page if a request of an authorized client or transport needs a
-    /// login. Without a person such a request fails with `reauthorization_required`.
-    #[must_use]
-    pub fn person(mut self, person: impl Person + 'static) -> Self {
-        self.person = Some(Arc::new(person));
-        self
-    }
-
-    /// The ports to use, of an adapter's client that was set up in its own way: proxy, certificate
-    /// authorities, HTTP client.
-    #[must_use]
-    pub fn ports(mut self, ports: impl Into<Arc<PortsOf<S>>>) -> Self {
-        self.ports = Some(ports.into());
-        self
-    }
-}
-
-impl<S: Loop<Adapter: Platform<Loop = S>>> Builder<S> {
-    /// Makes the manager. Nothing is read or sent yet.
-    ///
-    /// # Errors
-    /// [`SetupError`] names what has to be changed.
-    pub fn build(self) -> Result<AuthorizationManager<S>, SetupError> {
-        let Self { config, common, person, ports } = self;
-        let ports = ports.map_or_else(S::Adapter::ports, Ok).map_err(SetupError::Ports)?;
-        let current = Current::new(&config, &ports, &common, person.as_ref(), None)?;
-        let (current, replacing) = (ArcSwap::from_pointee(current), Mutex::default());
-        let inner = Inner { config, ports, common, person, current, replacing };
-        Ok(AuthorizationManager { inner: Arc::new(inner) })
-    }
-}
-
-impl<S: Loop> fmt::Debug for Builder<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").finish_non_exhaustive()
     }
 }

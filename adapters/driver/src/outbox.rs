@@ -97,7 +97,10 @@ impl Outbox {
         let mut sorted = Sorted { abandoned: Vec::new(), work: effects.work, speak: false };
         for told in effects.told {
             match told {
-                Told::Publish(granted) => cell.publish(granted),
+                Told::Publish(granted) => {
+                    cell.publish(granted.clone());
+                    self.voice.push_back(Word::Told(Told::Publish(granted)));
+                }
                 Told::Settle(settlement) => self.voice.push_back(Word::Settle(settlement)),
                 Told::Page { arrival, page } => {
                     if let Some(sink) = self.pages.remove(&arrival) {

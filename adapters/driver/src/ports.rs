@@ -165,7 +165,7 @@ pub trait Signer: Send + Sync + 'static {
     fn sign(&self, request: SignRequest) -> Signature;
 }
 
-/// Is told what the session does: notes, and pages to show to the person.
+/// Is told what the session does: notes, pages to show to the person, and the grant in use.
 pub trait Observer: Send + Sync + 'static {
     /// One thing told. Called without any lock, on whichever thread took the step; must not wait,
     /// since nobody is settled meanwhile. A call that would wait for the same session is refused

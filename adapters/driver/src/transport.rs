@@ -25,7 +25,7 @@ mod endpoint;
 mod engine;
 mod era;
 mod error;
-mod face;
+pub(crate) mod face;
 mod line;
 mod link;
 mod mailbox;

@@ -9,9 +9,16 @@
 #[path = "managers/cases.rs"]
 #[macro_use]
 mod cases;
+#[path = "managers/connecting.rs"]
+#[macro_use]
+mod connecting;
 #[path = "managers/parts.rs"]
 mod parts;
 
 managers!(ureq, mcp_authz_ureq, parts::here);
 managers!(tokio, mcp_authz_tokio, parts::on_tokio, await);
 managers!(async_std, mcp_authz_async_std, parts::on_async_std, await);
+
+connecting!(connecting_on_ureq, mcp_authz_ureq, parts::here);
+connecting!(connecting_on_tokio, mcp_authz_tokio, parts::on_tokio, await);
+connecting!(connecting_on_async_std, mcp_authz_async_std, parts::on_async_std, await);

@@ -28,6 +28,9 @@ pub type AuthSession = driver::AuthSession<OnTokio>;
 /// One MCP server and one account of it; see [`driver::AuthorizationManager`].
 pub type AuthorizationManager = driver::AuthorizationManager<OnTokio>;
 
+/// Collects the parts of a manager; see [`driver::manager::ManagerBuilder`].
+pub type ManagerBuilder = driver::manager::ManagerBuilder<OnTokio>;
+
 /// One login, step by step; see [`driver::AuthorizationSession`].
 pub type AuthorizationSession = driver::AuthorizationSession<OnTokio>;
 

@@ -32,6 +32,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
+#[cfg(all(feature = "desktop", feature = "files"))]
+mod home;
 mod http;
 mod listener;
 mod net;
@@ -54,14 +56,33 @@ pub mod guide {}
 
 pub use client::{
     AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Builder, Client,
-    Danger, HttpSse, Transport,
+    Danger, HttpSse, ManagerBuilder, Transport,
 };
+#[cfg(all(feature = "desktop", feature = "files"))]
+pub use home::connect;
 pub use http::{TokioBody, TokioHttp};
 pub use listener::Loopback;
-pub use mcp_authz_core::effect::Visit;
+pub use mcp_authz_core::effect::{Page, Told, Visit};
+pub use mcp_authz_core::failure::{Failure, Kind, Remedy};
+pub use mcp_authz_core::granted::Granted;
+pub use mcp_authz_core::note::Note;
+pub use mcp_authz_core::scope::ScopeSet;
+pub use mcp_authz_core::session::Snapshot;
 pub use mcp_authz_core::{Config, config, failure, granted, scope};
 pub use mcp_authz_driver as driver;
+pub use mcp_authz_driver::authorize::AuthorizeError;
 pub use mcp_authz_driver::client::BuildError;
+pub use mcp_authz_driver::exchange::ExchangeError;
+pub use mcp_authz_driver::manager::ConnectError;
+pub use mcp_authz_driver::manager::SetupError;
+pub use mcp_authz_driver::person::{Answers, Person};
+pub use mcp_authz_driver::ports::{Observer, Store};
+pub use mcp_authz_driver::progress::Progress;
+pub use mcp_authz_driver::transport::{Settings, Tool, ToolResult, TransportError};
 pub use mcp_authz_host as host;
+#[cfg(feature = "desktop")]
+pub use mcp_authz_host::person::{Desktop, Terminal};
+#[cfg(feature = "files")]
+pub use mcp_authz_host::store::{FileStore, StoreError};
 pub use net::Socket;
 pub use runtime::Tokio;

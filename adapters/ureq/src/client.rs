@@ -25,6 +25,9 @@ pub type AuthSession = driver::AuthSession<OnUreq>;
 /// One MCP server and one account of it; see [`driver::AuthorizationManager`].
 pub type AuthorizationManager = driver::AuthorizationManager<OnUreq>;
 
+/// Collects the parts of a manager; see [`driver::manager::ManagerBuilder`].
+pub type ManagerBuilder = driver::manager::ManagerBuilder<OnUreq>;
+
 /// One login, step by step; see [`driver::AuthorizationSession`].
 pub type AuthorizationSession = driver::AuthorizationSession<OnUreq>;
 

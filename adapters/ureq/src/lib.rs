@@ -34,6 +34,8 @@
 
 mod client;
 mod dial;
+#[cfg(all(feature = "desktop", feature = "files"))]
+mod home;
 mod http;
 
 #[cfg(doc)]
@@ -53,10 +55,32 @@ pub mod guide {}
 pub use client::Transport;
 pub use client::{
     AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Builder, Client,
+    ManagerBuilder,
 };
+#[cfg(all(feature = "desktop", feature = "files", feature = "transport"))]
+pub use home::connect;
 pub use http::UreqHttp;
-pub use mcp_authz_core::effect::Visit;
+pub use mcp_authz_core::effect::{Page, Told, Visit};
+pub use mcp_authz_core::failure::{Failure, Kind, Remedy};
+pub use mcp_authz_core::granted::Granted;
+pub use mcp_authz_core::note::Note;
+pub use mcp_authz_core::scope::ScopeSet;
+pub use mcp_authz_core::session::Snapshot;
 pub use mcp_authz_core::{Config, config, failure, granted, scope};
 pub use mcp_authz_driver as driver;
+pub use mcp_authz_driver::authorize::AuthorizeError;
 pub use mcp_authz_driver::client::BuildError;
+pub use mcp_authz_driver::exchange::ExchangeError;
+#[cfg(feature = "transport")]
+pub use mcp_authz_driver::manager::ConnectError;
+pub use mcp_authz_driver::manager::SetupError;
+pub use mcp_authz_driver::person::{Answers, Person};
+pub use mcp_authz_driver::ports::{Observer, Store};
+pub use mcp_authz_driver::progress::Progress;
+#[cfg(feature = "transport")]
+pub use mcp_authz_driver::transport::{Settings, Tool, ToolResult, TransportError};
 pub use mcp_authz_host as host;
+#[cfg(feature = "desktop")]
+pub use mcp_authz_host::person::{Desktop, Terminal};
+#[cfg(feature = "files")]
+pub use mcp_authz_host::store::{FileStore, StoreError};

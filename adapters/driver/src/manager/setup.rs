@@ -19,11 +19,14 @@ use crate::ports::{Answer, Common, Observer};
 
 /// Why there is no manager.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum SetupError {
     /// The configuration is refused; the failure names the setting.
     Config(Arc<Failure>),
     /// The runtime's ports could not be made: its own error says why.
     Ports(PortsError),
+    /// The store cannot be used; the failure names the folder.
+    Store(Arc<Failure>),
 }
 
 /// An adapter's own error.
@@ -38,7 +41,7 @@ impl From<Failure> for SetupError {
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(failure) => failure.fmt(f),
+            Self::Config(failure) | Self::Store(failure) => failure.fmt(f),
             Self::Ports(error) => error.fmt(f),
         }
     }
@@ -47,7 +50,7 @@ impl fmt::Display for SetupError {
 impl core::error::Error for SetupError {}
 
 crate::diagnosed!(SetupError, this => match this {
-    SetupError::Config(failure) => Arc::clone(failure),
+    SetupError::Config(failure) | SetupError::Store(failure) => Arc::clone(failure),
     SetupError::Ports(error) => {
         Arc::new(Failure::new(Kind::ConfigInvalid, "SEC-12").with_hint(&error.to_string()))
     }
@@ -65,7 +68,7 @@ pub(super) fn named(config: config::Builder) -> config::Builder {
 }
 
 /// The name of the program that runs: people are asked for consent to it, not to this library.
-fn program() -> Option<String> {
+pub(super) fn program() -> Option<String> {
     let file = std::env::current_exe().ok()?;
     let name = file.file_stem()?.to_str()?;
     let shown = |byte: u8| matches!(byte, b' '..=b'~');

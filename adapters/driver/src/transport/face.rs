@@ -103,6 +103,12 @@ impl<S: Loop> Transport<S> {
         self.engine.request(method, params).into()
     }
 
+    /// The session whose tokens the connection uses, to log out or to look at the grant.
+    #[must_use]
+    pub fn session(&self) -> AuthSession<S> {
+        self.engine.line.0.clone()
+    }
+
     /// The server's words about itself: the result of `initialize` or `server/discover`. Null for a
     /// modern server that does not know the latter.
     #[must_use]
@@ -210,7 +216,7 @@ faces! { Transport {
     }
 }}
 
-async fn connect<S: Loop>(
+pub(crate) async fn connect<S: Loop>(
     session: AuthSession<S>,
     settings: Settings,
 ) -> Result<Transport<S>, TransportError> {

@@ -96,6 +96,13 @@ mcp_authz_driver::diagnosed!(StoreError, this => Arc::new(
         .with_hint(this.advice()),
 ));
 
+/// The failure that a manager reports where its store cannot be opened.
+impl From<StoreError> for Arc<Failure> {
+    fn from(error: StoreError) -> Self {
+        error.diagnosis()
+    }
+}
+
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.cause.as_ref().map(|cause| cause as _)
