@@ -1,21 +1,27 @@
 //! `mcp-authz` on tokio and hyper.
 //!
 //! ```no_run
-//! use mcp_authz_tokio::driver::transport::Settings;
-//! use mcp_authz_tokio::host::person::Desktop;
-//! use mcp_authz_tokio::{AuthorizationManager, AuthorizedHttpClient};
-//! use serde_json::json;
+//! # async fn tools() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = mcp_authz_tokio::connect("https://mcp.example/mcp").await?;
+//! for tool in server.list_tools().await? {
+//!     println!("{}", tool.name);
+//! }
+//! let said = server.call_tool("echo", serde_json::json!({"text": "hello"})).await?;
+//! println!("{}", said.text());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`connect`] keeps credentials in files of the person's data folder, and asks the person at this machine.
+//! A program that chooses for itself begins with a manager:
+//!
+//! ```no_run
+//! use mcp_authz_tokio::{AuthorizationManager, AuthorizedHttpClient, Desktop, Settings};
 //!
 //! # async fn tools() -> Result<(), Box<dyn std::error::Error>> {
 //! let manager = AuthorizationManager::new("https://mcp.example/mcp")?;
 //! manager.authorize(&Desktop::new()).await?; // logs in, unless there is a usable grant
-//!
 //! let server = manager.connect(Settings::new("my-client", "1.0")).await?;
-//! for tool in server.list_tools().await? {
-//!     println!("{}", tool.name);
-//! }
-//! let said = server.call_tool("echo", json!({"text": "hello"})).await?;
-//! println!("{}", said.text());
 //!
 //! let client = AuthorizedHttpClient::new(manager, None); // for everything else at that server
 //! let answer = client.get("https://mcp.example/mcp/report").await?;

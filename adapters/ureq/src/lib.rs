@@ -1,20 +1,24 @@
 //! `mcp-authz` for programs without an async runtime, on ureq.
 //!
 //! ```no_run
-//! use mcp_authz_ureq::driver::transport::Settings;
-//! use mcp_authz_ureq::host::person::Desktop;
-//! use mcp_authz_ureq::{AuthorizationManager, AuthorizedHttpClient};
-//! use serde_json::json;
-//!
-//! let manager = AuthorizationManager::new("https://mcp.example/mcp")?;
-//! manager.authorize(&Desktop::new())?; // logs in, unless there is a usable grant
-//!
-//! let server = manager.connect(Settings::new("my-client", "1.0"))?;
+//! let server = mcp_authz_ureq::connect("https://mcp.example/mcp")?;
 //! for tool in server.list_tools()? {
 //!     println!("{}", tool.name);
 //! }
-//! let said = server.call_tool("echo", json!({"text": "hello"}))?;
+//! let said = server.call_tool("echo", serde_json::json!({"text": "hello"}))?;
 //! println!("{}", said.text());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`connect`] keeps credentials in files of the person's data folder, and asks the person at this machine.
+//! A program that chooses for itself begins with a manager:
+//!
+//! ```no_run
+//! use mcp_authz_ureq::{AuthorizationManager, AuthorizedHttpClient, Desktop, Settings};
+//!
+//! let manager = AuthorizationManager::new("https://mcp.example/mcp")?;
+//! manager.authorize(&Desktop::new())?; // logs in, unless there is a usable grant
+//! let server = manager.connect(Settings::new("my-client", "1.0"))?;
 //!
 //! let client = AuthorizedHttpClient::new(manager, None); // for everything else at that server
 //! let answer = client.get("https://mcp.example/mcp/report")?;
