@@ -30,11 +30,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let on = ListenOn { host: LoopbackHost::V4, port: None, path: "/callback".to_owned() };
     let pages = Pages::new(PageText::new(), &on, 49152);
     let own = Pages::new(words(), &on, 49152);
+    let long_words = Pages::new(long_words(), &on, 49152);
     let (authorized, denied) = (Page::Authorized(parties()), Page::Denied(parties()));
     for (name, answer) in [
         ("authorized", pages.page(&authorized)),
         ("authorized-long", pages.page(&Page::Authorized(long))),
         ("authorized-own-words", own.page(&authorized)),
+        ("denied-long-words", long_words.page(&denied)),
         ("one-more-step", pages.page(&Page::OneMoreStep(parties()))),
         ("untrusted", pages.page(&untrusted)),
         ("denied", pages.page(&denied)),
@@ -68,4 +70,14 @@ fn words() -> PageText {
         .label(Label::Resource, "שרת MCP")
         .label(Label::Issuer, "שרת התחברות")
         .label(Label::Served, "כתובת")
+}
+
+/// Words that are wider than a small window.
+fn long_words() -> PageText {
+    let word = "Donaudampfschifffahrtsgesellschaftsanmeldungsdienst";
+    PageText::new()
+        .language("de")
+        .words(Outcome::Denied, Words::new().title(word).lead(word).next(word))
+        .label(Label::Program, "Anmeldungsprogrammbezeichnung")
+        .label(Label::Issuer, word)
 }
