@@ -50,7 +50,7 @@ dt { flex: 0 0 7.5rem; color: var(--soft); }
 dd { flex: 1 1 11rem; font-weight: 600; }
 small { display: block; font-size: .8125rem; color: var(--soft); }
 code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-@media (max-width: 26rem) { main { padding: 2rem 1.25rem; } }
+@media (max-width: 26rem) { main { padding: 2rem 1.25rem; } dt { flex-basis: 100%; } }
 ";
 
 /// The pages of one listener: a program's words, and the address that they are served at.
