@@ -70,11 +70,11 @@ export function look() {
 
   // The mark is no text: 3 is enough for it.
   const [mark, circle] = [document.querySelector("svg path"), document.querySelector("svg circle")];
-  if (mark && circle) {
+  const [line, disc] = [mark && getComputedStyle(mark).stroke, circle && getComputedStyle(circle)];
+  if (line && line !== "none" && disc) {
     const card = ground(mark.closest("main"));
-    const disc = getComputedStyle(circle);
     const [r, g, b] = colour(disc.fill);
-    legible("the mark", colour(getComputedStyle(mark).stroke).slice(0, 3), over([r, g, b, Number(disc.fillOpacity)], card), 3);
+    legible("the mark", colour(line).slice(0, 3), over([r, g, b, Number(disc.fillOpacity)], card), 3);
   } else {
     wrong.push("there is no mark on it");
   }
