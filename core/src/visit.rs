@@ -85,7 +85,7 @@ pub enum Page {
     /// This arrival has the login's own `state`, but does not come from the login's issuer. It is
     /// not believed, and the login goes on waiting (ISS-90).
     Untrusted {
-        /// The two parties of the login.
+        /// The parties of the login.
         parties: Parties,
         /// The failure that ends the login if nothing better comes. Its subject names the issuer
         /// that was received, so a browser is shown its kind alone.
@@ -95,7 +95,7 @@ pub enum Page {
     Denied(Parties),
     /// The login ended with a failure.
     Failed {
-        /// The two parties of the login.
+        /// The parties of the login.
         parties: Parties,
         /// The kind of the failure.
         kind: Kind,
@@ -107,10 +107,13 @@ pub enum Page {
     Refused(Kind),
 }
 
-/// The two parties of a login, as its page names them. Both are hosts that the session itself has
-/// verified, never a name that a server chose for itself.
+/// The parties of a login, as its page names them. The servers are hosts that the session itself
+/// has verified, never a name that a server chose for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parties {
+    /// The name of the program: the client's name in the configuration, as the host wrote it. A page
+    /// has to escape it.
+    pub program: String,
     /// Host of the MCP server, in punycode.
     pub resource: String,
     /// Host of the authorization server's issuer, in punycode.

@@ -32,7 +32,9 @@ Usage: mcp_oauth_server [options]
                            is HTTP+SSE
   --registration on|off    dynamic client registration (default on); with off, the
                            client `demo-client` without a secret is known from the start
-  --consent auto|form      agree at once, or show a page with a form (default auto)
+  --consent auto|form|error
+                           agree at once, show a page with a form, or send the person
+                           back with server_error (default auto)
   --expires-in N           seconds an access token lives (default 3600)
   --oddity NAME            do one thing as some real server does it; `list` shows them
   --help                   this text
@@ -42,7 +44,7 @@ struct Options {
     port: u16,
     revision: Option<String>,
     registration: bool,
-    form: bool,
+    consent: Consent,
     expires_in: Option<u64>,
     oddity: Option<&'static Oddity>,
 }
@@ -79,7 +81,7 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
         port: 8000,
         revision: None,
         registration: true,
-        form: false,
+        consent: Consent::Auto,
         expires_in: None,
         oddity: None,
     };
@@ -103,7 +105,14 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Asked, String> {
             "--registration" if value == "on" || value == "off" => {
                 options.registration = value == "on"
             }
-            "--consent" if value == "auto" || value == "form" => options.form = value == "form",
+            "--consent" => {
+                options.consent = match value.as_str() {
+                    "auto" => Consent::Auto,
+                    "form" => Consent::Form,
+                    "error" => Consent::Error("server_error".to_owned()),
+                    _ => return Err(wrong()),
+                }
+            }
             _ => return Err(wrong()),
         }
     }
@@ -151,8 +160,9 @@ fn run(options: &Options) -> io::Result<()> {
         if let Some(seconds) = options.expires_in {
             server.tokens.access_life_s = seconds;
         }
-        if options.form {
-            server.consent = Consent::Form;
+        // An oddity may have said otherwise.
+        if options.consent != Consent::Auto {
+            server.consent = options.consent.clone();
         }
         if !options.registration {
             server.registration.mode = RegistrationMode::Closed;
@@ -197,11 +207,12 @@ fn introduce(options: &Options, settings: &Settings) -> io::Result<()> {
         "demo-client, no secret, http://127.0.0.1/callback"
     };
     writeln!(out, "Clients         {clients}")?;
-    writeln!(
-        out,
-        "Consent         {}",
-        if options.form { "a page with a form" } else { "given at once" }
-    )?;
+    let consent = match options.consent {
+        Consent::Form => "a page with a form",
+        Consent::Error(_) => "refused with server_error",
+        _ => "given at once",
+    };
+    writeln!(out, "Consent         {consent}")?;
     if let Some(oddity) = options.oddity {
         writeln!(out, "Oddity          {}: {}", oddity.name, oddity.about)?;
     }

@@ -70,7 +70,7 @@ fn a_machine_without_descriptors_is_named_by_every_part_host_281() {
     let unknown = dial::permitted(&dial::System, "name.invalid", Addresses::Any);
     assert_eq!(unknown, Err(Why::Exhausted), "not that there is no such name");
     let on = ListenOn { host: LoopbackHost::V4, port: None, path: "/callback".to_owned() };
-    assert!(exhausted(&Loopback.bind(&on, Arrivals::new(|_, _| {})).unwrap_err()));
+    assert!(exhausted(&Loopback::new().bind(&on, Arrivals::new(|_, _| {})).unwrap_err()));
     let failed = Stored::Failed(Kind::MachineExhausted);
     let spend = Spend::Refresh { generation: 1, attempt: 0 };
     let holder = Holder(1);

@@ -1,4 +1,5 @@
-//! The guide, run on every runtime: step by step, at an ordinary and a strict profile, and over TLS.
+//! The guide, run on every runtime: step by step, at an ordinary and a strict profile, and over TLS; and
+//! the page that a browser is shown at its end.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -17,12 +18,14 @@ mod ureq;
 mod world;
 
 use core::future::Future;
+use core::time::Duration;
 
 use mcp_authz_core::Config;
 use mcp_authz_core::config::Profile;
+use mcp_authz_host::page::{Label, Outcome, PageText, Words};
 use mcp_authz_tests::model::Endpoint;
 use serde_json::{Value, json};
-use world::{Wire, World};
+use world::{Desktop, Wire, World};
 
 /// The page of each runtime, and what is run of it.
 const PAGES: [(&str, &str); 3] = [
@@ -136,4 +139,44 @@ fn on_async_std_step_by_step() {
         on_async_std(async { steps!(async_std, mcp_authz_async_std, profile, wire, await) });
     }
     on_async_std(async { alone!(async_std, await) });
+}
+
+/// The page names the program and the address, in words of the program's own that are the same on every
+/// runtime, and nothing that the address bar holds.
+macro_rules! worded {
+    ($adapter:ident $(, $await:tt)?) => {{
+        let world = World::new(Wire::Plain);
+        let words = Words::new().title("Welcome <back>");
+        let text = PageText::new()
+            .language("en-GB")
+            .words(Outcome::Authorized, words)
+            .label(Label::Program, "Application");
+        let client = $adapter::Client::builder().page_text(text).build().unwrap();
+        let config = Config::builder(world.served.mcp_url()).client_name("Acme & <Sons>");
+        let manager = $adapter::AuthorizationManager::builder(config).ports(client).build().unwrap();
+        let (desktop, read) = Desktop::reading();
+        manager.authorize(&desktop)$(.$await)?.unwrap();
+        let (address, page) = read.recv_timeout(Duration::from_secs(10)).unwrap();
+        let address = url::Url::parse(&address).unwrap();
+        let port = address.port().unwrap();
+        for part in [
+            "<html lang=\"en-GB\">",
+            "<h1>Welcome &lt;back&gt;</h1>",
+            "<dt>Application</dt><dd>Acme &amp; &lt;Sons&gt;</dd>",
+            &format!("<dt>Served at</dt><dd>127.0.0.1:{port}</dd>"),
+            "You may close this window",
+        ] {
+            assert!(page.contains(part), "{part} is not in {page}");
+        }
+        for (name, value) in address.query_pairs().filter(|(name, _)| name != "iss") {
+            assert!(!page.contains(&*value), "{name} is in {page}");
+        }
+    }};
+}
+
+#[test]
+fn on_every_runtime_the_page_is_in_the_program_s_own_words_nat_10_host_198() {
+    worded!(mcp_authz_ureq);
+    on_tokio(async { worded!(mcp_authz_tokio, await) });
+    on_async_std(async { worded!(mcp_authz_async_std, await) });
 }

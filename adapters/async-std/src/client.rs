@@ -8,6 +8,7 @@ use mcp_authz_driver::manager::{Platform, PortsError};
 use mcp_authz_driver::ports::{Ports, Store};
 use mcp_authz_driver::tasks::{self, Tasks};
 use mcp_authz_driver::{self as driver, PortsOf};
+use mcp_authz_host::page::PageText;
 use mcp_authz_host::store::Memory;
 
 use crate::listener::Loopback;
@@ -61,17 +62,39 @@ impl Platform for AsyncStd {
 #[derive(Default)]
 pub struct Builder {
     reach: Settings,
+    text: PageText,
 }
 
 mcp_authz_driver::client_setters!(Builder);
 
 impl Builder {
+    /// The words of the pages that a browser shows at the end of a login, in place of the built-in
+    /// ones.
+    ///
+    /// ```
+    /// use mcp_authz_async_std::host::page::{Outcome, PageText, Words};
+    /// use mcp_authz_async_std::{AuthorizationManager, Client};
+    ///
+    /// let done = Words::new().title("Welcome back").next("Acme Mail has your letters now.");
+    /// let text = PageText::new().words(Outcome::Authorized, done);
+    /// let client = Client::builder().page_text(text).build()?;
+    /// let manager = AuthorizationManager::builder("https://mcp.example/mcp").ports(client).build()?;
+    /// # let _ = manager;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn page_text(mut self, text: PageText) -> Self {
+        self.text = text;
+        self
+    }
+
     /// Makes the client.
     ///
     /// # Errors
     /// [`BuildError`] names what has to be changed.
     pub fn build(self) -> Result<Client, BuildError> {
-        let (http, listener, runtime) = (HyperHttp::new(AsyncStd, self.reach)?, Loopback, AsyncStd);
+        let (http, runtime) = (HyperHttp::new(AsyncStd, self.reach)?, AsyncStd);
+        let listener = Loopback::new().page_text(self.text);
         Ok(Client::new(Ports { http, listener, runtime }))
     }
 }

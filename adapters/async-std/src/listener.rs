@@ -8,16 +8,34 @@ use mcp_authz_core::effect::ListenOn;
 use mcp_authz_driver::arrivals::{Arrivals, Listening};
 use mcp_authz_driver::ports::AsyncListener;
 use mcp_authz_host::listen_async::{self, Door, Guest};
+use mcp_authz_host::page::PageText;
 
 use crate::runtime::AsyncStd;
 
 /// Listens on loopback.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Loopback;
+#[derive(Clone, Debug, Default)]
+pub struct Loopback {
+    text: PageText,
+}
+
+impl Loopback {
+    /// Listens, and shows the built-in pages.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Shows pages with these words.
+    #[must_use]
+    pub fn page_text(mut self, text: PageText) -> Self {
+        self.text = text;
+        self
+    }
+}
 
 impl AsyncListener for Loopback {
     async fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> io::Result<Listening> {
-        listen_async::bind::<StdDoor, _>(on, arrivals, &AsyncStd).await
+        listen_async::bind::<StdDoor, _>(on, arrivals, &AsyncStd, &self.text).await
     }
 }
 

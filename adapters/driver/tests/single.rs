@@ -52,7 +52,7 @@ fn world() -> (Served, Session, Io<UreqHttp, Loopback>) {
     let http = Client::builder().build().unwrap().http().clone();
     let common = Common { observer: Arc::new(Person), ..Common::default() };
     let session = Session::new(Config::builder(served.mcp_url()).build().unwrap());
-    (served, session, Io::new(http, Loopback, common))
+    (served, session, Io::new(http, Loopback::new(), common))
 }
 
 #[test]

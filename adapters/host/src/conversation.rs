@@ -8,7 +8,7 @@
 use mcp_authz_core::effect::{ListenOn, LoopbackHost};
 use mcp_authz_core::input::Callback;
 
-use crate::page::refusal;
+use crate::page::{PageText, Pages};
 
 /// Most bytes of a request's head that are held.
 const HEAD: usize = 8 * 1024;
@@ -18,19 +18,28 @@ const FIELDS: usize = 64;
 /// Fields by which browsers say that they fetch ahead of the person.
 const AHEAD: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
 
-/// The host, port and path that a listener was bound for.
+/// The host, port and path that a listener was bound for, and the pages that it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     host: LoopbackHost,
     port: u16,
     path: String,
+    pages: Pages,
 }
 
 impl Rule {
-    /// The rule for a listener that was bound to this port.
+    /// The rule for a listener that was bound to this port, and that speaks to a browser with these
+    /// words.
     #[must_use]
-    pub fn new(on: &ListenOn, port: u16) -> Self {
-        Self { host: on.host, port, path: on.path.clone() }
+    pub fn new(on: &ListenOn, port: u16, text: PageText) -> Self {
+        let pages = Pages::new(text, on, port);
+        Self { host: on.host, port, path: on.path.clone(), pages }
+    }
+
+    /// The pages of this listener.
+    #[must_use]
+    pub const fn pages(&self) -> &Pages {
+        &self.pages
     }
 
     /// A browser at the redirect URI names exactly this. Anything else is a web page that made its
@@ -54,7 +63,8 @@ pub struct Conversation<'a> {
 pub enum Heard {
     /// Read on.
     More,
-    /// A callback. Report it, and answer with [`page`](crate::page::page) when its page is known.
+    /// A callback. Report it, and answer with [`Pages::page`] of [`Rule::pages`] when its page is
+    /// known.
     Arrived(Callback),
     /// Write these bytes and close.
     Answer(Vec<u8>),
@@ -86,7 +96,7 @@ impl<'a> Conversation<'a> {
         };
         match heard {
             Ok(callback) => Heard::Arrived(callback),
-            Err(status) => Heard::Answer(refusal(status)),
+            Err(status) => Heard::Answer(self.rule.pages.refusal(status)),
         }
     }
 

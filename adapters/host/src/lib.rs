@@ -4,7 +4,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`conversation`] | what a listener says to a browser: bytes in, bytes out |
-//! | [`page`] | what a person sees at the end of a login |
+//! | [`page`] | what a person sees at the end of a login, and the words that a program brings for it |
 //! | [`listener`] | the same on threads |
 //! | `listen_async` | the same on any async runtime (feature `async`) |
 //! | `browser` | showing the authorization page (feature `desktop`) |

@@ -22,7 +22,8 @@ use mcp_authz_driver::ports::Runtime;
 use crate::conversation::{Conversation, Heard, Rule};
 use crate::guests::Guests;
 use crate::listener::{REST, TO_ANSWER, TO_SEND, TO_TAKE};
-use crate::{loopback, page};
+use crate::loopback;
+use crate::page::PageText;
 
 /// A runtime's listening socket.
 pub trait Door: Sized + Send + 'static {
@@ -48,7 +49,8 @@ pub trait Guest: Send + 'static {
     fn finish(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + Send;
 }
 
-/// Binds the loopback addresses that the redirect URI means and serves them with a task of its own.
+/// Binds the loopback addresses that the redirect URI means and serves them with a task of its own,
+/// which shows pages with these words.
 ///
 /// # Errors
 /// If nothing could be bound; `AddrInUse` if something else has the port.
@@ -56,9 +58,10 @@ pub async fn bind<D: Door, R: Runtime + Clone>(
     on: &ListenOn,
     arrivals: Arrivals,
     runtime: &R,
+    text: &PageText,
 ) -> io::Result<Listening> {
     let bound = loopback::bind(on)?;
-    let rule = Arc::new(Rule::new(on, bound.port));
+    let rule = Arc::new(Rule::new(on, bound.port, text.clone()));
     let doors: io::Result<Vec<D>> = bound.listeners.into_iter().map(D::open).collect();
     let (guard, closed) = oneshot::channel::<()>();
     let serve = serve(doors?, rule, arrivals, runtime.clone(), closed);
@@ -176,7 +179,7 @@ async fn receive<G: Guest, R: Runtime>(
             });
             arrivals.report(callback, sink);
             let shown = within(&runtime, TO_ANSWER, shown).await.and_then(Result::ok);
-            shown.map_or_else(page::nobody, |shown| page::page(&shown))
+            shown.map_or_else(|| rule.pages().nobody(), |shown| rule.pages().page(&shown))
         }
     };
     house.guests().answered(id);

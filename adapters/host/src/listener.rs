@@ -14,7 +14,8 @@ use mcp_authz_driver::ports::Listener;
 
 use crate::conversation::{Conversation, Heard, Rule};
 use crate::guests::Guests;
-use crate::{loopback, page};
+use crate::loopback;
+use crate::page::PageText;
 
 /// Time to send the request.
 pub(crate) const TO_SEND: Duration = Duration::from_secs(5);
@@ -26,13 +27,31 @@ pub(crate) const TO_ANSWER: Duration = Duration::from_secs(120);
 pub(crate) const REST: usize = 64 * 1024;
 
 /// Listens on loopback with threads of its own.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Loopback;
+#[derive(Clone, Debug, Default)]
+pub struct Loopback {
+    text: PageText,
+}
+
+impl Loopback {
+    /// Listens, and shows the built-in pages.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Shows pages with these words.
+    #[must_use]
+    pub fn page_text(mut self, text: PageText) -> Self {
+        self.text = text;
+        self
+    }
+}
 
 impl Listener for Loopback {
     fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> io::Result<Listening> {
         let bound = loopback::bind(on)?;
-        let (rule, within, moved) = (Rule::new(on, bound.port), Mutex::default(), Condvar::new());
+        let rule = Rule::new(on, bound.port, self.text.clone());
+        let (within, moved) = (Mutex::default(), Condvar::new());
         let house = Arc::new(House { rule, arrivals, within, moved });
         let mut doors = Doors { house, threads: Vec::new() };
         for listener in bound.listeners {
@@ -172,7 +191,8 @@ impl House {
                     });
                     self.arrivals.report(callback, sink);
                     let shown = shown.recv_timeout(TO_ANSWER);
-                    return Some(shown.map_or_else(|_| page::nobody(), |shown| page::page(&shown)));
+                    let pages = self.rule.pages();
+                    return Some(shown.map_or_else(|_| pages.nobody(), |shown| pages.page(&shown)));
                 }
             }
         }

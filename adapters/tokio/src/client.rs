@@ -8,6 +8,7 @@ use mcp_authz_driver::manager::{Platform, PortsError};
 use mcp_authz_driver::ports::{Ports, Store};
 use mcp_authz_driver::tasks::{self, Tasks};
 use mcp_authz_driver::{self as driver, PortsOf};
+use mcp_authz_host::page::PageText;
 use mcp_authz_host::store::Memory;
 use tokio::runtime::Handle;
 
@@ -63,6 +64,7 @@ pub struct Builder {
     #[cfg(feature = "reqwest")]
     ready_made: Option<reqwest::Client>,
     runtime: Option<Handle>,
+    text: PageText,
 }
 
 mcp_authz_driver::client_setters!(Builder);
@@ -72,6 +74,29 @@ impl Builder {
     #[must_use]
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
+        self
+    }
+
+    /// The words of the pages that a browser shows at the end of a login, in place of the built-in
+    /// ones.
+    ///
+    /// ```
+    /// use mcp_authz_tokio::host::page::{Outcome, PageText, Words};
+    /// use mcp_authz_tokio::{AuthorizationManager, Client};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let done = Words::new().title("Welcome back").next("Acme Mail has your letters now.");
+    /// let text = PageText::new().words(Outcome::Authorized, done);
+    /// let client = Client::builder().page_text(text).build()?;
+    /// let manager = AuthorizationManager::builder("https://mcp.example/mcp").ports(client).build()?;
+    /// # let _ = manager;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn page_text(mut self, text: PageText) -> Self {
+        self.text = text;
         self
     }
 
@@ -91,7 +116,7 @@ impl Builder {
         let http = TokioHttp::from(HyperHttp::new(runtime.clone(), self.reach)?);
         #[cfg(feature = "reqwest")]
         let http = self.ready_made.map_or(http, TokioHttp::from);
-        let listener = Loopback::new(runtime.clone());
+        let listener = Loopback::new(runtime.clone()).page_text(self.text);
         Ok(Client::new(Ports { http, listener, runtime }))
     }
 }

@@ -6,6 +6,7 @@ use mcp_authz_core::effect::ListenOn;
 use mcp_authz_driver::arrivals::{Arrivals, Listening};
 use mcp_authz_driver::ports::AsyncListener;
 use mcp_authz_host::listen_async::{self, Door, Guest};
+use mcp_authz_host::page::PageText;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,19 +16,27 @@ use crate::runtime::Tokio;
 #[derive(Clone, Debug)]
 pub struct Loopback {
     runtime: Tokio,
+    text: PageText,
 }
 
 impl Loopback {
-    /// Listens with tasks of this runtime.
+    /// Listens with tasks of this runtime, and shows the built-in pages.
     #[must_use]
-    pub const fn new(runtime: Tokio) -> Self {
-        Self { runtime }
+    pub fn new(runtime: Tokio) -> Self {
+        Self { runtime, text: PageText::new() }
+    }
+
+    /// Shows pages with these words.
+    #[must_use]
+    pub fn page_text(mut self, text: PageText) -> Self {
+        self.text = text;
+        self
     }
 }
 
 impl AsyncListener for Loopback {
     async fn bind(&self, on: &ListenOn, arrivals: Arrivals) -> io::Result<Listening> {
-        listen_async::bind::<TokioDoor, _>(on, arrivals, &self.runtime).await
+        listen_async::bind::<TokioDoor, _>(on, arrivals, &self.runtime, &self.text).await
     }
 }
 

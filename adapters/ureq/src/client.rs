@@ -8,6 +8,7 @@ use mcp_authz_driver::ports::{Ports, Store};
 use mcp_authz_driver::threads::Threads;
 use mcp_authz_driver::{self as driver, PortsOf};
 use mcp_authz_host::listener::Loopback;
+use mcp_authz_host::page::PageText;
 use mcp_authz_host::store::Memory;
 
 use crate::http::UreqHttp;
@@ -55,17 +56,39 @@ impl Platform for UreqHttp {
 #[derive(Default)]
 pub struct Builder {
     reach: Settings,
+    text: PageText,
 }
 
 mcp_authz_driver::client_setters!(Builder);
 
 impl Builder {
+    /// The words of the pages that a browser shows at the end of a login, in place of the built-in
+    /// ones.
+    ///
+    /// ```
+    /// use mcp_authz_ureq::host::page::{Outcome, PageText, Words};
+    /// use mcp_authz_ureq::{AuthorizationManager, Client};
+    ///
+    /// let done = Words::new().title("Welcome back").next("Acme Mail has your letters now.");
+    /// let text = PageText::new().words(Outcome::Authorized, done);
+    /// let client = Client::builder().page_text(text).build()?;
+    /// let manager = AuthorizationManager::builder("https://mcp.example/mcp").ports(client).build()?;
+    /// # let _ = manager;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn page_text(mut self, text: PageText) -> Self {
+        self.text = text;
+        self
+    }
+
     /// Makes the client.
     ///
     /// # Errors
     /// [`BuildError`] names what has to be changed.
     pub fn build(self) -> Result<Client, BuildError> {
-        let (http, listener, runtime) = (UreqHttp::new(self.reach)?, Loopback, ());
+        let (http, runtime) = (UreqHttp::new(self.reach)?, ());
+        let listener = Loopback::new().page_text(self.text);
         Ok(Client::new(Ports { http, listener, runtime }))
     }
 }

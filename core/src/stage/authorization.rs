@@ -131,7 +131,7 @@ impl Authorization {
         self.sent.as_ref().and_then(|sent| self.visit(sent, true, config).ok())
     }
 
-    /// The two parties of the visit, as its page will name them.
+    /// The parties of the visit, as its page will name them.
     pub(crate) fn parties(&self, config: &Config) -> Parties {
         let endpoint = self.ask.endpoint.host_str();
         // Nearly always it is the same host, which is cheaper to see than to parse.
@@ -144,7 +144,8 @@ impl Authorization {
                 issuer.as_ref().and_then(Url::host_str).unwrap_or(endpoint).to_owned()
             }
         };
-        Parties { resource: config.mcp.host_str().to_owned(), issuer }
+        let program = config.metadata.client_name.clone();
+        Parties { program, resource: config.mcp.host_str().to_owned(), issuer }
     }
 
     /// Moves the deadline into another process's clock.

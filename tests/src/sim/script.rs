@@ -162,6 +162,7 @@ impl Sim {
             .as_ref()
             .map_or("https://as.example", |model| model.settings().server.issuer.as_str());
         Parties {
+            program: "MCP client".to_owned(),
             resource: host(self.config.mcp_url()).expect("the MCP URL names a host"),
             issuer: host(issuer).expect("the issuer names a host"),
         }

@@ -1,5 +1,7 @@
 //! A server, with TLS in front of it or without, and the person who is asked.
 
+use std::sync::mpsc::{Receiver, Sender, channel};
+
 use http::Request;
 use mcp_authz_core::effect::Visit;
 use mcp_authz_driver::testing::front::Front;
@@ -80,11 +82,17 @@ pub(crate) struct Desktop;
 impl Desktop {
     #[expect(clippy::new_ret_no_self, reason = "stands for the real one in the guide")]
     pub(crate) fn new() -> person::Desktop {
-        person::Desktop::new().browser(Follows).say(|_| {})
+        person::Desktop::new().browser(Follows(None)).say(|_| {})
+    }
+
+    /// The same, handing on where its browser has come back to, and the page that it was shown.
+    pub(crate) fn reading() -> (person::Desktop, Receiver<(String, String)>) {
+        let (sender, read) = channel();
+        (person::Desktop::new().browser(Follows(Some(sender))).say(|_| {}), read)
     }
 }
 
-struct Follows;
+struct Follows(Option<Sender<(String, String)>>);
 
 impl Browser for Follows {
     fn open(&self, visit: &Visit) -> Result<(), BrowserRefused> {
@@ -95,6 +103,11 @@ impl Browser for Follows {
         };
         let there = follow(visit.url())?;
         let location = there.headers().get("location").and_then(|value| value.to_str().ok());
-        follow(location.ok_or(BrowserRefused)?).map(drop)
+        let location = location.ok_or(BrowserRefused)?;
+        let page = follow(location)?.body_mut().read_to_string().map_err(|_| BrowserRefused)?;
+        match &self.0 {
+            Some(reader) => reader.send((location.to_owned(), page)).map_err(|_| BrowserRefused),
+            None => Ok(()),
+        }
     }
 }

@@ -190,7 +190,7 @@ scripts! {
             let mut settings = Settings::revision("2026-07-28");
             let (mcp, login) = ("https://xn--bcher-kva.example/mcp", "https://login.example/tenant");
             settings = settings.at(mcp, login, "https://as2.example");
-            Sim::against(settings, |config| config)
+            Sim::against(settings, |config| config.client_name("Mail <b>"))
         }
     ) {
         let waiter = sim.acquire("");
@@ -199,6 +199,7 @@ scripts! {
         sim.serve();
         sim.expect_granted(waiter);
         let parties = Parties {
+            program: "Mail <b>".to_owned(),
             resource: "xn--bcher-kva.example".to_owned(),
             issuer: "login.example".to_owned(),
         };

@@ -52,7 +52,11 @@ impl Open {
 }
 
 fn parties() -> Parties {
-    Parties { resource: "mcp.example".to_owned(), issuer: "as.example".to_owned() }
+    Parties {
+        program: "listening".to_owned(),
+        resource: "mcp.example".to_owned(),
+        issuer: "as.example".to_owned(),
+    }
 }
 
 fn knock(address: SocketAddr, target: &str) -> TcpStream {
@@ -71,6 +75,20 @@ fn status(mut stream: TcpStream) -> u16 {
     let mut text = String::new();
     let _reset = stream.read_to_string(&mut text);
     text.split(' ').nth(1).map_or(0, |status| status.parse().unwrap())
+}
+
+/// A person with several programs sees which one has finished, and nothing of the request.
+pub fn the_page_names_the_program_and_the_address_nat_10(make: MakeListener) {
+    let open = Open::new(make, LoopbackHost::V4);
+    let address = open.address();
+    let mut browser = knock(address, "/callback?code=CODE&state=STATE");
+    open.arrival().show(Page::Authorized(parties()));
+    browser.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    let mut page = String::new();
+    browser.read_to_string(&mut page).unwrap();
+    assert!(page.contains("<dd>listening</dd>"), "{page}");
+    assert!(page.contains(&format!("<dd>{address}</dd>")), "{page}");
+    assert!(!page.contains("CODE") && !page.contains("STATE"), "{page}");
 }
 
 /// A callback is reported, and its browser gets the page that the session chose.
@@ -325,6 +343,7 @@ macro_rules! listener_contract {
     ($make:expr) => {
         $crate::listener_contract! { @cases $make;
             a_callback_is_reported_and_answered,
+            the_page_names_the_program_and_the_address_nat_10,
             a_browser_that_comes_back_is_a_callback_host_187,
             what_is_no_callback_ends_nothing_host_189_host_330,
             a_chosen_port_is_that_port_or_none_host_197,

@@ -31,14 +31,16 @@ pub(crate) fn a_login_by_the_listener_serves_requests(make: Make) {
 pub(crate) fn a_login_by_hand_is_answered_with_its_page(make: Make) {
     let world = World::new(|_| {});
     world.person(Person::Away);
-    let config = world.config().redirect_uri("http://127.0.0.1:9/callback").build().unwrap();
+    let config = world.config().redirect_uri("http://127.0.0.1:9/callback");
+    let config = config.client_name("Sessions <b>").build().unwrap();
     let session = make(world.common(), config, None);
     let waiting = Arc::clone(&session);
     let waiter = thread::spawn(move || waiting.acquire(&ScopeSet::empty(), true));
     let url = browse(world.page().url()).location();
     let page = session.deliver(Callback::url(url.as_str())).unwrap();
     let both = || "127.0.0.1".to_owned();
-    assert_eq!(page, Page::Authorized(Parties { resource: both(), issuer: both() }));
+    let parties = Parties { program: "Sessions <b>".to_owned(), resource: both(), issuer: both() };
+    assert_eq!(page, Page::Authorized(parties));
     assert!(waiter.join().unwrap().unwrap().outcome.is_ok());
     let again = session.deliver(Callback::url(url)).unwrap();
     assert_eq!(again, Page::Refused(Kind::CallbackUsed));

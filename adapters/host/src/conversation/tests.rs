@@ -2,7 +2,7 @@ use super::*;
 
 fn rule() -> Rule {
     let on = ListenOn { host: LoopbackHost::V4, port: None, path: "/callback".to_owned() };
-    Rule::new(&on, 4711)
+    Rule::new(&on, 4711, PageText::new())
 }
 
 /// The status of the answer, or 0 for a callback, or 1 if more is awaited.
