@@ -48,7 +48,7 @@ const CASES = [
   },
   {
     name: "server-error", client: "oauth_client", server: ["--consent", "error"], outcome: "authorization_denied",
-    title: "The login was declined", says: "You may close this window.",
+    title: "The login failed", says: "authorization_denied",
   },
   {
     name: "untrusted", client: "oauth_client", server: [...form, "--oddity", "iss-other"], click: "allow",

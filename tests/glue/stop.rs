@@ -78,8 +78,9 @@ impl From<Fault> for Stop {
 impl From<SetupError> for Stop {
     fn from(error: SetupError) -> Self {
         match error {
-            SetupError::Config(failure) => failure.into(),
+            SetupError::Config(failure) | SetupError::Store(failure) => failure.into(),
             SetupError::Ports(error) => Self::setup(&error.to_string()),
+            other => Self::setup(&other.to_string()),
         }
     }
 }

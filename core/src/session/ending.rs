@@ -407,7 +407,7 @@ impl Session {
 fn page(failure: Option<&Failure>, parties: Parties) -> Page {
     match failure {
         None => Page::Authorized(parties),
-        Some(failure) if failure.kind() == Kind::AuthorizationDenied => Page::Denied(parties),
+        Some(failure) if declined(failure) => Page::Denied(parties),
         Some(failure) => Page::Failed { parties, kind: failure.kind(), remedy: failure.remedy() },
     }
 }
