@@ -148,7 +148,7 @@ macro_rules! answered {
             /// Turns the outcome into the session's next input.
             #[must_use]
             pub fn answer(self, value: $type) -> Input {
-                Input::Answer(Answer { ticket: self.id, value: Value::$variant(value) })
+                Input::Answer(Answer { ticket: self.id, value: Value::$variant(value), proxy: None })
             }
         }
     )*};
@@ -159,6 +159,15 @@ answered! {
     Bound => Bound;
     Stored => Stored;
     Signature => Signed;
+}
+
+impl Ticket<Reply> {
+    /// Does the same as [`Ticket::answer`] for a request that went through a proxy, or would have.
+    /// The proxy is named by its host and port: the session notes it once, and failures name it.
+    #[must_use]
+    pub fn answer_by(self, value: Reply, proxy: Option<Arc<str>>) -> Input {
+        Input::Answer(Answer { ticket: self.id, value: Value::Reply(value), proxy })
+    }
 }
 
 /// Send one HTTP request: no redirects followed, no cookies, no cache, no compression.
@@ -210,6 +219,9 @@ pub struct Limits {
     /// The addresses that may be dialled. The rule is asked about each address at the moment of
     /// connecting, IP literals included (SEC-07).
     pub addresses: Addresses,
+    /// True if the request may go through a proxy. The proxy looks names up, so that only literals
+    /// and special names are judged here.
+    pub proxy: bool,
 }
 
 /// Listen on the redirect URI until abandoned; every request to it becomes

@@ -112,6 +112,15 @@ pub fn unconnected(error: &io::Error) -> Why {
     }
 }
 
+/// Why there is no connection to a proxy, by the reason that it would be for a server.
+#[must_use]
+pub const fn to_proxy(why: Why) -> Why {
+    match why {
+        Why::Timeout | Why::Exhausted => why,
+        _ => Why::Proxy,
+    }
+}
+
 /// How an answer in plain http begins.
 const PLAIN_HTTP: &[u8] = b"HTTP/";
 

@@ -171,6 +171,7 @@ pub const fn limits() -> Limits {
         fields: 128,
         body: 4 * 1024 * 1024,
         addresses: Addresses::Any,
+        proxy: true,
     }
 }
 
@@ -217,8 +218,15 @@ impl From<AuthorizeError> for ExchangeError {
 }
 
 impl ExchangeError {
-    pub(crate) const fn lost(Unanswered { why, sent }: Unanswered) -> Self {
-        Self::Lost { why, sent }
+    /// There is no answer. A proxy that is the reason is named: nothing was sent through it.
+    pub(crate) fn lost(Unanswered { why, sent }: Unanswered, proxy: Option<Arc<str>>) -> Self {
+        match proxy {
+            Some(proxy) if why.is_about_proxy() && !sent => {
+                let failure = Failure::lost(why, "HOST-254").naming_proxy(Some(&proxy));
+                Self::Unsent(Arc::new(failure))
+            }
+            _ => Self::Lost { why, sent },
+        }
     }
 
     /// Something was sent, and this came back. Its words are kept, if the failure has none yet
