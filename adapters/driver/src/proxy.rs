@@ -50,10 +50,12 @@ impl Proxy {
     /// # Errors
     /// [`ProxyUnusable`]: name the URL of an http or https proxy.
     pub fn new(url: &str) -> Result<Self, ProxyUnusable> {
-        let url = Url::parse(url).ok().filter(Url::has_host).map_or_else(
-            || Url::parse(&Zeroizing::new(format!("http://{url}"))).map_err(|_| ProxyUnusable),
-            Ok,
-        )?;
+        let whole = Zeroizing::new(if url.contains("://") {
+            url.to_owned()
+        } else {
+            format!("http://{url}")
+        });
+        let url = Url::parse(&whole).map_err(|_| ProxyUnusable)?;
         let https = match url.scheme() {
             "http" => false,
             "https" => true,

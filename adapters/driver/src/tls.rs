@@ -85,6 +85,11 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
+/// Mozilla's list.
+fn compiled() -> RootCertStore {
+    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+}
+
 /// A client configuration that trusts these roots.
 ///
 /// # Errors
@@ -98,7 +103,7 @@ pub fn client_config(roots: &Roots) -> Result<ClientConfig, RootsUnusable> {
     let mut store = match base {
         // An added root stands beside some base, never beside nothing.
         Roots::Added(..) => return Err(RootsUnusable),
-        Roots::Compiled => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
+        Roots::Compiled => compiled(),
         Roots::Only(certificates) => {
             let mut store = RootCertStore::empty();
             let (added, _) = store.add_parsable_certificates(certificates.iter().cloned());

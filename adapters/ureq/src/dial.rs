@@ -190,7 +190,7 @@ impl Dialer {
         let uri = begun.details.uri;
         let ask = proxy.ask(uri.host().unwrap_or_default(), dial::port(uri), &self.user_agent);
         let mut stream = begun.adapted(stream)?;
-        let broken = |error: io::Error| Unsent(dial::to_proxy(dial::unconnected(&error)));
+        let broken = |error: io::Error| unconnected(&error.into(), true);
         stream.write_all(&ask).map_err(broken)?;
         let mut tunnel = Tunnel::default();
         let mut piece = [0; 1024];
@@ -219,7 +219,7 @@ impl Dialer {
         let mut stream = begun.adapted(Box::new(watched))?;
         connection.complete_io(&mut stream).map_err(|error| {
             let greeted = greeted.lock().unwrap_or_else(PoisonError::into_inner);
-            Unsent(unshaken(&error, &greeted))
+            Unsent(unshaken(&error.into(), &greeted))
         })?;
         let config = begun.details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
@@ -414,9 +414,10 @@ fn unconnected(error: &ureq::Error, to_proxy: bool) -> Unsent {
 
 /// Why the connection that stands has no TLS: after it, nothing that goes wrong is taken for a dead
 /// port (HOST-332).
-fn unshaken(error: &io::Error, greeted: &Greeted) -> Why {
-    match error.kind() {
-        io::ErrorKind::TimedOut => Why::Timeout,
+fn unshaken(error: &ureq::Error, greeted: &Greeted) -> Why {
+    match error {
+        ureq::Error::Timeout(_) => Why::Timeout,
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => Why::Timeout,
         _ => greeted.why(),
     }
 }

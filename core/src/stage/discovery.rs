@@ -394,8 +394,10 @@ impl Discovery {
         match self.looking {
             // The server was reached, though no answer came that could be read.
             Looking::FirstRequest { last, .. }
-                if !(matches!(why, Why::Resolve | Why::Connect | Why::AddressBlocked | Why::Tls)
-                    || why.is_about_proxy()) =>
+                if !(matches!(
+                    why,
+                    Why::Resolve | Why::Connect | Why::AddressBlocked | Why::Tls
+                ) || why.is_about_proxy()) =>
             {
                 self.door = Door::Lost(why);
                 self.go_on(last, cx)

@@ -218,16 +218,15 @@ mod tests {
     #[test]
     fn settings_that_make_no_client_are_named() {
         let file = PathBuf::from("/nowhere/company.pem");
-        let missing = Settings {
-            added_roots: vec![AddedRoots::File(file.clone())],
-            ..Settings::default()
-        };
+        let missing =
+            Settings { added_roots: vec![AddedRoots::File(file.clone())], ..Settings::default() };
         assert_eq!(missing.trusted().unwrap_err(), BuildError::RootsFile(file));
         assert!(missing.trusted().unwrap_err().to_string().contains("/nowhere/company.pem"));
         let empty = AddedRoots::Pem(b"no certificate".to_vec());
         let empty = Settings { added_roots: vec![empty], ..Settings::default() };
         assert_eq!(empty.trusted().unwrap_err(), BuildError::Roots);
-        for (user_agent, fits) in [("mine/1 (x; y)", true), ("", false), ("a\nb", false), ("ä", false)]
+        for (user_agent, fits) in
+            [("mine/1 (x; y)", true), ("", false), ("a\nb", false), ("ä", false)]
         {
             let settings = Settings { user_agent: user_agent.to_owned(), ..Settings::default() };
             let field = settings.user_agent_field();

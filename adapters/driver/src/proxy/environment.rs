@@ -69,7 +69,11 @@ mod tests {
             (&[("all_proxy", "a:1")], Some("a:1"), Some("a:1")),
             (&[("ALL_PROXY", "a:1"), ("http_proxy", "b:2")], Some("b:2"), Some("a:1")),
             (&[("ALL_PROXY", "a:1"), ("NO_PROXY", "as.example")], None, None),
-            (&[("ALL_PROXY", "a:1"), ("no_proxy", "other"), ("NO_PROXY", "*")], Some("a:1"), Some("a:1")),
+            (
+                &[("ALL_PROXY", "a:1"), ("no_proxy", "other"), ("NO_PROXY", "*")],
+                Some("a:1"),
+                Some("a:1"),
+            ),
             (&[("ALL_PROXY", "a:1"), ("no_proxy", "as.example:443")], Some("a:1"), None),
         ] {
             let routes = read(environment).unwrap();

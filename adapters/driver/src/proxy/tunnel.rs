@@ -19,8 +19,10 @@ impl Proxy {
         let fields =
             [("User-Agent", Some(user_agent)), ("Proxy-Authorization", authorization.as_ref())];
         // At its final size, so that no copy of the password stays behind where it grew out of.
-        let length = fields.iter().filter_map(|(name, value)| Some(name.len() + value.as_ref()?.len()));
-        let length = length.fold(ask.len(), |all, field| all.saturating_add(field).saturating_add(4));
+        let length =
+            fields.iter().filter_map(|(name, value)| Some(name.len() + value.as_ref()?.len()));
+        let length =
+            length.fold(ask.len(), |all, field| all.saturating_add(field).saturating_add(4));
         let mut bytes = Zeroizing::new(Vec::with_capacity(length.saturating_add(2)));
         bytes.extend_from_slice(ask.as_bytes());
         for (name, value) in fields {

@@ -29,6 +29,7 @@ use crate::reading;
 use crate::tls::Roots;
 
 pub mod bodies;
+pub mod company;
 mod contract;
 pub mod dialling;
 pub mod framing;
