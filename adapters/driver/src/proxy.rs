@@ -216,7 +216,7 @@ impl Proxies {
     /// it.
     pub fn routes(self) -> Result<Routes, BuildError> {
         match self {
-            Self::Environment => environment::routes(|name| std::env::var_os(name)),
+            Self::Environment => environment::routes(std::env::var_os),
             Self::Never => Ok(Routes::default()),
             Self::One(proxy) => Ok(Routes { http: Some(proxy.clone()), https: Some(proxy) }),
         }
