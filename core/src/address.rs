@@ -34,13 +34,6 @@ impl Addresses {
             (Self::Public, _) => false,
         }
     }
-
-    /// Returns true if a name may be left to a proxy, which looks it up itself. A name that means
-    /// this machine or its network is refused like an address there, wherever it leads (HOST-036).
-    #[must_use]
-    pub fn allow_name(self, host: &str) -> bool {
-        matches!(self, Self::Any | Self::Private) || !is_special_name(host)
-    }
 }
 
 /// Names that mean this machine or its network, whatever a resolver says (HOST-036; RFC 6761,
@@ -64,7 +57,7 @@ fn is_within(host: &str, parent: &str) -> bool {
 /// Returns true if a host, as a URL writes it, is this machine: `localhost`, every name below it,
 /// and the loopback addresses. No request to it goes through a proxy.
 #[must_use]
-pub fn is_loopback_host(host: &str) -> bool {
+pub(crate) fn is_loopback_host(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     match bare.parse() {
         Ok(address) => class(address) == Class::Loopback,
@@ -187,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn special_names_are_left_to_no_proxy_host_036() {
+    fn special_names_and_loopback_are_known_by_their_text_host_036() {
         for (host, special) in [
             ("localhost", true),
             ("x.LOCALHOST", true),
@@ -203,9 +196,6 @@ mod tests {
             ("arpa.home.org", false),
         ] {
             assert_eq!(is_special_name(host), special, "{host}");
-            assert_eq!(Addresses::Public.allow_name(host), !special, "{host}");
-            assert_eq!(Addresses::Loopback.allow_name(host), !special, "{host}");
-            assert!(Addresses::Any.allow_name(host) && Addresses::Private.allow_name(host));
         }
         for (host, here) in [
             ("localhost", true),

@@ -135,9 +135,9 @@ impl Failure {
     /// The failure with the name of the proxy that the request went through, if it is about that
     /// proxy. Without the name nobody knows which setting is wrong.
     #[must_use]
-    pub fn naming_proxy(self, proxy: Option<&str>) -> Self {
-        let about = self.0.cause.is_some_and(Why::is_about_proxy)
-            || matches!(self.0.kind, Kind::ProxyRefused | Kind::ProxyForbidden);
+    pub(crate) fn naming_proxy(self, proxy: Option<&str>) -> Self {
+        let kind = self.0.cause.map_or(self.0.kind, Why::kind);
+        let about = matches!(kind, Kind::ProxyRefused | Kind::ProxyForbidden);
         match proxy {
             Some(proxy) if about => self.with_subject(&format!("proxy {proxy}")),
             _ => self,

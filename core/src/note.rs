@@ -41,8 +41,9 @@ pub enum Note {
         /// The reason for the missing answer.
         why: Why,
     },
-    /// Requests go through a proxy, told once for each. The proxy looks names up: literal addresses
-    /// and special names are judged here, and where other names lead is not.
+    /// Requests go through a proxy, told of the first one and whenever it is another proxy than
+    /// before. The proxy looks names up: literal addresses and special names are judged here, and
+    /// where other names lead is not.
     Proxied {
         /// Its host and port.
         proxy: Arc<str>,

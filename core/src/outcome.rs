@@ -173,10 +173,10 @@ impl Why {
         }
     }
 
-    /// Returns true if the failure is about the proxy, so that it has to name it.
-    #[must_use]
-    pub const fn is_about_proxy(self) -> bool {
-        matches!(self, Self::Proxy | Self::ProxyPassword | Self::ProxyForbidden)
+    /// Returns true if the server was not reached.
+    pub(crate) const fn is_before_the_server(self) -> bool {
+        matches!(self, Self::Resolve | Self::Connect | Self::AddressBlocked | Self::Tls)
+            || matches!(self.kind(), Kind::ProxyRefused | Kind::ProxyForbidden)
     }
 
     /// The remedy of its kind, unless the reason calls for another.

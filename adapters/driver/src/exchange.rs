@@ -18,6 +18,7 @@ use mcp_authz_core::failure::Said;
 use mcp_authz_core::failure::{Failure, Kind};
 
 use crate::authorize::{AuthorizeError, Authorized, failed};
+use crate::dial;
 use crate::error::DriveError;
 use crate::ports::{Answer, Unanswered};
 
@@ -221,9 +222,9 @@ impl ExchangeError {
     /// There is no answer. A proxy that is the reason is named: nothing was sent through it.
     pub(crate) fn lost(Unanswered { why, sent }: Unanswered, proxy: Option<Arc<str>>) -> Self {
         match proxy {
-            Some(proxy) if why.is_about_proxy() && !sent => {
-                let failure = Failure::lost(why, "HOST-254").naming_proxy(Some(&proxy));
-                Self::Unsent(Arc::new(failure))
+            Some(proxy) if dial::is_about_proxy(why) && !sent => {
+                let failure = Failure::lost(why, "HOST-254");
+                Self::Unsent(Arc::new(failure.with_subject(&format!("proxy {proxy}"))))
             }
             _ => Self::Lost { why, sent },
         }

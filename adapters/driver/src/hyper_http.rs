@@ -24,7 +24,7 @@ use mcp_authz_core::effect::{Limits, Reply, Why};
 use crate::client::settings::{BuildError, Settings};
 use crate::ports::{AsyncHttp, Opened, Unanswered};
 use crate::proxy::Proxy;
-use crate::{head, reading};
+use crate::{dial, head, reading};
 
 pub use body::HyperBody;
 pub use futures_util::io::{AsyncRead, AsyncWrite};
@@ -156,7 +156,7 @@ struct Failed {
 
 impl Failed {
     fn unanswered(self) -> Unanswered {
-        let sent = self.request.is_none() && !self.why.is_about_proxy();
+        let sent = self.request.is_none() && !dial::is_about_proxy(self.why);
         Unanswered { why: self.why, sent }
     }
 }

@@ -17,7 +17,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::uri::Scheme;
 use http::{HeaderValue, Uri};
-use mcp_authz_core::address::is_loopback_host;
 use mcp_authz_core::effect::{Limits, Why};
 use mcp_authz_core::failure::{Failure, Kind};
 use mcp_authz_core::secret::Secret;
@@ -25,7 +24,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::client::BuildError;
-use crate::dial;
+use crate::{dial, exchange};
 
 use bypass::Bypass;
 pub use tunnel::Tunnel;
@@ -234,11 +233,7 @@ impl Routes {
     /// The proxy that a request to this URL goes through; `None` if it goes through none.
     #[must_use]
     pub fn of(&self, uri: &Uri) -> Option<&Proxy> {
-        let host = uri.host()?;
-        let plain = uri.scheme() == Some(&Scheme::HTTP);
-        let proxy = if plain { self.http.as_ref()? } else { self.https.as_ref()? };
-        let direct = is_loopback_host(host) || proxy.except.lists(host, dial::port(uri));
-        (!direct).then_some(proxy)
+        self.judge(uri, &exchange::limits()).ok().flatten()
     }
 
     /// The same after everything was judged that can be judged by the text of the URL.
@@ -248,12 +243,14 @@ impl Routes {
     /// [`Why::ProxyForbidden`] if the limits allow no proxy; nothing is to be sent then.
     pub fn judge(&self, uri: &Uri, limits: &Limits) -> Result<Option<&Proxy>, Why> {
         dial::check_literal(uri, limits.addresses)?;
-        let Some(proxy) = self.of(uri) else { return Ok(None) };
         let host = uri.host().ok_or(Why::Resolve)?;
-        if dial::literal(host).is_none() && !limits.addresses.allow_name(host) {
-            return Err(Why::AddressBlocked);
+        let plain = uri.scheme() == Some(&Scheme::HTTP);
+        let proxy = if plain { &self.http } else { &self.https };
+        let proxy = proxy.as_ref().filter(|proxy| !proxy.except.lists(host, dial::port(uri)));
+        match proxy {
+            Some(proxy) => Ok(limits.leave_to_proxy(host)?.then_some(proxy)),
+            None => Ok(None),
         }
-        if limits.proxy { Ok(Some(proxy)) } else { Err(Why::ProxyForbidden) }
     }
 }
 

@@ -9,6 +9,7 @@ use std::thread;
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Why};
 
+use super::front::Front;
 use super::handshake::{identity, serve};
 use super::server::{Server, ok, rerun, say};
 use super::{Names, answered, limits, not_sent, post};
@@ -41,16 +42,41 @@ fn public() -> Limits {
 /// A proxy that opens a tunnel to this port, whatever it was asked for.
 fn tunnel(to: u16) -> Server {
     Server::raw(move |_, mut stream, server| {
-        if !server.hear(&mut stream) {
-            return;
+        if server.hear(&mut stream) {
+            lead(stream, to);
         }
-        say(&mut stream, b"HTTP/1.1 200 Connection established\r\n\r\n");
-        let there = TcpStream::connect(("127.0.0.1", to)).unwrap();
-        let (mut from, mut back) = (stream.try_clone().unwrap(), there.try_clone().unwrap());
-        thread::spawn(move || pass(&mut from, &mut back));
-        let (mut from, mut back) = (there, stream);
-        pass(&mut from, &mut back);
     })
+}
+
+/// A company's proxy: it opens tunnels to these fronts, by their names, for whoever says
+/// `Basic dXNlcjpwYXNz` (`user:pass`).
+#[must_use]
+pub fn company(fronts: &[Front]) -> Server {
+    let known = fronts.iter().map(|front| {
+        let host = front.origin().replace("https://", "");
+        (format!("CONNECT {host}:443 HTTP/1.1\r\n"), front.port())
+    });
+    let known: Vec<_> = known.collect();
+    Server::raw(move |_, mut stream, server| {
+        let Some(asked) = server.heard(&mut stream) else { return };
+        let to = known.iter().find(|(line, _)| asked.starts_with(line.as_str()));
+        match to {
+            _ if !asked.contains(": Basic dXNlcjpwYXNz\r\n") => {
+                say(&mut stream, b"HTTP/1.1 407 No\r\nproxy-authenticate: Basic realm=x\r\n\r\n");
+            }
+            Some((_, to)) => lead(stream, *to),
+            None => say(&mut stream, b"HTTP/1.1 403 No\r\n\r\n"),
+        }
+    })
+}
+
+fn lead(mut stream: TcpStream, to: u16) {
+    say(&mut stream, b"HTTP/1.1 200 Connection established\r\n\r\n");
+    let there = TcpStream::connect(("127.0.0.1", to)).unwrap();
+    let (mut from, mut back) = (stream.try_clone().unwrap(), there.try_clone().unwrap());
+    thread::spawn(move || pass(&mut from, &mut back));
+    let (mut from, mut back) = (there, stream);
+    pass(&mut from, &mut back);
 }
 
 fn pass(from: &mut TcpStream, to: &mut TcpStream) {
@@ -68,10 +94,8 @@ fn pass(from: &mut TcpStream, to: &mut TcpStream) {
 /// A proxy that answers for the server, whichever way it is asked: for a tunnel, or to read the
 /// request itself.
 fn speaks_for_the_server(stream: &mut (impl Read + Write), server: &Server, body: &str) {
-    if !server.hear(stream) {
-        return;
-    }
-    if server.requests().last().unwrap().starts_with("CONNECT") {
+    let Some(asked) = server.heard(stream) else { return };
+    if asked.starts_with("CONNECT") {
         say(stream, b"HTTP/1.1 200 OK\r\n\r\n");
         server.hear(stream);
     }

@@ -58,16 +58,22 @@ impl Server {
 
     /// Reads one request and keeps it for [`Server::requests`]; false at the end of the connection.
     pub fn hear(&self, stream: &mut impl Read) -> bool {
+        self.heard(stream).is_some()
+    }
+
+    /// Does the same and gives the request.
+    pub fn heard(&self, stream: &mut impl Read) -> Option<String> {
         let mut request = Vec::new();
         let mut piece = [0; 4096];
         while !whole(&request) {
             match stream.read(&mut piece) {
                 Ok(length) if length > 0 => request.extend_from_slice(&piece[..length]),
-                _ => return false,
+                _ => return None,
             }
         }
-        self.requests.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
-        true
+        let request = String::from_utf8_lossy(&request).into_owned();
+        self.requests.lock().unwrap().push(request.clone());
+        Some(request)
     }
 
     /// A URL there, under this host name.
