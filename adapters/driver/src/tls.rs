@@ -100,7 +100,7 @@ pub fn client_config(roots: &Roots) -> Result<ClientConfig, RootsUnusable> {
         .with_safe_default_protocol_versions()
         .map_err(|_| RootsUnusable)?;
     let (base, added) = roots.parts();
-    let mut store = match base {
+    let store = match base {
         // An added root stands beside some base, never beside nothing.
         Roots::Added(..) => return Err(RootsUnusable),
         Roots::Compiled => compiled(),
@@ -122,11 +122,19 @@ pub fn client_config(roots: &Roots) -> Result<ClientConfig, RootsUnusable> {
                 .with_no_client_auth());
         }
     };
+    let store = beside(store, added)?;
+    Ok(builder.with_root_certificates(store).with_no_client_auth())
+}
+
+/// Adds certificates to a store. One that was added by hand is missed by somebody if it cannot be used.
+fn beside(
+    mut store: RootCertStore,
+    added: Vec<CertificateDer<'static>>,
+) -> Result<RootCertStore, RootsUnusable> {
     for certificate in added {
-        // One that was added by hand is missed by somebody if it cannot be used.
         store.add(certificate).map_err(|_| RootsUnusable)?;
     }
-    Ok(builder.with_root_certificates(store).with_no_client_auth())
+    Ok(store)
 }
 
 /// The operating system's verifier, with the roots that were added to it.
@@ -144,4 +152,34 @@ fn platform(
     // Its verifier takes none.
     #[cfg(target_os = "android")]
     Err(RootsUnusable)
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::testing::front::Front;
+
+    #[test]
+    fn added_roots_stand_beside_the_usual_ones() {
+        let [one, other] = [(); 2].map(|()| Front::bind());
+        let roots = Roots::default().and_pem(one.pem().as_bytes()).unwrap();
+        let roots = roots.and_pem(other.pem().as_bytes()).unwrap();
+        let (base, added) = roots.parts();
+        assert!(matches!(base, Roots::Compiled));
+        assert_eq!(added, [one.authority(), other.authority()]);
+        let usual = compiled().len();
+        assert!(usual > 50);
+        assert_eq!(beside(compiled(), added).unwrap().len(), usual + 2);
+        assert!(client_config(&roots).is_ok());
+        #[cfg(feature = "platform-verifier")]
+        assert!(client_config(&Roots::Platform.and_pem(one.pem().as_bytes()).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_certificate_that_cannot_be_a_root_is_missed() {
+        let none = CertificateDer::from(vec![1, 2, 3]);
+        let added = Roots::Added(Box::default(), Arc::new([none]));
+        assert_eq!(client_config(&added).unwrap_err(), RootsUnusable);
+        assert_eq!(Roots::default().and_pem(b"").unwrap_err(), RootsUnusable);
+    }
 }
