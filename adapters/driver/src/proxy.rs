@@ -44,7 +44,17 @@ pub struct Proxy {
 
 impl Proxy {
     /// Reads `http://user:password@host:port`, or the same with https. User and password may be
-    /// missing, and so may the scheme.
+    /// missing, and so may the scheme. Characters that mean something in a URL are escaped (`%40` for
+    /// `@`), or given to [`Proxy::credentials`] as they are.
+    ///
+    /// ```
+    /// use mcp_authz_driver::proxy::Proxy;
+    ///
+    /// let proxy = Proxy::new("http://user:p%40ss@proxy.corp.example:3128")?;
+    /// let proxy = proxy.except("10.0.0.0/8, .lab.example");
+    /// assert_eq!(proxy.to_string(), "http://proxy.corp.example:3128");
+    /// # Ok::<(), mcp_authz_driver::proxy::ProxyUnusable>(())
+    /// ```
     ///
     /// # Errors
     /// [`ProxyUnusable`]: name the URL of an http or https proxy.
@@ -55,6 +65,10 @@ impl Proxy {
             format!("http://{url}")
         });
         let url = Url::parse(&whole).map_err(|_| ProxyUnusable)?;
+        // A password with a slash would be a path, with its beginning in place of the host.
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            return Err(ProxyUnusable);
+        }
         let https = match url.scheme() {
             "http" => false,
             "https" => true,
@@ -180,7 +194,10 @@ pub struct ProxyUnusable;
 
 impl fmt::Display for ProxyUnusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the proxy cannot be used: it has no http or https URL")
+        f.write_str(
+            "the proxy cannot be used: it has no http or https URL, or one with more than user, \
+             password, host and port",
+        )
     }
 }
 

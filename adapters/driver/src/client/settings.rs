@@ -129,7 +129,7 @@ macro_rules! client_setters {
             }
 
             /// Sends everything through this proxy, except for loopback and for the hosts that the
-            /// proxy itself is [told to leave out]($crate::proxy::Proxy::except). Nothing of the
+            /// proxy itself is [told to leave out](mcp_authz_driver::proxy::Proxy::except). Nothing of the
             /// environment counts then. The proxy looks names up: literal addresses and names that
             /// mean this machine or its network are judged here, other names cannot be.
             #[must_use]
@@ -207,9 +207,10 @@ impl fmt::Display for BuildError {
 
 impl core::error::Error for BuildError {}
 
-crate::diagnosed!(BuildError, this => Arc::new(
-    Failure::new(Kind::ConfigInvalid, "SEC-12").with_hint(&this.to_string()),
-));
+crate::diagnosed!(BuildError, this => {
+    let rule = if matches!(this, BuildError::ProxyVariable(_)) { "SEC-07" } else { "SEC-12" };
+    Arc::new(Failure::new(Kind::ConfigInvalid, rule).with_hint(&this.to_string()))
+});
 
 #[cfg(test)]
 mod tests {

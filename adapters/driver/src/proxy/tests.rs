@@ -13,6 +13,9 @@ fn a_proxy_is_read_as_people_write_it() {
         ("http://proxy.example", Some("http://proxy.example:80")),
         ("https://u:c4n4ry@[::1]/", Some("https://[::1]:443")),
         ("socks5://proxy.example", None),
+        ("http://u:123/c4n4ry@proxy.example:3128", None),
+        ("http://u:123?c4n4ry@proxy.example:3128", None),
+        ("http://u:123#c4n4ry@proxy.example:3128", None),
         ("http://", None),
         ("", None),
     ] {
