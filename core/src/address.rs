@@ -36,6 +36,35 @@ impl Addresses {
     }
 }
 
+/// Names that mean this machine or its network, whatever a resolver says (HOST-036; RFC 6761,
+/// RFC 6762, RFC 8375): those of a single label too, and a final dot changes nothing.
+const SPECIAL_NAMES: &[&str] = &["localhost", "internal", "local", "home.arpa"];
+
+/// Returns true for names that mean this machine or its network, whatever a resolver says.
+#[must_use]
+pub(crate) fn is_special_name(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    !host.contains('.') || SPECIAL_NAMES.iter().any(|special| is_within(host, special))
+}
+
+/// Returns true for a name and everything below it.
+fn is_within(host: &str, parent: &str) -> bool {
+    let Some(at) = host.len().checked_sub(parent.len()) else { return false };
+    let (Some(below), Some(end)) = (host.get(..at), host.get(at..)) else { return false };
+    end.eq_ignore_ascii_case(parent) && (below.is_empty() || below.ends_with('.'))
+}
+
+/// Returns true if a host, as a URL writes it, is this machine: `localhost`, every name below it,
+/// and the loopback addresses. No request to it goes through a proxy.
+#[must_use]
+pub(crate) fn is_loopback_host(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    match bare.parse() {
+        Ok(address) => class(address) == Class::Loopback,
+        Err(_) => is_within(host.strip_suffix('.').unwrap_or(host), "localhost"),
+    }
+}
+
 /// The use of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -148,6 +177,37 @@ mod tests {
             assert!(!Addresses::Public.allow(blocked.parse().unwrap()), "{blocked}");
         }
         assert!(Addresses::Public.allow("64:ff9b::5db8:d822".parse().unwrap()));
+    }
+
+    #[test]
+    fn special_names_and_loopback_are_known_by_their_text_host_036() {
+        for (host, special) in [
+            ("localhost", true),
+            ("x.LOCALHOST", true),
+            ("localhost.", true),
+            ("metadata.google.internal", true),
+            ("metadata", true),
+            ("printer.local", true),
+            ("nas.home.arpa", true),
+            ("as.example", false),
+            ("notlocalhost.example", false),
+            ("mylocal.example", false),
+            ("xlocal.org", false),
+            ("arpa.home.org", false),
+        ] {
+            assert_eq!(is_special_name(host), special, "{host}");
+        }
+        for (host, here) in [
+            ("localhost", true),
+            ("a.b.localhost", true),
+            ("127.8.9.1", true),
+            ("[::1]", true),
+            ("localhost.example", false),
+            ("10.0.0.1", false),
+            ("[::2]", false),
+        ] {
+            assert_eq!(is_loopback_host(host), here, "{host}");
+        }
     }
 
     #[test]

@@ -151,6 +151,8 @@ pub struct Config {
     pub(crate) refresh_tokens: bool,
     pub(crate) persistent: bool,
     pub(crate) unlocked_refresh: bool,
+    /// True if Strict may go through a proxy.
+    pub(crate) strict_proxy: bool,
     pub(crate) protocol_version: HeaderValue,
     pub(crate) times: Times,
     /// The token areas of a server that has shown metadata, and of one that is its own
@@ -219,6 +221,13 @@ impl Config {
 
     pub(crate) fn strict(&self) -> bool {
         self.profile == Profile::Strict
+    }
+
+    /// Returns true if requests may go through a proxy, which looks names up itself: nobody here can
+    /// judge then where they lead (SEC-07). Strict wants to be told so.
+    #[must_use]
+    pub fn may_use_proxy(&self) -> bool {
+        !self.strict() || self.strict_proxy
     }
 
     /// The settings for an issuer, which a person may name as it is listed or as its own document

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::Addresses;
+use crate::address::{Addresses, is_loopback_host, is_special_name};
 use crate::failure::{Failure, Kind};
 use crate::granted::Granted;
 use crate::input::{Answer, ArrivalId, Had, Input, Value, WaiterId};
@@ -148,7 +148,7 @@ macro_rules! answered {
             /// Turns the outcome into the session's next input.
             #[must_use]
             pub fn answer(self, value: $type) -> Input {
-                Input::Answer(Answer { ticket: self.id, value: Value::$variant(value) })
+                Input::Answer(Answer { ticket: self.id, value: Value::$variant(value), proxy: None })
             }
         }
     )*};
@@ -159,6 +159,15 @@ answered! {
     Bound => Bound;
     Stored => Stored;
     Signature => Signed;
+}
+
+impl Ticket<Reply> {
+    /// Does the same as [`Ticket::answer`] for a request that went through a proxy, or would have.
+    /// The proxy is named by its host and port: the session notes it once, and failures name it.
+    #[must_use]
+    pub fn answer_by(self, value: Reply, proxy: Option<Arc<str>>) -> Input {
+        Input::Answer(Answer { ticket: self.id, value: Value::Reply(value), proxy })
+    }
 }
 
 /// Send one HTTP request: no redirects followed, no cookies, no cache, no compression.
@@ -210,6 +219,37 @@ pub struct Limits {
     /// The addresses that may be dialled. The rule is asked about each address at the moment of
     /// connecting, IP literals included (SEC-07).
     pub addresses: Addresses,
+    /// True if the request may go through a proxy. The proxy looks names up, so that only literals
+    /// and special names are judged here.
+    pub proxy: bool,
+}
+
+impl Limits {
+    /// Decides whether a proxy may be asked for a host, written as in a URL: true if it may, false if
+    /// the host is loopback, which is behind no proxy. The proxy looks names up, so everything is
+    /// judged here that the text tells: an address, and a name that means this machine or its network
+    /// (HOST-033, HOST-036).
+    ///
+    /// # Errors
+    /// [`Why::AddressBlocked`] or [`Why::ProxyForbidden`]: nothing is to be sent.
+    pub fn leave_to_proxy(&self, host: &str) -> Result<bool, Why> {
+        if is_loopback_host(host) {
+            return Ok(false);
+        }
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let judged = match bare.parse() {
+            Ok(address) => self.addresses.allow(address),
+            Err(_) => {
+                matches!(self.addresses, Addresses::Any | Addresses::Private)
+                    || !is_special_name(host)
+            }
+        };
+        match (judged, self.proxy) {
+            (false, _) => Err(Why::AddressBlocked),
+            (true, false) => Err(Why::ProxyForbidden),
+            (true, true) => Ok(true),
+        }
+    }
 }
 
 /// Listen on the redirect URI until abandoned; every request to it becomes

@@ -132,6 +132,18 @@ impl Failure {
         Self::new(why.kind(), rule).with_remedy(why.remedy()).with_cause(why)
     }
 
+    /// The failure with the name of the proxy that the request went through, if it is about that
+    /// proxy. Without the name nobody knows which setting is wrong.
+    #[must_use]
+    pub(crate) fn naming_proxy(self, proxy: Option<&str>) -> Self {
+        let kind = self.0.cause.map_or(self.0.kind, Why::kind);
+        let about = matches!(kind, Kind::ProxyRefused | Kind::ProxyForbidden);
+        match proxy {
+            Some(proxy) if about => self.with_subject(&format!("proxy {proxy}")),
+            _ => self,
+        }
+    }
+
     /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -504,6 +516,8 @@ mod tests {
             (Why::Broken, "transient", "retry"),
             (Why::Timeout, "timeout", "retry"),
             (Why::Proxy, "proxy_refused", "configure"),
+            (Why::ProxyPassword, "proxy_refused", "configure"),
+            (Why::ProxyForbidden, "proxy_forbidden", "configure"),
             (Why::Tls, "tls", "report"),
             (Why::PlainHttp, "tls", "configure"),
             (Why::Exhausted, "machine_exhausted", "configure"),

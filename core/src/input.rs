@@ -196,6 +196,8 @@ impl From<String> for Callback {
 pub struct Answer {
     pub(crate) ticket: TicketId,
     pub(crate) value: Value,
+    /// The host and port of the proxy that a request went through.
+    pub(crate) proxy: Option<Arc<str>>,
 }
 
 /// The result of a piece of work.

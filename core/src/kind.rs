@@ -68,6 +68,7 @@ kinds! {
     Timeout "timeout" Retry "no whole answer came in time";
     Tls "tls" Report "the TLS connection could not be trusted";
     ProxyRefused "proxy_refused" Configure "the proxy refused the connection";
+    ProxyForbidden "proxy_forbidden" Configure "a proxy would look up names, which Strict leaves to nobody else";
     Transient "transient" Retry "the server cannot answer now";
     RequestBudget "request_budget" Report "the flow has used up its requests";
     JsonMalformed "json_malformed" Report "an answer is not well-formed JSON";

@@ -36,6 +36,8 @@ pub enum Switch {
     UnlistedMethod,
     /// HOST-288: refreshing although the credential store cannot keep other processes from it.
     UnlockedRefresh,
+    /// SEC-07: Strict goes through a proxy, which looks names up itself.
+    StrictProxy,
     /// Everything that Microsoft Entra needs, by one name.
     Entra,
     /// Everything that Amazon Cognito needs, by one name.
@@ -60,6 +62,7 @@ impl Switch {
             Self::UnlistedNone => "unlisted_none",
             Self::UnlistedMethod => "unlisted_method",
             Self::UnlockedRefresh => "unlocked_refresh",
+            Self::StrictProxy => "strict_proxy",
             Self::Entra => "entra",
             Self::Cognito => "cognito",
         }

@@ -41,6 +41,13 @@ pub enum Note {
         /// The reason for the missing answer.
         why: Why,
     },
+    /// Requests go through a proxy, told of the first one and whenever it is another proxy than
+    /// before. The proxy looks names up: literal addresses and special names are judged here, and
+    /// where other names lead is not.
+    Proxied {
+        /// Its host and port.
+        proxy: Arc<str>,
+    },
     /// Something a server named was not used.
     Dropped {
         /// The code of the rule it broke.
@@ -242,6 +249,9 @@ impl fmt::Display for Note {
             Self::Answered { purpose, status } => write!(f, "{status} ({})", purpose.name()),
             Self::Lost { purpose, why } => {
                 write!(f, "no answer: {} ({})", why.sentence(), purpose.name())
+            }
+            Self::Proxied { proxy } => {
+                write!(f, "requests go through the proxy {proxy}, which looks names up")
             }
             Self::Dropped { kind, rule, subject } => {
                 write!(f, "not used: {subject}, {} [{rule}]", kind.code())

@@ -86,6 +86,10 @@ pub enum Why {
     AddressBlocked,
     /// The proxy refused, or could not be spoken to.
     Proxy,
+    /// The proxy wants a user name and a password, or does not accept the given ones.
+    ProxyPassword,
+    /// A proxy would look the name up, which [`Limits::proxy`](crate::effect::Limits::proxy) forbids.
+    ProxyForbidden,
     /// The certificate or the handshake failed.
     Tls,
     /// The server answered a TLS greeting in plain http.
@@ -117,7 +121,8 @@ impl Why {
         match self {
             Self::Resolve | Self::Connect | Self::Broken => Kind::Transient,
             Self::AddressBlocked => Kind::AddressBlocked,
-            Self::Proxy => Kind::ProxyRefused,
+            Self::Proxy | Self::ProxyPassword => Kind::ProxyRefused,
+            Self::ProxyForbidden => Kind::ProxyForbidden,
             Self::Tls | Self::PlainHttp => Kind::Tls,
             Self::Timeout => Kind::Timeout,
             Self::HeadTooLarge => Kind::HeaderTooLarge,
@@ -138,6 +143,8 @@ impl Why {
             Self::Connect => "connect",
             Self::AddressBlocked => "address_blocked",
             Self::Proxy => "proxy",
+            Self::ProxyPassword => "proxy_password",
+            Self::ProxyForbidden => "proxy_forbidden",
             Self::Tls => "tls",
             Self::PlainHttp => "plain_http",
             Self::Timeout => "timeout",
@@ -158,11 +165,18 @@ impl Why {
         match self {
             Self::Resolve => "the name of the server is not known",
             Self::Connect => "nothing listens at the server's address and port",
+            Self::ProxyPassword => "the proxy wants a user name and a password that it knows",
             Self::PlainHttp => "this port speaks plain http, not TLS",
             Self::Tls => "the TLS connection could not be made or trusted",
             Self::Broken => "the connection broke off, or what came is no HTTP",
             _ => self.kind().sentence(),
         }
+    }
+
+    /// Returns true if the server was not reached.
+    pub(crate) const fn is_before_the_server(self) -> bool {
+        matches!(self, Self::Resolve | Self::Connect | Self::AddressBlocked | Self::Tls)
+            || matches!(self.kind(), Kind::ProxyRefused | Kind::ProxyForbidden)
     }
 
     /// The remedy of its kind, unless the reason calls for another.
@@ -180,7 +194,11 @@ impl Why {
         Some(match self {
             Self::Resolve => "check the host's name, and that this machine is online",
             Self::Connect => "start the server, or check its address and port",
-            Self::Proxy => "check the proxy's address, and what it wants to be told",
+            Self::Proxy => "check the proxy's address, and which hosts it lets through",
+            Self::ProxyPassword => "write user and password into the proxy's URL, before its host",
+            Self::ProxyForbidden => {
+                "reach the server without a proxy, or switch on that a proxy looks names up"
+            }
             Self::Tls => "check the URL, and that the server's certificate is valid and known here",
             Self::PlainHttp => {
                 "write http:// where the server is meant to be spoken to without TLS"

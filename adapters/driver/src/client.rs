@@ -14,7 +14,7 @@ use crate::session::AuthSession;
 
 pub(crate) mod settings;
 
-pub use settings::{BuildError, Settings};
+pub use settings::{AddedRoots, BuildError, Settings};
 
 /// The ports that all sessions of a program share, by which it reaches the outside. Clones share
 /// them, too.
@@ -25,8 +25,8 @@ pub struct Client<S: Loop> {
 }
 
 impl<S: Loop<Adapter: Platform<Loop = S>>> Client<S> {
-    /// Starts with the adapter's sound defaults: no proxy, Mozilla's roots, and the runtime that one
-    /// is in.
+    /// Starts with the adapter's sound defaults: the proxies of the environment, Mozilla's roots, and
+    /// the runtime that one is in.
     #[must_use]
     pub fn builder() -> <S::Adapter as Platform>::Builder {
         Default::default()

@@ -10,6 +10,7 @@ use std::net::{ToSocketAddrs, UdpSocket};
 use http::Uri;
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::Why;
+use mcp_authz_core::failure::Kind;
 
 /// Looks up names. Blocks; async adapters call it on the blocking pool.
 pub trait Lookup: Send + Sync + 'static {
@@ -109,6 +110,21 @@ pub fn unconnected(error: &io::Error) -> Why {
         _ if exhausted(error) => Why::Exhausted,
         io::ErrorKind::TimedOut => Why::Timeout,
         _ => Why::Connect,
+    }
+}
+
+/// Returns true if nothing was sent for a reason that lies with the proxy.
+#[must_use]
+pub const fn is_about_proxy(why: Why) -> bool {
+    matches!(why.kind(), Kind::ProxyRefused | Kind::ProxyForbidden)
+}
+
+/// Why there is no connection to a proxy, by the reason that it would be for a server.
+#[must_use]
+pub const fn to_proxy(why: Why) -> Why {
+    match why {
+        Why::Timeout | Why::Exhausted => why,
+        _ => Why::Proxy,
     }
 }
 

@@ -18,6 +18,7 @@ use mcp_authz_core::failure::Said;
 use mcp_authz_core::failure::{Failure, Kind};
 
 use crate::authorize::{AuthorizeError, Authorized, failed};
+use crate::dial;
 use crate::error::DriveError;
 use crate::ports::{Answer, Unanswered};
 
@@ -171,6 +172,7 @@ pub const fn limits() -> Limits {
         fields: 128,
         body: 4 * 1024 * 1024,
         addresses: Addresses::Any,
+        proxy: true,
     }
 }
 
@@ -217,8 +219,15 @@ impl From<AuthorizeError> for ExchangeError {
 }
 
 impl ExchangeError {
-    pub(crate) const fn lost(Unanswered { why, sent }: Unanswered) -> Self {
-        Self::Lost { why, sent }
+    /// There is no answer. A proxy that is the reason is named: nothing was sent through it.
+    pub(crate) fn lost(Unanswered { why, sent }: Unanswered, proxy: Option<Arc<str>>) -> Self {
+        match proxy {
+            Some(proxy) if dial::is_about_proxy(why) && !sent => {
+                let failure = Failure::lost(why, "HOST-254");
+                Self::Unsent(Arc::new(failure.with_subject(&format!("proxy {proxy}"))))
+            }
+            _ => Self::Lost { why, sent },
+        }
     }
 
     /// Something was sent, and this came back. Its words are kept, if the failure has none yet

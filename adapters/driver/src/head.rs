@@ -84,6 +84,7 @@ mod tests {
             fields: 8,
             body: 100,
             addresses: Addresses::Public,
+            proxy: true,
         };
         let mut answer = http::Response::builder();
         for (name, value) in fields {

@@ -9,7 +9,6 @@ mod connect;
 mod idle;
 mod line;
 mod network;
-mod proxy;
 
 use core::fmt;
 use std::sync::Arc;
@@ -24,12 +23,12 @@ use mcp_authz_core::effect::{Limits, Reply, Why};
 
 use crate::client::settings::{BuildError, Settings};
 use crate::ports::{AsyncHttp, Opened, Unanswered};
+use crate::proxy::Proxy;
 use crate::{dial, head, reading};
 
 pub use body::HyperBody;
 pub use futures_util::io::{AsyncRead, AsyncWrite};
 pub use network::Network;
-pub use proxy::Proxy;
 
 use connect::Connector;
 use idle::{Idle, Terms};
@@ -72,10 +71,10 @@ impl<N: Network> HyperHttp<N> {
     ) -> Opened<HyperBody<N>> {
         let unsent = |why| Unanswered { why, sent: false };
         let shared = &self.shared;
-        dial::check_literal(request.uri(), limits.addresses).map_err(unsent)?;
+        let proxy = shared.connector.routes.judge(request.uri(), limits).map_err(unsent)?;
         let target = request.uri().clone();
         let terms = Terms::of(&target, limits).ok_or(unsent(Why::Resolve))?;
-        let mut request = self.dressed(request).ok_or(unsent(Why::Resolve))?;
+        let mut request = self.dressed(request, proxy).ok_or(unsent(Why::Resolve))?;
         while reuse && let Some(line) = shared.idle.take(&terms).await {
             match self.converse(line, request, limits, Some(terms.clone())).await {
                 // It died while nobody used it: as good as none.
@@ -83,14 +82,18 @@ impl<N: Network> HyperHttp<N> {
                 answer => return answer.map_err(Failed::unanswered),
             }
         }
-        let line = shared.connector.connect(&target, limits).await.map_err(unsent)?;
+        let line = shared.connector.connect(&target, proxy, limits).await.map_err(unsent)?;
         let terms = reuse.then_some(terms);
         self.converse(line, request, limits, terms).await.map_err(Failed::unanswered)
     }
 
     /// The request as it stands on the wire: the path in the first line and the authority in a field,
     /// or the whole URL for a proxy that has to read it.
-    fn dressed(&self, request: Request<Vec<u8>>) -> Option<Request<Full<Bytes>>> {
+    fn dressed(
+        &self,
+        request: Request<Vec<u8>>,
+        proxy: Option<&Proxy>,
+    ) -> Option<Request<Full<Bytes>>> {
         let connector = &self.shared.connector;
         let (mut head, body) = request.into_parts();
         let host = head.uri.host()?;
@@ -105,10 +108,10 @@ impl<N: Network> HyperHttp<N> {
             head.headers.insert(USER_AGENT, connector.user_agent.clone());
         }
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        let line = match connector.proxy.as_ref().filter(|_| plain) {
+        let line = match proxy.filter(|_| plain) {
             Some(proxy) => {
                 if let Some(authorization) = proxy.authorization() {
-                    head.headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+                    head.headers.insert(PROXY_AUTHORIZATION, authorization);
                 }
                 format!("http://{authority}{path}")
             }
@@ -135,8 +138,8 @@ impl<N: Network> HyperHttp<N> {
         let (head, body) = answer.into_parts();
         let Shared { connector, idle } = &*self.shared;
         let refused = |why| Failed { request: None, why };
-        if head.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && connector.proxy.is_some() {
-            return Err(refused(Why::Proxy));
+        if head.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && line.proxied {
+            return Err(refused(Why::ProxyPassword));
         }
         head::check(&head, limits).map_err(refused)?;
         let back = terms.map(|terms| (Arc::clone(idle), terms));
@@ -153,7 +156,7 @@ struct Failed {
 
 impl Failed {
     fn unanswered(self) -> Unanswered {
-        let sent = self.request.is_none() && self.why != Why::Proxy;
+        let sent = self.request.is_none() && !dial::is_about_proxy(self.why);
         Unanswered { why: self.why, sent }
     }
 }
@@ -168,6 +171,10 @@ impl<N: Network> AsyncHttp for HyperHttp<N> {
 
     async fn open(&self, request: Request<Vec<u8>>, limits: &Limits) -> Opened<HyperBody<N>> {
         self.within(request, limits, true).await
+    }
+
+    fn proxy(&self, uri: &Uri) -> Option<Arc<str>> {
+        self.shared.connector.routes.of(uri).map(|proxy| Arc::clone(proxy.name()))
     }
 }
 

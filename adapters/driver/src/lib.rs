@@ -17,7 +17,7 @@
 //! listen, spawn and sleep. The parts that adapters share beside that are here too: the hot path's
 //! [`publish`] cell, the callers' own requests ([`exchange`], and [`authorize`] for those who send
 //! by themselves), the [`vault`] of several servers and accounts, look-ups that respect the address
-//! rule ([`dial`]), the checks on an answer's head ([`head`]), reading its body ([`reading`]), the
+//! rule ([`dial`]), which proxy a request goes through (`proxy`, feature `tls`), the checks on an answer's head ([`head`]), reading its body ([`reading`]), the
 //! event stream decoder ([`sse`]), and one HTTP port for every async runtime (`hyper_http`, feature
 //! `hyper`).
 //!
@@ -51,6 +51,8 @@ mod parked;
 pub mod person;
 pub mod ports;
 pub mod progress;
+#[cfg(feature = "tls")]
+pub mod proxy;
 pub mod publish;
 pub mod reading;
 mod session;

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Uri};
 use mcp_authz_core::config::Config;
 use mcp_authz_core::effect::{Effects, Forgotten, Limits, Page, Settlement, Visit, Why, Work};
 use mcp_authz_core::input::{Callback, Input, WaiterId};
@@ -93,6 +93,9 @@ pub trait Loop: Send + Sync + Sized + 'static {
         request: Request<Vec<u8>>,
         limits: &Limits,
     ) -> impl Future<Output = Opened<Self::Body>> + Send;
+
+    /// The proxy that a request to this URL goes through.
+    fn proxy(http: &Self::Http, uri: &Uri) -> Option<Arc<str>>;
 
     /// Waits for the next piece of a body.
     fn piece(

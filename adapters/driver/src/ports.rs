@@ -12,7 +12,7 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use mcp_authz_core::effect::{
     Key, Limits, ListenOn, Record, RecordKind, Reply, SignRequest, Signature, StoreRequest, Stored,
     Told, Why,
@@ -27,9 +27,9 @@ use crate::error::DriveError;
 
 /// Sends requests, on the calling thread.
 ///
-/// For every method: no redirect is followed, no cookie kept, nothing decompressed, no proxy taken
-/// from the environment, the limits are enforced, and each address is asked about before it is
-/// dialled. Whatever is not certainly unsent is [`Reply::MaybeSent`].
+/// For every method: no redirect is followed, no cookie kept, nothing decompressed, the limits are
+/// enforced, and each address is asked about before it is dialled, or left to a proxy where the limits
+/// allow one. Whatever is not certainly unsent is [`Reply::MaybeSent`].
 pub trait Http: Send + Sync + 'static {
     /// Sends a request on a connection of its own, which no earlier answer can have spoilt and
     /// whose idle death can make no one-time request uncertain.
@@ -42,6 +42,12 @@ pub trait Http: Send + Sync + 'static {
     /// # Errors
     /// [`Unanswered`] says whether the request may have been sent.
     fn open(&self, request: Request<Vec<u8>>, limits: &Limits) -> Opened<Box<dyn Body>>;
+
+    /// The host and port of the proxy that a request to this URL goes through; `None` if it goes
+    /// through none, or through one that is not known here.
+    fn proxy(&self, _uri: &Uri) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// The body of an answer, as it comes. Dropping it closes its connection unless it was read to the end.
@@ -78,6 +84,11 @@ pub trait AsyncHttp: Send + Sync + 'static {
         request: Request<Vec<u8>>,
         limits: &Limits,
     ) -> impl Future<Output = Opened<Self::Body>> + Send;
+
+    /// As [`Http::proxy`].
+    fn proxy(&self, _uri: &Uri) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// [`Body`] for async programs. A wait that is given up loses nothing: the next one goes on with it.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_channel::{mpsc, oneshot};
 use futures_util::{Stream, StreamExt as _};
-use http::Request;
+use http::{Request, Uri};
 use mcp_authz_core::effect::{Forgotten, Limits, Page, Settlement, Why};
 use mcp_authz_core::input::{Callback, Input, WaiterId};
 use serde_json::Value;
@@ -140,6 +140,10 @@ impl<H: AsyncHttp, L: AsyncListener, R: Runtime> Loop for Tasks<H, L, R> {
         limits: &Limits,
     ) -> impl Future<Output = Opened<H::Body>> + Send {
         http.open(request, limits)
+    }
+
+    fn proxy(http: &H, uri: &Uri) -> Option<Arc<str>> {
+        http.proxy(uri)
     }
 
     async fn piece(body: &mut Incoming<H::Body>, within: Duration) -> Result<Option<Bytes>, Why> {

@@ -17,7 +17,7 @@ use std::thread;
 use bytes::Bytes;
 #[cfg(feature = "transport")]
 use futures_util::StreamExt as _;
-use http::Request;
+use http::{Request, Uri};
 use mcp_authz_core::effect::{Forgotten, Limits, Page, Settlement, Why};
 use mcp_authz_core::input::{Callback, Input, WaiterId};
 #[cfg(feature = "transport")]
@@ -133,6 +133,10 @@ impl<H: Http, L: Listener> Loop for Threads<H, L> {
         limits: &Limits,
     ) -> impl Future<Output = Opened<Box<dyn Body>>> + Send {
         ready(http.open(request, limits))
+    }
+
+    fn proxy(http: &H, uri: &Uri) -> Option<Arc<str>> {
+        http.proxy(uri)
     }
 
     fn piece(

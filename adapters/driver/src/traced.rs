@@ -14,7 +14,7 @@ use crate::ports::{Observer, Silent};
 /// | level | what |
 /// | --- | --- |
 /// | warn | a leniency that was used, a store or a callback that was refused, a fault of ours |
-/// | info | a page shown, a log-out, a token renewed or taken over from another process |
+/// | info | a page shown, a log-out, a token renewed or taken over from another process, a proxy |
 /// | debug | each request, its answer, and each choice |
 /// | trace | each edge of a machine |
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,6 +64,7 @@ fn write(note: &Note, text: impl fmt::Display) {
         Note::Renewed { .. } | Note::Adopted | Note::Rejected => {
             info!(target: "mcp_authz", "{text}");
         }
+        Note::Proxied { .. } => info!(target: "mcp_authz", "{text}"),
         Note::Lenient { .. }
         | Note::Store { .. }
         | Note::Stray { .. }

@@ -19,7 +19,8 @@ pub(crate) fn perform(
     match work {
         Work::Call(call) => {
             let (request, limits, ticket) = call.split();
-            ticket.answer(http.send(request, &limits))
+            let proxy = http.proxy(request.uri());
+            ticket.answer_by(http.send(request, &limits), proxy)
         }
         Work::Listen(listen) => {
             let (on, ticket) = listen.split();

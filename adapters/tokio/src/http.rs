@@ -2,9 +2,10 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Uri};
 use mcp_authz_core::effect::{Limits, Reply, Why};
 use mcp_authz_driver::hyper_http::{HyperBody, HyperHttp};
 use mcp_authz_driver::ports::{AsyncBody, AsyncHttp, Opened};
@@ -74,6 +75,14 @@ impl AsyncHttp for TokioHttp {
                 let open = self.open(request, limits);
                 reading::to_its_end_async(open, limits, &mut |_, _| false).await
             }
+        }
+    }
+
+    fn proxy(&self, uri: &Uri) -> Option<Arc<str>> {
+        match &self.0 {
+            Sender::Hyper(http) => http.proxy(uri),
+            #[cfg(feature = "reqwest")]
+            Sender::Ready(_) => None,
         }
     }
 

@@ -52,7 +52,11 @@ impl Platform for UreqHttp {
     }
 }
 
-/// Collects settings; nothing is checked before [`Builder::build`].
+/// Collects settings; nothing is checked before [`Builder::build`]. They are the same on each runtime.
+///
+/// Time limits are none of them: those of a session's own requests are its configuration's
+/// ([`times`](mcp_authz_core::config::Builder::times)), and a caller's own requests carry theirs
+/// ([`limits`](mcp_authz_driver::exchange::limits)).
 #[derive(Default)]
 pub struct Builder {
     reach: Settings,

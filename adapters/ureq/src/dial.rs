@@ -1,10 +1,14 @@
-//! How ureq gets its connections: names are looked up under the address rule, and whatever fails
-//! before there is a connection is marked as certainly unsent.
+//! How ureq gets its connections: names are looked up under the address rule or left to a proxy, and
+//! whatever fails before there is a connection is marked as certainly unsent.
+//!
+//! ureq's own proxies and TLS settings are not used. Its proxies are one for a whole agent, and its
+//! root certificates are either the usual ones or others; here both are the driver's.
 
 use core::cell::Cell;
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::io::{self, Read as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Instant;
@@ -12,12 +16,15 @@ use std::time::Instant;
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::Why;
 use mcp_authz_driver::dial::{self, Greeted, Lookup};
-use ureq::http::Uri;
+use mcp_authz_driver::proxy::{Proxy, Routes, Tunnel};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use ureq::http::uri::Scheme;
+use ureq::http::{HeaderValue, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, RustlsConnector,
-    Transport,
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, TcpConnector, Transport,
+    TransportAdapter,
 };
 
 thread_local! {
@@ -65,8 +72,7 @@ impl From<Unsent> for ureq::Error {
 pub(crate) struct Guarded {
     pub(crate) lookup: Arc<dyn Lookup>,
     pub(crate) rule: Addresses,
-    /// The proxy is the person's own choice, wherever it is; servers are what the rule is about.
-    pub(crate) proxy: Option<(String, u16)>,
+    pub(crate) routes: Arc<Routes>,
 }
 
 impl fmt::Debug for Guarded {
@@ -82,10 +88,13 @@ impl Resolver for Guarded {
         _: &ureq::config::Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = uri.host().ok_or(Unsent(Why::Resolve))?.to_owned();
-        let port = dial::port(uri);
-        let is_proxy = self.proxy.as_ref().is_some_and(|proxy| *proxy == (host.clone(), port));
-        let rule = if is_proxy { Addresses::Any } else { self.rule };
+        let host = uri.host().ok_or(Unsent(Why::Resolve))?;
+        let proxy = self.routes.of(uri);
+        let (host, port, rule) = match proxy {
+            // Where the proxy is, is the person's own choice; servers are what the rule is about.
+            Some(proxy) => (proxy.host().to_owned(), proxy.port(), Addresses::Any),
+            None => (host.to_owned(), dial::port(uri), self.rule),
+        };
         let lookup = Arc::clone(&self.lookup);
         let (found, result) = mpsc::sync_channel(1);
         // The system's resolver cannot be interrupted; its thread is left behind when time is up.
@@ -96,7 +105,8 @@ impl Resolver for Guarded {
         let begun = Instant::now();
         let found = result.recv_timeout(timeout.after.saturating_sub(LOOKED_UP.get()));
         LOOKED_UP.set(LOOKED_UP.get().saturating_add(begun.elapsed()));
-        let addresses = found.map_err(|_| Unsent(Why::Timeout))?.map_err(Unsent)?;
+        let failed = |why| Unsent(if proxy.is_some() { dial::to_proxy(why) } else { why });
+        let addresses = found.map_err(|_| Unsent(Why::Timeout))?.map_err(failed)?;
         let mut resolved = self.empty();
         for address in addresses.into_iter().take(MOST_ADDRESSES) {
             resolved.push(SocketAddr::new(address, port));
@@ -105,12 +115,18 @@ impl Resolver for Guarded {
     }
 }
 
-/// ureq's own connectors, first to where the connection stands and then for TLS; what they fail with
-/// is certainly unsent.
-#[derive(Debug, Default)]
+/// ureq's own connector to where the connection stands, the proxy's tunnel, and TLS; what they fail
+/// with is certainly unsent.
 pub(crate) struct Dialer {
-    stream: DefaultConnector,
-    tls: RustlsConnector,
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) user_agent: HeaderValue,
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer").field("routes", &self.routes).finish_non_exhaustive()
+    }
 }
 
 impl Connector<()> for Dialer {
@@ -125,37 +141,112 @@ impl Connector<()> for Dialer {
         if left.is_zero() {
             return Err(Unsent(Why::Timeout).into());
         }
-        let (uri, tls) = (details.uri, details.needs_tls());
+        let host = details.uri.host().ok_or(Unsent(Why::Resolve))?;
+        let proxy = self.routes.of(details.uri);
+        let begun = Begun { details, until: Instant::now().checked_add(left) };
         let target = plain(details.uri).ok_or(Unsent(Why::Resolve))?;
-        let mut details = ConnectionDetails {
-            uri: &target,
-            addrs: details.addrs.clone(),
-            config: details.config,
-            request_level: details.request_level,
-            resolver: details.resolver,
-            now: (details.current_time)(),
-            timeout: NextTimeout { after: left.into(), ..details.timeout },
-            current_time: Arc::clone(&details.current_time),
-            run_connector: Arc::clone(&details.run_connector),
-            register_shutdown: Arc::clone(&details.register_shutdown),
-        };
-        let by_proxy = details.config.proxy().is_some();
-        let connected = self.stream.connect(&details, chained);
-        let connected =
-            connected.map_err(|error| ureq::Error::from(Unsent(why(&error, by_proxy))))?;
+        let timeout = begun.timeout()?;
+        let connected = TcpConnector::default().connect(
+            &ConnectionDetails {
+                uri: &target,
+                addrs: details.addrs.clone(),
+                config: details.config,
+                request_level: details.request_level,
+                resolver: details.resolver,
+                now: (details.current_time)(),
+                timeout,
+                current_time: Arc::clone(&details.current_time),
+                run_connector: Arc::clone(&details.run_connector),
+                register_shutdown: Arc::clone(&details.register_shutdown),
+            },
+            chained,
+        );
+        let connected = connected.map_err(|error| unconnected(&error, proxy.is_some()))?;
         let Some(stream) = connected else { return Ok(None) };
-        if !tls {
-            return Ok(Some(Box::new(Timed(stream))));
+        let mut stream: Self::Out = Box::new(stream);
+        if let Some(proxy) = proxy {
+            stream = self.through(proxy, stream, &begun)?;
         }
+        if details.needs_tls() {
+            stream = self.shake_hands(host, stream, &begun)?;
+        }
+        Ok(Some(Box::new(Timed(stream))))
+    }
+}
+
+impl Dialer {
+    /// A tunnel of the proxy to the server, also where the server speaks plain http: ureq writes no
+    /// other requests.
+    fn through(
+        &self,
+        proxy: &Proxy,
+        mut stream: Box<dyn Transport>,
+        begun: &Begun<'_>,
+    ) -> Result<Box<dyn Transport>, Unsent> {
+        if proxy.https() {
+            let tls = self.shake_hands(proxy.host(), stream, begun);
+            stream = tls.map_err(|Unsent(why)| Unsent(dial::to_proxy(why)))?;
+        }
+        let uri = begun.details.uri;
+        let ask = proxy.ask(uri.host().unwrap_or_default(), dial::port(uri), &self.user_agent);
+        let mut stream = begun.adapted(stream)?;
+        let broken = |error: io::Error| unconnected(&error.into(), true);
+        stream.write_all(&ask).map_err(broken)?;
+        let mut tunnel = Tunnel::default();
+        let mut piece = [0; 1024];
+        loop {
+            let length = stream.read(&mut piece).map_err(broken)?;
+            if tunnel.see(piece.get(..length).unwrap_or_default()).map_err(Unsent)? {
+                // Of TLS with the proxy, ureq must not take it for TLS with the server.
+                return Ok(Box::new(Tunnelled(stream.into_inner())));
+            }
+        }
+    }
+
+    /// After the connection stands, nothing that goes wrong is taken for a dead port (HOST-332).
+    fn shake_hands(
+        &self,
+        host: &str,
+        stream: Box<dyn Transport>,
+        begun: &Begun<'_>,
+    ) -> Result<Box<dyn Transport>, Unsent> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(bare).map_err(|_| Unsent(Why::Tls))?;
+        let connection = ClientConnection::new(Arc::clone(&self.tls), name);
+        let mut connection = connection.map_err(|_| Unsent(Why::Tls))?;
         let greeted = Arc::new(Mutex::new(Greeted::default()));
         let watched = Watched { stream, greeted: Arc::clone(&greeted) };
-        let watched: Box<dyn Transport> = Box::new(watched);
-        details.uri = uri;
-        let connected = self.tls.connect(&details, Some(watched)).map_err(|error| {
+        let mut stream = begun.adapted(Box::new(watched))?;
+        connection.complete_io(&mut stream).map_err(|error| {
             let greeted = greeted.lock().unwrap_or_else(PoisonError::into_inner);
-            ureq::Error::from(Unsent(unshaken(&error, &greeted)))
+            Unsent(unshaken(&error.into(), &greeted))
         })?;
-        Ok(connected.map(|transport| -> Self::Out { Box::new(Timed(Box::new(transport))) }))
+        let config = begun.details.config;
+        let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
+        Ok(Box::new(Tls { buffers, stream: StreamOwned::new(connection, stream) }))
+    }
+}
+
+/// A connection that is being made, all of it within one time.
+struct Begun<'a> {
+    details: &'a ConnectionDetails<'a>,
+    until: Option<Instant>,
+}
+
+impl Begun<'_> {
+    fn timeout(&self) -> Result<NextTimeout, Unsent> {
+        let Some(until) = self.until else { return Ok(self.details.timeout) };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Unsent(Why::Timeout));
+        }
+        Ok(NextTimeout { after: left.into(), ..self.details.timeout })
+    }
+
+    fn adapted(&self, stream: Box<dyn Transport>) -> Result<TransportAdapter, Unsent> {
+        let mut adapted = TransportAdapter::new(stream, Arc::clone(&self.details.current_time));
+        adapted.set_timeout(self.timeout()?);
+        Ok(adapted)
     }
 }
 
@@ -164,6 +255,71 @@ fn plain(uri: &Uri) -> Option<Uri> {
     let authority = format!("{}:{}", uri.host()?, dial::port(uri));
     let uri = Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query("/");
     uri.build().ok()
+}
+
+/// A connection within TLS.
+struct Tls {
+    buffers: LazyBuffers,
+    stream: StreamOwned<ClientConnection, TransportAdapter>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+impl Transport for Tls {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.stream.sock.set_timeout(timeout);
+        let output = self.buffers.output().get(..amount).unwrap_or_default();
+        Ok(self.stream.write_all(output)?)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.stream.sock.set_timeout(timeout);
+        let length = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(length);
+        Ok(length > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.sock.get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}
+
+/// A tunnel, whatever it leads through.
+#[derive(Debug)]
+struct Tunnelled(Box<dyn Transport>);
+
+impl Transport for Tunnelled {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.0.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.0.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        false
+    }
 }
 
 /// Sees whether the peer begins with plain http.
@@ -243,18 +399,17 @@ impl Transport for Timed {
 }
 
 /// Why there is no connection.
-fn why(error: &ureq::Error, by_proxy: bool) -> Why {
-    match error {
+fn unconnected(error: &ureq::Error, to_proxy: bool) -> Unsent {
+    let why = match error {
         ureq::Error::Timeout(_) => Why::Timeout,
-        ureq::Error::Io(error) if dial::exhausted(error) => Why::Exhausted,
-        _ if by_proxy => Why::Proxy,
         ureq::Error::Other(other) => {
             other.downcast_ref::<Unsent>().map_or(Why::Connect, |unsent| unsent.0)
         }
         ureq::Error::HostNotFound => Why::Resolve,
         ureq::Error::Io(error) => dial::unconnected(error),
         _ => Why::Connect,
-    }
+    };
+    Unsent(if to_proxy { dial::to_proxy(why) } else { why })
 }
 
 /// Why the connection that stands has no TLS: after it, nothing that goes wrong is taken for a dead
@@ -262,7 +417,7 @@ fn why(error: &ureq::Error, by_proxy: bool) -> Why {
 fn unshaken(error: &ureq::Error, greeted: &Greeted) -> Why {
     match error {
         ureq::Error::Timeout(_) => Why::Timeout,
-        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Why::Timeout,
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => Why::Timeout,
         _ => greeted.why(),
     }
 }

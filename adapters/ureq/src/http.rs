@@ -7,16 +7,16 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 use mcp_authz_driver::client::{self, BuildError};
 use mcp_authz_driver::dial::{self, Lookup};
 use mcp_authz_driver::ports::{Body, Http, Opened, Unanswered};
-use mcp_authz_driver::tls::{self, CertificateDer, Roots, RootsUnusable};
-use mcp_authz_driver::{head, reading};
+use mcp_authz_driver::proxy::Routes;
+use mcp_authz_driver::{head, reading, tls};
+use rustls::ClientConfig;
 use ureq::config::AutoHeaderValue;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, AsSendBody, BodyReader};
 
 use crate::dial::{Dialer, Guarded, Unsent, within};
@@ -48,9 +48,11 @@ enum Shared {
 
 struct Settings {
     lookup: Arc<dyn Lookup>,
-    tls: TlsConfig,
-    proxy: Option<ureq::Proxy>,
-    user_agent: String,
+    tls: Arc<ClientConfig>,
+    routes: Arc<Routes>,
+    user_agent: HeaderValue,
+    /// The same as text.
+    text: Arc<String>,
 }
 
 /// The terms under which one agent is made. The address rule is its resolver's, so connections made
@@ -73,17 +75,11 @@ impl From<Agent> for UreqHttp {
 
 impl UreqHttp {
     pub(crate) fn new(settings: client::Settings) -> Result<Self, BuildError> {
-        let client::Settings { lookup, roots, user_agent, proxy } = settings;
-        // Made once to be checked: ureq builds its own from the same parts.
-        tls::client_config(&roots)?;
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(tls::provider())
-            .root_certs(root_certs(&roots)?)
-            .build();
-        let proxy = proxy.map(|url| ureq::Proxy::new(&url)).transpose();
-        let proxy = proxy.map_err(|_| BuildError::Proxy)?;
-        let user_agent = user_agent.to_str().map_err(|_| BuildError::UserAgent)?.to_owned();
-        let settings = Box::new(Settings { lookup, tls, proxy, user_agent });
+        let tls = Arc::new(tls::client_config(&settings.trusted()?)?);
+        let user_agent = settings.user_agent_field()?;
+        let client::Settings { lookup, user_agent: text, proxies, .. } = settings;
+        let (routes, text) = (Arc::new(proxies.routes()?), Arc::new(text));
+        let settings = Box::new(Settings { lookup, tls, routes, user_agent, text });
         Ok(Self { shared: Arc::new(Shared::Made { settings, agents: Mutex::default() }) })
     }
 
@@ -140,7 +136,14 @@ impl UreqHttp {
         reuse: bool,
     ) -> Opened<Box<dyn Body>> {
         let unsent = |why| Unanswered { why, sent: false };
-        dial::check_literal(request.uri(), limits.addresses).map_err(unsent)?;
+        match &*self.shared {
+            Shared::Made { settings, .. } => {
+                settings.routes.judge(request.uri(), limits).map_err(unsent)?;
+            }
+            Shared::Ready(_) => {
+                dial::check_literal(request.uri(), limits.addresses).map_err(unsent)?;
+            }
+        }
         let agent = self.agent(limits, reuse);
         let bodiless = request.body().is_empty()
             && !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
@@ -164,9 +167,9 @@ impl Settings {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .proxy(self.proxy.clone())
-            .tls_config(self.tls.clone())
-            .user_agent(AutoHeaderValue::Provided(Arc::new(self.user_agent.clone())))
+            // Where there is one, the dialer knows it.
+            .proxy(None)
+            .user_agent(AutoHeaderValue::Provided(Arc::clone(&self.text)))
             .accept(AutoHeaderValue::None)
             .accept_encoding(AutoHeaderValue::Provided(Arc::new("identity".to_owned())))
             // The whole has a time of its own: see `within`.
@@ -176,9 +179,13 @@ impl Settings {
             .max_idle_connections(kept)
             .max_idle_connections_per_host(kept)
             .build();
-        let proxy = self.proxy.as_ref().map(|proxy| (proxy.host().to_owned(), proxy.port()));
-        let lookup = Arc::clone(&self.lookup);
-        Agent::with_parts(config, Dialer::default(), Guarded { lookup, rule, proxy })
+        let dialer = Dialer {
+            tls: Arc::clone(&self.tls),
+            routes: Arc::clone(&self.routes),
+            user_agent: self.user_agent.clone(),
+        };
+        let (lookup, routes) = (Arc::clone(&self.lookup), Arc::clone(&self.routes));
+        Agent::with_parts(config, dialer, Guarded { lookup, rule, routes })
     }
 }
 
@@ -189,6 +196,15 @@ impl Http for UreqHttp {
 
     fn open(&self, request: Request<Vec<u8>>, limits: &Limits) -> Opened<Box<dyn Body>> {
         self.run(request, limits, true)
+    }
+
+    fn proxy(&self, uri: &Uri) -> Option<Arc<str>> {
+        match &*self.shared {
+            Shared::Made { settings, .. } => {
+                settings.routes.of(uri).map(|proxy| Arc::clone(proxy.name()))
+            }
+            Shared::Ready(_) => None,
+        }
     }
 }
 
@@ -211,21 +227,6 @@ impl fmt::Debug for UreqHttp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("UreqHttp")
     }
-}
-
-fn root_certs(roots: &Roots) -> Result<RootCerts, RootsUnusable> {
-    let owned = |der: &CertificateDer<'static>| Certificate::from_der(der).to_owned();
-    Ok(match roots {
-        Roots::Compiled => RootCerts::WebPki,
-        Roots::Only(certificates) => {
-            RootCerts::Specific(Arc::new(certificates.iter().map(owned).collect()))
-        }
-        #[cfg(feature = "platform-verifier")]
-        Roots::Platform => RootCerts::PlatformVerifier,
-        // Another crate's features may know a kind that ureq was not built for. Never trust others
-        // than were asked for.
-        _ => return Err(RootsUnusable),
-    })
 }
 
 /// There is no head: either nothing was sent, or nobody knows.

@@ -18,8 +18,9 @@ use std::time::Instant;
 use mcp_authz_core::effect::{Limits, Why};
 use mcp_authz_driver::dial::Lookup;
 use mcp_authz_driver::ports::Http;
-use mcp_authz_driver::testing::{get, limits, not_sent};
-use mcp_authz_ureq::Client;
+use mcp_authz_driver::testing::{Names, get, limits, not_sent};
+use mcp_authz_ureq::scope::ScopeSet;
+use mcp_authz_ureq::{AuthorizationManager, Client};
 
 struct Slow;
 
@@ -44,12 +45,22 @@ fn a_look_up_takes_its_time_from_the_connection() {
 }
 
 mcp_authz_driver::http_contract!(|lookup, roots| {
-    let client = Client::builder().lookup(lookup).roots(roots).build().unwrap();
-    Box::new(client.http().clone())
-});
-
-mcp_authz_driver::proxy_contract!(|proxy, lookup, roots| {
-    let builder = Client::builder().proxy(proxy);
+    let builder = Client::builder().no_proxy();
     let client = builder.lookup(lookup).roots(roots).build().unwrap();
     Box::new(client.http().clone())
 });
+
+mcp_authz_driver::proxy_contract!(
+    |proxies, lookup, roots| {
+        let builder = Client::builder().proxies(proxies);
+        let client = builder.lookup(lookup).roots(roots).build().unwrap();
+        Box::new(client.http().clone())
+    },
+    |proxies, config, noted| {
+        let client = Client::builder().proxies(proxies);
+        let client = client.lookup(Arc::new(Names::new(&[]))).build().unwrap();
+        let manager = AuthorizationManager::builder(config).ports(client).observer(noted);
+        let session = manager.build().unwrap().session();
+        session.acquire(&ScopeSet::empty(), true).unwrap().outcome.unwrap_err()
+    }
+);

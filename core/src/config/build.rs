@@ -65,6 +65,7 @@ impl Builder {
             refresh_tokens: self.refresh_tokens,
             persistent: self.persistent,
             unlocked_refresh: self.unlocked_refresh,
+            strict_proxy: self.strict_proxy,
             protocol_version,
             times: self.times.within_limits(),
             areas,

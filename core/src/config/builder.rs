@@ -43,6 +43,7 @@ pub struct Builder {
     pub(super) private_scheme: bool,
     pub(super) persistent: bool,
     pub(super) unlocked_refresh: bool,
+    pub(super) strict_proxy: bool,
     pub(super) protocol_version: String,
     pub(super) times: Times,
     pub(super) plain_http: Vec<Box<str>>,
@@ -102,6 +103,7 @@ impl Builder {
             private_scheme: false,
             persistent: false,
             unlocked_refresh: false,
+            strict_proxy: false,
             protocol_version: "2025-11-25".to_owned(),
             times: Times::default(),
             plain_http: Vec::new(),
@@ -369,7 +371,8 @@ impl Builder {
         self
     }
 
-    /// Time limits.
+    /// Time limits. This is the one place for those of a session's own requests, on every runtime;
+    /// a caller's own requests carry theirs.
     #[must_use]
     pub const fn times(mut self, times: Times) -> Self {
         self.times = times;

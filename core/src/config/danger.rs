@@ -3,7 +3,8 @@
 use super::ResourceParameter;
 use super::builder::Builder;
 
-/// The switches that weaken a check, each bound to one issuer or host. `Strict` refuses them.
+/// The switches that weaken a check, each bound to one issuer or host. `Strict` refuses them, except
+/// for the one that is there for it: [`Danger::allow_strict_proxy`].
 #[derive(Clone, Debug)]
 pub struct Danger(Builder);
 
@@ -79,6 +80,14 @@ impl Danger {
     #[must_use]
     pub const fn allow_unlocked_refresh(mut self) -> Self {
         self.0.unlocked_refresh = true;
+        self
+    }
+
+    /// SEC-07: the requests of a Strict session may go through a proxy, which looks names up itself.
+    /// Literal addresses and special names are still judged here. Other profiles need no switch.
+    #[must_use]
+    pub const fn allow_strict_proxy(mut self) -> Self {
+        self.0.strict_proxy = true;
         self
     }
 

@@ -183,6 +183,7 @@ impl Cx<'_> {
             fields: HEAD.1,
             body: if metadata { METADATA_BODY } else { ANSWER_BODY },
             addresses,
+            proxy: self.config.may_use_proxy(),
         };
         self.note(Note::Asked {
             purpose,

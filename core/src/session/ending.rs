@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::effect::{Page, Parties, Settlement, Told};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Switch};
 use crate::flow::errands::{Lease, Task};
 use crate::flow::login::{Cause, Login};
 use crate::flow::{Course, End, Ended, Gain, Kept, Tried, Turn};
@@ -44,6 +44,7 @@ impl Session {
                 now.note(Note::Failed { kind: failure.kind(), rule: failure.rule() });
                 let failure = self.hinted(&flow, failure);
                 let failure = failure.with_evidence(core::mem::take(&mut flow.evidence));
+                let failure = self.with_proxy(failure);
                 self.failed(lane, Untold { flow, tried, failure }, lease, now);
             }
             _ => {
@@ -52,6 +53,29 @@ impl Session {
                 }
                 self.release(lane, lease, now);
             }
+        }
+    }
+
+    /// A request went through this proxy, or through none.
+    pub(super) fn went_through(&mut self, proxy: Option<Arc<str>>, now: &mut Now) {
+        if let Some(proxy) = &proxy
+            && self.proxy.as_ref() != Some(proxy)
+        {
+            now.note(Note::Proxied { proxy: Arc::clone(proxy) });
+            if self.config.strict() && self.config.may_use_proxy() {
+                let subject = proxy.to_string();
+                now.note(Note::Lenient { switch: Switch::StrictProxy, subject });
+            }
+        }
+        self.proxy = proxy.or_else(|| self.proxy.take());
+    }
+
+    /// A failure that is about the proxy names it, and the switch that would let Strict use it.
+    pub(super) fn with_proxy(&self, failure: Failure) -> Failure {
+        let failure = failure.naming_proxy(self.proxy.as_deref());
+        match failure.kind() {
+            Kind::ProxyForbidden => failure.with_switch(Switch::StrictProxy),
+            _ => failure,
         }
     }
 

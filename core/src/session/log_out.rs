@@ -129,6 +129,7 @@ impl Session {
 
     /// The server has taken tokens back, or has refused to.
     pub(super) fn given_back(&mut self, flow: &mut Flow, result: Result<(), Failure>) {
+        let result = result.map_err(|failure| self.with_proxy(failure));
         let log_out = &mut self.body.log_out;
         if !log_out.to_revoke.is_empty() {
             log_out.to_revoke.remove(0);

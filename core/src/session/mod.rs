@@ -102,6 +102,8 @@ pub struct Session {
     holder: Option<Holder>,
     /// Leases and intents that are to be given back to the store.
     owed: Rare<Owed>,
+    /// The proxy that the last request went through, if it went through one.
+    proxy: Option<Arc<str>>,
 }
 
 /// Shows the configuration, the published grant and the deadline. Secrets and requests stay out.
@@ -156,7 +158,7 @@ impl Session {
     /// A session with this body, and without callers.
     fn with(config: Arc<Config>, body: Body) -> Self {
         let (waiters, late, owed) = (Rare::default(), Rare::default(), Rare::default());
-        Self { config, body, waiters, late, holder: None, owed }
+        Self { config, body, waiters, late, holder: None, owed, proxy: None }
     }
 
     /// Takes one input and gives back everything to be done about it, in order.
@@ -390,7 +392,10 @@ impl Session {
 
     /// Gives an answer to the flow that waits for it, or takes it in as a late one.
     fn answer(&mut self, answer: Answer, now: &mut Now) {
-        let Answer { ticket, value } = answer;
+        let Answer { ticket, value, proxy } = answer;
+        if matches!(value, Value::Reply(_)) {
+            self.went_through(proxy, now);
+        }
         let signal = match value {
             Value::Reply(reply) if self.spends(ticket) => Signal::Reply(reply),
             Value::Reply(reply) => Signal::Reply(reply.whole()),

@@ -393,9 +393,7 @@ impl Discovery {
         let failure = unanswered(why);
         match self.looking {
             // The server was reached, though no answer came that could be read.
-            Looking::FirstRequest { last, .. }
-                if !matches!(why, Why::Resolve | Why::Connect | Why::AddressBlocked | Why::Tls) =>
-            {
+            Looking::FirstRequest { last, .. } if !why.is_before_the_server() => {
                 self.door = Door::Lost(why);
                 self.go_on(last, cx)
             }

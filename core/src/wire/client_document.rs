@@ -7,10 +7,9 @@ use super::client_auth::Method;
 use super::json::Value;
 use super::members::{Member, Named, members};
 use super::parts::Parts;
-use super::reach::is_special_name;
 use super::redirect::RedirectUri;
 use super::registration::{ApplicationType, ClientMetadata, Described, grant_types};
-use crate::address::Addresses;
+use crate::address::{Addresses, is_special_name};
 use crate::failure::{Failure, Kind};
 
 /// Most bytes that a document should have.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::mcp_url::McpUrl;
 use super::parts::{Parts, lists_host};
-use crate::address::Addresses;
+use crate::address::{Addresses, is_special_name};
 use crate::failure::{Failure, Kind, Switch};
 
 /// A deployment's own rule about URLs, asked after every rule of ours has passed (SEC-06). It is
@@ -150,16 +150,5 @@ impl Reach {
 
     fn switched_on(&self, hosts: &[Box<str>], host: &str) -> bool {
         !self.strict && lists_host(hosts, host)
-    }
-}
-
-/// Returns true for names that mean this machine or its network, whatever a resolver says
-/// (HOST-036).
-pub(super) fn is_special_name(host: &str) -> bool {
-    match host.rsplit_once('.') {
-        None => true,
-        Some((_, last)) => {
-            last.eq_ignore_ascii_case("localhost") || last.eq_ignore_ascii_case("internal")
-        }
     }
 }

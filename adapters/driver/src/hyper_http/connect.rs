@@ -11,7 +11,7 @@ use std::sync::Arc;
 use futures_rustls::TlsConnector;
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
-use futures_util::io::{AsyncRead, AsyncWrite};
+use futures_util::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use futures_util::stream::FuturesUnordered;
 use http::uri::Scheme;
 use http::{HeaderValue, Uri};
@@ -22,9 +22,9 @@ use rustls::pki_types::ServerName;
 
 use super::line::Line;
 use super::network::{Network, within};
-use super::proxy::Proxy;
 use crate::client::settings::{BuildError, Settings};
 use crate::dial::{self, Greeted, Lookup};
+use crate::proxy::{Proxy, Routes, Tunnel};
 use crate::tls;
 
 /// How long an address is waited for before the next is dialled beside it (RFC 8305).
@@ -36,7 +36,7 @@ pub(super) struct Connector<N> {
     lookup: Arc<dyn Lookup>,
     tls: Arc<ClientConfig>,
     pub(super) user_agent: HeaderValue,
-    pub(super) proxy: Option<Proxy>,
+    pub(super) routes: Routes,
 }
 
 /// Bytes both ways, whatever lies between.
@@ -48,29 +48,42 @@ type Stream = Box<dyn Duplex>;
 
 impl<N: Network> Connector<N> {
     pub(super) fn new(network: N, settings: Settings) -> Result<Self, BuildError> {
-        let Settings { lookup, roots, user_agent, proxy } = settings;
-        let proxy = proxy.map(|url| Proxy::parse(&url).ok_or(BuildError::Proxy)).transpose()?;
-        let mut tls = tls::client_config(&roots)?;
+        let mut tls = tls::client_config(&settings.trusted()?)?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { network, lookup, tls: Arc::new(tls), user_agent, proxy })
+        let user_agent = settings.user_agent_field()?;
+        let Settings { lookup, proxies, .. } = settings;
+        let routes = proxies.routes()?;
+        Ok(Self { network, lookup, tls: Arc::new(tls), user_agent, routes })
     }
 
     /// A new connection to where this URL leads.
-    pub(super) async fn connect(&self, uri: &Uri, limits: &Limits) -> Result<Line, Why> {
+    pub(super) async fn connect(
+        &self,
+        uri: &Uri,
+        proxy: Option<&Proxy>,
+        limits: &Limits,
+    ) -> Result<Line, Why> {
         let time = limits.connect.min(limits.total);
-        let stream = within(&self.network, time, self.stream(uri, limits.addresses)).await;
-        Line::over(stream.ok_or(Why::Timeout)??, &self.network, limits).await
+        let stream = within(&self.network, time, self.stream(uri, proxy, limits.addresses)).await;
+        let mut line = Line::over(stream.ok_or(Why::Timeout)??, &self.network, limits).await?;
+        line.proxied = proxy.is_some() && uri.scheme() == Some(&Scheme::HTTP);
+        Ok(line)
     }
 
-    async fn stream(&self, uri: &Uri, rule: Addresses) -> Result<Stream, Why> {
+    async fn stream(
+        &self,
+        uri: &Uri,
+        proxy: Option<&Proxy>,
+        rule: Addresses,
+    ) -> Result<Stream, Why> {
         let host = uri.host().ok_or(Why::Resolve)?;
         let port = dial::port(uri);
         let plain = uri.scheme() == Some(&Scheme::HTTP);
-        let stream = match &self.proxy {
+        let stream = match proxy {
             Some(proxy) => {
                 // Where the proxy is, is the person's own choice; servers are what the rule is about.
                 let dialled = self.dial(proxy.host(), proxy.port(), Addresses::Any).await;
-                let mut stream = dialled.map_err(|_| Why::Proxy)?;
+                let mut stream = dialled.map_err(dial::to_proxy)?;
                 if proxy.https() {
                     let tls = self.shake_hands(proxy.host(), stream).await;
                     stream = tls.map_err(|_| Why::Proxy)?;
@@ -78,7 +91,8 @@ impl<N: Network> Connector<N> {
                 if plain {
                     return Ok(stream);
                 }
-                proxy.tunnel(&mut stream, host, port, &self.user_agent).await?;
+                let ask = proxy.ask(host, port, &self.user_agent);
+                tunnel(&mut stream, &ask).await?;
                 stream
             }
             None => self.dial(host, port, rule).await?,
@@ -126,6 +140,20 @@ impl<N: Network> Connector<N> {
         let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, watched).into_fallible();
         let tls = tls.await.map_err(|(_, watched)| watched.greeted.why())?;
         Ok(Box::new(tls))
+    }
+}
+
+/// Asks a proxy for a tunnel, and waits until it is open.
+async fn tunnel(stream: &mut Stream, ask: &[u8]) -> Result<(), Why> {
+    stream.write_all(ask).await.map_err(|_| Why::Proxy)?;
+    stream.flush().await.map_err(|_| Why::Proxy)?;
+    let mut tunnel = Tunnel::default();
+    let mut piece = [0; 1024];
+    loop {
+        let length = stream.read(&mut piece).await.map_err(|_| Why::Proxy)?;
+        if tunnel.see(piece.get(..length).unwrap_or_default())? {
+            return Ok(());
+        }
     }
 }
 

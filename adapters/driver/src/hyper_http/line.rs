@@ -19,6 +19,8 @@ const SMALLEST_BUFFER: usize = 8 * 1024;
 /// A connection that is ready for requests. A task of the runtime moves its bytes, and ends with it.
 pub(super) struct Line {
     pub(super) sender: SendRequest<Full<Bytes>>,
+    /// True if a proxy reads the requests and may answer them itself.
+    pub(super) proxied: bool,
     /// Dropped with it, this ends the task and closes the socket.
     _held: oneshot::Sender<Infallible>,
 }
@@ -39,7 +41,7 @@ impl Line {
         let (sender, connection) = handshake.map_err(|error| broken(&error))?;
         let (held, dropped) = oneshot::channel::<Infallible>();
         runtime.spawn(moves(connection, dropped));
-        Ok(Self { sender, _held: held })
+        Ok(Self { sender, proxied: false, _held: held })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
-use mcp_authz_core::effect::{Forgotten, Settlement, Why};
+use mcp_authz_core::effect::{Forgotten, Limits, Settlement, Why};
 use mcp_authz_core::granted::Granted;
 use mcp_authz_core::input::{Acquire, Challenge, Input, Refusal};
 use mcp_authz_core::scope::ScopeSet;
@@ -129,10 +129,13 @@ async fn opened<'a, S: Loop>(
     let sent = authorize(shared, asked.method(), asked.uri(), exchange.is_announced()).await?;
     let mut sent = exchange.describe(sent);
     let http = http.unwrap_or(&shared.kept().ports.http);
+    let limits = exchange.within().clone();
+    let limits = Limits { proxy: limits.proxy && shared.kept().config.may_use_proxy(), ..limits };
     loop {
         let reading = Reading::new(clock, exchange.within());
-        let opened = S::open(http, exchange.request(&sent), exchange.within()).await;
-        let answer = opened.map_err(ExchangeError::lost)?.map(Incoming::open);
+        let opened = S::open(http, exchange.request(&sent), &limits).await;
+        let lost = |lost| ExchangeError::lost(lost, S::proxy(http, exchange.asked().uri()));
+        let answer = opened.map_err(lost)?.map(Incoming::open);
         #[cfg(feature = "transport")]
         let answer = exchange.noted(&sent, answer);
         if !sent.concerned(answer.status(), answer.headers()) {

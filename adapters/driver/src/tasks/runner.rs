@@ -114,7 +114,8 @@ async fn perform<H: AsyncHttp, L: AsyncListener, R: Runtime>(
     match work {
         Work::Call(call) => {
             let (request, limits, ticket) = call.split();
-            ticket.answer(ports.http.send(request, &limits).await)
+            let proxy = ports.http.proxy(request.uri());
+            ticket.answer_by(ports.http.send(request, &limits).await, proxy)
         }
         Work::Listen(listen) => {
             let (on, ticket) = listen.split();

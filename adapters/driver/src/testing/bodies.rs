@@ -209,10 +209,16 @@ pub fn a_stream_is_read_as_it_comes(make: Make) {
 /// A body that was read to its end leaves its connection for the next request; a body that was not
 /// closes its own.
 pub fn a_stream_that_ends_is_told_from_one_that_is_cut(make: Make) {
-    let server = Server::start(|number, stream| {
-        say(stream, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n");
-        if number == 0 {
-            say(stream, b"0\r\n\r\n");
+    // It hangs up in the second answer only: a connection that ends while the next request is on its
+    // way brings no answer at all.
+    let server = Server::raw(|number, mut stream, server| {
+        let mut whole = number == 0;
+        while server.hear(&mut stream) {
+            say(&mut stream, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n");
+            if !core::mem::take(&mut whole) {
+                return;
+            }
+            say(&mut stream, b"0\r\n\r\n");
         }
     });
     let http = port(make);

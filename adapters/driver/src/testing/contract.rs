@@ -49,15 +49,6 @@ macro_rules! http_contract {
                 a_record_that_trickles_times_out_host_068,
             }
         }
-
-        #[test]
-        fn proxies_of_the_environment_are_ignored() {
-            let within = ::core::module_path!();
-            $crate::testing::server::rerun_behind_a_proxy(
-                within,
-                "plain_requests_arrive_whole_and_unadorned",
-            );
-        }
     };
     (@cases $make:expr; $($topic:ident { $($case:ident,)* })*) => {
         $($(
@@ -69,23 +60,36 @@ macro_rules! http_contract {
     };
 }
 
-/// The cases about a proxy, for an adapter whose program can name one.
+/// The cases about proxies and the root certificates of a company. The arguments are a
+/// [`Make`](crate::testing::proxies::Make) and an [`Ask`](crate::testing::company::Ask).
 #[macro_export]
 macro_rules! proxy_contract {
-    ($make:expr) => {
-        #[test]
-        fn https_goes_through_a_tunnel() {
-            $crate::testing::proxies::https_goes_through_a_tunnel($make);
+    ($make:expr, $ask:expr) => {
+        $crate::http_contract! { @cases $make;
+            proxies {
+                https_goes_through_a_tunnel,
+                a_proxy_within_tls_is_trusted_by_a_companys_root,
+                a_companys_root_stands_beside_the_others,
+                a_proxy_that_refuses_is_named,
+                a_proxy_that_is_none_or_not_there_is_named,
+                literals_and_special_names_are_judged_before_a_proxy_is_asked_host_033_host_036,
+                a_proxy_that_is_forbidden_is_not_asked,
+                hosts_that_are_left_out_are_dialled,
+                loopback_is_behind_no_proxy,
+                as_the_environment_says,
+            }
+        }
+        $crate::http_contract! { @cases $ask;
+            company {
+                failures_name_the_proxy_and_no_password,
+                a_proxy_is_noted_once,
+                strict_goes_through_a_proxy_by_a_switch_only,
+            }
         }
 
         #[test]
-        fn a_proxy_that_refuses_is_named() {
-            $crate::testing::proxies::a_proxy_that_refuses_is_named($make);
-        }
-
-        #[test]
-        fn literals_are_judged_before_a_proxy_is_asked_host_033() {
-            $crate::testing::proxies::literals_are_judged_before_a_proxy_is_asked_host_033($make);
+        fn the_environment_names_the_proxy() {
+            $crate::testing::proxies::the_environment_names_the_proxy(::core::module_path!());
         }
     };
 }

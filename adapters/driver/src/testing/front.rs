@@ -13,25 +13,46 @@ use super::handshake::{Identity, identity};
 /// How long one side is listened to before it is the other's turn.
 const TURN: Duration = Duration::from_millis(2);
 
-/// A port on loopback that speaks TLS as `localhost`.
+/// A port on loopback that speaks TLS as `localhost`, or as a host that a proxy leads to.
 #[derive(Debug)]
 pub struct Front {
     listener: TcpListener,
     identity: Identity,
+    origin: String,
 }
 
 impl Front {
     /// Binds a port, with a certificate of an authority of its own.
     #[must_use]
     pub fn bind() -> Self {
+        let mut front = Self::of("localhost");
+        front.origin = format!("https://localhost:{}", front.port());
+        front
+    }
+
+    /// The same for a host that is reached through a proxy alone, on the port of https.
+    #[must_use]
+    pub fn of(host: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        Self { listener, identity: identity("localhost", false) }
+        Self { listener, identity: identity(host, false), origin: format!("https://{host}") }
     }
 
     /// Scheme, host and port.
     #[must_use]
     pub fn origin(&self) -> String {
-        format!("https://localhost:{}", self.listener.local_addr().unwrap().port())
+        self.origin.clone()
+    }
+
+    /// The port that it is bound to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.listener.local_addr().unwrap().port()
+    }
+
+    /// The certificate authority that vouches for it, in PEM.
+    #[must_use]
+    pub fn pem(&self) -> &str {
+        &self.identity.pem
     }
 
     /// The certificate authority that vouches for it.

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mcp_authz_core::effect::{Limits, Why};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
@@ -21,6 +23,8 @@ use crate::tls::{Roots, provider};
 pub(super) struct Identity {
     pub(super) authority: CertificateDer<'static>,
     pub(super) config: Arc<ServerConfig>,
+    /// The authority's certificate as companies hand it out.
+    pub(super) pem: String,
 }
 
 pub(super) fn identity(host: &str, expired: bool) -> Identity {
@@ -43,7 +47,15 @@ pub(super) fn identity(host: &str, expired: bool) -> Identity {
             PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
         )
         .unwrap();
-    Identity { authority: authority.der().clone(), config: Arc::new(config) }
+    let pem = pem(authority.der());
+    Identity { authority: authority.der().clone(), config: Arc::new(config), pem }
+}
+
+fn pem(certificate: &[u8]) -> String {
+    let text = STANDARD.encode(certificate);
+    let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned());
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
 }
 
 /// Serves over TLS.

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{Method, Request};
+use http::{Method, Request, Uri};
 use mcp_authz_core::address::Addresses;
 use mcp_authz_core::effect::{Limits, Reply, Why};
 
@@ -29,6 +29,7 @@ use crate::reading;
 use crate::tls::Roots;
 
 pub mod bodies;
+pub mod company;
 mod contract;
 pub mod dialling;
 pub mod framing;
@@ -59,6 +60,10 @@ impl<A: AsyncHttp, B: BlockOn> Http for Blocking<A, B> {
     fn open(&self, request: Request<Vec<u8>>, limits: &Limits) -> Opened<Box<dyn Body>> {
         let opened = self.1.block_on(self.0.open(request, limits))?;
         Ok(opened.map(|body| -> Box<dyn Body> { Box::new(Blocking(body, self.1.clone())) }))
+    }
+
+    fn proxy(&self, uri: &Uri) -> Option<Arc<str>> {
+        self.0.proxy(uri)
     }
 }
 
@@ -118,6 +123,7 @@ pub const fn limits() -> Limits {
         fields: 128,
         body: 256 * 1024,
         addresses: Addresses::Loopback,
+        proxy: true,
     }
 }
 

@@ -58,16 +58,22 @@ impl Server {
 
     /// Reads one request and keeps it for [`Server::requests`]; false at the end of the connection.
     pub fn hear(&self, stream: &mut impl Read) -> bool {
+        self.heard(stream).is_some()
+    }
+
+    /// Does the same and gives the request.
+    pub fn heard(&self, stream: &mut impl Read) -> Option<String> {
         let mut request = Vec::new();
         let mut piece = [0; 4096];
         while !whole(&request) {
             match stream.read(&mut piece) {
                 Ok(length) if length > 0 => request.extend_from_slice(&piece[..length]),
-                _ => return false,
+                _ => return None,
             }
         }
-        self.requests.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
-        true
+        let request = String::from_utf8_lossy(&request).into_owned();
+        self.requests.lock().unwrap().push(request.clone());
+        Some(request)
     }
 
     /// A URL there, under this host name.
@@ -133,23 +139,22 @@ pub fn closed(stream: &mut TcpStream) -> bool {
     }
 }
 
-/// Runs one test of this very program again, with proxies in its environment that are not there.
+/// Runs one test of this very program again, with these variables in its environment and no other
+/// proxies.
 ///
 /// # Panics
 /// If that test fails, or was not found.
-pub fn rerun_behind_a_proxy(module: &str, test: &str) {
+pub fn rerun(module: &str, test: &str, variables: &[(&str, &str)]) {
     let name = match module.split_once("::") {
         Some((_, within)) => format!("{within}::{test}"),
         None => test.to_owned(),
     };
     let mut again = Command::new(std::env::current_exe().unwrap());
     again.args(["--exact", &name]).stderr(Stdio::null());
-    for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-        again.env(variable, "http://127.0.0.1:9");
-        again.env(variable.to_ascii_lowercase(), "http://127.0.0.1:9");
+    for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD"] {
+        again.env_remove(variable).env_remove(variable.to_ascii_lowercase());
     }
-    again.env_remove("NO_PROXY").env_remove("no_proxy");
-    let output = again.output().unwrap();
+    let output = again.envs(variables.iter().copied()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

@@ -28,6 +28,7 @@ impl Step {
             Note::Answered { purpose, status } => Self::answer(purpose.name(), *status),
             Note::Lost { purpose, why } => Self::unanswered(purpose.name(), *why),
             Note::Chose(choice) => Self::choice(choice, line),
+            Note::Proxied { proxy } => Self::new("proxied", line).with("proxy", escaped(proxy)),
             Note::Dropped { kind, rule, subject } => Self::new("dropped", line)
                 .with("code", kind.code())
                 .with("rule", *rule)

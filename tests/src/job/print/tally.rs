@@ -27,10 +27,8 @@ const REFRESH_UNANSWERED: Moment = Moment {
 /// Returns true if a refresh token may have reached the server, whose answer did not come back.
 fn unanswered(note: &Note) -> bool {
     let Note::Lost { purpose: Purpose::Refresh, why } = note else { return false };
-    !matches!(
-        why,
-        Why::Resolve | Why::Connect | Why::AddressBlocked | Why::Proxy | Why::Tls | Why::PlainHttp
-    )
+    let unsent = [Why::Resolve, Why::Connect, Why::AddressBlocked, Why::Tls, Why::PlainHttp];
+    !unsent.contains(why) && !matches!(why.kind(), Kind::ProxyRefused | Kind::ProxyForbidden)
 }
 
 /// Returns true if a recovery begins: a refresh token is sent once more.
