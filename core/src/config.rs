@@ -1,6 +1,6 @@
 //! The configuration, checked once, before anything is sent.
 //!
-//! Dangerous openings are gathered behind [`Builder::danger`], each bound to one issuer or host.
+//! Dangerous openings are gathered behind [`ConfigBuilder::danger`], each bound to one issuer or host.
 
 mod build;
 mod builder;
@@ -26,7 +26,7 @@ pub use crate::wire::registration::ClientMetadata;
 use crate::wire::url::{McpUrl, Reach};
 pub use crate::wire::url::{UrlPolicy, scheme_missing};
 
-pub use builder::Builder;
+pub use builder::ConfigBuilder;
 pub use danger::Danger;
 
 /// How tolerant the client is of servers that deviate (design decisions D1 to D15).
@@ -72,7 +72,7 @@ pub struct PreRegistered {
     /// The client secret, if there is one.
     pub secret: Option<Secret>,
     /// The authentication method, if one was agreed upon. It is used whatever the server lists, and
-    /// goes before [`Builder::client_auth_method`].
+    /// goes before [`ConfigBuilder::client_auth_method`].
     pub method: Option<Method>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) enum ResourceParameter {
     Replaced(Arc<str>),
 }
 
-/// Time limits. [`Builder::build`] cuts a limit that is over its maximum.
+/// Time limits. [`ConfigBuilder::build`] cuts a limit that is over its maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
     /// The time to connect.

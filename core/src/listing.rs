@@ -7,7 +7,7 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
-use crate::config::{Builder, Config, DEFAULT_ACCOUNT};
+use crate::config::{Config, ConfigBuilder, DEFAULT_ACCOUNT};
 use crate::effect::{Key, Record, RecordKind};
 use crate::failure::{Kind, escaped};
 use crate::record::{self, Binding, Grant};
@@ -59,7 +59,7 @@ pub enum State {
 impl Entry {
     /// Starts a configuration for this very server and account.
     #[must_use]
-    pub fn builder(&self) -> Builder {
+    pub fn builder(&self) -> ConfigBuilder {
         let builder = Config::builder(&self.mcp_url);
         match &self.account {
             Some(account) => builder.account(account),

@@ -6,13 +6,13 @@ use std::io::{self, Write as _};
 use std::process::{self, ExitCode};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use mcp_authz_core::config::Builder;
+use mcp_authz_core::config::ConfigBuilder;
 use mcp_authz_core::effect::{Forgotten, Told};
 use mcp_authz_core::granted::Granted;
 use mcp_authz_driver::ports::{Observer, Store};
 use mcp_authz_driver::transport::{Bounds, Choice, Settings};
 use mcp_authz_host::person::Desktop;
-use mcp_authz_host::store::{FileStore, Memory};
+use mcp_authz_host::store::{FileStore, MemoryStore};
 use mcp_authz_tests::job::args::{self, Command};
 use mcp_authz_tests::job::{
     Fault, Goal, Options, Outcome, Report, Show, Step, Target, Transport, Who,
@@ -128,7 +128,7 @@ impl Program {
 /// What the options want of the manager and its connection.
 impl Program {
     /// The MCP URL with everything that is said of it.
-    pub(crate) fn config(&self) -> Builder {
+    pub(crate) fn config(&self) -> ConfigBuilder {
         self.options.config(&self.url)
     }
 
@@ -262,7 +262,7 @@ impl<F: Fn(&Told) + Send + Sync + 'static> Observer for Seen<F> {
 
 /// The store that the options name.
 fn open(options: &Options) -> Result<Arc<dyn Store>, Box<Outcome>> {
-    let Some(folder) = &options.store else { return Ok(Arc::new(Memory::new())) };
+    let Some(folder) = &options.store else { return Ok(Arc::new(MemoryStore::new())) };
     match FileStore::open(folder) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(Box::new(Outcome::store(error.kind(), &error.to_string()))),

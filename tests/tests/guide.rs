@@ -155,7 +155,7 @@ macro_rules! worded {
         let config = Config::builder(world.served.mcp_url()).client_name("Acme & <Sons>");
         let manager = $adapter::AuthorizationManager::builder(config).ports(client).build().unwrap();
         let (desktop, read) = Desktop::reading();
-        manager.authorize(&desktop)$(.$await)?.unwrap();
+        manager.log_in(&desktop)$(.$await)?.unwrap();
         let (address, page) = read.recv_timeout(Duration::from_secs(10)).unwrap();
         let address = url::Url::parse(&address).unwrap();
         let port = address.port().unwrap();

@@ -23,7 +23,7 @@ use mcp_authz_core::session::{Env, Session};
 use mcp_authz_core::time::{Monotonic, Timestamp};
 use mcp_authz_core::{Config, Input};
 use mcp_authz_driver::ports::Store;
-use mcp_authz_host::store::{FileStore, Memory};
+use mcp_authz_host::store::{FileStore, MemoryStore};
 use serde_json::json;
 use tempfile::TempDir;
 use url::Url;
@@ -253,7 +253,7 @@ fn two_thousand_logins_leave_nothing_in_files_host_331() {
 #[test]
 fn two_thousand_logins_leave_nothing_in_memory_host_331() {
     for codes in [Codes::Good, Codes::Refused, Codes::LostOrGood] {
-        let grown = run(&Memory::new(), codes, || {});
+        let grown = run(&MemoryStore::new(), codes, || {});
         assert!(grown <= SLACK, "{codes:?}: {grown} bytes");
     }
 }

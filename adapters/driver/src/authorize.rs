@@ -50,7 +50,8 @@ pub enum Seen {
 }
 
 /// Why there is nothing to put on a request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
+#[non_exhaustive]
 pub enum AuthorizeError {
     /// The failure says what to do.
     Failed(Arc<Failure>),
@@ -256,6 +257,13 @@ impl fmt::Display for AuthorizeError {
             ),
             Self::Drive(error) => error.fmt(f),
         }
+    }
+}
+
+/// As `Display`: a `main` that returns it shows this.
+impl fmt::Debug for AuthorizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

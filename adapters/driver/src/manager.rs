@@ -72,7 +72,7 @@ pub struct AuthorizationManager<S: Loop> {
 }
 
 struct Inner<S: Loop> {
-    config: config::Builder,
+    config: config::ConfigBuilder,
     ports: Arc<PortsOf<S>>,
     common: Common,
     person: Option<Arc<dyn Person>>,
@@ -136,17 +136,17 @@ impl<S: Loop> AuthorizationManager<S> {
 
 impl<S: Loop<Adapter: Platform<Loop = S>>> AuthorizationManager<S> {
     /// A manager for an MCP URL, or for a whole configuration. Credentials are kept in memory, a
-    /// login listens on loopback, and no person is bothered unless [`AuthorizationManager::authorize`]
+    /// login listens on loopback, and no person is bothered unless [`AuthorizationManager::log_in`]
     /// or [`AuthorizationSession::new`] asks for it.
     ///
     /// # Errors
     /// [`SetupError`] names what has to be changed.
-    pub fn new(config: impl Into<config::Builder>) -> Result<Self, SetupError> {
+    pub fn new(config: impl Into<config::ConfigBuilder>) -> Result<Self, SetupError> {
         Self::builder(config).build()
     }
 
     /// Sets up more than the configuration: the store, the ports, who hears and who is asked.
-    pub fn builder(config: impl Into<config::Builder>) -> ManagerBuilder<S> {
+    pub fn builder(config: impl Into<config::ConfigBuilder>) -> ManagerBuilder<S> {
         config.into().into()
     }
 }
@@ -158,7 +158,7 @@ faces! { AuthorizationManager {
     /// # Errors
     /// [`AuthorizeError`]: the failure says why there is no grant and what to do. A server that wants no
     /// login is `authorization_not_required`: go on without one.
-    fn authorize(&self, person: &(impl Person + ?Sized)) -> Result<Arc<Granted>, AuthorizeError> {
+    fn log_in(&self, person: &(impl Person + ?Sized)) -> Result<Arc<Granted>, AuthorizeError> {
         log_in(&self.inner, person)
     }
 
@@ -188,7 +188,7 @@ async fn log_in<S: Loop>(
 
 impl<S: Loop> Current<S> {
     fn new(
-        config: &config::Builder,
+        config: &config::ConfigBuilder,
         ports: &Arc<PortsOf<S>>,
         common: &Common,
         person: Option<&Arc<dyn Person>>,

@@ -10,7 +10,7 @@
 //! use mcp_authz_driver::vault::Vault;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let store: Arc<dyn Store> = Arc::new(mcp_authz_host::store::Memory::new());
+//! # let store: Arc<dyn Store> = Arc::new(mcp_authz_host::store::MemoryStore::new());
 //! let vault = Vault::new(Arc::clone(&store));
 //! for entry in vault.entries().map_err(|kind| kind.sentence())? {
 //!     println!("{entry}"); // https://mcp.example/mcp as work: authorized, by https://as.example

@@ -71,7 +71,7 @@ fn a_login_is_told_at_its_levels_and_without_a_secret_host_302() {
     tracing::subscriber::set_global_default(log.clone()).unwrap();
     let manager = AuthorizationManager::builder(served.mcp_url()).observer(Traced::new());
     let manager = manager.build().unwrap();
-    manager.authorize(&person).unwrap();
+    manager.log_in(&person).unwrap();
     served.lock().revoke_access_tokens();
     let client = AuthorizedHttpClient::new(manager.clone(), None);
     let _whatever_it_is = client.get(served.mcp_url()).unwrap();

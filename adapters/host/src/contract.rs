@@ -6,9 +6,9 @@
 //!
 //! ```no_run
 //! # use std::path::Path;
-//! # use mcp_authz_host::{contract, store::Memory};
+//! # use mcp_authz_host::{contract, store::MemoryStore};
 //! # #[derive(Debug)] struct Mine;
-//! # impl Mine { fn open(_: &Path) -> Memory { Memory::new() } }
+//! # impl Mine { fn open(_: &Path) -> MemoryStore { MemoryStore::new() } }
 //! # fn a_new_folder() -> std::path::PathBuf { std::env::temp_dir() }
 //! #[test]
 //! fn keeps_the_promises_of_a_store() {

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `FileStore` (feature `files`) | every process that opens the folder | the folder |
 //! | `Keychain` (feature `keychain`) | every process that opens the service and the folder | its backend's entries |
-//! | [`Memory`] | one process | the process |
+//! | [`MemoryStore`] | one process | the process |
 //!
 //! For a store whose records are kept elsewhere, `marks` does leases and intents on disk (feature `files`).
 
@@ -34,4 +34,4 @@ pub use error::StoreError;
 pub use file::FileStore;
 #[cfg(feature = "keychain")]
 pub use keychain::Keychain;
-pub use memory::Memory;
+pub use memory::MemoryStore;

@@ -65,7 +65,7 @@ fn offers(launcher: Launcher) -> usize {
             thread::spawn(move || log_in(&url));
         });
     };
-    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&person).unwrap();
+    AuthorizationManager::new(served.mcp_url()).unwrap().log_in(&person).unwrap();
     thread::sleep(Duration::from_millis(700));
     *offered.lock().unwrap()
 }
@@ -92,7 +92,7 @@ fn what_the_person_is_told_names_who_asks_for_what_authz_14() {
     let lines = Arc::clone(&said);
     let desktop = Desktop::new().browser(Launcher::Works);
     let desktop = desktop.say(move |line| lines.lock().unwrap().push(line.to_owned()));
-    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&desktop).unwrap();
+    AuthorizationManager::new(served.mcp_url()).unwrap().log_in(&desktop).unwrap();
     let said = said.lock().unwrap().join("\n");
     let host = served.origins().nth(1).unwrap().trim_start_matches("http://").to_owned();
     let host = host.split(':').next().unwrap();
@@ -118,11 +118,11 @@ fn lines_that_a_program_takes_over_are_read_by_somebody_host_169_host_147() {
     };
     let (served, said) = (embedded(|_| {}).unwrap(), Arc::default());
     let desktop = Desktop::new().browser(Launcher::Refuses).say(by_hand(&said));
-    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&desktop).unwrap();
+    AuthorizationManager::new(served.mcp_url()).unwrap().log_in(&desktop).unwrap();
     assert!(said.lock().unwrap().iter().any(|line| line.contains("could not be opened")));
     let said = Arc::default();
     let terminal = Terminal::new().say(by_hand(&said));
-    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&terminal).unwrap();
+    AuthorizationManager::new(served.mcp_url()).unwrap().log_in(&terminal).unwrap();
     let said = said.lock().unwrap().join("\n");
     let (before, _) = said.split_once("Open this page in a browser").unwrap();
     for row in ["login server", "token host", "  client  "] {
@@ -146,7 +146,7 @@ fn a_browser_that_hangs_has_not_refused_host_169() {
                 thread::spawn(move || log_in(&url));
             });
         };
-        AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&person).unwrap();
+        AuthorizationManager::new(served.mcp_url()).unwrap().log_in(&person).unwrap();
         assert_eq!(*told.lock().unwrap(), [expected]);
     }
 }
@@ -162,7 +162,7 @@ fn a_page_that_is_shown_again_ends_no_login_host_169() {
         let url = visit.url().to_owned();
         thread::spawn(move || log_in(&url));
     };
-    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&person).unwrap();
+    AuthorizationManager::new(served.mcp_url()).unwrap().log_in(&person).unwrap();
 }
 
 /// The lines name the issuer that let the person in so far, and the scopes that are asked for; no
@@ -180,7 +180,7 @@ fn what_is_said_of_a_page_is_all_there_is_and_escaped_authz_14_host_303() {
         visit.scopes = ScopeSet::from_tokens(["files:read", "files:write"]).unwrap();
         desktop.show(&visit, answers);
     };
-    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&person).unwrap();
+    AuthorizationManager::new(served.mcp_url()).unwrap().log_in(&person).unwrap();
     let said = said.lock().unwrap().join("\n");
     assert!(said.contains("so far it was https://before.example/"), "{said}");
     assert!(said.contains("files:read files:write"), "{said}");
@@ -193,7 +193,7 @@ fn said(served: &Served, person: impl Fn(Desktop) -> Desktop) -> String {
     let lines = Arc::clone(&said);
     let desktop = person(Desktop::new().browser(Launcher::Works));
     let desktop = desktop.say(move |line| lines.lock().unwrap().push(line.to_owned()));
-    AuthorizationManager::new(served.mcp_url()).unwrap().authorize(&desktop).unwrap();
+    AuthorizationManager::new(served.mcp_url()).unwrap().log_in(&desktop).unwrap();
     said.lock().unwrap().join("\n")
 }
 
@@ -226,7 +226,7 @@ fn refused(person: &dyn Person) -> Failure {
     let served = embedded(|_| {}).unwrap();
     let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
     let begun = Instant::now();
-    let refused = manager.authorize(person).unwrap_err();
+    let refused = manager.log_in(person).unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(30), "{refused}");
     match refused {
         AuthorizeError::Failed(failure) => failure.as_ref().clone(),

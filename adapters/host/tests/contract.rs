@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::string_slice)]
 
 use mcp_authz_host::contract;
-use mcp_authz_host::store::Memory;
+use mcp_authz_host::store::MemoryStore;
 
 #[path = "contract/flawed.rs"]
 mod flawed;
@@ -18,5 +18,5 @@ mod keychain;
 
 #[test]
 fn memory_keeps_the_promises_of_a_store_host_240_host_286_host_300() {
-    contract::in_process(Memory::new);
+    contract::in_process(MemoryStore::new);
 }

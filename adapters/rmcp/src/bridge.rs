@@ -22,7 +22,7 @@
 //! # }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-//! # runtime.block_on(manager(Arc::new(mcp_authz_host::store::Memory::new())))
+//! # runtime.block_on(manager(Arc::new(mcp_authz_host::store::MemoryStore::new())))
 //! # }
 //! ```
 //!

@@ -20,7 +20,7 @@ use mcp_authz_core::effect::{Bytes, Key, Record, RecordKind, StoreRequest, Store
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_driver::ports::{Common, Store};
 use mcp_authz_driver::vault::Vault;
-use mcp_authz_host::store::{FileStore, Memory};
+use mcp_authz_host::store::{FileStore, MemoryStore};
 use mcp_authz_rmcp::bridge::{Credentials, States};
 use mcp_authz_rmcp::rmcp::transport::{
     AuthError, CredentialStore, StateStore, StoredAuthorizationState, StoredCredentials,
@@ -126,7 +126,7 @@ async fn credentials_come_back_as_they_were() {
 #[tokio::test]
 async fn sessions_of_our_own_are_not_disturbed() {
     let served = embedded(|_| {}).unwrap();
-    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let bridged = Credentials::new(Arc::clone(&store), served.mcp_url(), "");
     bridged.save(credentials("rmcp")).await.unwrap();
     let states = States::new(Arc::clone(&store), served.mcp_url(), "");
@@ -180,7 +180,7 @@ async fn no_change_is_lost_between_programs() {
 
 #[tokio::test]
 async fn logins_end() {
-    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let states = States::new(Arc::clone(&store), URL, "");
     states.delete("never").await.unwrap();
     states.save("stale", login("stale", 2 * 60 * 60)).await.unwrap();
@@ -206,7 +206,7 @@ async fn logins_end() {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_an_error_and_stays_host_269() {
-    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let credentials_ = Credentials::new(Arc::clone(&store), URL, "");
     credentials_.save(credentials("t")).await.unwrap();
     let key = key(&*store);

@@ -9,7 +9,7 @@ use mcp_authz_driver::ports::{Ports, Store};
 use mcp_authz_driver::tasks::{self, Tasks};
 use mcp_authz_driver::{self as driver, PortsOf};
 use mcp_authz_host::page::PageText;
-use mcp_authz_host::store::Memory;
+use mcp_authz_host::store::MemoryStore;
 use tokio::runtime::Handle;
 
 use crate::http::TokioHttp;
@@ -19,7 +19,7 @@ use crate::runtime::Tokio;
 /// The loop that runs the sessions of a program on tokio.
 type OnTokio = Tasks<TokioHttp, Loopback, Tokio>;
 
-/// The ports that all sessions of a program on tokio share, set up by a [`Builder`]; see
+/// The ports that all sessions of a program on tokio share, set up by a [`ClientBuilder`]; see
 /// [`driver::client::Client`].
 pub type Client = driver::client::Client<OnTokio>;
 
@@ -46,24 +46,24 @@ pub type HttpSse = tasks::HttpSse<TokioHttp, Loopback, Tokio>;
 
 impl Platform for Tokio {
     type Loop = OnTokio;
-    type Builder = Builder;
+    type Builder = ClientBuilder;
 
     fn ports() -> Result<Arc<PortsOf<OnTokio>>, PortsError> {
         Ok(Client::builder().build()?.into())
     }
 
     fn store() -> Arc<dyn Store> {
-        Arc::new(Memory::new())
+        Arc::new(MemoryStore::new())
     }
 }
 
-/// Collects settings; nothing is checked before [`Builder::build`]. They are the same on each runtime.
+/// Collects settings; nothing is checked before [`ClientBuilder::build`]. They are the same on each runtime.
 ///
 /// Time limits are none of them: those of a session's own requests are its configuration's
-/// ([`times`](mcp_authz_core::config::Builder::times)), and a caller's own requests carry theirs
+/// ([`times`](mcp_authz_core::config::ConfigBuilder::times)), and a caller's own requests carry theirs
 /// ([`limits`](mcp_authz_driver::exchange::limits)).
 #[derive(Default)]
-pub struct Builder {
+pub struct ClientBuilder {
     reach: Settings,
     #[cfg(feature = "reqwest")]
     ready_made: Option<reqwest::Client>,
@@ -71,10 +71,10 @@ pub struct Builder {
     text: PageText,
 }
 
-mcp_authz_driver::client_setters!(Builder);
+mcp_authz_driver::client_setters!(ClientBuilder);
 
-impl Builder {
-    /// The runtime to spawn on; the one that [`Builder::build`] is called in unless said.
+impl ClientBuilder {
+    /// The runtime to spawn on; the one that [`ClientBuilder::build`] is called in unless said.
     #[must_use]
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
@@ -127,7 +127,7 @@ impl Builder {
 
 /// The openings that weaken a check. There is one, of feature `reqwest`.
 #[derive(Debug)]
-pub struct Danger(#[cfg_attr(not(feature = "reqwest"), expect(dead_code))] Builder);
+pub struct Danger(#[cfg_attr(not(feature = "reqwest"), expect(dead_code))] ClientBuilder);
 
 impl Danger {
     /// Sends everything through this client as it is. Its resolver, redirects, proxies, cookies and
@@ -136,7 +136,7 @@ impl Danger {
     /// there.
     #[must_use]
     #[cfg(feature = "reqwest")]
-    pub fn ready_made_client(mut self, client: reqwest::Client) -> Builder {
+    pub fn ready_made_client(mut self, client: reqwest::Client) -> ClientBuilder {
         self.0.ready_made = Some(client);
         self.0
     }

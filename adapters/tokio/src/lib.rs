@@ -20,7 +20,7 @@
 //!
 //! # async fn tools() -> Result<(), Box<dyn std::error::Error>> {
 //! let manager = AuthorizationManager::new("https://mcp.example/mcp")?;
-//! manager.authorize(&Desktop::new()).await?; // logs in, unless there is a usable grant
+//! manager.log_in(&Desktop::new()).await?; // logs in, unless there is a usable grant
 //! let server = manager.connect(Settings::new("my-client", "1.0")).await?;
 //!
 //! let client = AuthorizedHttpClient::new(manager, None); // for everything else at that server
@@ -61,14 +61,14 @@ mod runtime;
 pub mod guide {}
 
 pub use client::{
-    AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Builder, Client,
-    Danger, HttpSse, ManagerBuilder, Transport,
+    AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Client,
+    ClientBuilder, Danger, HttpSse, ManagerBuilder, Transport,
 };
 #[cfg(all(feature = "desktop", feature = "files"))]
 pub use home::connect;
 pub use http::{TokioBody, TokioHttp};
 pub use listener::Loopback;
-pub use mcp_authz_core::effect::{Page, Told, Visit};
+pub use mcp_authz_core::effect::{LoopbackHost, Page, Told, Visit};
 pub use mcp_authz_core::failure::{Failure, Kind, Remedy};
 pub use mcp_authz_core::granted::Granted;
 pub use mcp_authz_core::note::Note;
@@ -76,7 +76,7 @@ pub use mcp_authz_core::scope::ScopeSet;
 pub use mcp_authz_core::session::Snapshot;
 pub use mcp_authz_core::{Config, config, failure, granted, scope};
 pub use mcp_authz_driver as driver;
-pub use mcp_authz_driver::authorize::AuthorizeError;
+pub use mcp_authz_driver::authorize::{AuthorizeError, Authorized, Seen};
 pub use mcp_authz_driver::client::BuildError;
 pub use mcp_authz_driver::exchange::ExchangeError;
 pub use mcp_authz_driver::manager::ConnectError;
@@ -84,10 +84,14 @@ pub use mcp_authz_driver::manager::SetupError;
 pub use mcp_authz_driver::person::{Answers, Person};
 pub use mcp_authz_driver::ports::{Observer, Store};
 pub use mcp_authz_driver::progress::Progress;
+pub use mcp_authz_driver::proxy::{Proxies, Proxy};
+pub use mcp_authz_driver::tls::Roots;
 pub use mcp_authz_driver::transport::{Settings, Tool, ToolResult, TransportError};
+pub use mcp_authz_driver::vault::Vault;
 pub use mcp_authz_host as host;
 #[cfg(feature = "desktop")]
 pub use mcp_authz_host::person::{Desktop, Terminal};
+pub use mcp_authz_host::store::MemoryStore;
 #[cfg(feature = "files")]
 pub use mcp_authz_host::store::{FileStore, StoreError};
 pub use net::Socket;

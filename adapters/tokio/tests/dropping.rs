@@ -16,7 +16,7 @@ use mcp_authz_core::effect::{Holder, RecordKind, StoreRequest, Stored, Told};
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_driver::DriveError;
 use mcp_authz_driver::ports::{Common, Observer, Store};
-use mcp_authz_host::store::Memory;
+use mcp_authz_host::store::MemoryStore;
 use mcp_authz_tests::model::Endpoint;
 use mcp_authz_tests::serve::{Served, embedded};
 use mcp_authz_tokio::{AuthSession, Client};
@@ -56,7 +56,7 @@ fn browse(url: &str) -> String {
     text
 }
 
-fn session(served: &Served, person: &Person, store: &Memory) -> AuthSession {
+fn session(served: &Served, person: &Person, store: &MemoryStore) -> AuthSession {
     let (observer, store) = (Arc::new(person.clone()), Arc::new(store.clone()));
     let common = Common { observer, store, ..Common::default() };
     let config = Config::builder(served.mcp_url()).persistent(true).build().unwrap();
@@ -81,7 +81,7 @@ async fn port_of(person: &Person) -> String {
 fn a_dropped_caller_takes_no_refresh_with_it() {
     Runtime::new().unwrap().block_on(async {
         let served = embedded(|settings| settings.server.tokens.access_life_s = 1).unwrap();
-        let (person, store) = (Person::default(), Memory::new());
+        let (person, store) = (Person::default(), MemoryStore::new());
         let session = session(&served, &person, &store);
         let first = session.acquire(&none(), true).await.unwrap().outcome.unwrap();
         served.lock().set(|settings| {
@@ -109,7 +109,7 @@ fn the_last_caller_takes_the_login_with_it_host_195() {
     Runtime::new().unwrap().block_on(async {
         let served = embedded(|_| {}).unwrap();
         let person = Person { away: true, ..Person::default() };
-        let session = session(&served, &person, &Memory::new());
+        let session = session(&served, &person, &MemoryStore::new());
         let two = [session.clone(), session.clone()]
             .map(|session| tokio::spawn(async move { session.acquire(&none(), true).await }));
         let [first, second] = two;
@@ -130,7 +130,7 @@ fn an_idle_session_costs_no_task() {
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {
         let served = embedded(|_| {}).unwrap();
-        let session = session(&served, &Person::default(), &Memory::new());
+        let session = session(&served, &Person::default(), &MemoryStore::new());
         session.acquire(&none(), true).await.unwrap().outcome.unwrap();
         session.quiet().await;
         let metrics = runtime.metrics();
@@ -151,7 +151,7 @@ fn one_thread_is_enough() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let served = embedded(|_| {}).unwrap();
-        let session = session(&served, &Person::default(), &Memory::new());
+        let session = session(&served, &Person::default(), &MemoryStore::new());
         let callers: Vec<_> = (0..20)
             .map(|_| {
                 let session = session.clone();
@@ -175,7 +175,7 @@ fn callers_hear_that_the_runtime_is_gone() {
     let doomed = Runtime::new().unwrap();
     let session = {
         let _entered = doomed.enter();
-        session(&served, &person, &Memory::new())
+        session(&served, &person, &MemoryStore::new())
     };
     let other = Runtime::new().unwrap();
     let waiting = session.clone();
@@ -194,7 +194,7 @@ fn callers_hear_that_the_runtime_is_gone() {
 #[test]
 fn a_runtime_that_ends_in_mid_refresh_leaves_no_lease() {
     let served = embedded(|settings| settings.server.tokens.access_life_s = 1).unwrap();
-    let (person, store) = (Person::default(), Memory::new());
+    let (person, store) = (Person::default(), MemoryStore::new());
     let doomed = Runtime::new().unwrap();
     let session = {
         let _entered = doomed.enter();
@@ -217,7 +217,7 @@ fn a_runtime_that_ends_in_mid_refresh_leaves_no_lease() {
     assert!(!leased(&store));
 }
 
-fn leased(store: &Memory) -> bool {
+fn leased(store: &MemoryStore) -> bool {
     let (key, _) = store.list(RecordKind::Grant).unwrap().remove(0);
     let holder = Holder(u64::MAX);
     let busy = store.perform(StoreRequest::Lease { key: key.clone(), holder });

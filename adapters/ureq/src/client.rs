@@ -9,14 +9,14 @@ use mcp_authz_driver::threads::Threads;
 use mcp_authz_driver::{self as driver, PortsOf};
 use mcp_authz_host::listener::Loopback;
 use mcp_authz_host::page::PageText;
-use mcp_authz_host::store::Memory;
+use mcp_authz_host::store::MemoryStore;
 
 use crate::http::UreqHttp;
 
 /// The loop that runs the sessions of a program on ureq.
 type OnUreq = Threads<UreqHttp, Loopback>;
 
-/// The ports that all sessions of a program on ureq share, set up by a [`Builder`]; see
+/// The ports that all sessions of a program on ureq share, set up by a [`ClientBuilder`]; see
 /// [`driver::client::Client`].
 pub type Client = driver::client::Client<OnUreq>;
 
@@ -41,31 +41,31 @@ pub type Transport = driver::transport::Transport<OnUreq>;
 
 impl Platform for UreqHttp {
     type Loop = OnUreq;
-    type Builder = Builder;
+    type Builder = ClientBuilder;
 
     fn ports() -> Result<Arc<PortsOf<OnUreq>>, PortsError> {
         Ok(Client::builder().build()?.into())
     }
 
     fn store() -> Arc<dyn Store> {
-        Arc::new(Memory::new())
+        Arc::new(MemoryStore::new())
     }
 }
 
-/// Collects settings; nothing is checked before [`Builder::build`]. They are the same on each runtime.
+/// Collects settings; nothing is checked before [`ClientBuilder::build`]. They are the same on each runtime.
 ///
 /// Time limits are none of them: those of a session's own requests are its configuration's
-/// ([`times`](mcp_authz_core::config::Builder::times)), and a caller's own requests carry theirs
+/// ([`times`](mcp_authz_core::config::ConfigBuilder::times)), and a caller's own requests carry theirs
 /// ([`limits`](mcp_authz_driver::exchange::limits)).
 #[derive(Default)]
-pub struct Builder {
+pub struct ClientBuilder {
     reach: Settings,
     text: PageText,
 }
 
-mcp_authz_driver::client_setters!(Builder);
+mcp_authz_driver::client_setters!(ClientBuilder);
 
-impl Builder {
+impl ClientBuilder {
     /// The words of the pages that a browser shows at the end of a login, in place of the built-in
     /// ones.
     ///

@@ -17,7 +17,7 @@
 //! use mcp_authz_ureq::{AuthorizationManager, AuthorizedHttpClient, Desktop, Settings};
 //!
 //! let manager = AuthorizationManager::new("https://mcp.example/mcp")?;
-//! manager.authorize(&Desktop::new())?; // logs in, unless there is a usable grant
+//! manager.log_in(&Desktop::new())?; // logs in, unless there is a usable grant
 //! let server = manager.connect(Settings::new("my-client", "1.0"))?;
 //!
 //! let client = AuthorizedHttpClient::new(manager, None); // for everything else at that server
@@ -58,13 +58,13 @@ pub mod guide {}
 #[cfg(feature = "transport")]
 pub use client::Transport;
 pub use client::{
-    AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Builder, Client,
-    ManagerBuilder,
+    AuthSession, AuthorizationManager, AuthorizationSession, AuthorizedHttpClient, Client,
+    ClientBuilder, ManagerBuilder,
 };
 #[cfg(all(feature = "desktop", feature = "files", feature = "transport"))]
 pub use home::connect;
 pub use http::UreqHttp;
-pub use mcp_authz_core::effect::{Page, Told, Visit};
+pub use mcp_authz_core::effect::{LoopbackHost, Page, Told, Visit};
 pub use mcp_authz_core::failure::{Failure, Kind, Remedy};
 pub use mcp_authz_core::granted::Granted;
 pub use mcp_authz_core::note::Note;
@@ -72,7 +72,7 @@ pub use mcp_authz_core::scope::ScopeSet;
 pub use mcp_authz_core::session::Snapshot;
 pub use mcp_authz_core::{Config, config, failure, granted, scope};
 pub use mcp_authz_driver as driver;
-pub use mcp_authz_driver::authorize::AuthorizeError;
+pub use mcp_authz_driver::authorize::{AuthorizeError, Authorized, Seen};
 pub use mcp_authz_driver::client::BuildError;
 pub use mcp_authz_driver::exchange::ExchangeError;
 #[cfg(feature = "transport")]
@@ -81,10 +81,14 @@ pub use mcp_authz_driver::manager::SetupError;
 pub use mcp_authz_driver::person::{Answers, Person};
 pub use mcp_authz_driver::ports::{Observer, Store};
 pub use mcp_authz_driver::progress::Progress;
+pub use mcp_authz_driver::proxy::{Proxies, Proxy};
+pub use mcp_authz_driver::tls::Roots;
 #[cfg(feature = "transport")]
 pub use mcp_authz_driver::transport::{Settings, Tool, ToolResult, TransportError};
+pub use mcp_authz_driver::vault::Vault;
 pub use mcp_authz_host as host;
 #[cfg(feature = "desktop")]
 pub use mcp_authz_host::person::{Desktop, Terminal};
+pub use mcp_authz_host::store::MemoryStore;
 #[cfg(feature = "files")]
 pub use mcp_authz_host::store::{FileStore, StoreError};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::builder::{Builder, RedirectSetting};
+use super::builder::{ConfigBuilder, RedirectSetting};
 use super::{Config, DEFAULT_ACCOUNT, Document, IssuerSettings, Profile, Redirect, Times, invalid};
 use crate::failure::Failure;
 use crate::granted::Area;
@@ -16,7 +16,7 @@ use crate::wire::redirect::RedirectUri;
 use crate::wire::registration::ClientMetadata;
 use crate::wire::url::{McpUrl, Reach};
 
-impl Builder {
+impl ConfigBuilder {
     /// Checks everything.
     ///
     /// # Errors

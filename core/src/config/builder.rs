@@ -13,14 +13,14 @@ use crate::wire::url::UrlPolicy;
 impl Config {
     /// Starts a configuration for one MCP URL; everything else has a sound default.
     #[must_use]
-    pub fn builder(mcp_url: &str) -> Builder {
-        Builder::new(mcp_url)
+    pub fn builder(mcp_url: &str) -> ConfigBuilder {
+        ConfigBuilder::new(mcp_url)
     }
 }
 
-/// Collects settings; nothing is checked before [`Builder::build`].
+/// Collects settings; nothing is checked before [`ConfigBuilder::build`].
 #[derive(Clone, Debug)]
-pub struct Builder {
+pub struct ConfigBuilder {
     /// The URL as it was given, perhaps with a password or a key in it (HOST-326).
     pub(super) mcp_url: Secret,
     pub(super) account: Option<String>,
@@ -54,19 +54,19 @@ pub struct Builder {
 }
 
 /// Starts a configuration with every default.
-impl From<&str> for Builder {
+impl From<&str> for ConfigBuilder {
     fn from(mcp_url: &str) -> Self {
         Self::new(mcp_url)
     }
 }
 
-impl From<String> for Builder {
+impl From<String> for ConfigBuilder {
     fn from(mcp_url: String) -> Self {
         Self::new(&mcp_url)
     }
 }
 
-impl From<&String> for Builder {
+impl From<&String> for ConfigBuilder {
     fn from(mcp_url: &String) -> Self {
         Self::new(mcp_url)
     }
@@ -79,7 +79,7 @@ pub(super) enum RedirectSetting {
     Uri(String),
 }
 
-impl Builder {
+impl ConfigBuilder {
     fn new(mcp_url: &str) -> Self {
         Self {
             mcp_url: Secret::new(mcp_url),
@@ -328,7 +328,7 @@ impl Builder {
     }
 
     /// The authorization endpoint of the MCP server's authorization server, if no document
-    /// describes it. It goes together with [`Builder::token_endpoint`]. No authorization server
+    /// describes it. It goes together with [`ConfigBuilder::token_endpoint`]. No authorization server
     /// metadata is asked for then, and the protected resource metadata says only what the tokens
     /// are for (DISC-11, ASM-21).
     ///
@@ -340,14 +340,14 @@ impl Builder {
         self
     }
 
-    /// The token endpoint. It goes together with [`Builder::authorization_endpoint`].
+    /// The token endpoint. It goes together with [`ConfigBuilder::authorization_endpoint`].
     #[must_use]
     pub fn token_endpoint(mut self, url: &str) -> Self {
         self.endpoints.token = Some(url.to_owned());
         self
     }
 
-    /// The registration endpoint of the server that [`Builder::authorization_endpoint`] describes.
+    /// The registration endpoint of the server that [`ConfigBuilder::authorization_endpoint`] describes.
     /// Without one its client must be known beforehand.
     #[must_use]
     pub fn registration_endpoint(mut self, url: &str) -> Self {
@@ -355,14 +355,14 @@ impl Builder {
         self
     }
 
-    /// The revocation endpoint of the server that [`Builder::authorization_endpoint`] describes.
+    /// The revocation endpoint of the server that [`ConfigBuilder::authorization_endpoint`] describes.
     #[must_use]
     pub fn revocation_endpoint(mut self, url: &str) -> Self {
         self.endpoints.revocation = Some(url.to_owned());
         self
     }
 
-    /// The issuer of the server that [`Builder::authorization_endpoint`] describes; that endpoint's
+    /// The issuer of the server that [`ConfigBuilder::authorization_endpoint`] describes; that endpoint's
     /// origin unless set. An `iss` that comes with a callback is compared with it, and settings
     /// that are made for an issuer name it.
     #[must_use]

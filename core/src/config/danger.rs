@@ -1,14 +1,14 @@
 //! The switches that weaken a check (design decisions D1 to D15).
 
 use super::ResourceParameter;
-use super::builder::Builder;
+use super::builder::ConfigBuilder;
 
 /// The switches that weaken a check, each bound to one issuer or host. `Strict` refuses them, except
 /// for the one that is there for it: [`Danger::allow_strict_proxy`].
 #[derive(Clone, Debug)]
-pub struct Danger(Builder);
+pub struct Danger(ConfigBuilder);
 
-impl Builder {
+impl ConfigBuilder {
     /// The switches that weaken a check, gathered in one place.
     #[must_use]
     pub fn danger(self) -> Danger {
@@ -108,7 +108,7 @@ impl Danger {
 
     /// Goes back to the ordinary settings.
     #[must_use]
-    pub fn done(self) -> Builder {
+    pub fn done(self) -> ConfigBuilder {
         self.0
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mcp_authz_core::config::{Builder, Config, PreRegistered, Profile, Times};
+use mcp_authz_core::config::{Config, ConfigBuilder, PreRegistered, Profile, Times};
 use mcp_authz_core::effect::LoopbackHost;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::secret::Secret;
@@ -179,7 +179,7 @@ impl Default for Options {
 impl Options {
     /// The configuration of the manager, for this MCP URL: the one given, or the embedded server's.
     #[must_use]
-    pub fn config(&self, mcp_url: &str) -> Builder {
+    pub fn config(&self, mcp_url: &str) -> ConfigBuilder {
         let mut builder = Config::builder(mcp_url).times(Times {
             connect: self.timeout.min(Times::default().connect),
             request: self.timeout,
@@ -250,7 +250,11 @@ impl Options {
 }
 
 /// The authorization server as the person describes it, if they do.
-fn described(mut builder: Builder, endpoints: &Endpoints, issuer: Option<&str>) -> Builder {
+fn described(
+    mut builder: ConfigBuilder,
+    endpoints: &Endpoints,
+    issuer: Option<&str>,
+) -> ConfigBuilder {
     if *endpoints == Endpoints::default() {
         return builder;
     }
@@ -272,7 +276,7 @@ fn described(mut builder: Builder, endpoints: &Endpoints, issuer: Option<&str>) 
     }
 }
 
-fn lenient(builder: Builder, leniency: &Leniency) -> Builder {
+fn lenient(builder: ConfigBuilder, leniency: &Leniency) -> ConfigBuilder {
     let danger = builder.danger();
     match leniency {
         Leniency::UnlistedPkce(issuer) => danger.allow_unlisted_pkce(issuer),
@@ -287,7 +291,7 @@ fn lenient(builder: Builder, leniency: &Leniency) -> Builder {
 }
 
 /// A loopback URI is listened on; any other is somebody else's.
-fn redirected(builder: Builder, uri: &str) -> Builder {
+fn redirected(builder: ConfigBuilder, uri: &str) -> ConfigBuilder {
     let Some(url) = Url::parse(uri).ok().filter(|url| url.scheme() == "http") else {
         return builder.redirect_uri(uri);
     };

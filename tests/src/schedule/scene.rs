@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use mcp_authz_core::config::{Builder, Method, PreRegistered};
+use mcp_authz_core::config::{ConfigBuilder, Method, PreRegistered};
 use mcp_authz_core::secret::Secret;
 use serde_json::{Value, json};
 
@@ -283,7 +283,7 @@ impl Odd {
     }
 
     /// Adds the part of all this that a program is told to its configuration.
-    pub(super) fn configure(&self, config: Builder, issuer: &str) -> Builder {
+    pub(super) fn configure(&self, config: ConfigBuilder, issuer: &str) -> ConfigBuilder {
         let Some(method) = self.client.known() else { return config };
         config.pre_registered(PreRegistered {
             issuer: Some(issuer.to_owned()),

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
-use mcp_authz_core::config::Builder;
+use mcp_authz_core::config::ConfigBuilder;
 use mcp_authz_core::effect::{
     Bound, Call, Forgotten, Listen, Page, Purpose, RecordKind, Reply, Settlement, StoreOp,
     StoreRequest, Stored, Ticket, TicketId, Told, Visit, Work,
@@ -97,7 +97,7 @@ impl Sim {
     /// # Panics
     /// If the configuration is refused.
     #[must_use]
-    pub fn by_hand(configure: impl FnOnce(Builder) -> Builder) -> Self {
+    pub fn by_hand(configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Self {
         let builder = Config::builder("https://mcp.example/mcp");
         Self::new(configure(builder), None)
     }
@@ -107,12 +107,15 @@ impl Sim {
     /// # Panics
     /// If the configuration is refused.
     #[must_use]
-    pub fn against(settings: Settings, configure: impl FnOnce(Builder) -> Builder) -> Self {
+    pub fn against(
+        settings: Settings,
+        configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
+    ) -> Self {
         let builder = Config::builder(&settings.mcp_url);
         Self::new(configure(builder), Some(Model::new(settings)))
     }
 
-    fn new(builder: Builder, model: Option<Model>) -> Self {
+    fn new(builder: ConfigBuilder, model: Option<Model>) -> Self {
         let config = builder.build().expect("the script's configuration is valid");
         Self {
             session: Session::new(Arc::clone(&config)),
@@ -159,7 +162,7 @@ impl Sim {
     }
 
     /// A new process: the session is gone, callers and all; the store and the peers remain.
-    pub fn new_process(&mut self, configure: impl FnOnce(Builder) -> Builder) {
+    pub fn new_process(&mut self, configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder) {
         let builder = configure(Config::builder(self.config.mcp_url()));
         self.config = builder.build().expect("the script's configuration is valid");
         self.session = Session::new(Arc::clone(&self.config));
@@ -297,7 +300,7 @@ impl Sim {
     ///
     /// # Panics
     /// If the configuration is refused.
-    pub fn restart_with(&mut self, configure: impl FnOnce(Builder) -> Builder) {
+    pub fn restart_with(&mut self, configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder) {
         let builder = configure(Config::builder(self.config.mcp_url()));
         self.config = builder.build().expect("the script's configuration is valid");
         self.restart();

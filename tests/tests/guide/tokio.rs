@@ -33,7 +33,7 @@ pub(crate) async fn session(
 
 pub(crate) async fn desktop(manager: &AuthorizationManager) -> Result<(), Box<dyn Error>> {
     // guide: desktop
-    manager.authorize(&Desktop::new()).await?;
+    manager.log_in(&Desktop::new()).await?;
     // end
     Ok(())
 }

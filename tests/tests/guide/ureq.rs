@@ -33,7 +33,7 @@ pub(crate) fn session(
 
 pub(crate) fn desktop(manager: &AuthorizationManager) -> Result<(), Box<dyn Error>> {
     // guide: desktop
-    manager.authorize(&Desktop::new())?;
+    manager.log_in(&Desktop::new())?;
     // end
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! How the client authenticates at the token endpoint.
 
 use http::Method;
-use mcp_authz_core::config::{Builder, Method as Auth, PreRegistered};
+use mcp_authz_core::config::{ConfigBuilder, Method as Auth, PreRegistered};
 use mcp_authz_core::failure::{Failure, Remedy, Setting};
 use mcp_authz_tests::model::{AuthMethod, Endpoint, Preregistered, Settings};
 use mcp_authz_tests::sim::Sim;
@@ -25,7 +25,10 @@ fn chosen(method: Auth) -> Sim {
 }
 
 /// A server that looks for the client in the form alone, as the Python SDK's does.
-fn reads_the_form(listed: &[AuthMethod], config: impl Fn(Builder) -> Builder + 'static) -> Sim {
+fn reads_the_form(
+    listed: &[AuthMethod],
+    config: impl Fn(ConfigBuilder) -> ConfigBuilder + 'static,
+) -> Sim {
     let mut settings = Settings::revision("2025-11-25");
     settings.server.client_in_form = true;
     settings.server.auth_methods = listed.to_vec();

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use http::Method;
 use mcp_authz_core::Config;
-use mcp_authz_core::config::{Builder, Profile, UrlPolicy};
+use mcp_authz_core::config::{ConfigBuilder, Profile, UrlPolicy};
 use mcp_authz_core::effect::LoopbackHost;
 use mcp_authz_core::failure::Failure;
 use mcp_authz_tests::sim::Sim;
 use serde_json::json;
 
-fn refused(configure: impl FnOnce(Builder) -> Builder) -> Failure {
+fn refused(configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Failure {
     let builder = configure(Config::builder("https://mcp.example/mcp"));
     builder.build().expect_err("this configuration is a bad one")
 }
@@ -67,7 +67,7 @@ fn redirect_uris_nat_01_nat_02_nat_04_nat_05() {
 
 #[test]
 fn strict_and_a_leniency_contradict_each_other_bind_12_d13() {
-    type Opening = fn(Builder) -> Builder;
+    type Opening = fn(ConfigBuilder) -> ConfigBuilder;
     let openings: [Opening; 7] = [
         |config| config.danger().pin_issuer("https://a.example", "https://b.example").done(),
         |config| config.danger().allow_unlisted_pkce("https://a.example").done(),

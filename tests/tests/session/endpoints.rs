@@ -2,7 +2,7 @@
 
 use http::Method;
 use mcp_authz_core::Config;
-use mcp_authz_core::config::{Builder, PreRegistered, Profile};
+use mcp_authz_core::config::{ConfigBuilder, PreRegistered, Profile};
 use mcp_authz_core::effect::RecordKind;
 use mcp_authz_core::failure::{Setting, Switch};
 use mcp_authz_tests::model::{Endpoint, RefreshIssue, Settings};
@@ -18,7 +18,7 @@ const JOIN: &str = "https://join.example.net/register";
 const REVOKE: &str = "https://api.example.org/oauth/revoke";
 const ORIGIN: &str = "https://login.example";
 
-fn described(config: Builder) -> Builder {
+fn described(config: ConfigBuilder) -> ConfigBuilder {
     config.authorization_endpoint(AUTHORIZE).token_endpoint(TOKENS).registration_endpoint(JOIN)
 }
 
@@ -148,7 +148,7 @@ scripts! {
         let corrected =
             |config| described(config).persistent(true).revocation_endpoint(CORRECTED);
         for (first, settings, held, endpoint) in [
-            (true, corrected as fn(Builder) -> Builder, true, CORRECTED),
+            (true, corrected as fn(ConfigBuilder) -> ConfigBuilder, true, CORRECTED),
             (false, corrected, false, CORRECTED),
             (false, |config| described(config).persistent(true), true, REVOKE),
             (false, |config| config.persistent(true), false, REVOKE),
@@ -277,7 +277,7 @@ scripts! {
 
 #[test]
 fn named_endpoints_pass_what_a_documents_must_pass_asm_16_asm_18_asm_21() {
-    type Naming = fn(Builder) -> Builder;
+    type Naming = fn(ConfigBuilder) -> ConfigBuilder;
     let good: Naming = |config| config.authorization_endpoint(AUTHORIZE).token_endpoint(TOKENS);
     let cases: [(Naming, &str, &str); 10] = [
         (|config| config.token_endpoint(TOKENS), "config_invalid", "authorization_endpoint: "),

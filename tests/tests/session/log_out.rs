@@ -184,7 +184,7 @@ scripts! {
 
     /// The configuration has lost the secret that the client proves itself with.
     a_client_without_its_secret_revokes_nothing_cauth_02(sim = {
-        let persistent = |secret| move |config: mcp_authz_core::config::Builder| {
+        let persistent = |secret| move |config: mcp_authz_core::config::ConfigBuilder| {
             config.persistent(true).pre_registered(known_client(secret))
         };
         let members = json!({ "token_endpoint_auth_methods_supported": ["client_secret_post"] });

@@ -1,7 +1,7 @@
 //! What a registration asks for, what its refusal points at, and the settings that mend it.
 
 use http::Method;
-use mcp_authz_core::config::{Builder, ClientMetadata, PreRegistered};
+use mcp_authz_core::config::{ClientMetadata, ConfigBuilder, PreRegistered};
 use mcp_authz_core::effect::RecordKind;
 use mcp_authz_core::failure::Setting;
 use mcp_authz_core::secret::Secret;
@@ -23,7 +23,7 @@ fn registration<'a>(sim: &'a mut Sim, scopes: &str, members: &Value) -> Asked<'a
 }
 
 /// An honest server with one thing changed.
-fn changed(change: impl FnOnce(&mut Settings), config: fn(Builder) -> Builder) -> Sim {
+fn changed(change: impl FnOnce(&mut Settings), config: fn(ConfigBuilder) -> ConfigBuilder) -> Sim {
     let mut settings = Settings::revision("2026-07-28");
     change(&mut settings);
     Sim::against(settings, config)

@@ -1,7 +1,7 @@
 //! How to become a client: the order of the ways, dynamic registration, and when it is made anew.
 
 use http::Method;
-use mcp_authz_core::config::{Builder, PreRegistered};
+use mcp_authz_core::config::{ConfigBuilder, PreRegistered};
 use mcp_authz_core::effect::{LoopbackHost, Page, Purpose, RecordKind, Why};
 use mcp_authz_core::failure::{Kind, Remedy};
 use mcp_authz_core::input::WaiterId;
@@ -21,7 +21,7 @@ fn changed(change: impl FnOnce(&mut Settings)) -> Sim {
 }
 
 /// A redirect URI whose port the program has chosen.
-fn fixed_port(config: Builder) -> Builder {
+fn fixed_port(config: ConfigBuilder) -> ConfigBuilder {
     config.redirect_loopback(LoopbackHost::V4, Some(8080), "/callback")
 }
 

@@ -3,7 +3,7 @@
 
 use http::Method;
 use mcp_authz_core::Config;
-use mcp_authz_core::config::{Builder, Profile};
+use mcp_authz_core::config::{ConfigBuilder, Profile};
 use mcp_authz_core::failure::{Remedy, Switch};
 use mcp_authz_tests::model::{Pkce, ResourceRule, Settings};
 use mcp_authz_tests::sim::Sim;
@@ -17,7 +17,7 @@ use crate::given::{
 const AS: &str = "https://as.example";
 const POOL: &str = "https://cognito-idp.eu-1.amazonaws.com/pool";
 
-fn omitting(config: Builder) -> Builder {
+fn omitting(config: ConfigBuilder) -> ConfigBuilder {
     config.persistent(true).danger().omit_resource(AS).done()
 }
 
@@ -133,7 +133,7 @@ scripts! {
             settings.server.resource = ResourceRule::RefusedByEntra;
             settings.server.metadata.pkce = Pkce::Absent;
             settings.server.tokens.access_life_s = 60;
-            let unlisted = |config: Builder| {
+            let unlisted = |config: ConfigBuilder| {
                 config.persistent(true).danger().allow_unlisted_pkce(AS).done()
             };
             Sim::against(settings, unlisted)

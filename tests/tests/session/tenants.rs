@@ -4,7 +4,7 @@ use core::mem::swap;
 use std::collections::BTreeMap;
 
 use mcp_authz_core::Config;
-use mcp_authz_core::config::Builder;
+use mcp_authz_core::config::ConfigBuilder;
 use mcp_authz_core::effect::RecordKind;
 use mcp_authz_core::time::Awaited;
 use mcp_authz_tests::model::Settings;
@@ -62,7 +62,7 @@ impl Tenants {
     }
 }
 
-fn named(config: Builder, tenant: usize) -> Builder {
+fn named(config: ConfigBuilder, tenant: usize) -> ConfigBuilder {
     let config = config.persistent(true);
     match NAMES[tenant] {
         Some(name) => config.account(name),

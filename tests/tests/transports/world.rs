@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use http::Method;
 use mcp_authz_core::Config;
-use mcp_authz_core::config::Builder;
+use mcp_authz_core::config::ConfigBuilder;
 use mcp_authz_core::effect::Told;
 use mcp_authz_driver::ports::{Common, Observer};
 use mcp_authz_driver::transport::{Bounds, Settings};
@@ -65,7 +65,7 @@ impl World {
         Common { observer: Arc::new(person), ..Common::default() }
     }
 
-    pub(crate) fn config(&self) -> Builder {
+    pub(crate) fn config(&self) -> ConfigBuilder {
         Config::builder(self.served.mcp_url())
     }
 

@@ -89,7 +89,7 @@ impl fmt::Debug for Settings {
 
 /// Gives the builder of an adapter's client the setters that all of them have; `reach` is its field
 /// with the [`Settings`]. Time limits are none of them: those of a session's own requests are
-/// [`times`](mcp_authz_core::config::Builder::times) of its configuration, and a caller's own requests
+/// [`times`](mcp_authz_core::config::ConfigBuilder::times) of its configuration, and a caller's own requests
 /// carry [`Limits`](mcp_authz_core::effect::Limits).
 #[doc(hidden)]
 #[macro_export]

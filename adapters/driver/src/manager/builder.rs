@@ -16,7 +16,7 @@ use crate::progress::{Progress, Teller};
 ///
 /// It is made of an MCP URL or a configuration, as [`AuthorizationManager::builder`] does.
 pub struct ManagerBuilder<S: Loop> {
-    pub(super) config: config::Builder,
+    pub(super) config: config::ConfigBuilder,
     pub(super) common: Common,
     pub(super) store: Option<Arc<dyn Store>>,
     pub(super) person: Option<Arc<dyn Person>>,
@@ -93,8 +93,8 @@ impl<S: Loop<Adapter: Platform<Loop = S>>> ManagerBuilder<S> {
     }
 }
 
-impl<S: Loop> From<config::Builder> for ManagerBuilder<S> {
-    fn from(config: config::Builder) -> Self {
+impl<S: Loop> From<config::ConfigBuilder> for ManagerBuilder<S> {
+    fn from(config: config::ConfigBuilder) -> Self {
         let (common, config) = (Common::default(), setup::named(config));
         Self { config, common, store: None, person: None, ports: None, tell: None }
     }
@@ -102,19 +102,19 @@ impl<S: Loop> From<config::Builder> for ManagerBuilder<S> {
 
 impl<S: Loop> From<&str> for ManagerBuilder<S> {
     fn from(mcp_url: &str) -> Self {
-        config::Builder::from(mcp_url).into()
+        config::ConfigBuilder::from(mcp_url).into()
     }
 }
 
 impl<S: Loop> From<String> for ManagerBuilder<S> {
     fn from(mcp_url: String) -> Self {
-        config::Builder::from(mcp_url).into()
+        config::ConfigBuilder::from(mcp_url).into()
     }
 }
 
 impl<S: Loop> From<&String> for ManagerBuilder<S> {
     fn from(mcp_url: &String) -> Self {
-        config::Builder::from(mcp_url).into()
+        config::ConfigBuilder::from(mcp_url).into()
     }
 }
 

@@ -17,7 +17,6 @@ use crate::threads::Threads;
 use crate::transport::{Settings, Transport, TransportError, face};
 
 /// There is no connection.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The program's own settings or its store are in the way; nothing was sent.
@@ -74,6 +73,13 @@ impl fmt::Display for ConnectError {
             Self::Setup(error) => error.fmt(f),
             Self::Transport(error) => error.fmt(f),
         }
+    }
+}
+
+/// As `Display`: a `main` that returns it shows this.
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -18,7 +18,6 @@ use crate::person::{Hub, Person};
 use crate::ports::{Answer, Common, Observer};
 
 /// Why there is no manager.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum SetupError {
     /// The configuration is refused; the failure names the setting.
@@ -47,6 +46,13 @@ impl fmt::Display for SetupError {
     }
 }
 
+/// As `Display`: a `main` that returns it shows this.
+impl fmt::Debug for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl core::error::Error for SetupError {}
 
 crate::diagnosed!(SetupError, this => match this {
@@ -57,7 +63,7 @@ crate::diagnosed!(SetupError, this => match this {
 });
 
 /// The configuration of a manager.
-pub(super) fn named(config: config::Builder) -> config::Builder {
+pub(super) fn named(config: config::ConfigBuilder) -> config::ConfigBuilder {
     // A manager has a store in any case, if only in memory: a second session of it, with another
     // redirect URI, finds there what the first one was granted.
     let config = config.persistent(true);
@@ -84,7 +90,7 @@ pub(crate) fn heard(common: &Common, person: Option<&Arc<dyn Person>>) -> (Commo
 
 /// The configuration with another redirect URI, if one is named.
 pub(crate) fn config(
-    settings: &config::Builder,
+    settings: &config::ConfigBuilder,
     redirect: Option<&str>,
 ) -> Result<Arc<Config>, Failure> {
     match redirect {

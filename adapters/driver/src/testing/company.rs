@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use mcp_authz_core::config::{Builder, Config, Profile};
+use mcp_authz_core::config::{Config, ConfigBuilder, Profile};
 use mcp_authz_core::effect::Told;
 use mcp_authz_core::failure::Failure;
 
@@ -12,7 +12,7 @@ use crate::ports::Observer;
 use crate::proxy::{Proxies, Proxy};
 
 /// Has a session ask for a grant, with these proxies, and gives its failure.
-pub type Ask = fn(Proxies, Builder, Noted) -> Arc<Failure>;
+pub type Ask = fn(Proxies, ConfigBuilder, Noted) -> Arc<Failure>;
 
 /// The notes of a session, as text.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +38,7 @@ impl Noted {
 
 const CANARY: &str = "c4n4ry";
 
-fn config() -> Builder {
+fn config() -> ConfigBuilder {
     Config::builder("https://mcp.example/mcp")
 }
 

@@ -40,7 +40,7 @@ impl RpcError {
 ///
 /// [`TransportError::maybe_executed`] says whether the server may have acted on the request, and
 /// [`TransportError::remedy`] what to do.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum TransportError {
     /// The server answered with a JSON-RPC error.
@@ -253,6 +253,13 @@ impl fmt::Display for TransportError {
             Self::Closed => f.write_str("the transport was closed"),
             Self::Drive(error) => error.fmt(f),
         }
+    }
+}
+
+/// As `Display`: a `main` that returns it shows this.
+impl fmt::Debug for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

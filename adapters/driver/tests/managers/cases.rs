@@ -44,7 +44,7 @@ macro_rules! managers {
             #[allow(unused_imports, reason = "one of them is for async adapters")]
             use mcp_authz_driver::ports::{AsyncBody, Body};
             use mcp_authz_driver::transport::Settings;
-            use mcp_authz_host::store::Memory;
+            use mcp_authz_host::store::MemoryStore;
             use mcp_authz_tests::model::{AnswerForm, Consent, Endpoint, IssMode, PrmPlace, Server};
             use mcp_authz_tests::serve::{Served, embedded};
             use serde_json::{Value, json};
@@ -247,7 +247,7 @@ macro_rules! managers {
                     };
                     enter!($run; $($await)?; {
                         let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
-                        manager.authorize(&person)$(.$await)?.unwrap();
+                        manager.log_in(&person)$(.$await)?.unwrap();
                     });
                     assert_eq!(shown.load(Ordering::SeqCst), 2);
                 }
@@ -303,7 +303,7 @@ macro_rules! managers {
                     let cannot = |_: &Visit, answers: Answers| answers.cannot_ask();
                     let manager = AuthorizationManager::builder(served.mcp_url()).person(cannot);
                     let manager = manager.build().unwrap();
-                    let refused = manager.authorize(&cannot)$(.$await)?.unwrap_err();
+                    let refused = manager.log_in(&cannot)$(.$await)?.unwrap_err();
                     assert_eq!(kind(&refused), Kind::BrowserRefused);
                     let client = AuthorizedHttpClient::new(manager.clone(), None);
                     match client.post_json::<Value>(served.mcp_url(), &initialize(1))$(.$await)? {
@@ -312,7 +312,7 @@ macro_rules! managers {
                         }
                         other => panic!("{other:?}"),
                     }
-                    manager.authorize(&parts::browses)$(.$await)?.unwrap();
+                    manager.log_in(&parts::browses)$(.$await)?.unwrap();
                 });
                 assert!(begun.elapsed() < Duration::from_secs(60));
             }
@@ -334,7 +334,7 @@ macro_rules! managers {
                         assert_eq!(session.as_ref().err().map(kind), expected);
                         drop(session);
                         let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
-                        let granted = manager.authorize(&parts::browses)$(.$await)?;
+                        let granted = manager.log_in(&parts::browses)$(.$await)?;
                         assert_eq!(granted.as_ref().err().map(kind), expected);
                     });
                     let model = served.lock();
@@ -352,9 +352,9 @@ macro_rules! managers {
                 let served = served.unwrap();
                 enter!($run; $($await)?; {
                     let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
-                    manager.authorize(&parts::browses)$(.$await)?.unwrap();
+                    manager.log_in(&parts::browses)$(.$await)?.unwrap();
                     // With a usable grant nothing is asked.
-                    manager.authorize(&parts::browses)$(.$await)?.unwrap();
+                    manager.log_in(&parts::browses)$(.$await)?.unwrap();
                     // So it is for whoever asks the session itself.
                     let manager = AuthorizationManager::builder(served.mcp_url());
                     let manager = manager.person(parts::browses).build().unwrap();
@@ -451,8 +451,8 @@ macro_rules! managers {
                             person(visit, answers);
                         };
                         let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
-                        let granted = manager.authorize(&person)$(.$await)?.unwrap();
-                        let again = manager.authorize(&person)$(.$await)?.unwrap();
+                        let granted = manager.log_in(&person)$(.$await)?.unwrap();
+                        let again = manager.log_in(&person)$(.$await)?.unwrap();
                         assert_eq!((granted.epoch(), 1), (again.epoch(), shown.load(Ordering::SeqCst)));
                     }
                 });
@@ -468,19 +468,19 @@ macro_rules! managers {
                 });
                 enter!($run; $($await)?; {
                     let manager = AuthorizationManager::new(served.mcp_url()).unwrap();
-                    let denied = manager.authorize(&parts::browses)$(.$await)?;
+                    let denied = manager.log_in(&parts::browses)$(.$await)?;
                     assert_eq!(kind(&denied.unwrap_err()), Kind::AuthorizationDenied);
                 });
             }
 
             #[test]
             fn a_store_spares_the_next_program_the_login() {
-                let (served, store) = (served(), Memory::new());
+                let (served, store) = (served(), MemoryStore::new());
                 enter!($run; $($await)?; {
                     for _ in 0..2 {
                         let builder = AuthorizationManager::builder(served.mcp_url());
                         let manager = builder.store(store.clone()).build().unwrap();
-                        manager.authorize(&parts::browses)$(.$await)?.unwrap();
+                        manager.log_in(&parts::browses)$(.$await)?.unwrap();
                         $(manager.session().quiet().$await;)?
                     }
                     let manager = AuthorizationManager::builder(served.mcp_url()).store(store).build();
@@ -495,7 +495,7 @@ macro_rules! managers {
             /// that ended there registers anew.
             #[test]
             fn a_forgotten_registration_is_replaced_reg_93() {
-                let (served, store) = (served(), Memory::new());
+                let (served, store) = (served(), MemoryStore::new());
                 served.lock().set(|settings| {
                     let hides = |server: &mut Server| server.hides_unknown_clients = true;
                     settings.servers_mut().for_each(hides);
@@ -503,7 +503,7 @@ macro_rules! managers {
                 let (url, pages) = (served.mcp_url(), Arc::new(Mutex::new(Vec::new())));
                 enter!($run; $($await)?; {
                     let manager = AuthorizationManager::builder(url).store(store.clone());
-                    manager.build().unwrap().authorize(&parts::browses)$(.$await)?.unwrap();
+                    manager.build().unwrap().log_in(&parts::browses)$(.$await)?.unwrap();
                     served.lock().forget_clients();
                     served.lock().revoke_access_tokens();
                     let looked = Arc::clone(&pages);
@@ -703,7 +703,7 @@ macro_rules! managers {
                 thread::scope(|scope| {
                     for _ in 0..4 {
                         scope.spawn(|| {
-                            enter!($run; $($await)?; { manager.authorize(&person)$(.$await)?.unwrap() })
+                            enter!($run; $($await)?; { manager.log_in(&person)$(.$await)?.unwrap() })
                         });
                     }
                 });
@@ -722,7 +722,7 @@ macro_rules! managers {
                 };
                 thread::scope(|scope| {
                     let first = scope.spawn(|| {
-                        enter!($run; $($await)?; { manager.authorize(&person)$(.$await)?.map(drop) })
+                        enter!($run; $($await)?; { manager.log_in(&person)$(.$await)?.map(drop) })
                     });
                     while pages.lock().unwrap().is_empty() {
                         thread::sleep(Duration::from_millis(5));

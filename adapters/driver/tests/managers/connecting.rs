@@ -74,7 +74,7 @@ macro_rules! connecting {
             fn a_url_that_cannot_be_is_refused_before_anything_is_sent() {
                 enter!($run; $($await)?; {
                     let builder = AuthorizationManager::builder("mcp.example/mcp");
-                    let builder = builder.store($adapter::host::store::Memory::new());
+                    let builder = builder.store($adapter::host::store::MemoryStore::new());
                     let error = connect(builder)$(.$await)?.unwrap_err();
                     assert!(matches!(error, ConnectError::Setup(_)));
                     assert_eq!((error.code(), error.remedy().name()), ("config_invalid", "configure"));

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use http::{Method, Request, Response};
 use mcp_authz_core::Config;
-use mcp_authz_core::config::Builder;
+use mcp_authz_core::config::ConfigBuilder;
 use mcp_authz_core::effect::{Holder, RecordKind, StoreRequest, Stored, Told, Visit};
 use mcp_authz_core::entropy::Entropy;
 use mcp_authz_core::scope::ScopeSet;
@@ -20,7 +20,7 @@ use mcp_authz_driver::clock::{self, Clock};
 use mcp_authz_driver::entropy::{self, Random};
 use mcp_authz_driver::exchange::Exchange;
 use mcp_authz_driver::ports::{Answer, Common, Observer, Store};
-use mcp_authz_host::store::Memory;
+use mcp_authz_host::store::MemoryStore;
 use mcp_authz_tests::model::{Endpoint, Settings};
 use mcp_authz_tests::serve::{Served, embedded};
 
@@ -40,7 +40,7 @@ pub(crate) struct World {
     pub(crate) watcher: Arc<Watcher>,
     pub(crate) clock: Arc<Shifted>,
     pub(crate) random: Arc<Switched>,
-    pub(crate) store: Memory,
+    pub(crate) store: MemoryStore,
 }
 
 /// Hears what the session tells, and plays the person.
@@ -121,7 +121,7 @@ impl World {
             }),
             clock: Arc::default(),
             random: Arc::default(),
-            store: Memory::new(),
+            store: MemoryStore::new(),
         }
     }
 
@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    pub(crate) fn config(&self) -> Builder {
+    pub(crate) fn config(&self) -> ConfigBuilder {
         Config::builder(self.served.mcp_url()).persistent(true)
     }
 

@@ -11,7 +11,7 @@ use mcp_authz_driver::ports::Store;
 
 /// Records in memory, swapped by generation as every store does. Clones are the same store.
 #[derive(Clone, Default)]
-pub struct Memory(Arc<Mutex<Kept>>);
+pub struct MemoryStore(Arc<Mutex<Kept>>);
 
 /// Code intents that are kept for a record although their makers have gone.
 const CODES: usize = 16;
@@ -24,7 +24,7 @@ struct Kept {
     intents: BTreeMap<Key, Vec<(Spend, Option<Holder>)>>,
 }
 
-impl Memory {
+impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
@@ -32,7 +32,7 @@ impl Memory {
     }
 }
 
-impl Store for Memory {
+impl Store for MemoryStore {
     fn perform(&self, request: StoreRequest) -> Stored {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).perform(request)
     }
@@ -131,9 +131,9 @@ impl Kept {
     }
 }
 
-impl fmt::Debug for Memory {
+impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Memory")
+        f.write_str("MemoryStore")
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_swap_names_the_generation_it_replaces() {
-        let store = Memory::new();
+        let store = MemoryStore::new();
         assert_eq!(store.perform(load()), Stored::Loaded(None));
         assert_eq!(store.perform(swap(Some(1), b"x")), Stored::Conflict(None));
         assert_eq!(store.perform(swap(None, b"a")), Stored::Swapped);
@@ -174,7 +174,7 @@ mod tests {
     /// An intent is kept until its maker says how it ended, and of those who never will, the newest.
     #[test]
     fn what_a_code_s_intent_takes_is_given_back_host_331() {
-        let store = Memory::new();
+        let store = MemoryStore::new();
         let code = |login: u64| Spend::Code { login: format!("{login:032x}") };
         let intend = |login, holder| {
             store.perform(StoreRequest::Intend { key: key(), spend: code(login), holder })
@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn of_two_that_swap_the_same_generation_one_succeeds() {
-        let store = Memory::new();
-        let swapped = |store: Memory| {
+        let store = MemoryStore::new();
+        let swapped = |store: MemoryStore| {
             thread::spawn(move || matches!(store.perform(swap(None, b"x")), Stored::Swapped))
         };
         let threads: Vec<_> = (0..8).map(|_| swapped(store.clone())).collect();

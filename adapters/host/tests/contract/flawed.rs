@@ -11,7 +11,7 @@ use mcp_authz_core::effect::{Bytes, Holder, Key, Record, RecordKind, Spend, Stor
 use mcp_authz_core::failure::Kind;
 use mcp_authz_driver::ports::Store;
 use mcp_authz_host::contract;
-use mcp_authz_host::store::Memory;
+use mcp_authz_host::store::MemoryStore;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Flaw {
@@ -283,7 +283,7 @@ fn a_store_that_breaks_a_promise_is_found_out() {
 fn every_promise_has_a_flaw_that_breaks_it() {
     for (name, _) in contract::PROMISES {
         assert!(FLAWS.iter().any(|(_, promise)| promise == name), "no flaw breaks {name}");
-        assert!(!broken(name, &Memory::new()), "{name} can be held alone");
+        assert!(!broken(name, &MemoryStore::new()), "{name} can be held alone");
     }
 }
 

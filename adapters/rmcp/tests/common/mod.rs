@@ -74,7 +74,7 @@ pub(crate) fn session(served: &Served, person: &Person) -> AuthSession {
 pub(crate) fn session_with(
     served: &Served,
     person: &Person,
-    adjust: impl FnOnce(mcp_authz_core::config::Builder) -> mcp_authz_core::config::Builder,
+    adjust: impl FnOnce(mcp_authz_core::config::ConfigBuilder) -> mcp_authz_core::config::ConfigBuilder,
 ) -> AuthSession {
     let common = Common { observer: Arc::new(person.clone()), ..Common::default() };
     let config = adjust(Config::builder(served.mcp_url())).build().unwrap();

@@ -39,7 +39,7 @@ async fn a_manager_without_a_person_asks_nobody() {
     let manager = AuthorizationManager::new(url).unwrap();
     let error = serve(create_authorized_transport(url, manager.clone(), None)).await.unwrap_err();
     assert!(error.to_string().contains("log in"), "{error}");
-    manager.authorize(&agrees).await.unwrap();
+    manager.log_in(&agrees).await.unwrap();
     let service = serve(create_authorized_transport(url, manager, None)).await.unwrap();
     assert_eq!(tools(&service).await, TOOLS);
 }
