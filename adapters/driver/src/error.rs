@@ -94,6 +94,7 @@ crate::diagnosed!(ResumeError, this => match this {
 
 /// A snapshot could not be resumed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ResumeError {
     /// The snapshot does not fit.
     Restore(RestoreError),

@@ -16,6 +16,7 @@ const SHOWN: usize = 512;
 
 /// A JSON-RPC error, as the server wrote it: never to be trusted.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct RpcError {
     /// The code.
     pub code: i64,
