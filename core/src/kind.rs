@@ -142,6 +142,9 @@ impl Kind {
                 "close files or programs, or raise this machine's limits on open files, memory or \
                  disk space",
             ),
+            Self::BrowserRefused => {
+                Some("run the program at a terminal or a desktop, where a person can log in")
+            }
             _ => None,
         }
     }
