@@ -74,7 +74,9 @@ impl Turned {
 
 impl Clock for Turned {
     fn wall(&self) -> Timestamp {
-        self.real.wall().after(self.later())
+        Timestamp::from_unix(
+            self.real.wall().unix().saturating_add_unsigned(self.later().as_secs()),
+        )
     }
     fn mono(&self) -> Monotonic {
         self.real.mono().after(self.later())

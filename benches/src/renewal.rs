@@ -9,6 +9,7 @@ use mcp_authz_core::effect::{
 };
 use mcp_authz_core::input::{Acquire, ArrivalId, Callback, WaiterId};
 use mcp_authz_core::session::{Env, Session};
+use mcp_authz_core::time::Timestamp;
 use mcp_authz_core::{Config, Input};
 
 use crate::{canned, flow};
@@ -55,7 +56,9 @@ impl Renewals {
         let mut inputs = vec![Input::Acquire(acquire)];
         while let Some(input) = inputs.pop() {
             let env = flow::env(&mut self.seeds);
-            let env = Env { wall: env.wall.after(self.age), mono: env.mono.after(self.age), ..env };
+            let wall = env.wall.unix().saturating_add_unsigned(self.age.as_secs());
+            let wall = Timestamp::from_unix(wall);
+            let env = Env { wall, mono: env.mono.after(self.age), ..env };
             let effects = self.session.handle(input, env).expect("no misuse");
             for told in effects.told {
                 match told {

@@ -38,7 +38,7 @@ impl Reply {
 
     /// Why there is no whole answer, and whether the request may have been sent all the same.
     #[must_use]
-    pub fn lost(&self) -> Option<(Why, bool)> {
+    pub(crate) fn lost(&self) -> Option<(Why, bool)> {
         match self {
             Self::Answered(response) => {
                 response.extensions().get::<Cut>().map(|Cut(why)| (*why, true))
@@ -190,7 +190,7 @@ impl Why {
 
     /// The advice in words; `None` where the remedy says all there is.
     #[must_use]
-    pub const fn advice(self) -> Option<&'static str> {
+    pub(crate) const fn advice(self) -> Option<&'static str> {
         Some(match self {
             Self::Resolve => "check the host's name, and that this machine is online",
             Self::Connect => "start the server, or check its address and port",

@@ -105,7 +105,7 @@ impl ScopeSet {
     ///
     /// # Errors
     /// [`ScopeFault::Limit`] if the union passes the limits (HOST-256).
-    pub fn union(&self, other: &Self) -> Result<Self, ScopeFault> {
+    pub(crate) fn union(&self, other: &Self) -> Result<Self, ScopeFault> {
         let mut all = Self::with_room(self.0.len().saturating_add(other.0.len()).saturating_add(1));
         all.0.push_str(&self.0);
         for token in other.iter() {

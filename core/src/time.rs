@@ -37,7 +37,7 @@ impl Timestamp {
 
     /// This time and a duration later, in whole seconds.
     #[must_use]
-    pub fn after(self, wait: Duration) -> Self {
+    pub(crate) fn after(self, wait: Duration) -> Self {
         let wait = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
         Self::from_unix(self.unix().saturating_add(wait))
     }

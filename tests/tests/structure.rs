@@ -27,7 +27,7 @@ const LONGEST_FUNCTION: usize = 50;
 /// Lines of core that begin a public item: `pub` before `fn`, `struct`, `enum`, `trait`, `type`,
 /// `const`, `static`, `mod` or `use`. Those of the wire, of the tables and of `internals` itself are not
 /// counted: they can be had by that name alone, and it promises nothing.
-const MOST_PUBLIC_ITEMS: usize = 284;
+const MOST_PUBLIC_ITEMS: usize = 280;
 
 fn core() -> Vec<Source> {
     source::read_all(concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src"))

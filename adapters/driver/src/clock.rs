@@ -91,7 +91,8 @@ mod tests {
     fn what_is_before_a_moment_is_so_by_the_readings_host_313() {
         let clock = System::new();
         let (hour, now) = (Duration::from_secs(3600), clock.wall());
-        let (past, later) = (Timestamp::from_unix(now.unix() - 2), now.after(hour));
+        let (past, later) =
+            (Timestamp::from_unix(now.unix() - 2), Timestamp::from_unix(now.unix() + 3_600));
         let (gone, to_come) = (clock.mono(), clock.mono().after(hour));
         let before = |wall, mono| clock.before(Fresh { wall, mono });
         assert!(before(None, None));

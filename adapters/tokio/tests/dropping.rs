@@ -242,7 +242,7 @@ fn a_ready_made_client_that_followed_a_redirect_is_caught_host_055() {
         let client = Client::builder().danger().ready_made_client(theirs.build().unwrap());
         let client = client.build().unwrap();
         let reply = client.http().send(get(&server.here()), &limits()).await;
-        maybe_sent(&reply, &[Why::Redirected]);
+        maybe_sent(reply, &[Why::Redirected]);
         let reply = client.http().send(get(&elsewhere.here()), &limits()).await;
         assert!(matches!(reply, Reply::Answered(_)));
     });

@@ -193,8 +193,11 @@ impl Reader {
         let options = &mut self.options;
         match option {
             "--scope" => {
-                let more =
-                    ScopeSet::read(&value).ok().and_then(|more| options.scopes.union(&more).ok());
+                let more = ScopeSet::read(&value).ok();
+                let all = |more: &ScopeSet| {
+                    ScopeSet::from_tokens(options.scopes.iter().chain(more.iter())).ok()
+                };
+                let more = more.as_ref().and_then(all);
                 options.scopes = more.ok_or_else(|| {
                     Usage(format!(
                         "{} is no scope: scopes are printable ASCII without \" and \\",

@@ -49,7 +49,7 @@ pub fn heads_over_the_limit_host_069(make: Make) {
     ] {
         let server =
             Server::saying(format!("HTTP/1.1 200 OK\r\n{fields}content-length: 2\r\n\r\nhi"));
-        maybe_sent(&http.send(get(&server.here()), &limits()), &[Why::HeadTooLarge]);
+        maybe_sent(http.send(get(&server.here()), &limits()), &[Why::HeadTooLarge]);
     }
     let fields = "a: b\r\n".repeat(90);
     let server = Server::saying(format!("HTTP/1.1 200 OK\r\n{fields}content-length: 2\r\n\r\nhi"));
@@ -71,12 +71,12 @@ pub fn status_lines_that_are_none_host_058(make: Make) {
     ] {
         let server = Server::saying(format!("{line}\r\ncontent-length: 2\r\n\r\nhi"));
         let reply = http.send(get(&server.here()), &limits());
-        maybe_sent(&reply, &[Why::HeadMalformed, Why::Broken]);
+        maybe_sent(reply, &[Why::HeadMalformed, Why::Broken]);
     }
     let server = Server::saying("HTTP/1.1 999 What\r\ncontent-length: 2\r\n\r\nhi");
     match http.send(get(&server.here()), &limits()) {
         Reply::Answered(answer) => assert_eq!(answer.status().as_u16(), 999),
-        reply => maybe_sent(&reply, &[Why::HeadMalformed]),
+        reply => maybe_sent(reply, &[Why::HeadMalformed]),
     }
 }
 
@@ -93,7 +93,7 @@ pub fn lengths_that_are_none_host_063(make: Make) {
         "content-length:",
     ] {
         let server = Server::saying(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\nhi"));
-        maybe_sent(&http.send(get(&server.here()), &limits()), &[Why::HeadMalformed]);
+        maybe_sent(http.send(get(&server.here()), &limits()), &[Why::HeadMalformed]);
     }
 }
 
@@ -159,7 +159,7 @@ pub fn nothing_ever_sent_times_out_host_070(make: Make) {
     });
     let limits = Limits { total: Duration::from_millis(400), ..limits() };
     let begun = Instant::now();
-    maybe_sent(&port(make).send(post(&server.here(), "x"), &limits), &[Why::Timeout]);
+    maybe_sent(port(make).send(post(&server.here(), "x"), &limits), &[Why::Timeout]);
     assert!(begun.elapsed() < Duration::from_secs(4));
 }
 
@@ -167,7 +167,7 @@ pub fn nothing_ever_sent_times_out_host_070(make: Make) {
 pub fn a_connection_closed_after_the_request_host_254(make: Make) {
     let http = port(make);
     let server = Server::start(|_, _| {});
-    maybe_sent(&http.send(post(&server.here(), "x"), &limits()), &[Why::Broken]);
+    maybe_sent(http.send(post(&server.here(), "x"), &limits()), &[Why::Broken]);
     assert_eq!(server.connections(), 1);
     // On a connection that was kept, too.
     let server = Server::raw(|_, mut stream, server| {
@@ -180,7 +180,7 @@ pub fn a_connection_closed_after_the_request_host_254(make: Make) {
     let seen = server.requests().iter().filter(|request| request.ends_with("once")).count();
     match reply {
         Reply::Answered(_) => assert_eq!(server.connections(), 2),
-        reply => maybe_sent(&reply, &[Why::Broken]),
+        reply => maybe_sent(reply, &[Why::Broken]),
     }
     assert_eq!(seen, 1);
 }

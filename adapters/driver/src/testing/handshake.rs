@@ -223,7 +223,7 @@ pub fn a_record_that_trickles_times_out_host_068(make: Make) {
     let within = |begun: Instant| begun.elapsed() >= time && begun.elapsed() < 5 * time;
     let begun = Instant::now();
     let reply = http.send(post(&url, "x"), &Limits { total: time, ..limits() });
-    maybe_sent(&reply, &[Why::Timeout]);
+    maybe_sent(reply, &[Why::Timeout]);
     assert!(within(begun), "{:?}", begun.elapsed());
     let mut body = http.open(post(&url, "x"), &limits()).unwrap().into_body();
     let begun = Instant::now();

@@ -165,7 +165,7 @@ pub fn not_sent(reply: &Reply, expected: &[Why]) {
 /// # Panics
 /// If it is not so, or for another reason.
 #[track_caller]
-pub fn maybe_sent(reply: &Reply, expected: &[Why]) {
-    let sent = reply.lost().filter(|(_, sent)| *sent);
-    assert!(sent.is_some_and(|(why, _)| expected.contains(&why)), "{reply:?}");
+pub fn maybe_sent(reply: Reply, expected: &[Why]) {
+    let reply = reply.whole();
+    assert!(matches!(&reply, Reply::MaybeSent(why) if expected.contains(why)), "{reply:?}");
 }

@@ -89,7 +89,8 @@ struct Ticking(Arc<Shifted>);
 
 impl Clock for Ticking {
     fn wall(&self) -> Timestamp {
-        self.0.real.wall().after(self.0.ahead())
+        let now = self.0.real.wall().unix();
+        Timestamp::from_unix(now.saturating_add_unsigned(self.0.ahead().as_secs()))
     }
     fn mono(&self) -> Monotonic {
         self.0.real.mono().after(self.0.ahead())

@@ -167,7 +167,7 @@ fn outcome(seen: &Evidence) -> String {
 fn of_cause(why: Option<Why>) -> Option<&'static str> {
     match why? {
         Why::Timeout => Some("run it again, with a longer --timeout if the server is slow"),
-        why => why.advice(),
+        why => Failure::lost(why, "TRANS-17").advice(),
     }
 }
 
