@@ -56,23 +56,20 @@ impl Session {
         }
     }
 
-    /// A request went through this proxy, or through none.
-    pub(super) fn went_through(&mut self, proxy: Option<Arc<str>>, now: &mut Now) {
-        if let Some(proxy) = &proxy
-            && self.proxy.as_ref() != Some(proxy)
-        {
+    /// A request went through this proxy.
+    pub(super) fn went_through(&mut self, proxy: &Arc<str>, now: &mut Now) {
+        if self.body.memory.went_through(proxy) {
             now.note(Note::Proxied { proxy: Arc::clone(proxy) });
             if self.config.strict() && self.config.may_use_proxy() {
                 let subject = proxy.to_string();
                 now.note(Note::Lenient { switch: Switch::StrictProxy, subject });
             }
         }
-        self.proxy = proxy.or_else(|| self.proxy.take());
     }
 
     /// A failure that is about the proxy names it, and the switch that would let Strict use it.
     pub(super) fn with_proxy(&self, failure: Failure) -> Failure {
-        let failure = failure.naming_proxy(self.proxy.as_deref());
+        let failure = failure.naming_proxy(self.body.memory.learnt.proxy.as_deref());
         match failure.kind() {
             Kind::ProxyForbidden => failure.with_switch(Switch::StrictProxy),
             _ => failure,

@@ -348,6 +348,15 @@ impl Memory {
         self.0.learnt.words = words.cloned();
     }
 
+    /// A request went through this proxy. Returns true if the one before it did not.
+    pub(crate) fn went_through(&mut self, proxy: &Arc<str>) -> bool {
+        let news = self.learnt.proxy.as_ref() != Some(proxy);
+        if news {
+            self.0.learnt.proxy = Some(Arc::clone(proxy));
+        }
+        news
+    }
+
     /// The published token was refused (STEP-90).
     pub(crate) fn token_refused(&mut self) {
         let token = self.published.as_ref().map(|granted| granted.access_token().clone());

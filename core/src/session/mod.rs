@@ -102,8 +102,6 @@ pub struct Session {
     holder: Option<Holder>,
     /// Leases and intents that are to be given back to the store.
     owed: Rare<Owed>,
-    /// The proxy that the last request went through, if it went through one.
-    proxy: Option<Arc<str>>,
 }
 
 /// Shows the configuration, the published grant and the deadline. Secrets and requests stay out.
@@ -158,7 +156,7 @@ impl Session {
     /// A session with this body, and without callers.
     fn with(config: Arc<Config>, body: Body) -> Self {
         let (waiters, late, owed) = (Rare::default(), Rare::default(), Rare::default());
-        Self { config, body, waiters, late, holder: None, owed, proxy: None }
+        Self { config, body, waiters, late, holder: None, owed }
     }
 
     /// Takes one input and gives back everything to be done about it, in order.
@@ -393,7 +391,7 @@ impl Session {
     /// Gives an answer to the flow that waits for it, or takes it in as a late one.
     fn answer(&mut self, answer: Answer, now: &mut Now) {
         let Answer { ticket, value, proxy } = answer;
-        if matches!(value, Value::Reply(_)) {
+        if let (Value::Reply(_), Some(proxy)) = (&value, &proxy) {
             self.went_through(proxy, now);
         }
         let signal = match value {

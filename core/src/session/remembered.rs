@@ -103,6 +103,9 @@ pub(crate) struct Learnt {
     /// The store would not take the mark of a dead refresh token.
     #[serde(default)]
     pub(crate) unmarked: bool,
+    /// The proxy that the last request went through, if it went through one.
+    #[serde(skip)]
+    pub(crate) proxy: Option<Arc<str>>,
     /// The moment at which the resource named another issuer than the grant's. Nothing of the grant
     /// is sent for a while then (BIND-03).
     pub(crate) moved: Option<Monotonic>,
@@ -126,6 +129,7 @@ impl Absent for Learnt {
         refused: None,
         refused_late: None,
         unmarked: false,
+        proxy: None,
         moved: None,
         unrenewable: None,
         words: None,
@@ -133,11 +137,13 @@ impl Absent for Learnt {
     };
 
     fn is_absent(&self) -> bool {
-        let Self { ahead_after, useless, met, refused, refused_late, unmarked, moved, .. } = self;
+        let Self {
+            ahead_after, useless, met, refused, refused_late, unmarked, proxy, moved, ..
+        } = self;
         let renewable = self.unrenewable.is_none() && self.unclear == 0;
         let times = ahead_after.is_none() && moved.is_none() && renewable;
         let tokens = useless.is_none() && refused.is_none() && refused_late.is_none() && !unmarked;
-        times && tokens && met.is_none()
+        times && tokens && met.is_none() && proxy.is_none()
     }
 }
 
