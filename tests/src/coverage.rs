@@ -343,7 +343,7 @@ mod tests {
             let level = row.level.strip_suffix('*').unwrap_or(row.level);
             assert!(["MUST", "SHOULD", "MAY"].contains(&level), "{row:?}");
             assert!(places.contains(&row.place), "{row:?}");
-            assert!(row.summary.len() <= 90, "{row:?}");
+            assert!(row.summary.len() <= 150, "{row:?}");
         }
     }
 

@@ -80,12 +80,10 @@ impl<'a> Program<'a> {
     /// A minute passes with each round, and a millisecond with each step.
     fn env(&mut self) -> Env {
         self.steps += 1;
+        // Every piece of it differs from step to step: a login is told from others by one of them.
         let mut bytes = [0x5a; Entropy::BYTES];
-        for (to, from) in bytes.iter_mut().zip(self.steps.to_le_bytes()) {
-            *to ^= from;
-        }
-        for (to, from) in bytes.iter_mut().rev().zip(self.steps.to_le_bytes()) {
-            *to = from;
+        for piece in bytes.chunks_mut(8) {
+            piece.iter_mut().zip(self.steps.to_le_bytes()).for_each(|(to, from)| *to ^= from);
         }
         let mono = Monotonic::from_millis(self.tokens * 60_000 + self.steps);
         let wall = Timestamp::from_unix(1_785_542_400 + (mono.millis() / 1000).cast_signed());
@@ -205,7 +203,9 @@ fn answer(status: u16, body: &serde_json::Value) -> Reply {
 fn agree(url: &str) -> Input {
     let url = Url::parse(url).unwrap();
     let named = |name| url.query_pairs().find(|(known, _)| known == name).unwrap().1.into_owned();
-    let callback = format!("{}?code=SplxlOBeZQQ&state={}", named("redirect_uri"), named("state"));
+    // No server gives the same code twice.
+    let state = named("state");
+    let callback = format!("{}?code=c-{state}&state={state}", named("redirect_uri"));
     Input::Callback { arrival: ArrivalId(1), callback: Callback::url(callback) }
 }
 

@@ -110,12 +110,17 @@ impl Rare<Owed> {
         }
     }
 
-    /// The record was emptied by a log-out. The intents of codes stand on: an empty record does not
-    /// tell a copy of the login that its code was sent.
+    /// The record was emptied by a log-out. The intent of the last code stands on: an empty record
+    /// does not tell a copy of the login that its code was sent.
     pub(super) fn forgotten(&mut self) {
         let mut over = Vec::new();
-        let refresh = |lease: &mut Lease| matches!(lease.withdraw, Some(Spend::Refresh { .. }));
-        self.if_there(|owed| over.extend(owed.unknown.extract_if(.., refresh)));
+        self.if_there(|owed| {
+            let code = |lease: &Lease| matches!(lease.withdraw, Some(Spend::Code { .. }));
+            let last = owed.unknown.iter().rposition(code);
+            let last = last.map(|at| owed.unknown.remove(at));
+            over = core::mem::take(&mut owed.unknown);
+            owed.unknown.extend(last);
+        });
         over.into_iter().for_each(|lease| self.owe(lease, None));
     }
 

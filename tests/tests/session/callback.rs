@@ -222,7 +222,9 @@ scripts! {
         let arrival = sim.expect_visit().arrive_with(
             "error=%1b%5b31mx%0aINFO%20ok&error_description=%1b%5b31m%0aINFO%20granted",
         );
-        sim.expect_page(arrival, Page::Denied(sim.parties()));
+        // The person did not say no, so the page does not say that they did.
+        let (parties, kind) = (sim.parties(), Kind::AuthorizationDenied);
+        sim.expect_page(arrival, Page::Failed { parties, kind, remedy: Remedy::AskUser });
         let failure = sim.expect_failed(waiter, "authorization_denied");
         let said = failure.said().expect("the server gave a reason");
         assert_eq!(said.error, "other");
