@@ -36,15 +36,25 @@ impl Addresses {
     }
 }
 
-/// Names that mean this machine or its network, whatever a resolver says (HOST-036; RFC 6761,
-/// RFC 6762, RFC 8375): those of a single label too, and a final dot changes nothing.
-const SPECIAL_NAMES: &[&str] = &["localhost", "internal", "local", "home.arpa"];
+/// Names that mean this machine or its network, whatever a resolver says (HOST-036; RFC 6761).
+const SPECIAL_NAMES: &[&str] = &["localhost", "internal"];
+/// Names that mean the network that whoever looks them up is in (RFC 6762, RFC 8375). A proxy would
+/// look them up in its own.
+const LOCAL_NAMES: &[&str] = &["local", "home.arpa"];
 
-/// Returns true for names that mean this machine or its network, whatever a resolver says.
+/// Returns true for names that mean this machine or its network, whatever a resolver says: those of
+/// a single label too. A final dot changes nothing.
 #[must_use]
 pub(crate) fn is_special_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     !host.contains('.') || SPECIAL_NAMES.iter().any(|special| is_within(host, special))
+}
+
+/// Returns true for names that are left to no proxy: special ones, and those of a local network.
+#[must_use]
+pub(crate) fn is_local_name(host: &str) -> bool {
+    let bare = host.strip_suffix('.').unwrap_or(host);
+    is_special_name(host) || LOCAL_NAMES.iter().any(|local| is_within(bare, local))
 }
 
 /// Returns true for a name and everything below it.
@@ -195,7 +205,9 @@ mod tests {
             ("xlocal.org", false),
             ("arpa.home.org", false),
         ] {
-            assert_eq!(is_special_name(host), special, "{host}");
+            assert_eq!(is_local_name(host), special, "{host}");
+            let at_home = host == "printer.local" || host == "nas.home.arpa";
+            assert_eq!(is_special_name(host), special && !at_home, "{host}");
         }
         for (host, here) in [
             ("localhost", true),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::{Addresses, is_loopback_host, is_special_name};
+use crate::address::{Addresses, is_local_name, is_loopback_host};
 use crate::failure::{Failure, Kind};
 use crate::granted::Granted;
 use crate::input::{Answer, ArrivalId, Had, Input, Value, WaiterId};
@@ -241,7 +241,7 @@ impl Limits {
             Ok(address) => self.addresses.allow(address),
             Err(_) => {
                 matches!(self.addresses, Addresses::Any | Addresses::Private)
-                    || !is_special_name(host)
+                    || !is_local_name(host)
             }
         };
         match (judged, self.proxy) {
