@@ -69,7 +69,7 @@ impl Switch {
     }
 }
 
-/// A setting of [`Builder`](crate::config::ConfigBuilder) that may mend a failure and weakens nothing.
+/// A setting of [`ConfigBuilder`](crate::config::ConfigBuilder) that may mend a failure and weakens nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Setting {

@@ -25,13 +25,12 @@ impl Home for AsyncStd {
 /// Connects to an MCP server, for a program on a person's machine.
 ///
 /// `server` is the server's MCP URL. Credentials are kept in files of the person's data folder
-/// ([`FileStore::at_home`]), so the next run, and every
-/// other program that shares them, goes on without a login. If the server wants one, the person at
-/// this machine is shown its page ([`Desktop`]). From then on tokens
-/// are renewed without the program noticing.
+/// ([`FileStore::at_home`]), so the next run, and every other program that shares them, goes on
+/// without a login. If the server wants one, the person at this machine is shown its page
+/// ([`Desktop`]). From then on tokens are renewed without the program noticing.
 ///
-/// A [`ManagerBuilder`] in place of the URL chooses another store or person, and
-/// hears of the progress.
+/// A [`ManagerBuilder`] in place of the URL chooses another store or person, and hears of the
+/// progress.
 ///
 /// # Errors
 /// [`ConnectError`] says what to do.

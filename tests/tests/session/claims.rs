@@ -3,6 +3,7 @@
 
 use mcp_authz_core::effect::{RecordKind, Stored, Why};
 use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_core::input::WaiterId;
 use mcp_authz_tests::sim::{BEGINNING, Sim};
 use serde_json::json;
 
@@ -31,6 +32,16 @@ fn over() -> Sim {
     sim.new_process(|config| config.persistent(true));
     sim.at(60);
     sim
+}
+
+/// A login whose page is shown: its caller, the callback to come, and a copy of it as it is now.
+fn copied_before_its_code(sim: &mut Sim) -> (WaiterId, String, Vec<u8>) {
+    let waiter = sim.acquire("");
+    discover(sim);
+    register(sim, "c1");
+    let (redirect, state) = sim.expect_visit().ours();
+    let callback = format!("{redirect}?code=c&state={state}");
+    (waiter, callback, sim.written())
 }
 
 /// The words of the store's log since the login, without loads.
@@ -412,12 +423,7 @@ scripts! {
         if sim.restarting() {
             return; // each step would be another copy
         }
-        let waiter = sim.acquire("");
-        discover(sim);
-        register(sim, "c1");
-        let (redirect, state) = sim.expect_visit().ours();
-        let callback = format!("{redirect}?code=c&state={state}");
-        let copy = sim.written();
+        let (waiter, callback, copy) = copied_before_its_code(sim);
         sim.arrive(&callback);
         exchange(sim).reply_json(200, &tokens(1, 3600));
         sim.expect_granted(waiter);
@@ -518,12 +524,7 @@ scripts! {
         if sim.restarting() {
             return; // each step would be another copy
         }
-        let waiter = sim.acquire("");
-        discover(sim);
-        register(sim, "c1");
-        let (redirect, state) = sim.expect_visit().ours();
-        let callback = format!("{redirect}?code=c&state={state}");
-        let copy = sim.written();
+        let (waiter, callback, copy) = copied_before_its_code(sim);
         sim.arrive(&callback);
         exchange(sim).maybe_sent(Why::Broken);
         sim.expect_failed(waiter, "outcome_unknown");

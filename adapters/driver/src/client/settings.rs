@@ -160,7 +160,9 @@ macro_rules! client_setters {
 
         impl ::core::fmt::Debug for $builder {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                f.debug_struct("Builder").field("reach", &self.reach).finish_non_exhaustive()
+                f.debug_struct(stringify!($builder))
+                    .field("reach", &self.reach)
+                    .finish_non_exhaustive()
             }
         }
     };
