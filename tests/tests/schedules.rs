@@ -9,7 +9,7 @@ use mcp_authz_tests::schedule::{Broken, Reached, Rule, Schedule, prove, run};
 const ENOUGH: u64 = 40_000;
 
 /// Seeds beyond those of every run that found a fault once.
-const FOUND: [u64; 18] = [
+const FOUND: [u64; 19] = [
     33_599,
     76_655,
     113_252,
@@ -17,6 +17,7 @@ const FOUND: [u64; 18] = [
     747_098,
     3_128_122,
     3_418_413,
+    3_501_045,
     855_453_904,
     881_262_193,
     881_263_049,

@@ -88,7 +88,7 @@ impl Session {
                 self.withdraw_code(flow, came);
             }
             Course::Errand(errand) if errand.forgets() => {
-                self.owed.forgotten();
+                self.owed.unknown_is_past(Kept::Saved);
             }
             _ => {}
         }

@@ -96,7 +96,7 @@ impl Session {
             self.body.memory.refused_dead(late.template.refresh_token.clone());
         }
         // The record tells copies of this login that it has ended. Where nothing came, only the
-        // intent tells them.
+        // intents tell them.
         if login && !passed && read.as_ref().is_some_and(brings) {
             self.owed.unknown_is_past(Kept::Unsaved);
         }

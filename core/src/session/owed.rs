@@ -23,7 +23,7 @@ pub(super) struct Owed {
     /// Intents that stand until the store has the grants that came for their tokens.
     until_saved: Vec<Lease>,
     /// Intents of credentials with an unknown outcome, and of dead tokens whose record does not say
-    /// so. They stand until the next login or log-out.
+    /// so. They stand until the next login or log-out; the last of a code stands on.
     unknown: Vec<Lease>,
     /// The session asks the store to take nothing back before this time.
     after: Option<Monotonic>,
@@ -79,7 +79,7 @@ impl Owed {
     }
 
     /// Adds the intent of a credential that was sent, and whose outcome is unknown or not in the
-    /// store. It stands until a login or log-out comes after it.
+    /// store.
     pub(super) fn stands(&mut self, lease: Lease) {
         push_within(MOST, &mut self.unknown, lease);
     }
@@ -99,29 +99,24 @@ impl Owed {
 impl Rare<Owed> {
     /// A login or log-out has come after the credentials with an unknown outcome. `kept` says
     /// whether the store has it.
+    ///
+    /// The intent of the last code stands on. Neither an empty record nor the grant of another
+    /// login tells a copy of that login, restored from an older snapshot, that its code was sent.
     pub(super) fn unknown_is_past(&mut self, kept: Kept) {
-        let mut unknown = Vec::new();
-        self.if_there(|owed| unknown.append(&mut owed.unknown));
-        for lease in unknown {
+        let mut past = Vec::new();
+        self.if_there(|owed| {
+            let code = |lease: &Lease| matches!(lease.withdraw, Some(Spend::Code { .. }));
+            let last = owed.unknown.iter().rposition(code);
+            let last = last.map(|at| owed.unknown.remove(at));
+            past = core::mem::take(&mut owed.unknown);
+            owed.unknown.extend(last);
+        });
+        for lease in past {
             match kept {
                 Kept::Saved => self.owe(lease, None),
                 Kept::Unsaved => self.owe_once_saved(lease),
             }
         }
-    }
-
-    /// The record was emptied by a log-out. The intent of the last code stands on: an empty record
-    /// does not tell a copy of the login that its code was sent.
-    pub(super) fn forgotten(&mut self) {
-        let mut over = Vec::new();
-        self.if_there(|owed| {
-            let code = |lease: &Lease| matches!(lease.withdraw, Some(Spend::Code { .. }));
-            let last = owed.unknown.iter().rposition(code);
-            let last = last.map(|at| owed.unknown.remove(at));
-            over = core::mem::take(&mut owed.unknown);
-            owed.unknown.extend(last);
-        });
-        over.into_iter().for_each(|lease| self.owe(lease, None));
     }
 
     /// The store has every grant that came, so the intents that waited for that are given back.

@@ -275,9 +275,9 @@ scripts! {
         assert!(sim.published().is_none());
     }
 
-    /// The code's intent stays until what came of it is saved: a copy of this login that is restored would
-    /// find nothing else that keeps it from sending the code.
-    a_late_answer_to_a_code_takes_its_intent_away_host_331(sim = kept()) {
+    /// The intents of codes stay until what came of the last is saved: a copy of such a login that is
+    /// restored would find nothing else that keeps it from sending its code. The last stands on.
+    a_late_answer_to_a_code_takes_the_intents_before_it_away_host_331(sim = kept()) {
         let (_, call) = up_to_exchange(sim);
         let (_, ticket) = call.hold();
         if sim.restarting() {
@@ -307,7 +307,7 @@ scripts! {
         sim.store().heal();
         sim.at(124);
         assert_eq!(sim.store().documents(RecordKind::Grant)[0]["refresh_token"], "RT-CANARY-1");
-        assert_eq!(sim.store().intents(), 0);
+        assert_eq!(sim.store().intents(), 1);
     }
 
     members_that_are_not_ours_are_not_kept_tok_10_tok_16_host_214(sim = kept()) {
