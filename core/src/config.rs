@@ -107,6 +107,9 @@ pub struct Times {
     pub request: Duration,
     /// The time for the person and the callback (AUTHZ-11).
     pub callback: Duration,
+    /// How long before its end a token is renewed, but never before a quarter of its life is over.
+    /// `None` for 30 s or the last quarter of its life, whichever is shorter.
+    pub ahead: Option<Duration>,
 }
 
 impl Default for Times {
@@ -115,6 +118,7 @@ impl Default for Times {
             connect: Duration::from_secs(10),
             request: Duration::from_secs(30),
             callback: Duration::from_secs(300),
+            ahead: None,
         }
     }
 }

@@ -31,7 +31,7 @@ mod names;
 #[cfg(feature = "files")]
 pub use error::StoreError;
 #[cfg(feature = "files")]
-pub use file::FileStore;
+pub use file::{FileStore, data_folder};
 #[cfg(feature = "keychain")]
 pub use keychain::Keychain;
 pub use memory::MemoryStore;

@@ -135,6 +135,7 @@ impl Times {
             connect: self.connect.min(Duration::from_secs(60)),
             request: self.request.min(Duration::from_secs(300)),
             callback: self.callback.min(Duration::from_secs(24 * 3600)),
+            ahead: self.ahead,
         }
     }
 }

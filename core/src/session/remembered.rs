@@ -410,7 +410,8 @@ impl Remembered {
         let token = grant.access_token.clone().filter(|_| !(grant.untyped && config.strict()))?;
         let life = match (self.ends, grant.lifetime) {
             (Some(mono), Some(lifetime)) => {
-                Life::Until { wall: grant.expires, mono, ahead: ahead(lifetime, self.chance) }
+                let ahead = ahead(lifetime, config.times.ahead, self.chance);
+                Life::Until { wall: grant.expires, mono, ahead }
             }
             _ => Life::Unknown,
         };
@@ -430,10 +431,15 @@ impl Remembered {
     }
 }
 
-/// How long before its end a token of this lifetime in seconds is renewed: at most [`AHEAD`] and a
-/// quarter of its life, and by chance up to a quarter less, so that the processes that share a
-/// grant do not all ask for its lease at one moment.
-fn ahead(lifetime: u64, chance: u8) -> Duration {
-    let most = AHEAD.min(Duration::from_secs(lifetime) / 4);
+/// How long before its end a token of this lifetime in seconds is renewed: as long as the
+/// configuration wants, after the first quarter of its life; else at most [`AHEAD`] and a quarter of
+/// its life, and by chance up to a quarter less, so that the processes that share a grant do not
+/// all ask for its lease at one moment.
+fn ahead(lifetime: u64, wanted: Option<Duration>, chance: u8) -> Duration {
+    let quarter = Duration::from_secs(lifetime) / 4;
+    if let Some(wanted) = wanted {
+        return wanted.min(quarter.saturating_mul(3));
+    }
+    let most = AHEAD.min(quarter);
     most.saturating_sub(most.saturating_mul(u32::from(chance)) / 1024)
 }

@@ -32,6 +32,8 @@ use crate::store::folder::{Folder, all_but_newest};
 use crate::store::marks::Marks;
 use crate::store::names;
 
+pub use home::data_folder;
+
 /// The largest file that is written or read.
 const MOST: u64 = 4 * 1024 * 1024;
 /// How long a swap waits for others of the same record. Each lasts as long as the disk needs.
@@ -86,7 +88,7 @@ impl FileStore {
     /// As [`open`](Self::open), and `config_invalid` if there is no telling where that is: name a
     /// folder.
     pub fn at_home() -> Result<Self, StoreError> {
-        Self::open(home::folder()?)
+        Self::open(data_folder()?)
     }
 
     /// The entries that a list of this kind leaves out although they have a record's name: a

@@ -12,10 +12,13 @@ use crate::store::error::StoreError;
 /// The folder that is ours there.
 const FOLDER: &str = "mcp-authz";
 
+/// The folder of [`FileStore::at_home`](super::FileStore::at_home), in the data folder of the
+/// person's account.
+///
 /// # Errors
 /// `config_invalid` if there is no home: a relative one would put credentials wherever the program
 /// happens to run (HOST-290).
-pub(super) fn folder() -> Result<PathBuf, StoreError> {
+pub fn data_folder() -> Result<PathBuf, StoreError> {
     let home = env::var_os(if cfg!(windows) { "USERPROFILE" } else { "HOME" });
     if !cfg!(windows) && !is_home(home.as_deref()) {
         return Err(none(home));

@@ -1,0 +1,84 @@
+//! `login`: a person logs in, unless there is a usable grant.
+
+use mcp_authz_core::failure::{Kind, escaped};
+use mcp_authz_tokio::Granted;
+use mcp_authz_tokio::driver::person::Person;
+use serde_json::{Value, json};
+
+use crate::command::status::until;
+use crate::fault::Fault;
+use crate::options::Options;
+use crate::say::Say;
+use crate::server::{Server, as_account, somebody};
+
+/// Logs in.
+pub(super) async fn run(
+    url: String,
+    options: Options,
+    again: bool,
+    say: &Say,
+) -> Result<(), Fault> {
+    let server = Server::open(url, options, say, |config| config.login_anew(again))?;
+    if !again && let Ok(granted) = server.grant(&server.options.scopes()?).await {
+        say.result(
+            format!(
+                "already logged in{}: nobody was asked; --again logs in anew",
+                of(&server, &granted)
+            ),
+            &line("already_logged_in", &server, &granted),
+        );
+        return Ok(());
+    }
+    if server.options.no_login {
+        return Err(Fault::usage("login and --no-login contradict each other"));
+    }
+    let person: std::sync::Arc<dyn Person> = somebody(&server.options, say);
+    match server.manager.log_in(&say.to(person)).await {
+        Ok(granted) => {
+            server.manager.session().quiet().await;
+            say.done(
+                format!("logged in{}", of(&server, &granted)),
+                &line("logged_in", &server, &granted),
+            );
+            if granted.unsaved() {
+                say.aside(
+                    "the store has not taken the grant: it ends with this program",
+                    &json!({"event": "unsaved"}),
+                );
+            }
+            Ok(())
+        }
+        Err(error) if error.failure().is_some_and(|it| it.kind() == Kind::NotRequired) => {
+            say.done("this server wants no login", &json!({"event": "open", "server": server.url}));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The grant in words.
+fn of(server: &Server, granted: &Granted) -> String {
+    let scopes = granted.scopes().filter(|scopes| !scopes.is_empty());
+    let scopes =
+        scopes.map_or_else(String::new, |scopes| format!(", for {}", escaped(scopes.as_str())));
+    format!(
+        " at {}{}, by {}{scopes}; {}",
+        escaped(server.manager.session().mcp_url()),
+        as_account(server.options.account.as_deref()),
+        escaped(granted.issuer()),
+        until(granted),
+    )
+}
+
+fn line(event: &str, server: &Server, granted: &Granted) -> Value {
+    json!({
+        "event": event,
+        "server": server.url,
+        "account": server.options.account,
+        "issuer": granted.issuer(),
+        "resource": granted.resource(),
+        "scope": granted.scopes().map(|scopes| scopes.as_str()),
+        "expires": super::status::expiry(granted),
+        "saved": !granted.unsaved(),
+    })
+}

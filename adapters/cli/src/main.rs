@@ -1,0 +1,43 @@
+//! `mcp-authz`, the command-line program: logs in to MCP servers, keeps their tokens fresh, and lends
+//! them to other programs. All OAuth and all MCP is that of the libraries.
+
+mod arguments;
+mod command;
+mod config_file;
+mod fault;
+mod keychain;
+mod options;
+mod say;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::Cli;
+use crate::fault::Fault;
+use crate::say::Say;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let say = Say::new(cli.json);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(command::run(cli, &say)),
+        Err(error) => Err(Fault::new(
+            "setup",
+            &format!("this machine gives the program no event loop: {error}"),
+            mcp_authz_core::failure::Remedy::Retry { after: None },
+        )),
+    };
+    match done {
+        Ok(()) => {
+            say.idle();
+            ExitCode::SUCCESS
+        }
+        Err(fault) => {
+            say.fault(&fault);
+            ExitCode::from(fault.status())
+        }
+    }
+}
