@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::command::config::{Host, Way};
 use crate::options::Options;
 
 const STATUSES: &str = "\
@@ -82,6 +83,14 @@ pub(crate) enum Command {
 A value that is JSON, such as 3 or true or [1,2], is taken as that; anything else is a string.
 If the whole value has to be a string, write it as JSON: name='\"3\"'.")]
     Call(Call),
+    /// Print the lines by which a host application reaches a server
+    #[command(after_help = "Examples:
+  mcp-authz config https://mcp.example/mcp --for cursor
+  mcp-authz config https://mcp.example/mcp --for claude-code --way header
+  mcp-authz config https://mcp.example/mcp --for codex >> ~/.codex/config.toml
+
+Options of the server are put into the lines. No token is written anywhere.")]
+    Config(Snippet),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   mcp-authz completions bash > ~/.local/share/bash-completion/completions/mcp-authz")]
@@ -132,6 +141,9 @@ pub(crate) struct Token {
     /// Print the whole header line, as `Authorization: Bearer ...`
     #[arg(long)]
     pub(crate) header: bool,
+    /// Print a JSON object of headers, for programs that ask a command for them
+    #[arg(long, conflicts_with = "header")]
+    pub(crate) headers: bool,
     /// Renew a token that would live shorter than this, such as 90s, 5m or 1h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) min_lifetime: Option<Duration>,
@@ -147,6 +159,21 @@ pub(crate) struct Call {
     /// The arguments: each as name=value, or all of them as one JSON object
     #[arg(value_name = "NAME=VALUE or JSON")]
     pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Snippet {
+    #[command(flatten)]
+    pub(crate) server: Target,
+    /// The host application
+    #[arg(long = "for", value_name = "APPLICATION")]
+    pub(crate) host: Host,
+    /// How it gets through
+    #[arg(long, default_value = "bridge")]
+    pub(crate) way: Way,
+    /// The name of the server there [default: from its host]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 /// Reads a time such as `90s`, `5m` or `1h`; a number alone is seconds.

@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod call;
+pub(crate) mod config;
 mod list;
 mod login;
 mod logout;
@@ -44,13 +45,20 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
             status::run(&url, &options, say)
         }
         Command::Token(token) => {
-            let (url, options) = server(token.server)?;
-            token::run(url, options, token.header, token.min_lifetime, say).await
+            let (url, options) = server(token.server.clone())?;
+            token::run(url, options, token, say).await
         }
         Command::Tools(target) => tools::run(&open(target)?).await,
         Command::Call(call) => {
             let arguments = call::arguments(&call.arguments)?;
             call::run(&open(call.server)?, &call.tool, arguments).await
+        }
+        Command::Config(snippet) => {
+            // What the file says is read by the command in the lines, too.
+            let Target { target, options } = snippet.server;
+            let (url, _) = file()?.resolve(&target, options.clone())?;
+            let way = (snippet.host, snippet.way);
+            config::run(&url, &options, way, (snippet.name, cli.config.as_deref()), say)
         }
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),

@@ -34,24 +34,49 @@ macro_rules! options {
             pub(crate) fn or(self, lower: Self) -> Self {
                 Self { $($name: Layer::or(self.$name, lower.$name),)* }
             }
+
+            /// The words of a command line that say the same.
+            pub(crate) fn words(&self) -> Vec<String> {
+                let mut words = Vec::new();
+                $({
+                    let option = format!("--{}", stringify!($name).replace('_', "-"));
+                    Layer::say(&self.$name, &option, &mut words);
+                })*
+                words
+            }
         }
     };
 }
 
-/// A setting that another may stand in for.
+/// A setting that another may stand in for, and that can be written down again.
 trait Layer {
     fn or(self, lower: Self) -> Self;
+
+    /// Adds the words of the option to a command line, if it is set.
+    fn say(&self, option: &str, words: &mut Vec<String>);
 }
 
-impl<T> Layer for Option<T> {
+impl<T: Word> Layer for Option<T> {
     fn or(self, lower: Self) -> Self {
         Option::or(self, lower)
     }
+
+    fn say(&self, option: &str, words: &mut Vec<String>) {
+        words.extend(self.iter().flat_map(|value| [option.to_owned(), value.word()]));
+    }
 }
 
-impl<T> Layer for Vec<T> {
+impl<T: Word> Layer for Vec<T> {
     fn or(self, lower: Self) -> Self {
         if self.is_empty() { lower } else { self }
+    }
+
+    fn say(&self, option: &str, words: &mut Vec<String>) {
+        let at_a_time = if PAIRED.contains(&option) { 2 } else { 1 };
+        for values in self.chunks(at_a_time) {
+            words.push(option.to_owned());
+            words.extend(values.iter().map(Word::word));
+        }
     }
 }
 
@@ -59,6 +84,52 @@ impl Layer for bool {
     fn or(self, lower: Self) -> Self {
         self || lower
     }
+
+    fn say(&self, option: &str, words: &mut Vec<String>) {
+        words.extend(self.then(|| option.to_owned()));
+    }
+}
+
+/// The options that take two values at a time.
+const PAIRED: [&str; 3] = ["--replace-resource", "--pin-issuer", "--cognito"];
+
+/// A value as it is written on a command line.
+trait Word {
+    fn word(&self) -> String;
+}
+
+impl Word for String {
+    fn word(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Word for PathBuf {
+    fn word(&self) -> String {
+        self.to_string_lossy().into_owned()
+    }
+}
+
+impl Word for u64 {
+    fn word(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Word for Wire {
+    fn word(&self) -> String {
+        named(self)
+    }
+}
+
+impl Word for Switched {
+    fn word(&self) -> String {
+        named(self)
+    }
+}
+
+fn named(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 options! {

@@ -7,6 +7,7 @@ use mcp_authz_tokio::Granted;
 use mcp_authz_tokio::config::Times;
 use serde_json::json;
 
+use crate::arguments::Token;
 use crate::command::status::{expiry, left, seconds_left};
 use crate::fault::Fault;
 use crate::options::Options;
@@ -17,10 +18,10 @@ use crate::server::{Server, shown};
 pub(super) async fn run(
     url: String,
     options: Options,
-    header: bool,
-    min_lifetime: Option<Duration>,
+    token: Token,
     say: &Say,
 ) -> Result<(), Fault> {
+    let Token { header, headers, min_lifetime, .. } = token;
     let times = Times { ahead: min_lifetime, ..options.times() };
     let server = Server::open(url, options, say, |config| config.times(times))?;
     let mut granted = server.grant(&server.options.scopes()?).await?;
@@ -37,16 +38,18 @@ pub(super) async fn run(
             say.aside(&text, &json!({"event": "short_lived"}));
         }
     }
-    let line = match header {
-        true => format!("Authorization: Bearer {}", granted.access_token().expose()),
-        false => granted.access_token().expose().to_owned(),
+    let token = granted.access_token().expose();
+    let line = match (header, headers) {
+        (true, _) => format!("Authorization: Bearer {token}"),
+        (_, true) => json!({"Authorization": format!("Bearer {token}")}).to_string(),
+        _ => token.to_owned(),
     };
     say.result(
         &line,
         &json!({
             "event": "token",
             "server": shown(&server.url),
-            "token": granted.access_token().expose(),
+            "token": token,
             "expires": expiry(&granted),
             "scope": granted.scopes().map(|scopes| scopes.as_str()),
         }),
