@@ -373,7 +373,10 @@ impl fmt::Display for Failure {
             write!(f, " ({subject})")?;
         }
         if let Some(said) = &self.0.said {
-            write!(f, "; the server said {}", said.error)?;
+            f.write_str("; the server said")?;
+            if said.error != "other" {
+                write!(f, " {}", said.error)?;
+            }
             if let Some(description) = &said.description {
                 write!(f, " \"{description}\"")?;
             }
@@ -386,7 +389,8 @@ impl fmt::Display for Failure {
             write!(f, "; {}{answered} {}", evidence.url, evidence.outcome)?;
         }
         match (self.advice(), self.0.remedy) {
-            (Some(advice), Remedy::Retry { after: None } | Remedy::Configure | Remedy::Report) => {
+            // The server's own wish says more.
+            (Some(advice), remedy) if !matches!(remedy, Remedy::Retry { after: Some(_) }) => {
                 write!(f, " [{}]; {advice}", self.0.rule)?;
             }
             (_, remedy) => write!(f, " [{}]; {remedy}", self.0.rule)?,

@@ -145,6 +145,8 @@ impl Kind {
             Self::BrowserRefused => {
                 Some("run the program at a terminal or a desktop, where a person can log in")
             }
+            Self::AuthorizationDenied => Some("log in again if that was not meant"),
+            Self::CallbackTimeout => Some("log in again, and finish the page in time"),
             _ => None,
         }
     }
@@ -197,7 +199,9 @@ impl fmt::Display for Remedy {
             Self::Retry { after: Some(wait) } => write!(f, "try again in {} s", wait.as_secs()),
             Self::Retry { after: None } => f.write_str("try again later"),
             Self::AskUser => f.write_str("log in again"),
-            Self::Register => f.write_str("configure client credentials for this issuer"),
+            Self::Register => f.write_str(
+                "name a client that this issuer knows, by pre_registered of the configuration",
+            ),
             Self::Configure => f.write_str("change the configuration"),
             Self::Report => f.write_str("report it to the people who run the server"),
             Self::Proceed => f.write_str("go on without logging in"),

@@ -88,6 +88,10 @@ pub enum Why {
     Proxy,
     /// The proxy wants a user name and a password, or does not accept the given ones.
     ProxyPassword,
+    /// The proxy has no known address, or nothing listens there.
+    ProxyUnreached,
+    /// The proxy says that it could not reach the server.
+    ProxyFailed,
     /// A proxy would look the name up, which [`Limits::proxy`](crate::effect::Limits::proxy) forbids.
     ProxyForbidden,
     /// The certificate or the handshake failed.
@@ -121,7 +125,9 @@ impl Why {
         match self {
             Self::Resolve | Self::Connect | Self::Broken => Kind::Transient,
             Self::AddressBlocked => Kind::AddressBlocked,
-            Self::Proxy | Self::ProxyPassword => Kind::ProxyRefused,
+            Self::Proxy | Self::ProxyPassword | Self::ProxyUnreached | Self::ProxyFailed => {
+                Kind::ProxyRefused
+            }
             Self::ProxyForbidden => Kind::ProxyForbidden,
             Self::Tls | Self::PlainHttp => Kind::Tls,
             Self::Timeout => Kind::Timeout,
@@ -144,6 +150,8 @@ impl Why {
             Self::AddressBlocked => "address_blocked",
             Self::Proxy => "proxy",
             Self::ProxyPassword => "proxy_password",
+            Self::ProxyUnreached => "proxy_unreached",
+            Self::ProxyFailed => "proxy_failed",
             Self::ProxyForbidden => "proxy_forbidden",
             Self::Tls => "tls",
             Self::PlainHttp => "plain_http",
@@ -166,6 +174,8 @@ impl Why {
             Self::Resolve => "the name of the server is not known",
             Self::Connect => "nothing listens at the server's address and port",
             Self::ProxyPassword => "the proxy wants a user name and a password that it knows",
+            Self::ProxyUnreached => "the proxy's name is not known, or nothing listens there",
+            Self::ProxyFailed => "the proxy could not reach the server",
             Self::PlainHttp => "this port speaks plain http, not TLS",
             Self::Tls => "the TLS connection could not be made or trusted",
             Self::Broken => "the connection broke off, or what came is no HTTP",
@@ -194,12 +204,17 @@ impl Why {
         Some(match self {
             Self::Resolve => "check the host's name, and that this machine is online",
             Self::Connect => "start the server, or check its address and port",
-            Self::Proxy => "check the proxy's address, and which hosts it lets through",
+            Self::Proxy => "check that it is an http proxy, and which hosts it lets through",
+            Self::ProxyUnreached => "check the proxy's address and port",
+            Self::ProxyFailed => "check the URL: the proxy may not know its name or reach its port",
             Self::ProxyPassword => "write user and password into the proxy's URL, before its host",
             Self::ProxyForbidden => {
                 "reach the server without a proxy, or switch on that a proxy looks names up"
             }
-            Self::Tls => "check the URL, and that the server's certificate is valid and known here",
+            Self::Tls => {
+                "check the URL, and that the server's certificate is valid; a company's own \
+                 certificate authority has to be added"
+            }
             Self::PlainHttp => {
                 "write http:// where the server is meant to be spoken to without TLS"
             }

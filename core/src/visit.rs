@@ -54,11 +54,11 @@ impl Visit {
     #[must_use]
     pub fn hosts(&self) -> Vec<(&'static str, &str)> {
         let mut hosts = vec![
-            ("log-in host", self.authorization_host.as_str()),
-            ("token host", self.token_host.as_str()),
+            ("log-in", self.authorization_host.as_str()),
+            ("tokens", self.token_host.as_str()),
         ];
         hosts.extend(self.registration_host.iter().map(|host| ("registration", &**host)));
-        hosts.extend(self.revocation_host.iter().map(|host| ("log-out host", &**host)));
+        hosts.extend(self.revocation_host.iter().map(|host| ("log-out", &**host)));
         hosts
     }
 }

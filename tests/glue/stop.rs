@@ -51,7 +51,7 @@ impl Stop {
 
 impl From<TransportError> for Stop {
     fn from(error: TransportError) -> Self {
-        let (code, text, remedy) = (error.code(), error.to_string(), error.remedy());
+        let (code, text, remedy) = (error.code(), error.sentence(), error.remedy());
         let quoted = match error {
             TransportError::Authorization(failure) => return failure.into(),
             TransportError::Drive(error) => return error.into(),

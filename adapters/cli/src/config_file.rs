@@ -10,11 +10,11 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use etcetera::BaseStrategy as _;
 use serde::Deserialize;
 
 use crate::fault::Fault;
@@ -93,14 +93,7 @@ impl ConfigFile {
 }
 
 /// The file in the user's configuration folder; `None` if there is no such folder.
-pub(crate) fn default_path() -> Option<PathBuf> {
-    let folder = |name: &str| env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
-    let configuration = if cfg!(windows) {
-        folder("APPDATA")?
-    } else if cfg!(target_os = "macos") {
-        folder("HOME")?.join("Library/Application Support")
-    } else {
-        folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))?
-    };
-    Some(configuration.join("mcp-authz/config.toml"))
+fn default_path() -> Option<PathBuf> {
+    let folder = etcetera::choose_base_strategy().ok()?.config_dir();
+    folder.is_absolute().then(|| folder.join("mcp-authz/config.toml"))
 }

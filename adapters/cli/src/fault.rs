@@ -144,7 +144,11 @@ impl From<TransportError> for Fault {
     fn from(error: TransportError) -> Self {
         match error {
             TransportError::Authorization(failure) => failure.into(),
-            error => Self::new(error.code(), &error.to_string(), error.remedy()),
+            error => {
+                let fault = Self::new(error.code(), &error.sentence(), error.remedy());
+                let next = error.advice().map(|advice| vec![advice.to_owned()]);
+                Self { next: next.unwrap_or_else(|| fault.next.clone()), ..fault }
+            }
         }
     }
 }

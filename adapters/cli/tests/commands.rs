@@ -1,6 +1,13 @@
 //! The commands that log in and out, look, print a token and call tools.
 
 #![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests"
+)]
 
 mod common;
 

@@ -124,6 +124,7 @@ pub const fn is_about_proxy(why: Why) -> bool {
 pub const fn to_proxy(why: Why) -> Why {
     match why {
         Why::Timeout | Why::Exhausted => why,
+        Why::Resolve | Why::Connect => Why::ProxyUnreached,
         _ => Why::Proxy,
     }
 }

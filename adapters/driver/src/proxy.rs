@@ -189,15 +189,22 @@ impl fmt::Debug for Proxy {
 }
 
 /// A text is no URL of an http or https proxy. The text is not repeated, since it may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ProxyUnusable;
 
 impl fmt::Display for ProxyUnusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the proxy cannot be used: it has no http or https URL, or one with more than user, \
-             password, host and port",
+            "this is no URL of an http or https proxy, or it has more than user, password, host and \
+             port: write http://HOST:PORT",
         )
+    }
+}
+
+/// As `Display`: a `main` that returns it shows this.
+impl fmt::Debug for ProxyUnusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

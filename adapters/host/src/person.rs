@@ -68,17 +68,16 @@ impl Person for Desktop {
             self.voice.offer(BY_HAND, visit);
         } else {
             // It is said in any case: a launcher that ended well may have opened it where nobody looks.
-            self.voice.offer("Your browser opens this page for it:", visit);
+            self.voice.offer("Your browser opens this page:", visit);
             let say = Arc::clone(&self.voice.say);
             let unheard = self.voice.unheard().then(|| answers.clone());
-            self.opener.open_or(visit, move |_, refused| {
-                say("The browser could not be opened. Open the page above in one yourself.");
-                if let (Some(answers), Some(BrowserRefused)) = (&unheard, refused) {
-                    answers.cannot_ask();
-                }
+            self.opener.open_or(visit, move |_, refused| match (&unheard, refused) {
+                // Nobody is there to open it, and the login ends at once.
+                (Some(answers), Some(BrowserRefused)) => answers.cannot_ask(),
+                _ => say("The browser could not be opened. Open the page above in one yourself."),
             });
         }
-        self.voice.listen(answers);
+        self.voice.listen(visit, answers);
     }
 }
 
@@ -113,7 +112,7 @@ impl Person for Terminal {
         if self.voice.unheard() && !visit.reissued {
             answers.cannot_ask();
         }
-        self.voice.listen(answers);
+        self.voice.listen(visit, answers);
     }
 }
 
@@ -148,8 +147,15 @@ impl Voice {
             (self.say)(&format!("  {name:<18} {}", escaped(value)));
         };
         row("login server", &visit.issuer);
-        for (name, host) in visit.hosts() {
-            row(name, host);
+        let mut hosts: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (part, host) in visit.hosts() {
+            match hosts.iter_mut().find(|(known, _)| *known == host) {
+                Some((_, parts)) => parts.push(part),
+                None => hosts.push((host, vec![part])),
+            }
+        }
+        for (host, parts) in hosts {
+            row("host", &format!("{host}, for {}", parts.join(", ")));
         }
         row("client", &visit.client_id);
         row("comes back to", &visit.redirect_uri);
@@ -175,18 +181,23 @@ impl Voice {
     }
 
     /// Takes in what is pasted for as long as the login waits for it.
-    fn listen(&self, answers: Answers) {
+    fn listen(&self, visit: &Visit, answers: Answers) {
         if !self.reads() {
             return;
         }
         let say = Arc::clone(&self.say);
         say("If that browser is on another machine, paste here the address that it ends up at.");
+        let redirect = escaped(&visit.redirect_uri);
         let waits = answers.clone();
         let take = move |line: &str| {
-            let say = Arc::clone(&say);
+            let (say, redirect) = (Arc::clone(&say), redirect.clone());
             answers.give(line, move |page| match page {
                 Page::Refused(kind) => {
-                    say(&format!("That was not it: {}. Paste the whole address.", kind.sentence()));
+                    say(&format!(
+                        "That was not it: {}. Paste the whole address that the browser ended up at; \
+                         it begins with {redirect}",
+                        kind.sentence()
+                    ));
                 }
                 Page::Untrusted { failure, .. } => say(&format!(
                     "This answer cannot be trusted: {failure}. The login waits for a better one; \

@@ -125,7 +125,7 @@ fn lines_that_a_program_takes_over_are_read_by_somebody_host_169_host_147() {
     AuthorizationManager::new(served.mcp_url()).unwrap().log_in(&terminal).unwrap();
     let said = said.lock().unwrap().join("\n");
     let (before, _) = said.split_once("Open this page in a browser").unwrap();
-    for row in ["login server", "token host", "  client  "] {
+    for row in ["login server", "  host  ", "  client  "] {
         assert!(before.contains(row), "{row}: {said}");
     }
 }
@@ -203,7 +203,7 @@ fn every_host_and_the_client_stand_there_before_the_page_opens_host_147_host_327
     let said = said(&served, |desktop| desktop);
     let (before, _) = said.split_once("Your browser opens this page").unwrap();
     let issuer = served.origins().nth(1).unwrap();
-    for row in ["login server", "log-in host", "token host", "registration", "log-out host"] {
+    for row in ["login server", ", for log-in, tokens, registration, log-out"] {
         assert!(before.contains(row), "{row}: {said}");
     }
     assert!(before.contains(issuer) && before.contains("  client  "), "{said}");

@@ -68,6 +68,9 @@ impl Named {
     /// Adds these words to the failure that the request ends with (STEP-91).
     pub(crate) fn explain(&self, failure: Failure) -> Failure {
         let Some(named) = &self.0 else { return failure };
+        if is_on_this_side(failure.kind()) {
+            return failure;
+        }
         let (said, scope) = &**named;
         let failure = match said {
             Some(said) if failure.said().is_none() => failure.with_said(said.clone()),
@@ -75,6 +78,19 @@ impl Named {
         };
         scope.iter().fold(failure, |failure, scope| failure.with_scope(scope))
     }
+}
+
+/// Returns true if the failure happened between this machine, the person and the authorization
+/// server, so that the words of the refused request would only mislead.
+const fn is_on_this_side(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::BrowserRefused
+            | Kind::CallbackTimeout
+            | Kind::Cancelled
+            | Kind::ListenerUnavailable
+            | Kind::NoRegistrationMethod
+    )
 }
 
 impl Want {

@@ -30,10 +30,16 @@ impl McpUrl {
     /// Correct the configuration.
     pub fn parse(text: &str, plain_http_hosts: &[Box<str>], strict: bool) -> Result<Self, Failure> {
         let invalid = || Failure::new(Kind::ConfigInvalid, "RES-06").with_subject("MCP URL");
-        let refused = || scheme_missing(text).unwrap_or_else(invalid);
-        let mut url = Url::parse(text).map_err(|_| refused())?;
+        let refused =
+            |hint: &str| scheme_missing(text).unwrap_or_else(|| invalid().with_hint(hint));
+        let mut url = Url::parse(text).map_err(|error| refused(unread(text, error)))?;
         if !matches!(url.scheme(), "https" | "http") {
-            return Err(refused());
+            // Without the slashes it may be no scheme, but somebody's name.
+            let hint = match text.contains("://") {
+                true => &format!("its scheme is {}, write https", url.scheme()),
+                false => NO_URL,
+            };
+            return Err(refused(hint));
         }
         // Only cannot-be-a-base URLs refuse these, and an http URL never is one.
         url.set_username("").map_err(|()| invalid())?;
@@ -125,6 +131,18 @@ impl McpUrl {
 impl fmt::Debug for McpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "McpUrl({})", self.shown())
+    }
+}
+
+const NO_URL: &str = "it is no URL, write https://HOST/PATH";
+
+/// The fault of a text that is no URL, in words that repeat nothing of it.
+fn unread(text: &str, error: url::ParseError) -> &'static str {
+    match error {
+        _ if text.trim().is_empty() => "the text is empty, write https://HOST/PATH",
+        url::ParseError::InvalidPort => "its port is no number up to 65535",
+        url::ParseError::EmptyHost => "it names no host, write https://HOST/PATH",
+        _ => NO_URL,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The settings of the clients of all adapters, and the reasons why a client could not be set up.
 
 use core::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,10 +47,11 @@ impl Settings {
         for added in &self.added_roots {
             roots = match added {
                 AddedRoots::Pem(pem) => roots.and_pem(pem)?,
-                AddedRoots::File(path) => std::fs::read(path)
-                    .ok()
-                    .and_then(|pem| roots.and_pem(&pem).ok())
-                    .ok_or_else(|| BuildError::RootsFile(path.clone()))?,
+                AddedRoots::File(path) => {
+                    let unusable = |unread| BuildError::RootsFile { path: path.clone(), unread };
+                    let pem = std::fs::read(path).map_err(|error| unusable(Some(error.kind())))?;
+                    roots.and_pem(&pem).map_err(|_| unusable(None))?
+                }
             };
         }
         Ok(roots)
@@ -169,7 +171,7 @@ macro_rules! client_setters {
 }
 
 /// The settings make no client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
     /// Built outside a runtime: name one, or build inside.
@@ -177,7 +179,12 @@ pub enum BuildError {
     /// No given root certificate can be used, or one of those that were added: name others.
     Roots,
     /// A file with root certificates cannot be read, or holds none that can be used: name another.
-    RootsFile(PathBuf),
+    RootsFile {
+        /// The file.
+        path: PathBuf,
+        /// The reason why it cannot be read; `None` if it was read and holds no such certificate.
+        unread: Option<io::ErrorKind>,
+    },
     /// A variable of the environment names no http or https proxy. Change it, or build the client with
     /// a proxy of its own or with `no_proxy()`. Its value may hold a password and is not repeated.
     ProxyVariable(&'static str),
@@ -196,7 +203,12 @@ impl fmt::Display for BuildError {
         match self {
             Self::NoRuntime => f.write_str("there is no runtime here"),
             Self::Roots => RootsUnusable.fmt(f),
-            Self::RootsFile(path) => write!(f, "{RootsUnusable} in {}", path.display()),
+            Self::RootsFile { path, unread: Some(why) } => {
+                write!(f, "{} cannot be read: {why}; name another file", path.display())
+            }
+            Self::RootsFile { path, unread: None } => {
+                write!(f, "{} holds {RootsUnusable}; name a PEM file of one", path.display())
+            }
             Self::ProxyVariable(name) => write!(
                 f,
                 "{name} names no http or https proxy: change it, or build the client with \
@@ -204,6 +216,13 @@ impl fmt::Display for BuildError {
             ),
             Self::UserAgent => f.write_str("the User-Agent is no printable ASCII text"),
         }
+    }
+}
+
+/// As `Display`: a `main` that returns it shows this.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -223,8 +242,12 @@ mod tests {
         let file = PathBuf::from("/nowhere/company.pem");
         let missing =
             Settings { added_roots: vec![AddedRoots::File(file.clone())], ..Settings::default() };
-        assert_eq!(missing.trusted().unwrap_err(), BuildError::RootsFile(file));
-        assert!(missing.trusted().unwrap_err().to_string().contains("/nowhere/company.pem"));
+        let unread = missing.trusted().unwrap_err();
+        assert_eq!(
+            unread,
+            BuildError::RootsFile { path: file, unread: Some(io::ErrorKind::NotFound) }
+        );
+        assert!(unread.to_string().starts_with("/nowhere/company.pem cannot be read"));
         let empty = AddedRoots::Pem(b"no certificate".to_vec());
         let empty = Settings { added_roots: vec![empty], ..Settings::default() };
         assert_eq!(empty.trusted().unwrap_err(), BuildError::Roots);

@@ -22,7 +22,12 @@ pub enum ConnectError {
     /// The program's own settings or its store are in the way; nothing was sent.
     Setup(SetupError),
     /// The server, its authorization server or the person is in the way.
-    Transport(TransportError),
+    Transport {
+        /// The MCP URL, without its query.
+        server: String,
+        /// The error of the connection.
+        error: TransportError,
+    },
 }
 
 impl ConnectError {
@@ -31,7 +36,7 @@ impl ConnectError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Setup(error) => error.code(),
-            Self::Transport(error) => error.code(),
+            Self::Transport { error, .. } => error.code(),
         }
     }
 
@@ -40,7 +45,7 @@ impl ConnectError {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Setup(error) => error.remedy(),
-            Self::Transport(error) => error.remedy(),
+            Self::Transport { error, .. } => error.remedy(),
         }
     }
 
@@ -50,7 +55,7 @@ impl ConnectError {
     pub fn failure(&self) -> Option<Arc<Failure>> {
         match self {
             Self::Setup(error) => error.failure(),
-            Self::Transport(error) => error.failure(),
+            Self::Transport { error, .. } => error.failure(),
         }
     }
 }
@@ -61,17 +66,11 @@ impl From<SetupError> for ConnectError {
     }
 }
 
-impl From<TransportError> for ConnectError {
-    fn from(error: TransportError) -> Self {
-        Self::Transport(error)
-    }
-}
-
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Setup(error) => error.fmt(f),
-            Self::Transport(error) => error.fmt(f),
+            Self::Transport { server, error } => error.write(f, &format!(" ({server})")),
         }
     }
 }
@@ -104,7 +103,10 @@ where
         builder.person = Some(S::Adapter::person());
     }
     let manager = builder.build()?;
-    Ok(face::connect(manager.session(), introduction()).await?)
+    let session = manager.session();
+    let server = session.mcp_url().split(['?', '#']).next().unwrap_or_default().to_owned();
+    let connected = face::connect(session, introduction()).await;
+    connected.map_err(|error| ConnectError::Transport { server, error })
 }
 
 #[cfg(feature = "async")]

@@ -47,7 +47,7 @@ impl Tunnel {
     /// open, and false while there is more to come.
     ///
     /// # Errors
-    /// [`Why::Proxy`] or [`Why::ProxyPassword`]: there is no tunnel.
+    /// [`Why::Proxy`], [`Why::ProxyPassword`] or [`Why::ProxyFailed`]: there is no tunnel.
     pub fn see(&mut self, bytes: &[u8]) -> Result<bool, Why> {
         self.answer.extend_from_slice(bytes);
         let end = memmem::find(&self.answer, b"\r\n\r\n").map(|at| at.saturating_add(4));
@@ -55,6 +55,7 @@ impl Tunnel {
             (Some(_), Some([b'4', b'0', b'7'])) => Err(Why::ProxyPassword),
             // The server speaks only after it was greeted: not a byte may follow the head.
             (Some(end), Some([b'2', ..])) if end == self.answer.len() => Ok(true),
+            (Some(_), Some([b'5', ..])) => Err(Why::ProxyFailed),
             (Some(_), _) => Err(Why::Proxy),
             (None, _) if bytes.is_empty() || self.answer.len() > LONGEST_ANSWER => Err(Why::Proxy),
             (None, _) => Ok(false),
@@ -85,6 +86,7 @@ mod tests {
             ("HTTP/1.1 407 No\r\n\r\n", Err(Why::ProxyPassword)),
             ("HTTP/1.1 407 No\r\ncontent-length: 2\r\n\r\nno", Err(Why::ProxyPassword)),
             ("HTTP/1.1 403 No\r\n\r\n", Err(Why::Proxy)),
+            ("HTTP/1.1 502 No\r\n\r\n", Err(Why::ProxyFailed)),
             ("HTTP/1.1 2000 x\r\n\r\n", Err(Why::Proxy)),
             ("SSH-2.0-x\r\n\r\n", Err(Why::Proxy)),
             ("", Err(Why::Proxy)),

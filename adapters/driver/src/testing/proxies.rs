@@ -178,7 +178,7 @@ pub fn a_proxy_that_refuses_is_named(make: Make) {
         (&wants[..], Why::ProxyPassword),
         (b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n", Why::ProxyPassword),
         (b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n", Why::Proxy),
-        (b"HTTP/1.1 502 No\r\n\r\n", Why::Proxy),
+        (b"HTTP/1.1 502 No\r\n\r\n", Why::ProxyFailed),
     ] {
         let proxy = Server::saying(answer);
         let http = make(one(&proxy), names(), Roots::Compiled);
@@ -203,11 +203,14 @@ pub fn a_proxy_that_is_none_or_not_there_is_named(make: Make) {
     drop(listener);
     let http = make(Proxies::One(dead), names(), Roots::Compiled);
     for url in ["https://as.example/", "http://as.example/"] {
-        not_sent(&http.send(post(url, "code=x"), &limits()), &[Why::Proxy]);
+        not_sent(&http.send(post(url, "code=x"), &limits()), &[Why::ProxyUnreached]);
     }
     let nowhere = Proxies::One(Proxy::new("http://proxy.example:3128").unwrap());
     let nowhere = make(nowhere, Arc::new(Names::new(&[])), Roots::Compiled);
-    not_sent(&nowhere.send(post("https://as.example/", "code=x"), &limits()), &[Why::Proxy]);
+    not_sent(
+        &nowhere.send(post("https://as.example/", "code=x"), &limits()),
+        &[Why::ProxyUnreached],
+    );
 }
 
 /// The proxy looks names up; where a server may send us is still judged by all that its URL says.

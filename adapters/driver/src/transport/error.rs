@@ -128,7 +128,8 @@ impl TransportError {
             Self::SessionLost { .. } => Remedy::Retry { after: None },
             Self::Status { status, .. } if transient(*status) => Remedy::Retry { after: None },
             Self::Status { status, .. } if status.is_redirection() => Remedy::Configure,
-            Self::NoEndpoint(_)
+            Self::Status { status: StatusCode::NOT_IMPLEMENTED, .. }
+            | Self::NoEndpoint(_)
             | Self::Endpoint
             | Self::Version(_)
             | Self::Invalid(_)
@@ -195,7 +196,8 @@ pub(crate) const fn lost(why: Why) -> TransportError {
 
 /// Returns true if the same request may be answered otherwise later.
 fn transient(status: StatusCode) -> bool {
-    status.is_server_error()
+    // A server that does not know the method will not learn it.
+    (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
         || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
 }
 
@@ -214,46 +216,92 @@ impl From<ExchangeError> for TransportError {
     }
 }
 
-impl fmt::Display for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl TransportError {
+    /// One sentence for people, without its full stop. It quotes the server where the server said
+    /// something, escaped and cut.
+    #[must_use]
+    pub fn sentence(&self) -> String {
         let told = |executed: bool| if executed { "; the server may have acted on it" } else { "" };
         match self {
             Self::Rpc(error) => {
                 let said: String = error.message.chars().take(SHOWN).collect();
-                write!(f, "the server answered with error {}: {}", error.code, said.escape_debug())
+                format!("the server answered with error {}: {}", error.code, said.escape_debug())
             }
-            Self::Authorization(failure) => failure.fmt(f),
+            Self::Authorization(failure) => failure.sentence().to_owned(),
             Self::Lost { why, maybe_executed } => {
-                write!(f, "no answer: {}{}", why.sentence(), told(*maybe_executed))
+                format!("{}{}", why.sentence(), told(*maybe_executed))
             }
             Self::SessionLost { maybe_executed } => {
-                write!(f, "the server forgot the session{}", told(*maybe_executed))
+                format!("the server forgot the session{}", told(*maybe_executed))
             }
-            Self::Status { status, said } => {
-                write!(f, "the server answered {}", status.as_u16())?;
-                match said {
-                    Some(said) => write!(f, ": {said}"),
-                    None => Ok(()),
-                }
+            Self::Status { status, said: Some(said) } => {
+                format!("the server answered {}: {said}", status.as_u16())
             }
-            Self::Malformed(what) => write!(f, "the answer cannot be read: {what}"),
-            Self::TooLarge => f.write_str("an answer is over its limit"),
+            Self::Status { status, said: None } => {
+                format!("the server answered {}", status.as_u16())
+            }
+            Self::Malformed(what) => format!("the answer cannot be read: {what}"),
+            Self::TooLarge => "an answer is over its limit".to_owned(),
             Self::Version(named) => {
-                write!(f, "no protocol revision is known to both sides; the server's: {named:?}")
+                format!("no protocol revision is known to both sides; the server's: {named:?}")
             }
             Self::NoEndpoint(status) => {
-                write!(f, "there is no MCP endpoint at this URL: it answered {}", status.as_u16())
+                format!("there is no MCP endpoint at this URL: it answered {}", status.as_u16())
             }
             Self::Endpoint => {
-                f.write_str("the stream announced no endpoint that is plainly of its own origin")
+                "the stream announced no endpoint that is plainly of its own origin".to_owned()
             }
             Self::SessionId => {
-                f.write_str("the session id has characters that none may have, or there are two")
+                "the session id has characters that none may have, or there are two".to_owned()
             }
-            Self::Unsupported(what) | Self::Invalid(what) => f.write_str(what),
-            Self::Closed => f.write_str("the transport was closed"),
-            Self::Drive(error) => error.fmt(f),
+            Self::Unsupported(what) | Self::Invalid(what) => (*what).to_owned(),
+            Self::Closed => "the transport was closed".to_owned(),
+            Self::Drive(error) => error.to_string(),
         }
+    }
+
+    /// The advice in words; `None` where the remedy says all there is.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Authorization(failure) => return failure.advice(),
+            Self::Lost { why, .. } => return Failure::lost(*why, "TRANS-17").advice(),
+            Self::Rpc(_) => "read the server's words, and correct the request",
+            Self::Status { status, .. } if status.is_redirection() => {
+                "give the URL that it leads to: no token may follow a redirect"
+            }
+            Self::Status { status, .. } if transient(*status) => return None,
+            Self::NoEndpoint(_) => "check the path of the URL",
+            Self::Status { .. } | Self::Malformed(_) => {
+                "check that this is the URL of an MCP server"
+            }
+            Self::Version(_) => "see if there is a newer version of this program",
+            Self::Closed => "connect again",
+            Self::Endpoint | Self::SessionId | Self::TooLarge => return None,
+            Self::SessionLost { .. } | Self::Unsupported(_) | Self::Invalid(_) => return None,
+            Self::Drive(_) => return None,
+        })
+    }
+
+    /// Writes the whole error; the place, if any, follows the sentence.
+    pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>, place: &str) -> fmt::Result {
+        match self {
+            Self::Authorization(failure) => fmt::Display::fmt(failure, f),
+            Self::Drive(error) => fmt::Display::fmt(error, f),
+            _ => {
+                write!(f, "{}: {}{place}; ", self.code(), self.sentence())?;
+                match self.advice() {
+                    Some(advice) => f.write_str(advice),
+                    None => fmt::Display::fmt(&self.remedy(), f),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, "")
     }
 }
 
@@ -310,6 +358,7 @@ mod tests {
             (status(503), "transient", "retry", true),
             (status(429), "transient", "retry", false),
             (status(302), "redirect_refused", "configure", false),
+            (status(501), "mcp_status", "configure", true),
             (status(418), "mcp_status", "report", false),
             (TransportError::Malformed("x"), "mcp_malformed", "report", true),
             (TransportError::TooLarge, "limit_exceeded", "report", true),

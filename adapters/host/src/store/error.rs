@@ -54,13 +54,23 @@ impl StoreError {
         &self.path
     }
 
+    /// The path for people: quoted and escaped, since it may hold anything.
+    fn shown(&self) -> String {
+        match self.path.as_os_str().is_empty() {
+            true => "HOME is not set".to_owned(),
+            false => format!("{:?}", self.path),
+        }
+    }
+
     fn advice(&self) -> &'static str {
         match self.kind {
             Kind::ConfigInvalid if self.keychain => "give the service a name that the system takes",
             _ if self.keychain => {
                 "unlock the system's keychain and let this program use it, or choose another store"
             }
-            Kind::ConfigInvalid => "name the folder, or set HOME to an absolute path",
+            Kind::ConfigInvalid => {
+                "set HOME to an absolute path, or choose a folder with FileStore::open"
+            }
             Kind::StorePermissions => {
                 "make it your own and take everybody else's rights away, or name another folder"
             }
@@ -81,8 +91,7 @@ impl StoreError {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Quoted and escaped, since a path may hold anything.
-        write!(f, "{}: {:?}", self.kind.sentence(), self.path)?;
+        write!(f, "{}: {}", self.kind.sentence(), self.shown())?;
         if let Some(cause) = &self.cause {
             write!(f, " ({cause})")?;
         }
@@ -92,7 +101,7 @@ impl fmt::Display for StoreError {
 
 mcp_authz_driver::diagnosed!(StoreError, this => Arc::new(
     Failure::new(this.kind, "STORE-01")
-        .with_subject(&format!("{:?}", this.path))
+        .with_subject(&this.shown())
         .with_hint(this.advice()),
 ));
 

@@ -29,28 +29,31 @@ fn what_is_no_http_url_is_refused_res_06() {
 
 #[test]
 fn a_missing_scheme_is_named_with_what_to_write_res_06() {
-    for (given, write) in [
-        ("localhost:8080/mcp", Some("http://localhost:8080/mcp")),
-        ("localhost", Some("http://localhost")),
-        ("127.0.0.1:8080/mcp", Some("http://127.0.0.1:8080/mcp")),
-        ("[::1]:8080/mcp", Some("http://[::1]:8080/mcp")),
-        ("mcp.example/mcp", Some("https://mcp.example/mcp")),
-        ("mcp.example:8443/mcp", Some("https://mcp.example:8443/mcp")),
-        ("intranet:8443/mcp", Some("https://intranet:8443/mcp")),
-        ("mcp.example/mcp?key=CANARY", Some("https://mcp.example/mcp")),
-        ("somebody:CANARY@mcp.example/mcp", None),
-        ("mailto:CANARY", None),
-        ("ftp://mcp.example/CANARY", None),
-        ("/mcp", None),
-        ("mcp", None),
-        ("", None),
+    let write = |url: &str| format!("the scheme is missing, write {url}");
+    let no_url = "it is no URL, write https://HOST/PATH".to_owned();
+    for (given, hint) in [
+        ("localhost:8080/mcp", write("http://localhost:8080/mcp")),
+        ("localhost", write("http://localhost")),
+        ("127.0.0.1:8080/mcp", write("http://127.0.0.1:8080/mcp")),
+        ("[::1]:8080/mcp", write("http://[::1]:8080/mcp")),
+        ("mcp.example/mcp", write("https://mcp.example/mcp")),
+        ("mcp.example:8443/mcp", write("https://mcp.example:8443/mcp")),
+        ("intranet:8443/mcp", write("https://intranet:8443/mcp")),
+        ("mcp.example/mcp?key=CANARY", write("https://mcp.example/mcp")),
+        ("somebody:CANARY@mcp.example/mcp", no_url.clone()),
+        ("mailto:CANARY", no_url.clone()),
+        ("ftp://mcp.example/CANARY", "its scheme is ftp, write https".to_owned()),
+        ("https://mcp.example:99999/CANARY", "its port is no number up to 65535".to_owned()),
+        ("https:///", "it names no host, write https://HOST/PATH".to_owned()),
+        ("/mcp", no_url.clone()),
+        ("mcp", no_url),
+        (" ", "the text is empty, write https://HOST/PATH".to_owned()),
     ] {
         let failure = McpUrl::parse(given, &[], false).unwrap_err();
         assert_eq!(failure.code(), "config_invalid", "{given}");
-        let hint = write.map(|write| format!("the scheme is missing, write {write}"));
-        assert_eq!(failure.hint(), hint.as_deref(), "{given}");
+        assert_eq!(failure.hint(), Some(&*hint), "{given}");
         let said = format!("{failure}");
-        assert!(write.is_none_or(|write| said.ends_with(write)), "{said}");
+        assert!(said.ends_with(&hint), "{said}");
         assert!(!said.contains("CANARY"), "{said}");
     }
 }
