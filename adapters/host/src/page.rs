@@ -159,8 +159,8 @@ fn sheet(page: &Page) -> Sheet<'_> {
             mark: Mark::Bad,
             title: "This answer cannot be trusted",
             lead: "It does not come from the login server that the program sent you to, or does \
-                   not say so as that server has promised. It has changed nothing, and nothing of \
-                   it is used."
+                   not say so as that server has promised. Nothing of it is used, \
+                   and nothing has changed."
                 .into(),
             parties: Some(parties),
             next: "You may close this window. The login still waits for a better answer; if you \
