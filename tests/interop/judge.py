@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 EXAMPLES, SERVERS = Path(sys.argv[1]), Path(sys.argv[2])
+PROGRAM = EXAMPLES.parent / "mcp-authz"
 LIST = "--list" in sys.argv[3:]
 FILTER = re.compile("|".join(word for word in sys.argv[3:] if word != "--list"))
 HERE = Path(__file__).resolve().parent
@@ -166,6 +167,32 @@ def judge(row: tuple, column: str, end: dict, **expected: object) -> bool:
 GOOD = {"outcome": "authorized", "status": 0, "failures": 0}
 
 
+class Person:
+    """Somebody with the command-line program, a home and a browser of their own."""
+
+    def __init__(self, row: tuple, url: str) -> None:
+        self.row, self.url = row, url
+        self.home = WORK / "homes" / re.sub(r"\W+", "-", " ".join(row))
+        self.home.mkdir(parents=True)
+
+    def does(self, column: str, command: str, *words: str, status: int = 0, event: str, **expected: object) -> dict:
+        """One command, its exit status, and the line of an event with its members."""
+        person = {"HOME": str(self.home), "BROWSER": str(HERE / "browser.py"), "PATH": os.environ["PATH"]}
+        line = [str(word) for word in [PROGRAM, "--json", command, self.url, *words]]
+        try:
+            done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL, env=person)
+            ended, said = done.returncode, done.stdout + done.stderr
+        except subprocess.TimeoutExpired:
+            ended, said = "hangs", ""
+        events = [json.loads(text) for text in said.splitlines() if text.startswith("{")]
+        found = [one for one in events if one["event"] == event]
+        wrong = "" if ended == status and found else f"status {ended}, no {event}"
+        last = found[-1] if found else {}
+        wrong = wrong or "".join(f"{name} is {last.get(name)}" for name in expected if last.get(name) != expected[name])
+        TABLE.put(self.row, column, event if not wrong else str(ended), wrong and f"{wrong}\n{said[-1500:]}")
+        return last
+
+
 # Our clients at real servers.
 
 
@@ -181,28 +208,39 @@ def steps(name: str, server: Process, url: str, revokes: bool) -> None:
         with ThreadPoolExecutor(len(CLIENTS)) as pool:
             list(pool.map(one, CLIENTS))
 
+    person = Person((name, "mcp-authz"), url)
     each("first", logins=1, token_requests=1)
+    person.does("first", "login", event="logged_in", saved=True)
     each("again", logins=0, token_requests=0)
+    person.does("again", "login", event="already_logged_in")
     server.set("life", LIFE)
     each("refresh", "--refresh", logins=0, refreshes=1)
+    person.does("refresh", "login", "--again", event="logged_in")
     time.sleep(LIFE + 1)
     each("expired", logins=0, refreshes=1, token_requests=1)
+    person.does("expired", "tools", event="tool")
     # Twenty callers find a token that is over, and one of them renews it for all.
     server.set("life", 3600)
     time.sleep(LIFE + 1)
     each("200 calls", "--calls", "200", "--parallel", "20", logins=0, refreshes=1, calls=200)
     since = len(server.lines)
     each("log-out", "--log-out", logins=0)
+    person.does("200 calls", "status", event="entry", needs_person=False)
+    # Tokens that the server would not revoke are a failure, though nothing is kept.
+    person.does("log-out", "logout", status=0 if revokes else 1, event="logged_out", removed=True)
     if revokes:
         heard = server.wait_for("revoked", since)
         TABLE.put((name, "server"), "log-out", "told" if heard else "untold", "" if heard else "no token was given back")
     each("no login", "--no-login", outcome="failed", status=1, code="reauthorization_required", failures=0)
+    person.does("no login", "token", status=3, event="failed", code="reauthorization_required")
     # From here on there is nothing to refresh with: a token that is over means a login.
     server.set("life", LIFE)
     server.set("refresh", "off")
     each("no refresh", logins=1, token_requests=1)
+    person.does("no refresh", "login", event="logged_in")
     time.sleep(LIFE + 1)
     each("over", logins=1, token_requests=1)
+    person.does("over", "token", status=3, event="failed", code="reauthorization_required")
 
 
 def python(script: str, *arguments: str, name: str, port: int) -> Process:
