@@ -1,16 +1,18 @@
 //! The commands, one a file.
 
 mod call;
+mod doctor;
 mod list;
 mod login;
 mod logout;
 mod pages;
-mod status;
+pub(crate) mod status;
 mod token;
 mod tools;
 
 use crate::arguments::{Cli, Command, Target};
 use crate::config_file::ConfigFile;
+use crate::doctor::How;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
@@ -51,6 +53,13 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
         Command::Call(call) => {
             let arguments = call::arguments(&call.arguments)?;
             call::run(&open(call.server)?, &call.tool, arguments).await
+        }
+        Command::Doctor(asked) => {
+            let file = file()?;
+            let path = cli.config.or_else(crate::config_file::default_path);
+            let (url, options) = file.resolve(&asked.server.target, asked.server.options)?;
+            let how = How { refresh: asked.refresh, forget: asked.forget, yes: asked.yes };
+            doctor::run(&url, &options, asked.login.then_some(how), path.as_deref(), say).await
         }
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),

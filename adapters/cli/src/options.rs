@@ -10,7 +10,7 @@ use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::secret::Secret;
 use mcp_authz_tokio::LoopbackHost;
 use mcp_authz_tokio::driver::transport::Choice;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use crate::fault::Fault;
@@ -23,10 +23,10 @@ const SECRET_VARIABLE: &str = "MCP_CLIENT_SECRET";
 macro_rules! options {
     ($($(#[$meta:meta])* $name:ident: $type:ty,)*) => {
         /// The settings of one server.
-        #[derive(Args, Clone, Debug, Default, Deserialize)]
+        #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
         #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
         pub(crate) struct Options {
-            $($(#[$meta])* pub(crate) $name: $type,)*
+            $($(#[$meta])* #[serde(skip_serializing_if = "is_unset")] pub(crate) $name: $type,)*
         }
 
         impl Options {
@@ -36,6 +36,11 @@ macro_rules! options {
             }
         }
     };
+}
+
+/// Returns true for a setting that nobody has made.
+fn is_unset<T: Default + PartialEq>(setting: &T) -> bool {
+    *setting == T::default()
 }
 
 /// A setting that another may stand in for.
@@ -192,7 +197,7 @@ options! {
 }
 
 /// Which transport carries the messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Wire {
     /// Streamable HTTP, and HTTP+SSE for servers that speak no other.
@@ -214,7 +219,7 @@ impl From<Wire> for Choice {
 }
 
 /// A switch with two positions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Switched {
     On,

@@ -1,0 +1,264 @@
+//! The examination itself: the library's own login, as far as it goes without registering anything and
+//! without asking anybody, again and again with the switches that its failures name.
+
+use std::env;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mcp_authz_core::config::ConfigBuilder;
+use mcp_authz_core::effect::{Purpose, Visit};
+use mcp_authz_core::failure::{Failure, Kind, escaped};
+use mcp_authz_tokio::driver::person::Answers;
+use mcp_authz_tokio::driver::transport::{Bounds, Settings, TransportError};
+use mcp_authz_tokio::{Store, Tokio};
+use tokio::runtime::Handle;
+use url::Url;
+
+use super::facts::Facts;
+use super::finding::{Finding, Severity, sorted};
+use super::log::{Asked, Log};
+use super::port::{Manager, Watched, ports};
+use super::snippet::{Snippet, Turned, turn_on};
+use crate::fault::Fault;
+use crate::options::Options;
+use crate::server;
+
+/// Most rounds: a server that needs more switches than this is not one to log in to.
+const MOST_ROUNDS: usize = 8;
+/// Where an MCP endpoint often is.
+const USUAL_PATHS: [&str; 3] = ["/mcp", "/sse", "/api/mcp"];
+
+/// How far a login comes.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    /// To the registration, which is not sent.
+    Registers,
+    /// To the page that a person is shown, which is not shown.
+    Asks,
+    /// The server wants no login.
+    Open,
+    /// Not to its end, for this reason.
+    Fails(Arc<Failure>),
+}
+
+impl Outcome {
+    /// Returns true if a login, or a connection without one, goes on from here.
+    pub(super) const fn passes(&self) -> bool {
+        !matches!(self, Self::Fails(_))
+    }
+}
+
+/// Everything that an examination has found out.
+pub(crate) struct Examined {
+    pub(super) log: Log,
+    pub(super) outcome: Outcome,
+    pub(super) facts: Facts,
+    pub(super) findings: Vec<Finding>,
+    pub(super) snippet: Snippet,
+    /// The options of the last round.
+    pub(super) options: Options,
+    /// The options that were turned on.
+    pub(super) turned: bool,
+    /// True if a switch would help that only a person may turn on.
+    pub(super) for_person: bool,
+    /// Where an MCP endpoint of the same server is, if it is not here.
+    pub(super) elsewhere: Option<String>,
+    pub(super) watched: Watched,
+}
+
+impl Examined {
+    /// Returns true if a login would go on from here.
+    pub(crate) const fn wants_login(&self) -> bool {
+        matches!(self.outcome, Outcome::Registers | Outcome::Asks)
+    }
+}
+
+/// One server under examination.
+pub(crate) struct Examination<'a> {
+    url: &'a str,
+    log: Log,
+    watched: Watched,
+    runtime: Tokio,
+}
+
+impl<'a> Examination<'a> {
+    /// Of the server at this URL, reached as the options say. Nothing is sent.
+    pub(crate) fn new(url: &'a str, options: &Options) -> Result<Self, Fault> {
+        let log = Log::default();
+        let http = server::client(options)?.http().clone();
+        let runtime = Tokio::new(Handle::current());
+        Ok(Self { url, watched: Watched::new(http, log.clone()), log, runtime })
+    }
+
+    /// Examines the server.
+    pub(crate) async fn run(self, given: &Options) -> Result<Examined, Fault> {
+        let mut options = given.clone();
+        let own_host = Url::parse(self.url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let mut findings = Vec::new();
+        let (mut turned, mut for_person) = (false, false);
+        let mut outcome = self.round(self.url, &options).await?;
+        for _ in 1..MOST_ROUNDS {
+            let Outcome::Fails(failure) = &outcome else { break };
+            findings.push(Finding::failed(failure));
+            match turn_on(&mut options, failure.openings(), own_host.as_deref()) {
+                Turned::On => turned = true,
+                Turned::Nothing => break,
+                Turned::ForPerson => {
+                    for_person = true;
+                    break;
+                }
+            }
+            outcome = self.round(self.url, &options).await?;
+        }
+        if let Outcome::Fails(failure) = &outcome {
+            findings.push(Finding::failed(failure));
+        }
+        let mut facts = Facts::read(&self.log);
+        findings.extend(self.log.notes().iter().filter_map(Finding::noted));
+        findings.extend(facts.findings(&self.log));
+        let elsewhere = self.connect(&options, &mut outcome, &mut facts, &mut findings).await?;
+        let snippet = Snippet::new(self.url, &options, outcome.passes())?;
+        let (findings, log) = (sorted(findings), self.log);
+        Ok(Examined {
+            log,
+            outcome,
+            facts,
+            findings,
+            snippet,
+            options,
+            turned,
+            for_person,
+            elsewhere,
+            watched: self.watched,
+        })
+    }
+
+    /// A manager whose requests are written down.
+    pub(super) fn manager(
+        watched: &Watched,
+        log: &Log,
+        runtime: Tokio,
+        config: ConfigBuilder,
+        store: Option<Arc<dyn Store>>,
+    ) -> Result<Manager, Fault> {
+        let mut builder =
+            Manager::builder(config).ports(ports(watched.clone(), runtime)).observer(log.clone());
+        if let Some(store) = store {
+            builder = builder.store(store);
+        }
+        Ok(builder.build()?)
+    }
+
+    fn open(&self, url: &str, options: &Options) -> Result<Manager, Fault> {
+        let config = options.config(url, |name| env::var(name).ok())?;
+        Self::manager(&self.watched, &self.log, self.runtime.clone(), config, None)
+    }
+
+    /// One login with these options, up to where it would register or ask.
+    async fn round(&self, url: &str, options: &Options) -> Result<Outcome, Fault> {
+        self.log.begin();
+        let manager = self.open(url, options)?;
+        let page = Mutex::new(false);
+        let nobody = |_: &Visit, answers: Answers| {
+            *page.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            answers.cannot_ask();
+        };
+        let ended = manager.log_in(&nobody).await;
+        manager.session().quiet().await;
+        let asks = *page.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = match ended {
+            Ok(_) => return Ok(Outcome::Asks),
+            Err(error) => match error.failure() {
+                Some(failure) => failure,
+                None => return Err(error.into()),
+            },
+        };
+        Ok(match failure.kind() {
+            _ if self.log.withheld() => Outcome::Registers,
+            _ if asks => Outcome::Asks,
+            Kind::NotRequired => Outcome::Open,
+            _ => Outcome::Fails(failure),
+        })
+    }
+
+    /// Where the server did not refuse the first request: connects without a token, which shows the
+    /// transport and the revision, and that an MCP endpoint is there at all. Where none is, looks at
+    /// the usual places.
+    async fn connect(
+        &self,
+        options: &Options,
+        outcome: &mut Outcome,
+        facts: &mut Facts,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Option<String>, Fault> {
+        let Some(status) = facts.server.first.as_ref().and_then(Asked::status) else {
+            return Ok(None);
+        };
+        if status == 401 || self.is_unreachable(outcome) {
+            return Ok(None);
+        }
+        let manager = self.open(self.url, options)?;
+        match manager.connect(settings(options)).await {
+            Ok(transport) => {
+                facts.server.wire = Some((transport.kind(), transport.protocol_version()));
+                let _or_later = transport.close().await;
+                if matches!(outcome, Outcome::Fails(failure) if failure.kind() == Kind::DiscoveryFailed)
+                {
+                    // HTTP+SSE without a login: no request but its own shows that it is there.
+                    *outcome = Outcome::Open;
+                    findings.retain(|it| !it.is(Kind::DiscoveryFailed));
+                }
+            }
+            Err(TransportError::Authorization(_)) => {}
+            Err(error) if outcome.passes() => {
+                let mut finding = Finding::new(Severity::Broken, "TRANS-27", &error.to_string());
+                finding.code = Some(error.code());
+                findings.push(finding.at(&server::shown(self.url)));
+                let failure = Failure::new(Kind::DiscoveryFailed, "DISC-01");
+                *outcome = Outcome::Fails(Arc::new(failure));
+            }
+            Err(_) => {}
+        }
+        manager.session().quiet().await;
+        if outcome.passes() { Ok(None) } else { self.elsewhere(options).await }
+    }
+
+    fn is_unreachable(&self, outcome: &Outcome) -> bool {
+        matches!(outcome, Outcome::Fails(failure) if failure.kind() != Kind::DiscoveryFailed)
+    }
+
+    /// The usual place where an MCP endpoint answers.
+    async fn elsewhere(&self, options: &Options) -> Result<Option<String>, Fault> {
+        let Ok(own) = Url::parse(self.url) else { return Ok(None) };
+        for path in USUAL_PATHS.into_iter().filter(|path| *path != own.path()) {
+            let mut url = own.clone();
+            url.set_path(path);
+            url.set_query(None);
+            let outcome = self.round(url.as_str(), options).await?;
+            let refuses = self.log.asked().iter().any(|asked| {
+                asked.purpose == Some(Purpose::FirstRequest)
+                    && asked.status() == Some(401)
+                    && asked.url == escaped(url.as_str())
+            });
+            if refuses || matches!(outcome, Outcome::Open) {
+                return Ok(Some(escaped(url.as_str())));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The settings of a connection that asks nobody.
+pub(super) fn settings(options: &Options) -> Settings {
+    let time = options.request_time();
+    let bounds =
+        Bounds { head: time, idle: time, response: time, reconnects: 1, ..Bounds::default() };
+    let mut settings =
+        Settings::new("mcp-authz", env!("CARGO_PKG_VERSION")).may_ask(false).bounds(bounds);
+    if let Some(wire) = options.transport {
+        settings = settings.transport(wire.into());
+    }
+    if let Some(revision) = &options.protocol_version {
+        settings = settings.revision(revision);
+    }
+    settings
+}
