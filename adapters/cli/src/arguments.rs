@@ -40,14 +40,14 @@ the rule. --json prints objects of these events, one a line:
                         transport protocol_version tools refreshed
   snippet               proved options config command rust
   verdict               verdict text logged_in todo status
-A verdict is works, works_without_login, works_with_options, needs_client, needs_decision, broken,
-no_endpoint or unreachable.
+A verdict is works, works_without_login, works_with_options, unknown, needs_client, needs_decision,
+refused, broken, no_endpoint or unreachable.
 
 Exit status:
   0  works with the options that were given
   1  a rule is broken, a client is missing, or no MCP endpoint is there
   2  the command line or the configuration file makes no sense
-  3  --login, and nobody was there to log in
+  3  --login, and nobody has logged in
   4  the server did not answer, or could not be trusted";
 
 /// Logs in to MCP servers, keeps their tokens fresh, and lends them to other programs

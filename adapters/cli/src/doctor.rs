@@ -70,7 +70,7 @@ impl<'a> Report<'a> {
 
     /// The configuration and the verdict, whose exit status it returns.
     pub(crate) fn ends(&self, examined: &Examined, logged_in: bool, file: &str) -> u8 {
-        let verdict = Verdict::of(examined);
+        let verdict = Verdict::of(examined, logged_in);
         if !matches!(verdict, Verdict::NoEndpoint | Verdict::Unreachable) {
             self.say.text(format!("{}\n", show::snippet(&examined.snippet, file)));
             self.line(&examined.snippet.line());

@@ -38,11 +38,6 @@ macro_rules! options {
     };
 }
 
-/// Returns true for a setting that nobody has made.
-fn is_unset<T: Default + PartialEq>(setting: &T) -> bool {
-    *setting == T::default()
-}
-
 /// A setting that another may stand in for.
 trait Layer {
     fn or(self, lower: Self) -> Self;
@@ -399,4 +394,9 @@ fn redirected(builder: ConfigBuilder, uri: &str) -> ConfigBuilder {
         _ => return builder.redirect_uri(uri),
     };
     builder.redirect_loopback(host, url.port(), url.path())
+}
+
+/// Returns true for a setting that nobody has made.
+fn is_unset<T: Default + PartialEq>(setting: &T) -> bool {
+    *setting == T::default()
 }

@@ -68,7 +68,11 @@ pub(crate) struct Examined {
 impl Examined {
     /// Returns true if a login would go on from here.
     pub(crate) const fn wants_login(&self) -> bool {
-        matches!(self.outcome, Outcome::Registers | Outcome::Asks)
+        match self.outcome {
+            Outcome::Registers | Outcome::Asks => true,
+            Outcome::Open => self.facts.authorization.is_some(),
+            Outcome::Fails(_) => false,
+        }
     }
 }
 
@@ -100,7 +104,10 @@ impl<'a> Examination<'a> {
             let Outcome::Fails(failure) = &outcome else { break };
             findings.push(Finding::failed(failure));
             match turn_on(&mut options, failure.openings(), own_host.as_deref()) {
-                Turned::On => turned = true,
+                Turned::On(switch, of) => {
+                    turned = true;
+                    findings.push(Finding::let_off(switch, &of));
+                }
                 Turned::Nothing => break,
                 Turned::ForPerson => {
                     for_person = true;
@@ -112,7 +119,7 @@ impl<'a> Examination<'a> {
         if let Outcome::Fails(failure) = &outcome {
             findings.push(Finding::failed(failure));
         }
-        let mut facts = Facts::read(&self.log);
+        let mut facts = Facts::read(&self.log, &options);
         findings.extend(self.log.notes().iter().filter_map(Finding::noted));
         findings.extend(facts.findings(&self.log));
         let elsewhere = self.connect(&options, &mut outcome, &mut facts, &mut findings).await?;
@@ -200,8 +207,17 @@ impl<'a> Examination<'a> {
         match manager.connect(settings(options)).await {
             Ok(transport) => {
                 facts.server.wire = Some((transport.kind(), transport.protocol_version()));
+                let tools = transport.list_tools().await;
                 let _or_later = transport.close().await;
-                if matches!(outcome, Outcome::Fails(failure) if failure.kind() == Kind::DiscoveryFailed)
+                if tools.is_ok() && outcome.passes() {
+                    if facts.authorization.is_some() {
+                        let text = "metadata is published, and the tools are listed without a token: \
+                                    people log in when a request is refused, if any is";
+                        findings
+                            .push(Finding::new(Severity::Note, "DISC-03", text).at("tools/list"));
+                    }
+                    *outcome = Outcome::Open;
+                } else if matches!(outcome, Outcome::Fails(failure) if failure.kind() == Kind::DiscoveryFailed)
                 {
                     // HTTP+SSE without a login: no request but its own shows that it is there.
                     *outcome = Outcome::Open;

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::finding::{Finding, Severity};
 use super::log::{Asked, Log};
+use crate::options::Options;
 
 /// Most entries of a list that are shown.
 const MOST: usize = 12;
@@ -36,6 +37,8 @@ pub(super) struct Authorization {
     pub(super) document: Option<Asked>,
     /// True if the document was refused.
     pub(super) refused: bool,
+    /// True if the person has named its endpoints.
+    pub(super) described: bool,
     /// The scopes that a login asks for.
     pub(super) scopes: Option<String>,
     /// Where these scopes were named.
@@ -51,7 +54,7 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Puts together what the record of the last round says.
-    pub(super) fn read(log: &Log) -> Self {
+    pub(super) fn read(log: &Log, options: &Options) -> Self {
         let asked = log.asked();
         let last = |purpose| {
             let of = |it: &&Asked| {
@@ -64,7 +67,8 @@ impl Facts {
         let mut server = Server { first, document, ..Server::default() };
         let found = last(Purpose::ServerMetadata);
         let mut authorization =
-            Authorization { refused: true, document: found.clone(), ..Authorization::default() };
+            Authorization { refused: true, document: found, ..Authorization::default() };
+        authorization.described = options.token_endpoint.is_some();
         for note in log.notes() {
             let Note::Chose(choice) = note else { continue };
             match choice {
@@ -188,6 +192,11 @@ fn detours(asked: &[Asked]) -> Vec<Finding> {
 }
 
 impl Authorization {
+    /// Returns true if no document describes it, nor did the person: its endpoints are a guess.
+    pub(super) const fn is_guessed(&self) -> bool {
+        !self.refused && self.document.is_none() && !self.described
+    }
+
     /// The members of the document.
     pub(super) fn members(&self) -> Option<&Map<String, Value>> {
         self.document.as_ref()?.answered()?.document.as_ref()?.as_object()

@@ -93,8 +93,14 @@ impl Finding {
         }
     }
 
-    /// The finding that a note is; `None` for notes of what is in order. A leniency that somebody has
-    /// asked for is `wanted`, and tells that the server needs it.
+    /// A switch was turned on, for this issuer or host.
+    pub(super) fn let_off(switch: Switch, of: &str) -> Self {
+        let (rule, text) = leniency(switch);
+        let finding = Self::new(Severity::Weak, rule, text);
+        if of.is_empty() { finding } else { finding.at(of) }
+    }
+
+    /// The finding that a note is; `None` for notes of what is in order.
     pub(super) fn noted(note: &Note) -> Option<Self> {
         match note {
             Note::Dropped { kind, rule, subject } => Some(Self {
@@ -102,9 +108,14 @@ impl Finding {
                 ..Self::new(Severity::Weak, rule, &format!("not used: {}", kind.sentence()))
                     .at(subject)
             }),
-            Note::Lenient { switch, subject } => {
-                let (rule, text) = leniency(*switch);
-                Some(Self::new(Severity::Weak, rule, text).at(subject))
+            Note::Lenient { switch, subject } => Some(Self::let_off(*switch, subject)),
+            Note::Renewed { missing, .. } if !missing.is_empty() => {
+                let text = "scopes that were asked for are missing from the token";
+                Some(Self::new(Severity::Weak, "SCOPE-13", text).at(missing.as_str()))
+            }
+            Note::Renewed { unasked, .. } if !unasked.is_empty() => {
+                let text = "the token has scopes that nobody asked for";
+                Some(Self::new(Severity::Weak, "HOST-211", text).at(unasked.as_str()))
             }
             _ => None,
         }
@@ -166,7 +177,9 @@ const fn leniency(switch: Switch) -> (&'static str, &'static str) {
             ("SEC-01", "the host is spoken to in plain http, which a switch allows")
         }
         Switch::MissingTokenType => ("TOK-06", "the token answer has no token_type"),
-        Switch::ResourceParameter => ("RES-01", "the resource parameter is left out or replaced"),
+        Switch::ResourceParameter | Switch::Entra => {
+            ("RES-01", "the server is sent no resource parameter, or another one")
+        }
         Switch::IssuerPin => (
             "BIND-12",
             "the document names another issuer than the resource lists; the pair is pinned",

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, Method, Uri};
-use mcp_authz_core::effect::{Page, Purpose, Why};
-use mcp_authz_core::failure::{Failure, escaped};
+use mcp_authz_core::effect::{Purpose, Why};
+use mcp_authz_core::failure::{Failure, Kind, escaped};
 use mcp_authz_core::note::Note;
 use mcp_authz_tokio::{Observer, Told};
 use serde_json::Value;
@@ -120,7 +120,8 @@ struct Kept {
     announced: Vec<(Purpose, Method, String)>,
     /// True if a request was withheld since the round began.
     withheld: bool,
-    untrusted: Option<Arc<Failure>>,
+    /// The rule that a callback of the login broke.
+    untrusted: Option<(Kind, &'static str)>,
 }
 
 impl Log {
@@ -183,8 +184,8 @@ impl Log {
     pub(super) async fn distrusted(&self) -> Arc<Failure> {
         loop {
             let rings = self.0.distrust.notified();
-            if let Some(failure) = self.kept().untrusted.clone() {
-                return failure;
+            if let Some((kind, rule)) = self.kept().untrusted {
+                return Arc::new(Failure::new(kind, rule).with_subject("the callback"));
             }
             rings.await;
         }
@@ -196,16 +197,16 @@ impl Observer for Log {
         match told {
             Told::Note(note) => {
                 let mut kept = self.kept();
+                if let Note::Untrusted { kind, rule } = note {
+                    kept.untrusted = Some((*kind, rule));
+                    self.0.distrust.notify_one();
+                }
                 if let Note::Asked { purpose, method, url } = note {
                     kept.announced.push((*purpose, method.clone(), escaped(&url.to_string())));
                 }
                 if kept.notes.len() < MOST.saturating_mul(10) {
                     kept.notes.push(note.clone());
                 }
-            }
-            Told::Page { page: Page::Untrusted { failure, .. }, .. } => {
-                self.kept().untrusted = Some(Arc::clone(failure));
-                self.0.distrust.notify_one();
             }
             _ => {}
         }

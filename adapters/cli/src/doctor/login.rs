@@ -79,9 +79,8 @@ pub(super) async fn run(
                 examined.findings.push(Finding::failed(&failure));
                 let turned = turn_on(&mut examined.options, failure.openings(), None);
                 examined.outcome = Outcome::Fails(failure);
-                if !matches!(turned, Turned::On) {
-                    break;
-                }
+                let Turned::On(switch, of) = turned else { break };
+                examined.findings.push(Finding::let_off(switch, &of));
                 examined.turned = true;
             }
         }
@@ -124,6 +123,7 @@ async fn look(
     say: &Say,
 ) -> Result<LoggedIn, Fault> {
     let mut found = of_grant(granted, examined);
+    examined.findings.extend(of_tokens(granted, &found));
     let notes = examined.log.notes();
     examined.findings.extend(notes.iter().filter_map(Finding::noted));
     say.busy("connecting");
@@ -157,6 +157,7 @@ async fn look(
             Some(failure) => {
                 found.rows.push(("refresh", failure.sentence().to_owned()));
                 examined.findings.push(Finding::failed(&failure));
+                examined.outcome = Outcome::Fails(failure);
             }
         }
     }
@@ -188,6 +189,22 @@ fn mcp(code: &'static str, text: &str) -> Finding {
     finding
 }
 
+/// What the token answer left out.
+fn of_tokens(granted: &Granted, found: &LoggedIn) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let at = "the token answer";
+    if granted.life() == Life::Unknown {
+        let text =
+            "the end of the token is not named, or not readable: it is used until it is refused";
+        findings.push(Finding::new(Severity::Weak, "HOST-205", text).at(at));
+    }
+    if found.line["refresh_token"] == json!(false) {
+        let text = "there is no refresh token: people log in again at the end of each token";
+        findings.push(Finding::new(Severity::Weak, "REF-11", text).at(at));
+    }
+    findings
+}
+
 /// What the token answer brought. No token is in it.
 fn of_grant(granted: &Granted, examined: &Examined) -> LoggedIn {
     let scopes = granted.scopes().map(ScopeSet::as_str).unwrap_or_default();
@@ -198,8 +215,10 @@ fn of_grant(granted: &Granted, examined: &Examined) -> LoggedIn {
     let asked = examined.log.asked();
     let answer = asked.iter().rev().find(|it| it.purpose == Some(Purpose::CodeExchange));
     let refresh = answer.and_then(Asked::answered).is_some_and(|it| it.renewable);
-    let wanted =
-        Facts::read(&examined.log).authorization.and_then(|it| it.scopes).unwrap_or_default();
+    let wanted = Facts::read(&examined.log, &examined.options)
+        .authorization
+        .and_then(|it| it.scopes)
+        .unwrap_or_default();
     let named = |scopes: &str| if scopes.is_empty() { "none".to_owned() } else { escaped(scopes) };
     let life = match expires {
         Some(expires) => format!("good for {}", left(expires)),

@@ -71,11 +71,16 @@ const fn is_document(purpose: Option<Purpose>) -> bool {
     matches!(purpose, Some(Purpose::ResourceMetadata | Purpose::ServerMetadata))
 }
 
-/// Returns true if a token answer has a refresh token, of which nothing is kept.
+/// Returns true if a token answer has a refresh token, of which nothing is kept. The session reads
+/// answers that are no JSON, too, so that the name alone counts there.
 fn is_renewable(body: &[u8]) -> bool {
-    let answer: Option<Value> = serde_json::from_slice(body).ok();
-    let token = answer.as_ref().and_then(|it| it.get("refresh_token")).and_then(Value::as_str);
-    token.is_some_and(|token| !token.is_empty())
+    const NAME: &[u8] = b"\"refresh_token\"";
+    match serde_json::from_slice::<Value>(body) {
+        Ok(answer) => {
+            answer.get("refresh_token").and_then(Value::as_str).is_some_and(|it| !it.is_empty())
+        }
+        Err(_) => body.windows(NAME.len()).any(|window| window == NAME),
+    }
 }
 
 impl AsyncHttp for Watched {

@@ -205,6 +205,7 @@ fn authorization(server: &Authorization) -> String {
             row(&mut out, "document", &format!("{}, refused", asked.url))
         }
         Some(asked) => row(&mut out, "document", &asked.url),
+        None if server.described => row(&mut out, "document", "none: you have named the endpoints"),
         None => row(&mut out, "document", "none: the default endpoints of 2025-03-26"),
     }
     for (name, member) in [
@@ -330,7 +331,11 @@ pub(super) fn login(rows: &[(&'static str, String)]) -> String {
 pub(super) fn verdict(verdict: Verdict, logged_in: bool, todo: &[String]) -> String {
     let style = match verdict {
         Verdict::Works | Verdict::Open => GOOD,
-        Verdict::WorksWith | Verdict::NeedsClient | Verdict::NeedsDecision => WARN,
+        Verdict::Unknown
+        | Verdict::Refused
+        | Verdict::WorksWith
+        | Verdict::NeedsClient
+        | Verdict::NeedsDecision => WARN,
         Verdict::Broken | Verdict::NoEndpoint | Verdict::Unreachable => BAD,
     };
     let mut out = format!("{HEAD}Verdict:{HEAD:#} {style}{}{style:#}", verdict.sentence(logged_in));

@@ -183,8 +183,8 @@ fn name(url: &str) -> String {
 /// What became of the switches that a failure names.
 #[derive(Debug)]
 pub(super) enum Turned {
-    /// One was turned on.
-    On,
+    /// This one was turned on, for what stands beside it.
+    On(Switch, String),
     /// None that is left would help.
     Nothing,
     /// One would help, and is for the person to decide: it lets a server name hosts and addresses that
@@ -220,7 +220,7 @@ pub(super) fn turn_on<'a>(
             }
             Switch::LegacyServers => {
                 options.legacy = Some(Switched::On);
-                return Turned::On;
+                return Turned::On(switch, String::new());
             }
             Switch::IssuerSlash
             | Switch::ParentResource
@@ -229,7 +229,7 @@ pub(super) fn turn_on<'a>(
                 if options.strict =>
             {
                 options.strict = false;
-                return Turned::On;
+                return Turned::On(switch, String::new());
             }
             Switch::PlainHttp | Switch::PrivateAddress | Switch::StrictProxy => {
                 turned = Turned::ForPerson;
@@ -241,7 +241,7 @@ pub(super) fn turn_on<'a>(
             list.extend_from_slice(words);
         }
         if *options != before {
-            return Turned::On;
+            return Turned::On(switch, word().unwrap_or_default());
         }
     }
     turned

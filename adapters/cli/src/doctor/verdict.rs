@@ -4,6 +4,7 @@ use mcp_authz_core::failure::{Failure, Kind, Remedy};
 use serde_json::{Value, json};
 
 use super::examine::{Examined, Outcome};
+use super::facts::Authorization;
 use super::finding::{Finding, Severity};
 use crate::fault::status;
 
@@ -14,6 +15,10 @@ pub(super) enum Verdict {
     Works,
     /// It wants no login.
     Open,
+    /// Nothing describes an authorization server, and only a login shows whether there is one.
+    Unknown,
+    /// The person, or the server, said no.
+    Refused,
     /// It works with options that were not given.
     WorksWith,
     /// It works once it knows a client.
@@ -30,13 +35,14 @@ pub(super) enum Verdict {
 
 impl Verdict {
     /// The verdict of an examination.
-    pub(super) fn of(examined: &Examined) -> Self {
+    pub(super) fn of(examined: &Examined, logged_in: bool) -> Self {
+        let guessed = examined.facts.authorization.as_ref().is_some_and(Authorization::is_guessed);
         match &examined.outcome {
-            Outcome::Open if !examined.turned => Self::Open,
-            outcome if outcome.passes() && !examined.turned => Self::Works,
-            outcome if outcome.passes() => Self::WorksWith,
             Outcome::Fails(failure) => Self::of_failure(failure, examined.for_person),
-            _ => Self::Broken,
+            Outcome::Registers | Outcome::Asks if guessed && !logged_in => Self::Unknown,
+            Outcome::Open if !examined.turned => Self::Open,
+            _ if examined.turned => Self::WorksWith,
+            _ => Self::Works,
         }
     }
 
@@ -50,6 +56,7 @@ impl Verdict {
             | Kind::ProxyForbidden
             | Kind::MachineExhausted => Self::Unreachable,
             Kind::DiscoveryFailed if failure.rule() == "DISC-01" => Self::NoEndpoint,
+            Kind::AuthorizationDenied | Kind::CallbackTimeout | Kind::Cancelled => Self::Refused,
             _ if failure.remedy() == Remedy::Register => Self::NeedsClient,
             _ if for_person => Self::NeedsDecision,
             _ => Self::Broken,
@@ -61,6 +68,8 @@ impl Verdict {
         match self {
             Self::Works => "works",
             Self::Open => "works_without_login",
+            Self::Unknown => "unknown",
+            Self::Refused => "refused",
             Self::WorksWith => "works_with_options",
             Self::NeedsClient => "needs_client",
             Self::NeedsDecision => "needs_decision",
@@ -74,6 +83,7 @@ impl Verdict {
     pub(super) const fn status(self) -> u8 {
         match self {
             Self::Works | Self::Open => 0,
+            Self::Refused => status::LOGIN,
             Self::Unreachable => status::LATER,
             _ => status::FAILED,
         }
@@ -89,6 +99,10 @@ impl Verdict {
                 "works with the options below as far as can be seen without logging in"
             }
             (Self::WorksWith, true) => "works with the options below",
+            (Self::Unknown, _) => {
+                "cannot be said without a login: nothing describes an authorization server"
+            }
+            (Self::Refused, _) => "nothing more can be said: the login was not granted",
             (Self::NeedsClient, _) => {
                 "works once a client is made known to the authorization server"
             }
@@ -117,6 +131,13 @@ pub(super) fn todo(verdict: Verdict, findings: &[Finding], elsewhere: Option<&st
         todo.push(
             "if this is your own network, run doctor again with the option that the finding names: \
              it is not turned on by itself, or a server could send this program anywhere"
+                .to_owned(),
+        );
+    }
+    if verdict == Verdict::Unknown {
+        todo.push(
+            "publish resource metadata (RFC 9728) and authorization server metadata (RFC 8414); \
+             until then, --login shows whether the default endpoints of 2025-03-26 are there"
                 .to_owned(),
         );
     }
