@@ -75,8 +75,7 @@ impl<'a> Report<'a> {
             self.say.text(format!("{}\n", show::snippet(&examined.snippet, file)));
             self.line(&examined.snippet.line());
         }
-        let elsewhere = examined.elsewhere.as_deref();
-        let todo = verdict::todo(verdict, &examined.findings, elsewhere);
+        let todo = verdict::todo(verdict, examined);
         self.say.text(show::verdict(verdict, logged_in, &todo));
         self.line(&verdict::line(verdict, logged_in, &todo));
         verdict.status()

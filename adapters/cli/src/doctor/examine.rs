@@ -18,6 +18,7 @@ use super::finding::{Finding, Severity, sorted};
 use super::log::{Asked, Log};
 use super::port::{Manager, Watched, ports};
 use super::snippet::{Snippet, Turned, turn_on};
+use super::verdict::Verdict;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::server;
@@ -200,7 +201,7 @@ impl<'a> Examination<'a> {
         let Some(status) = facts.server.first.as_ref().and_then(Asked::status) else {
             return Ok(None);
         };
-        if status == 401 || self.is_unreachable(outcome) {
+        if status == 401 || Verdict::of_outcome(outcome) == Some(Verdict::Unreachable) {
             return Ok(None);
         }
         let manager = self.open(self.url, options)?;
@@ -217,15 +218,14 @@ impl<'a> Examination<'a> {
                             .push(Finding::new(Severity::Note, "DISC-03", text).at("tools/list"));
                     }
                     *outcome = Outcome::Open;
-                } else if matches!(outcome, Outcome::Fails(failure) if failure.kind() == Kind::DiscoveryFailed)
-                {
+                } else if is_undiscovered(outcome) {
                     // HTTP+SSE without a login: no request but its own shows that it is there.
                     *outcome = Outcome::Open;
                     findings.retain(|it| !it.is(Kind::DiscoveryFailed));
                 }
             }
             Err(TransportError::Authorization(_)) => {}
-            Err(error) if outcome.passes() => {
+            Err(error) if !is_undiscovered(outcome) => {
                 let mut finding = Finding::new(Severity::Broken, "TRANS-27", &error.to_string());
                 finding.code = Some(error.code());
                 findings.push(finding.at(&server::shown(self.url)));
@@ -235,11 +235,7 @@ impl<'a> Examination<'a> {
             Err(_) => {}
         }
         manager.session().quiet().await;
-        if outcome.passes() { Ok(None) } else { self.elsewhere(options).await }
-    }
-
-    fn is_unreachable(&self, outcome: &Outcome) -> bool {
-        matches!(outcome, Outcome::Fails(failure) if failure.kind() != Kind::DiscoveryFailed)
+        if is_undiscovered(outcome) { self.elsewhere(options).await } else { Ok(None) }
     }
 
     /// The usual place where an MCP endpoint answers.
@@ -261,6 +257,11 @@ impl<'a> Examination<'a> {
         }
         Ok(None)
     }
+}
+
+/// Returns true if nothing was found that tells of an MCP server.
+fn is_undiscovered(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Fails(failure) if failure.kind() == Kind::DiscoveryFailed)
 }
 
 /// The settings of a connection that asks nobody.

@@ -152,7 +152,8 @@ impl Finding {
 fn mends(failure: &Failure) -> Vec<String> {
     let client = (failure.remedy() == Remedy::Register).then(|| fault::advice(Remedy::Register));
     let settings = failure.mends().iter().map(|mend: &Mend| fault::mended(mend));
-    client.into_iter().chain(settings).collect()
+    let advice = failure.advice().map(str::to_owned);
+    advice.into_iter().chain(client).chain(settings).collect()
 }
 
 /// The rule that a leniency bends, and what the server does.

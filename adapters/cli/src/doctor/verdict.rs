@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::examine::{Examined, Outcome};
 use super::facts::Authorization;
-use super::finding::{Finding, Severity};
+use super::finding::Severity;
+use super::log::Asked;
 use crate::fault::status;
 
 /// What comes of the server.
@@ -43,6 +44,14 @@ impl Verdict {
             Outcome::Open if !examined.turned => Self::Open,
             _ if examined.turned => Self::WorksWith,
             _ => Self::Works,
+        }
+    }
+
+    /// The verdict of an outcome that is a failure.
+    pub(super) fn of_outcome(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Fails(failure) => Some(Self::of_failure(failure, false)),
+            _ => None,
         }
     }
 
@@ -115,13 +124,21 @@ impl Verdict {
 }
 
 /// What the server's author should do, the most urgent first.
-pub(super) fn todo(verdict: Verdict, findings: &[Finding], elsewhere: Option<&str>) -> Vec<String> {
-    let mut todo = Vec::new();
-    if let Some(url) = elsewhere {
+pub(super) fn todo(verdict: Verdict, examined: &Examined) -> Vec<String> {
+    let (findings, mut todo) = (&examined.findings, Vec::new());
+    let first = examined.facts.server.first.as_ref().and_then(Asked::answered);
+    if let Some(url) = first.and_then(|answer| answer.location.as_ref()) {
+        todo.push(format!("the server redirects to {url}: try that URL"));
+    }
+    if let Some(url) = &examined.elsewhere {
         todo.push(format!("use {url}: an MCP endpoint answers there"));
     }
     let broken = findings.iter().filter(|it| it.severity == Severity::Broken);
     for finding in broken {
+        if let (Verdict::Unreachable, Some(advice)) = (verdict, finding.mends.first()) {
+            todo.push(format!("{advice} [{}]", finding.rule));
+            continue;
+        }
         let by_code = finding.code.and_then(|code| fix(code, finding.rule));
         let by_rule = || finding.sentence().map(|rule| format!("the rule is: {rule}"));
         let text = by_code.map(str::to_owned).or_else(by_rule);
