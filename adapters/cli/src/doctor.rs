@@ -62,7 +62,7 @@ impl<'a> Report<'a> {
         self.requests("What was asked for the login", examined);
         if !found.rows.is_empty() {
             self.say.text(format!("{}\n", show::login(&found.rows)));
-            self.line(&found.line);
+            self.line(&found.line.into());
         }
         self.findings(examined);
         Ok(!found.rows.is_empty())
@@ -71,7 +71,7 @@ impl<'a> Report<'a> {
     /// The configuration and the verdict, whose exit status it returns.
     pub(crate) fn ends(&self, examined: &Examined, logged_in: bool, file: &str) -> u8 {
         let verdict = Verdict::of(examined, logged_in);
-        if !matches!(verdict, Verdict::NoEndpoint | Verdict::Unreachable) {
+        if verdict.has_configuration() {
             self.say.text(format!("{}\n", show::snippet(&examined.snippet, file)));
             self.line(&examined.snippet.line());
         }

@@ -3,14 +3,16 @@
 
 use std::env;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use mcp_authz_core::config::ConfigBuilder;
-use mcp_authz_core::effect::{Purpose, Visit};
-use mcp_authz_core::failure::{Failure, Kind, escaped};
+use mcp_authz_core::effect::{Purpose, Visit, Why};
+use mcp_authz_core::failure::{Failure, Kind, Remedy, escaped};
 use mcp_authz_tokio::driver::person::Answers;
 use mcp_authz_tokio::driver::transport::{Bounds, Settings, TransportError};
 use mcp_authz_tokio::{Store, Tokio};
 use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::facts::Facts;
@@ -25,6 +27,8 @@ use crate::server;
 
 /// Most rounds: a server that needs more switches than this is not one to log in to.
 const MOST_ROUNDS: usize = 8;
+/// The longest that an examination takes, without a login.
+const LONGEST: Duration = Duration::from_secs(120);
 /// Where an MCP endpoint often is.
 const USUAL_PATHS: [&str; 3] = ["/mcp", "/sse", "/api/mcp"];
 
@@ -83,6 +87,8 @@ pub(crate) struct Examination<'a> {
     log: Log,
     watched: Watched,
     runtime: Tokio,
+    /// The end of all patience: a server may be slow with each of its answers.
+    until: Instant,
 }
 
 impl<'a> Examination<'a> {
@@ -91,7 +97,8 @@ impl<'a> Examination<'a> {
         let log = Log::default();
         let http = server::client(options)?.http().clone();
         let runtime = Tokio::new(Handle::current());
-        Ok(Self { url, watched: Watched::new(http, log.clone()), log, runtime })
+        let until = Instant::now() + LONGEST;
+        Ok(Self { url, watched: Watched::new(http, log.clone()), log, runtime, until })
     }
 
     /// Examines the server.
@@ -99,7 +106,7 @@ impl<'a> Examination<'a> {
         let mut options = given.clone();
         let own_host = Url::parse(self.url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let mut findings = Vec::new();
-        let (mut turned, mut for_person) = (false, false);
+        let (mut turned, mut for_person) = (false, None);
         let mut outcome = self.round(self.url, &options).await?;
         for _ in 1..MOST_ROUNDS {
             let Outcome::Fails(failure) = &outcome else { break };
@@ -110,8 +117,8 @@ impl<'a> Examination<'a> {
                     findings.push(Finding::let_off(switch, &of));
                 }
                 Turned::Nothing => break,
-                Turned::ForPerson => {
-                    for_person = true;
+                Turned::ForPerson(with) => {
+                    for_person = Some(with);
                     break;
                 }
             }
@@ -124,7 +131,7 @@ impl<'a> Examination<'a> {
         findings.extend(self.log.notes().iter().filter_map(Finding::noted));
         findings.extend(facts.findings(&self.log));
         let elsewhere = self.connect(&options, &mut outcome, &mut facts, &mut findings).await?;
-        let snippet = Snippet::new(self.url, &options, outcome.passes())?;
+        let snippet = snippet(self.url, for_person.as_deref().unwrap_or(&options), &outcome)?;
         let (findings, log) = (sorted(findings), self.log);
         Ok(Examined {
             log,
@@ -134,7 +141,7 @@ impl<'a> Examination<'a> {
             snippet,
             options,
             turned,
-            for_person,
+            for_person: for_person.is_some(),
             elsewhere,
             watched: self.watched,
         })
@@ -170,7 +177,11 @@ impl<'a> Examination<'a> {
             *page.lock().unwrap_or_else(PoisonError::into_inner) = true;
             answers.cannot_ask();
         };
-        let ended = manager.log_in(&nobody).await;
+        let ended = timeout_at(self.until, manager.log_in(&nobody)).await;
+        let Ok(ended) = ended else {
+            let failure = Failure::lost(Why::Timeout, "DISC-17");
+            return Ok(Outcome::Fails(Arc::new(failure)));
+        };
         manager.session().quiet().await;
         let asks = *page.lock().unwrap_or_else(PoisonError::into_inner);
         let failure = match ended {
@@ -257,6 +268,15 @@ impl<'a> Examination<'a> {
         }
         Ok(None)
     }
+}
+
+/// The configuration after this outcome.
+pub(super) fn snippet(url: &str, options: &Options, outcome: &Outcome) -> Result<Snippet, Fault> {
+    let snippet = Snippet::new(url, options, outcome.passes())?;
+    Ok(match outcome {
+        Outcome::Fails(failure) if failure.remedy() == Remedy::Register => snippet.without_client(),
+        _ => snippet,
+    })
 }
 
 /// Returns true if nothing was found that tells of an MCP server.

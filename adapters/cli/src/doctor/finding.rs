@@ -59,7 +59,7 @@ impl Finding {
             severity,
             rule,
             code: None,
-            text: text.to_owned(),
+            text: escaped(text),
             at: None,
             said: None,
             options: Vec::new(),

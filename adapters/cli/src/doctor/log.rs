@@ -145,14 +145,15 @@ impl Log {
         Some(kept.announced.remove(at).0)
     }
 
-    /// Writes a request down, and returns its number.
+    /// Writes a request down, and returns its number, which names nothing if there is no more room.
     pub(super) fn leaves(&self, purpose: Option<Purpose>, method: &Method, uri: &Uri) -> usize {
         let mut kept = self.kept();
         let (method, url, end) = (method.clone(), shown(uri), End::Open);
-        if kept.asked.len() < MOST {
+        let number = kept.asked.len();
+        if number < MOST {
             kept.asked.push(Asked { purpose, method, url, end, time: Duration::ZERO });
         }
-        kept.asked.len().saturating_sub(1)
+        number
     }
 
     /// Writes down how that request ended.
@@ -194,21 +195,20 @@ impl Log {
 
 impl Observer for Log {
     fn told(&self, told: &Told) {
-        match told {
-            Told::Note(note) => {
-                let mut kept = self.kept();
-                if let Note::Untrusted { kind, rule } = note {
-                    kept.untrusted = Some((*kind, rule));
-                    self.0.distrust.notify_one();
-                }
-                if let Note::Asked { purpose, method, url } = note {
-                    kept.announced.push((*purpose, method.clone(), escaped(&url.to_string())));
-                }
-                if kept.notes.len() < MOST.saturating_mul(10) {
-                    kept.notes.push(note.clone());
-                }
+        let Told::Note(note) = told else { return };
+        let mut kept = self.kept();
+        match note {
+            Note::Untrusted { kind, rule } => {
+                kept.untrusted = Some((*kind, rule));
+                self.0.distrust.notify_one();
+            }
+            Note::Asked { purpose, method, url } => {
+                kept.announced.push((*purpose, method.clone(), escaped(&url.to_string())));
             }
             _ => {}
+        }
+        if kept.notes.len() < MOST.saturating_mul(10) {
+            kept.notes.push(note.clone());
         }
     }
 }

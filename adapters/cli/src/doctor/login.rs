@@ -10,11 +10,11 @@ use mcp_authz_core::failure::{Failure, Kind, escaped};
 use mcp_authz_core::granted::Life;
 use mcp_authz_core::input::{Had, Refusal};
 use mcp_authz_core::scope::ScopeSet;
-use mcp_authz_tokio::{Granted, Store, Tokio};
-use serde_json::{Value, json};
+use mcp_authz_tokio::{Granted, Store, Tokio, TransportError};
+use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 
-use super::examine::{Examination, Examined, Outcome, settings};
+use super::examine::{Examination, Examined, Outcome, settings, snippet};
 use super::facts::{Facts, transport, wire};
 use super::finding::{Finding, Severity, sorted};
 use super::log::Asked;
@@ -46,7 +46,14 @@ pub(super) struct LoggedIn {
     /// Names with their values, for people; none if there is no grant.
     pub(super) rows: Vec<(&'static str, String)>,
     /// The same for programs.
-    pub(super) line: Value,
+    pub(super) line: Map<String, Value>,
+}
+
+impl LoggedIn {
+    /// Adds a member for programs.
+    fn says(&mut self, name: &str, value: Value) {
+        self.line.insert(name.to_owned(), value);
+    }
 }
 
 /// Logs in, and looks at what came of it.
@@ -73,7 +80,7 @@ pub(super) async fn run(
         match log_in(&manager, examined, say).await? {
             Ok(granted) => {
                 examined.outcome = Outcome::Asks;
-                return look(&manager, &granted, examined, how, say).await;
+                return look(url, (&manager, &granted), examined, how, say).await;
             }
             Err(failure) => {
                 examined.findings.push(Finding::failed(&failure));
@@ -85,7 +92,7 @@ pub(super) async fn run(
             }
         }
     }
-    examined.snippet = Snippet::new(url, &examined.options, false)?;
+    examined.snippet = snippet(url, &examined.options, &examined.outcome)?;
     examined.findings = sorted(std::mem::take(&mut examined.findings));
     Ok(LoggedIn::default())
 }
@@ -116,8 +123,8 @@ async fn log_in(
 
 /// Looks at the grant and at the MCP server, and gives the grant back if it is not to be kept.
 async fn look(
-    manager: &Manager,
-    granted: &Arc<Granted>,
+    url: &str,
+    (manager, granted): (&Manager, &Arc<Granted>),
     examined: &mut Examined,
     how: How,
     say: &Say,
@@ -127,64 +134,79 @@ async fn look(
     let notes = examined.log.notes();
     examined.findings.extend(notes.iter().filter_map(Finding::noted));
     say.busy("connecting");
-    match manager.connect(settings(&examined.options)).await {
-        Ok(transport) => {
-            let (kind, version) = (transport.kind(), transport.protocol_version());
-            found.line["transport"] = json!(self::transport(kind));
-            found.line["protocol_version"] = json!(version);
-            found.rows.push(("wire", wire(kind, &version)));
-            match transport.list_tools().await {
-                Ok(tools) => {
-                    found.rows.push(("tools", tools.len().to_string()));
-                    found.line["tools"] = json!(tools.len());
-                }
-                Err(error) => examined.findings.push(mcp(error.code(), &error.to_string())),
-            }
-            let _or_later = transport.close().await;
-        }
-        Err(error) => {
-            examined.findings.push(mcp(error.code(), &error.to_string()));
-            if let Some(failure) = error.failure() {
-                examined.outcome = Outcome::Fails(failure);
-            }
-        }
-    }
+    connect(manager, &mut found, examined).await;
     if how.refresh {
-        let text = refresh(manager, granted).await?;
-        found.line["refreshed"] = json!(text.is_none());
-        match text {
-            None => found.rows.push(("refresh", "works".to_owned())),
-            Some(failure) => {
-                found.rows.push(("refresh", failure.sentence().to_owned()));
-                examined.findings.push(Finding::failed(&failure));
-                examined.outcome = Outcome::Fails(failure);
-            }
+        let failed = refresh(manager, granted).await?;
+        found.says("refreshed", json!(failed.is_none()));
+        let words = failed.as_ref().map_or("works", |failure| failure.sentence());
+        found.rows.push(("refresh", words.to_owned()));
+        if let Some(failure) = failed {
+            examined.findings.push(Finding::failed(&failure));
+            examined.outcome = Outcome::Fails(failure);
         }
     }
-    if how.forget {
-        let forgotten = manager.forget().await?;
-        let text = match forgotten.revoked {
+    let kept = match how.forget {
+        true => match manager.forget().await?.revoked {
             Revoked::Done => "given back: the server has revoked the tokens",
             Revoked::NotOffered => "forgotten; the server takes no tokens back",
             Revoked::Nothing => "forgotten",
             Revoked::Failed(_) => "forgotten; the server has not revoked every token",
-        };
-        found.rows.push(("grant", text.to_owned()));
-    } else {
-        let kept = if granted.unsaved() { "not kept: the store has not taken it" } else { "kept" };
-        found.rows.push(("grant", kept.to_owned()));
-    }
+        },
+        false if granted.unsaved() => "not kept: the store has not taken it",
+        false => "kept",
+    };
+    found.rows.push(("grant", kept.to_owned()));
     manager.session().quiet().await;
     say.idle();
-    let passed = examined.outcome.passes();
-    examined.snippet = Snippet::new(manager.session().mcp_url(), &examined.options, passed)?;
+    examined.snippet = snippet(url, &examined.options, &examined.outcome)?;
     examined.findings = sorted(std::mem::take(&mut examined.findings));
     Ok(found)
 }
 
+/// Connects with the token, and lists the tools.
+async fn connect(manager: &Manager, found: &mut LoggedIn, examined: &mut Examined) {
+    let transport = match manager.connect(settings(&examined.options)).await {
+        Ok(transport) => transport,
+        Err(error) => return fails(examined, &error),
+    };
+    let (kind, version) = (transport.kind(), transport.protocol_version());
+    found.says("transport", json!(self::transport(kind)));
+    found.says("protocol_version", json!(version));
+    found.rows.push(("wire", wire(kind, &version)));
+    match transport.list_tools().await {
+        Ok(tools) => {
+            found.rows.push(("tools", tools.len().to_string()));
+            found.says("tools", json!(tools.len()));
+        }
+        // A server without tools may say so.
+        Err(TransportError::Rpc(error)) => {
+            found
+                .rows
+                .push(("tools", format!("error {}: {}", error.code, escaped(&error.message))));
+        }
+        Err(error) => fails(examined, &error),
+    }
+    let _or_later = transport.close().await;
+}
+
+/// The token was of no use.
+fn fails(examined: &mut Examined, error: &TransportError) {
+    let failure = match error {
+        TransportError::Authorization(failure) => {
+            examined.findings.push(Finding::failed(failure));
+            Arc::clone(failure)
+        }
+        error => {
+            examined.findings.push(mcp(error.code(), &error.to_string()));
+            Arc::new(Failure::new(Kind::ServerError, "TRANS-27"))
+        }
+    };
+    examined.outcome = Outcome::Fails(failure);
+}
+
 /// A finding about the MCP server behind the login.
 fn mcp(code: &'static str, text: &str) -> Finding {
-    let mut finding = Finding::new(Severity::Broken, "TRANS-27", &escaped(text));
+    let mut finding = Finding::new(Severity::Broken, "TRANS-27", text);
     finding.code = Some(code);
     finding
 }
@@ -198,7 +220,7 @@ fn of_tokens(granted: &Granted, found: &LoggedIn) -> Vec<Finding> {
             "the end of the token is not named, or not readable: it is used until it is refused";
         findings.push(Finding::new(Severity::Weak, "HOST-205", text).at(at));
     }
-    if found.line["refresh_token"] == json!(false) {
+    if found.line.get("refresh_token") == Some(&json!(false)) {
         let text = "there is no refresh token: people log in again at the end of each token";
         findings.push(Finding::new(Severity::Weak, "REF-11", text).at(at));
     }
@@ -231,15 +253,18 @@ fn of_grant(granted: &Granted, examined: &Examined) -> LoggedIn {
             ("scopes", format!("{} granted, {} asked", named(scopes), named(&wanted))),
             ("refresh token", if refresh { "yes" } else { "none: people log in again" }.to_owned()),
         ],
-        line: json!({
-            "event": "login",
-            "issuer": granted.issuer(),
-            "token_type": "Bearer",
-            "expires_in": expires.map(seconds_left),
-            "scopes_granted": granted.scopes().map(ScopeSet::as_str),
-            "scopes_asked": wanted,
-            "refresh_token": refresh,
-        }),
+        line: [
+            ("event", json!("login")),
+            ("issuer", json!(granted.issuer())),
+            ("token_type", json!("Bearer")),
+            ("expires_in", json!(expires.map(seconds_left))),
+            ("scopes_granted", json!(granted.scopes().map(ScopeSet::as_str))),
+            ("scopes_asked", json!(wanted)),
+            ("refresh_token", json!(refresh)),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect(),
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Snippet {
     options: Map<String, Value>,
     /// True if a round has passed with exactly these options.
     pub(super) proved: bool,
+    /// True if a client id is needed, which only the people of the server can give.
+    lacks_client: bool,
 }
 
 impl Snippet {
@@ -43,7 +45,19 @@ impl Snippet {
         let mut options = written.as_object().cloned().unwrap_or_default();
         options.retain(|name, _| !OURS.contains(&name.as_str()));
         let bare = url.split(['?', '#']).next().unwrap_or_default();
-        Ok(Self { url: bare.to_owned(), cut: bare.len() < url.len(), options, proved })
+        Ok(Self {
+            url: bare.to_owned(),
+            cut: bare.len() < url.len(),
+            options,
+            proved,
+            lacks_client: false,
+        })
+    }
+
+    /// The same, where a client id is needed.
+    pub(super) fn without_client(self) -> Self {
+        let lacks_client = !self.options.contains_key("client-id");
+        Self { lacks_client, ..self }
     }
 
     /// The block of the configuration file.
@@ -56,6 +70,9 @@ impl Snippet {
         for (name, value) in &self.options {
             text.push_str(&format!("\n{name} = {}", toml(value)));
         }
+        if self.lacks_client {
+            text.push_str("\n# client-id = \"as the people of the authorization server give it\"");
+        }
         text
     }
 
@@ -63,28 +80,23 @@ impl Snippet {
     pub(super) fn words(&self) -> String {
         let mut text = quoted(&self.url);
         for (name, value) in &self.options {
-            match value {
-                Value::Bool(_) => text.push_str(&format!(" --{name}")),
-                Value::Array(values) => {
-                    let at_a_time = if PAIRS.contains(&name.as_str()) { 2 } else { 1 };
-                    for values in values.chunks(at_a_time) {
-                        text.push_str(&format!(" --{name}"));
-                        for value in values {
-                            text.push_str(&format!(
-                                " {}",
-                                quoted(value.as_str().unwrap_or_default())
-                            ));
-                        }
-                    }
-                }
-                value => {
-                    let plain = value.to_string();
-                    text.push_str(&format!(
-                        " --{name} {}",
-                        quoted(value.as_str().unwrap_or(&plain))
-                    ));
-                }
-            }
+            let at_a_time = if PAIRS.contains(&name.as_str()) { 2 } else { 1 };
+            let written = match value {
+                Value::Bool(_) => format!(" --{name}"),
+                Value::Array(_) => texts(value)
+                    .chunks(at_a_time)
+                    .map(|words| {
+                        let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+                        format!(" --{name} {}", words.join(" "))
+                    })
+                    .collect(),
+                Value::String(word) => format!(" --{name} {}", quoted(word)),
+                value => format!(" --{name} {value}"),
+            };
+            text.push_str(&written);
+        }
+        if self.lacks_client {
+            text.push_str(" --client-id ID");
         }
         text
     }
@@ -94,51 +106,11 @@ impl Snippet {
         let mut text = format!("Config::builder({:?})", self.url);
         let mut danger = String::new();
         for (name, value) in &self.options {
-            let method = name.replace('-', "_");
-            let texts: Vec<&str> =
-                value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            match name.as_str() {
-                "strict" => text.push_str("\n    .profile(Profile::Strict)"),
-                "legacy" => text.push_str(&format!("\n    .legacy_servers({})", value == "on")),
-                "scope" => text.push_str(&format!("\n    .scopes(&{texts:?})")),
-                "issuer" => text.push_str(&format!("\n    .prefer_issuer({value})")),
-                "register-scopes" => text.push_str("\n    .register_scopes(true)"),
-                "no-registration" => text.push_str("\n    .dynamic_registration(false)"),
-                "client-name"
-                | "authorization-endpoint"
-                | "token-endpoint"
-                | "registration-endpoint"
-                | "revocation-endpoint"
-                | "protocol-version" => {
-                    text.push_str(&format!("\n    .{method}({value})"));
-                }
-                "client-document" => {
-                    text.push_str(&format!("\n    .client_document({value}, &[])"))
-                }
-                "google" => {
-                    texts.iter().for_each(|it| text.push_str(&format!("\n    .google({it:?})")));
-                }
-                "client-id" => text.push_str("\n    .pre_registered(client)"),
-                _ if PAIRS.contains(&name.as_str()) => {
-                    for pair in texts.chunks(2) {
-                        let words: Vec<String> =
-                            pair.iter().map(|word| format!("{word:?}")).collect();
-                        danger.push_str(&format!("\n    .{method}({})", words.join(", ")));
-                    }
-                }
-                _ if name.starts_with("allow-") && value.is_boolean() => {
-                    danger.push_str(&format!("\n    .{method}()"));
-                }
-                _ if name.starts_with("allow-")
-                    || matches!(name.as_str(), "omit-resource" | "entra") =>
-                {
-                    texts
-                        .iter()
-                        .for_each(|it| danger.push_str(&format!("\n    .{method}({it:?})")));
-                }
-                // The rest is of the client, not of the configuration: certificates.
-                _ => {}
-            }
+            danger.push_str(&weakening(name, value));
+            text.push_str(&setting(name, value));
+        }
+        if self.lacks_client {
+            text.push_str("\n    .pre_registered(client)");
         }
         if !danger.is_empty() {
             text.push_str(&format!("\n    .danger(){danger}\n    .done()"));
@@ -156,6 +128,55 @@ impl Snippet {
             "command": format!("mcp-authz login {}", self.words()),
             "rust": self.rust(),
         })
+    }
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// The calls of the builder for an option that weakens nothing; none for those of the HTTP client.
+fn setting(name: &str, value: &Value) -> String {
+    let method = name.replace('-', "_");
+    match name {
+        "strict" => "\n    .profile(Profile::Strict)".to_owned(),
+        "legacy" => format!("\n    .legacy_servers({})", value == "on"),
+        "scope" => format!("\n    .scopes(&{:?})", texts(value)),
+        "issuer" => format!("\n    .prefer_issuer({value})"),
+        "register-scopes" => "\n    .register_scopes(true)".to_owned(),
+        "no-registration" => "\n    .dynamic_registration(false)".to_owned(),
+        "client-name"
+        | "authorization-endpoint"
+        | "token-endpoint"
+        | "registration-endpoint"
+        | "revocation-endpoint"
+        | "protocol-version" => format!("\n    .{method}({value})"),
+        "client-document" => format!("\n    .client_document({value}, &[])"),
+        "google" => texts(value).iter().map(|it| format!("\n    .google({it:?})")).collect(),
+        "client-id" => "\n    .pre_registered(client)".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// The calls of the builder for an option that weakens a check.
+fn weakening(name: &str, value: &Value) -> String {
+    let method = name.replace('-', "_");
+    let at_a_time = if PAIRS.contains(&name) { 2 } else { 1 };
+    match name {
+        _ if name.starts_with("allow-") && value.is_boolean() => format!("\n    .{method}()"),
+        _ if at_a_time == 1
+            && !name.starts_with("allow-")
+            && !matches!(name, "omit-resource" | "entra") =>
+        {
+            String::new()
+        }
+        _ => texts(value)
+            .chunks(at_a_time)
+            .map(|words| {
+                let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+                format!("\n    .{method}({})", words.join(", "))
+            })
+            .collect(),
     }
 }
 
@@ -188,8 +209,8 @@ pub(super) enum Turned {
     /// None that is left would help.
     Nothing,
     /// One would help, and is for the person to decide: it lets a server name hosts and addresses that
-    /// are to be asked.
-    ForPerson,
+    /// are to be asked. These options have it on.
+    ForPerson(Box<Options>),
 }
 
 /// Turns on what a failure names: the switch for everything that a known product needs before a single
@@ -204,45 +225,57 @@ pub(super) fn turn_on<'a>(
 ) -> Turned {
     let mut openings: Vec<(Switch, &[String])> = openings.collect();
     openings.sort_by_key(|(switch, _)| !matches!(switch, Switch::Entra | Switch::Cognito));
-    let before = options.clone();
-    let mut turned = Turned::Nothing;
+    let mut for_person = None;
     for (switch, words) in openings {
-        let word = || words.first().cloned();
-        let list = match switch {
-            Switch::PkceUnlisted => &mut options.allow_unlisted_pkce,
-            Switch::SplitEndpoints => &mut options.allow_split_endpoints,
-            Switch::ResourceParameter => &mut options.omit_resource,
-            Switch::Entra => &mut options.entra,
-            Switch::IssuerPin => &mut options.pin_issuer,
-            Switch::Cognito => &mut options.cognito,
-            Switch::PlainHttp if own_host.is_some() && word().as_deref() == own_host => {
-                &mut options.allow_plain_http
-            }
-            Switch::LegacyServers => {
-                options.legacy = Some(Switched::On);
-                return Turned::On(switch, String::new());
-            }
-            Switch::IssuerSlash
-            | Switch::ParentResource
-            | Switch::MissingTokenType
-            | Switch::UnlistedNone
-                if options.strict =>
-            {
-                options.strict = false;
-                return Turned::On(switch, String::new());
-            }
-            Switch::PlainHttp | Switch::PrivateAddress | Switch::StrictProxy => {
-                turned = Turned::ForPerson;
-                continue;
-            }
-            _ => continue,
-        };
-        if !words.is_empty() && !list.windows(words.len()).any(|held| held == words) {
-            list.extend_from_slice(words);
+        let word = words.first().cloned().unwrap_or_default();
+        let changed = with(options, switch, words);
+        if changed == *options {
+            continue;
         }
-        if *options != before {
-            return Turned::On(switch, word().unwrap_or_default());
+        let own = switch == Switch::PlainHttp && own_host == Some(&word);
+        let dials =
+            matches!(switch, Switch::PlainHttp | Switch::PrivateAddress | Switch::StrictProxy);
+        if dials && !own {
+            for_person.get_or_insert_with(|| Box::new(changed));
+            continue;
         }
+        *options = changed;
+        return Turned::On(switch, word);
     }
-    turned
+    for_person.map_or(Turned::Nothing, Turned::ForPerson)
 }
+
+/// The options with this switch on.
+fn with(options: &Options, switch: Switch, words: &[String]) -> Options {
+    let mut options = options.clone();
+    let list = match switch {
+        Switch::PkceUnlisted => &mut options.allow_unlisted_pkce,
+        Switch::SplitEndpoints => &mut options.allow_split_endpoints,
+        Switch::ResourceParameter => &mut options.omit_resource,
+        Switch::Entra => &mut options.entra,
+        Switch::IssuerPin => &mut options.pin_issuer,
+        Switch::Cognito => &mut options.cognito,
+        Switch::PlainHttp => &mut options.allow_plain_http,
+        Switch::PrivateAddress => &mut options.allow_private_address,
+        _ => {
+            match switch {
+                Switch::LegacyServers => options.legacy = Some(Switched::On),
+                Switch::StrictProxy => options.allow_strict_proxy = true,
+                Switch::IssuerSlash
+                | Switch::ParentResource
+                | Switch::MissingTokenType
+                | Switch::UnlistedNone => options.strict = false,
+                _ => {}
+            }
+            return options;
+        }
+    };
+    let at_a_time = words.len().max(1);
+    if !list.chunks(at_a_time).any(|held| held == words) {
+        list.extend_from_slice(words);
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests;

@@ -72,6 +72,11 @@ impl Verdict {
         }
     }
 
+    /// Returns true if there is a configuration that works, or may once a person has done their part.
+    pub(super) const fn has_configuration(self) -> bool {
+        !matches!(self, Self::Broken | Self::NoEndpoint | Self::Unreachable)
+    }
+
     /// The stable name.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -158,6 +163,13 @@ pub(super) fn todo(verdict: Verdict, examined: &Examined) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if findings.iter().any(|finding| finding.rule == "RES-01") {
+        todo.push(
+            "authorization server: accept the resource parameter (RFC 8707), which every MCP client \
+             sends [RES-01]"
+                .to_owned(),
+        );
+    }
     let weak = findings.iter().filter(|it| it.severity == Severity::Weak).count();
     if weak > 0 && matches!(verdict, Verdict::Works | Verdict::Open | Verdict::WorksWith) {
         todo.push("other clients may stumble over what is called weak above".to_owned());
@@ -168,7 +180,35 @@ pub(super) fn todo(verdict: Verdict, examined: &Examined) -> Vec<String> {
 
 /// What mends a failure at the server, by its code.
 fn fix(code: &str, rule: &str) -> Option<&'static str> {
-    let kind = Kind::ALL.iter().find(|kind| kind.code() == code)?;
+    let kind = *Kind::ALL.iter().find(|kind| kind.code() == code)?;
+    of_resource(kind, rule).or_else(|| of_server(kind)).or_else(|| of_answers(kind))
+}
+
+/// The same, at the MCP server and in its metadata.
+fn of_resource(kind: Kind, rule: &str) -> Option<&'static str> {
+    Some(match kind {
+        Kind::ResourceMismatch => {
+            "resource metadata: let \"resource\" be the MCP URL that people are given"
+        }
+        Kind::PrmInvalid => "resource metadata: mend the member that is named above",
+        Kind::NoAuthorizationServer => {
+            "resource metadata: list the issuer of your authorization server in \
+             \"authorization_servers\""
+        }
+        Kind::DpopRequired => "MCP server: accept plain Bearer tokens as well",
+        Kind::DiscoveryFailed if rule == "DISC-01" => {
+            "check the path of the URL; an MCP server answers a POST there with 401 or JSON-RPC"
+        }
+        Kind::DiscoveryFailed => {
+            "publish resource metadata (RFC 9728) at the well-known address of the MCP URL, and \
+             point to it in the 401"
+        }
+        _ => return None,
+    })
+}
+
+/// The same, at the authorization server.
+fn of_server(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::PkceUnsupported => {
             "authorization server: support PKCE with S256, and announce it with \
@@ -177,14 +217,6 @@ fn fix(code: &str, rule: &str) -> Option<&'static str> {
         Kind::IssuerMismatch => {
             "make the issuer in the authorization server's document and the one that the resource \
              metadata lists the same text, character by character"
-        }
-        Kind::ResourceMismatch => {
-            "resource metadata: let \"resource\" be the MCP URL that people are given"
-        }
-        Kind::PrmInvalid => "resource metadata: mend the member that is named above",
-        Kind::NoAuthorizationServer => {
-            "resource metadata: list the issuer of your authorization server in \
-             \"authorization_servers\""
         }
         Kind::AsMetadataInvalid => {
             "authorization server metadata: mend the member that is named above"
@@ -197,7 +229,6 @@ fn fix(code: &str, rule: &str) -> Option<&'static str> {
              token endpoint"
         }
         Kind::ParRequired => "authorization server: do not require pushed authorization requests",
-        Kind::DpopRequired => "MCP server: accept plain Bearer tokens as well",
         Kind::EndpointsIncoherent => {
             "authorization server: put authorization and token endpoint on the issuer's host, or on \
              one origin"
@@ -219,13 +250,13 @@ fn fix(code: &str, rule: &str) -> Option<&'static str> {
              character by character"
         }
         Kind::TokenTypeUnsupported => "token endpoint: issue tokens of type Bearer",
-        Kind::DiscoveryFailed if rule == "DISC-01" => {
-            "check the path of the URL; an MCP server answers a POST there with 401 or JSON-RPC"
-        }
-        Kind::DiscoveryFailed => {
-            "publish resource metadata (RFC 9728) at the well-known address of the MCP URL, and \
-             point to it in the 401"
-        }
+        _ => return None,
+    })
+}
+
+/// The same, of any answer.
+fn of_answers(kind: Kind) -> Option<&'static str> {
+    Some(match kind {
         Kind::InsecureTransport => "serve everything over https",
         Kind::AddressBlocked => "name only hosts that are reachable from where people are",
         Kind::CrossOriginRedirect | Kind::TooManyRedirects | Kind::RedirectRefused => {
