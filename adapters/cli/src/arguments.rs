@@ -36,6 +36,7 @@ the rule. --json prints objects of these events, one a line:
                         code_challenge_methods registration scopes_supported scopes_asked
                         scopes_from iss_promised par_required
   finding               severity rule rule_text code text at server_said options mends
+  not_logged_in         text
   login                 issuer token_type expires_in scopes_granted scopes_asked refresh_token
                         transport protocol_version tools refreshed
   snippet               proved options config command rust

@@ -9,7 +9,7 @@ use mcp_authz_core::config::ConfigBuilder;
 use mcp_authz_core::effect::{Purpose, Visit, Why};
 use mcp_authz_core::failure::{Failure, Kind, Remedy, escaped};
 use mcp_authz_tokio::driver::person::Answers;
-use mcp_authz_tokio::driver::transport::{Bounds, Settings, TransportError};
+use mcp_authz_tokio::driver::transport::{Bounds, Kind as Wire, Settings, TransportError};
 use mcp_authz_tokio::{Store, Tokio};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
@@ -212,27 +212,27 @@ impl<'a> Examination<'a> {
         let Some(status) = facts.server.first.as_ref().and_then(Asked::status) else {
             return Ok(None);
         };
-        if status == 401 || Verdict::of_outcome(outcome) == Some(Verdict::Unreachable) {
+        if matches!(status, 401 | 403) || Verdict::of_outcome(outcome) == Some(Verdict::Unreachable)
+        {
             return Ok(None);
         }
         let manager = self.open(self.url, options)?;
-        match manager.connect(settings(options)).await {
-            Ok(transport) => {
-                facts.server.wire = Some((transport.kind(), transport.protocol_version()));
-                let tools = transport.list_tools().await;
-                let _or_later = transport.close().await;
-                if tools.is_ok() && outcome.passes() {
-                    if facts.authorization.is_some() {
-                        let text = "metadata is published, and the tools are listed without a token: \
-                                    people log in when a request is refused, if any is";
-                        findings
-                            .push(Finding::new(Severity::Note, "DISC-03", text).at("tools/list"));
-                    }
-                    *outcome = Outcome::Open;
-                } else if is_undiscovered(outcome) {
+        let Ok(connected) = timeout_at(self.until, connected(&manager, options)).await else {
+            return Ok(None);
+        };
+        match connected {
+            Ok(Connected { wire, lists_tools }) => {
+                facts.server.wire = Some(wire);
+                if is_undiscovered(outcome) {
                     // HTTP+SSE without a login: no request but its own shows that it is there.
                     *outcome = Outcome::Open;
                     findings.retain(|it| !it.is(Kind::DiscoveryFailed));
+                } else if lists_tools && outcome.passes() {
+                    let text = "metadata is published, and the tools are listed without a token: \
+                                people log in when a request is refused, if any is";
+                    let finding = Finding::new(Severity::Note, "DISC-03", text).at("tools/list");
+                    findings.extend(facts.authorization.is_some().then_some(finding));
+                    *outcome = Outcome::Open;
                 }
             }
             Err(TransportError::Authorization(_)) => {}
@@ -268,6 +268,21 @@ impl<'a> Examination<'a> {
         }
         Ok(None)
     }
+}
+
+/// A connection without a token.
+struct Connected {
+    wire: (Wire, String),
+    /// True if the tools are listed without a token.
+    lists_tools: bool,
+}
+
+async fn connected(manager: &Manager, options: &Options) -> Result<Connected, TransportError> {
+    let transport = manager.connect(settings(options)).await?;
+    let lists_tools = transport.list_tools().await.is_ok();
+    let wire = (transport.kind(), transport.protocol_version());
+    let _or_later = transport.close().await;
+    Ok(Connected { wire, lists_tools })
 }
 
 /// The configuration after this outcome.

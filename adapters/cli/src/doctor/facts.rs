@@ -112,7 +112,11 @@ impl Server {
             .challenge
             .iter()
             .any(|line| line.to_ascii_lowercase().contains("resource_metadata"));
-        if answer.status == 401 && answer.challenge.is_empty() {
+        if answer.status == 403 {
+            let text = "a request without a token is answered with 403, not 401: clients do not \
+                        learn that a login would help";
+            findings.push(Finding::new(Severity::Weak, "WWW-01", text).at("the first request"));
+        } else if answer.status == 401 && answer.challenge.is_empty() {
             let text = "the 401 has no WWW-Authenticate field: what it wants can only be guessed";
             findings.push(Finding::new(Severity::Weak, "WWW-13", text).at("WWW-Authenticate"));
         } else if answer.status == 401 && !points && self.document.is_some() {

@@ -71,7 +71,10 @@ pub(super) async fn run(
         false => Some(server::store(&examined.options)?),
     };
     for _ in 0..MOST_LOGINS {
-        agreed(given, &examined.options, url, how, say)?;
+        if let Some(why_not) = disagreed(given, &examined.options, url, how, say)? {
+            say.aside(&why_not, &json!({"event": "not_logged_in", "text": why_not}));
+            break;
+        }
         examined.log.begin();
         let config = examined.options.config(url, |name| env::var(name).ok())?.login_anew(true);
         let runtime = Tokio::new(Handle::current());
@@ -284,20 +287,31 @@ async fn refresh(manager: &Manager, granted: &Granted) -> Result<Option<Arc<Fail
 }
 
 /// Asks the person whether to go on with options that they have not given: a server that needs them
-/// could also have made them needed.
-fn agreed(given: &Options, found: &Options, url: &str, how: How, say: &Say) -> Result<(), Fault> {
+/// could also have made them needed. Returns why not.
+fn disagreed(
+    given: &Options,
+    found: &Options,
+    url: &str,
+    how: How,
+    say: &Say,
+) -> Result<Option<String>, Fault> {
     if how.yes || given == found {
-        return Ok(());
+        return Ok(None);
     }
     let words = Snippet::new(url, found, false)?.words();
-    let again = format!("mcp-authz doctor {words} --login");
-    if say.is_json() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Fault::usage(&format!(
-            "a login needs options that are yours to allow; look at the findings, then add --yes or \
-             run: {again}"
-        )));
-    }
     say.idle();
+    let asks = !say.is_json() && io::stdin().is_terminal() && io::stderr().is_terminal();
+    if asks && goes_on(&words) {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "not logged in: the options that a login needs are yours to allow, by --yes or by: \
+         mcp-authz doctor {words} --login"
+    )))
+}
+
+/// Asks, and returns true if the answer is yes.
+fn goes_on(words: &str) -> bool {
     let mut err = anstream::stderr().lock();
     let _nobody_reads = write!(
         err,
@@ -306,9 +320,5 @@ fn agreed(given: &Options, found: &Options, url: &str, how: How, say: &Say) -> R
     let _nobody_reads = err.flush();
     drop(err);
     let mut line = String::new();
-    let read = io::stdin().read_line(&mut line);
-    if read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    Err(Fault::usage(&format!("not agreed; with these options it is: {again}")))
+    io::stdin().read_line(&mut line).is_ok() && matches!(line.trim(), "y" | "Y" | "yes")
 }

@@ -175,8 +175,8 @@ fn server(url: &str, server: &Server, facts: &Facts) -> String {
         Some((wire, version)) => Some(super::facts::wire(*wire, version)),
         None if facts.authorization.is_none() => None,
         None if server.document.is_some() => Some(
-            "not to be seen without a token (--login shows it); resource metadata means revision \
-             2025-06-18 or later"
+            "not to be seen without a token (--login shows it); servers with resource metadata \
+             mostly speak 2025-06-18 or later"
                 .to_owned(),
         ),
         None => Some(
@@ -208,25 +208,7 @@ fn authorization(server: &Authorization) -> String {
         None if server.described => row(&mut out, "document", "none: you have named the endpoints"),
         None => row(&mut out, "document", "none: the default endpoints of 2025-03-26"),
     }
-    for (name, member) in [
-        ("log-in page", "authorization_endpoint"),
-        ("tokens", "token_endpoint"),
-        ("registration", "registration_endpoint"),
-        ("revocation", "revocation_endpoint"),
-    ] {
-        if let Some(url) = server.text(member) {
-            let host = server.host(member).unwrap_or_default();
-            let own = issuer.as_deref().is_some_and(|issuer| {
-                issuer
-                    .split_once("://")
-                    .is_some_and(|(_, rest)| rest.split('/').next() == Some(host.as_str()))
-            });
-            let note = if own { "" } else { "   (another host than the issuer's)" };
-            row(&mut out, name, &format!("{url}{note}"));
-        } else if server.members().is_some() {
-            row(&mut out, name, "none");
-        }
-    }
+    endpoints(&mut out, server, issuer.as_deref());
     for (name, member, absent) in [
         ("grants", "grant_types_supported", "not listed: authorization_code"),
         ("PKCE", "code_challenge_methods_supported", "not listed"),
@@ -252,6 +234,29 @@ fn authorization(server: &Authorization) -> String {
         row(&mut out, "iss", if promised { "promised in callbacks" } else { "not promised" });
     }
     out
+}
+
+/// The endpoints, and which of them are on another host.
+fn endpoints(out: &mut String, server: &Authorization, issuer: Option<&str>) {
+    for (name, member) in [
+        ("log-in page", "authorization_endpoint"),
+        ("tokens", "token_endpoint"),
+        ("registration", "registration_endpoint"),
+        ("revocation", "revocation_endpoint"),
+    ] {
+        if let Some(url) = server.text(member) {
+            let host = server.host(member).unwrap_or_default();
+            let own = issuer.is_some_and(|issuer| {
+                issuer
+                    .split_once("://")
+                    .is_some_and(|(_, rest)| rest.split('/').next() == Some(host.as_str()))
+            });
+            let note = if own { "" } else { "   (another host than the issuer's)" };
+            row(out, name, &format!("{url}{note}"));
+        } else if server.members().is_some() {
+            row(out, name, "none");
+        }
+    }
 }
 
 /// A way to be a client, in words.

@@ -114,7 +114,7 @@ const OAUTH: &str = "/.well-known/oauth-authorization-server/as";
 const OPENID: &str = "/.well-known/openid-configuration/as";
 
 /// An honest server at `/mcp` with its authorization server at `/as`, and one change.
-fn honest(origin: &str, path: &str) -> Option<Answer> {
+pub(crate) fn honest(origin: &str, path: &str) -> Option<Answer> {
     match path {
         "/mcp" | "/tenant-a/mcp" => {
             let pointer = format!("{origin}{PRM}{path}");

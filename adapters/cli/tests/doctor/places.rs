@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::Examined;
 use crate::common::{Home, event};
-use crate::documents::{Answer, serve_answers};
+use crate::documents::{Answer, honest, serve_answers};
 
 fn todo(examined: &Examined) -> String {
     event(&examined.lines, "verdict")["todo"].to_string()
@@ -59,6 +59,18 @@ fn a_web_site_and_a_json_api_are_no_endpoints() {
         // A web site is left after a bounded number of requests.
         assert!(served.paths.lock().unwrap().len() < 24, "{:?}", served.paths.lock().unwrap());
     }
+}
+
+/// A server that refuses with 403 can be logged in to by name alone.
+#[test]
+fn a_refusal_with_another_status_is_weak() {
+    let served = serve_answers(Arc::new(|origin, path| match path {
+        "/mcp" => Some(Answer::empty(403)),
+        path => honest(origin, path),
+    }));
+    let examined = Examined::of(&Home::new(), &format!("{}/mcp", served.origin), &[]);
+    assert_eq!(examined.verdict(), "works", "{:#?}", examined.lines);
+    assert!(examined.rules().contains("WWW-01"), "{:?}", examined.rules());
 }
 
 #[test]
@@ -137,10 +149,12 @@ fn a_login_is_kept_unless_it_is_to_be_forgotten() {
 fn a_login_with_options_that_were_found_needs_a_word() {
     let served = serve::embedded(|settings| settings.server.metadata.pkce = Pkce::Absent).unwrap();
     let (home, url) = (Home::new(), served.mcp_url());
-    let ended = home.run(&["doctor", url, "--login"]);
-    assert_eq!((ended.status, home.pages()), (2, 0), "{}", ended.err);
+    let examined = Examined::of(&home, url, &["--login"]);
+    assert_eq!((examined.verdict(), examined.status), ("works_with_options", 1));
+    let why_not = event(&examined.lines, "not_logged_in")["text"].as_str().unwrap().to_owned();
     let again = format!("mcp-authz doctor {url} --allow-unlisted-pkce ");
-    assert!(ended.err.contains(&again) && ended.err.contains("--yes"), "{}", ended.err);
+    assert!(why_not.contains(&again) && why_not.contains("--yes"), "{why_not}");
+    assert_eq!((home.pages(), examined.sent().contains(&"registration")), (0, false));
 }
 
 /// A document that names a private host must not make this program knock there.
