@@ -5,12 +5,12 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use mcp_authz_tests::model::{Era, MetadataPlace, Pkce};
+use mcp_authz_tests::model::{Era, MetadataPlace, Pkce, PrmPlace, RegistrationMode};
 use mcp_authz_tests::serve;
 use serde_json::json;
 
 use crate::Examined;
-use crate::common::{Home, event};
+use crate::common::{Home, ended, event};
 use crate::documents::{Answer, honest, serve_answers};
 
 fn todo(examined: &Examined) -> String {
@@ -210,4 +210,72 @@ fn the_text_fits_a_terminal() {
         assert!(ended.out.contains(section), "{section}: {}", ended.out);
     }
     assert!(!ended.out.contains('\u{1b}'), "no colour where no terminal is");
+}
+
+/// Every broken rule is named, not the first alone, and the set of options is complete.
+#[test]
+fn several_broken_rules_are_all_named() {
+    let served = serve_answers(Arc::new(|origin, path| {
+        let answer = honest(origin, path)?;
+        if !path.contains("authorization-server") {
+            return Some(answer);
+        }
+        Some(Answer::json(&json!({
+            "issuer": "https://named.example",
+            "authorization_endpoint": "https://login.other.example/authorize",
+            "token_endpoint": format!("{origin}/as/token"),
+            "registration_endpoint": format!("{origin}/as/register"),
+            "response_types_supported": ["code"],
+            "token_endpoint_auth_methods_supported": ["none"],
+        })))
+    }));
+    let home = Home::new();
+    let examined = Examined::of(&home, &format!("{}/mcp", served.origin), &[]);
+    assert_eq!(examined.verdict(), "works_with_options", "{:#?}", examined.lines);
+    let broken: Vec<&str> = examined
+        .findings()
+        .filter(|finding| finding["severity"] == "broken")
+        .map(|finding| finding["rule"].as_str().unwrap())
+        .collect();
+    assert_eq!(broken, ["ASM-07", "ASM-11", "ASM-17"]);
+    let options = event(&examined.lines, "snippet")["options"].as_object().unwrap();
+    let names: Vec<&str> = options.keys().map(String::as_str).collect();
+    assert_eq!(names, ["allow-split-endpoints", "allow-unlisted-pkce", "pin-issuer"]);
+    // Each document was asked for once, however many rounds it took.
+    let server = examined.sent().iter().filter(|purpose| **purpose == "server_metadata").count();
+    assert_eq!(server, 1);
+    examined.works_as_printed(&home, &[]);
+}
+
+/// Where the person wants no leniency, each that is needed is named.
+#[test]
+fn a_strict_examination_says_what_strict_would_refuse() {
+    let served = serve::embedded(|settings| settings.prm.places = vec![PrmPlace::Root]).unwrap();
+    let (home, url) = (Home::new(), served.mcp_url());
+    let examined = Examined::of(&home, url, &["--strict"]);
+    assert_eq!(examined.verdict(), "works_with_options", "{:#?}", examined.lines);
+    let broken = examined.findings().find(|it| it["severity"] == "broken").unwrap();
+    assert!(broken["options"].to_string().contains("leave out --strict"), "{broken:#}");
+    assert!(!event(&examined.lines, "snippet")["config"].to_string().contains("strict"));
+    examined.works_as_printed(&home, &[]);
+}
+
+/// A client that is known beforehand comes to the page that a person would be shown.
+#[test]
+fn a_known_client_is_not_registered_and_its_secret_is_not_shown() {
+    let served = serve::embedded(|settings| {
+        settings.server.registration.mode = RegistrationMode::Closed;
+    })
+    .unwrap();
+    let (home, url) = (Home::new(), served.mcp_url());
+    let examined = Examined::of(&home, url, &[]);
+    assert_eq!(examined.verdict(), "needs_client");
+    let printed = event(&examined.lines, "snippet")["config"].as_str().unwrap();
+    assert!(printed.contains("# client-id = "), "{printed}");
+    let mut command = home.command(&["doctor", url, "--client-id", "known"]);
+    let output = command.env("MCP_CLIENT_SECRET", "SECRET-CANARY").output().unwrap();
+    let ended = ended(output);
+    assert_eq!((ended.status, home.pages()), (0, 0), "{}", ended.out);
+    assert!(ended.out.contains("client-id = \"known\""), "{}", ended.out);
+    assert!(!format!("{}{}", ended.out, ended.err).contains("CANARY"));
 }
