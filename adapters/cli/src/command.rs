@@ -6,7 +6,7 @@ mod list;
 mod login;
 mod logout;
 mod pages;
-pub(crate) mod status;
+mod status;
 mod token;
 mod tools;
 

@@ -123,7 +123,7 @@ pub(super) fn expiry(granted: &Granted) -> Option<i64> {
 }
 
 /// The time that is left before a moment.
-pub(crate) fn left(until: i64) -> String {
+pub(super) fn left(until: i64) -> String {
     let seconds = seconds_left(until);
     match seconds {
         0..=119 => format!("{seconds} s"),
@@ -134,7 +134,7 @@ pub(crate) fn left(until: i64) -> String {
 }
 
 /// The seconds that are left before a moment; 0 if it is over.
-pub(crate) fn seconds_left(until: i64) -> u64 {
+pub(super) fn seconds_left(until: i64) -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(until).unwrap_or_default().saturating_sub(now.as_secs())
 }

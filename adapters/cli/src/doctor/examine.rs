@@ -20,7 +20,6 @@ use super::finding::{Finding, Severity, sorted};
 use super::log::{Asked, Log};
 use super::port::{Manager, Watched, ports};
 use super::snippet::{Snippet, Turned, turn_on};
-use super::verdict::Verdict;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::server;
@@ -50,6 +49,24 @@ impl Outcome {
     pub(super) const fn passes(&self) -> bool {
         !matches!(self, Self::Fails(_))
     }
+
+    /// Returns true if something did not answer.
+    fn is_unreached(&self) -> bool {
+        matches!(self, Self::Fails(failure) if is_unreached(failure.kind()))
+    }
+}
+
+/// Returns true if something did not answer, or could not be trusted, so that nothing is known of it.
+pub(super) const fn is_unreached(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Transient
+            | Kind::Timeout
+            | Kind::Tls
+            | Kind::ProxyRefused
+            | Kind::ProxyForbidden
+            | Kind::MachineExhausted
+    )
 }
 
 /// Everything that an examination has found out.
@@ -212,8 +229,7 @@ impl<'a> Examination<'a> {
         let Some(status) = facts.server.first.as_ref().and_then(Asked::status) else {
             return Ok(None);
         };
-        if matches!(status, 401 | 403) || Verdict::of_outcome(outcome) == Some(Verdict::Unreachable)
-        {
+        if matches!(status, 401 | 403) || outcome.is_unreached() {
             return Ok(None);
         }
         let manager = self.open(self.url, options)?;

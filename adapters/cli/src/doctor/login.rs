@@ -4,6 +4,7 @@
 use std::env;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use mcp_authz_core::effect::{Purpose, Revoked};
 use mcp_authz_core::failure::{Failure, Kind, escaped};
@@ -20,7 +21,6 @@ use super::finding::{Finding, Severity, sorted};
 use super::log::Asked;
 use super::port::Manager;
 use super::snippet::{Snippet, Turned, turn_on};
-use crate::command::status::{left, seconds_left};
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
@@ -234,7 +234,7 @@ fn of_tokens(granted: &Granted, found: &LoggedIn) -> Vec<Finding> {
 fn of_grant(granted: &Granted, examined: &Examined) -> LoggedIn {
     let scopes = granted.scopes().map(ScopeSet::as_str).unwrap_or_default();
     let expires = match granted.life() {
-        Life::Until { wall, .. } => wall.map(|wall| wall.unix()),
+        Life::Until { wall, .. } => wall.map(|wall| seconds_left(wall.unix())),
         Life::Unknown => None,
     };
     let asked = examined.log.asked();
@@ -246,7 +246,7 @@ fn of_grant(granted: &Granted, examined: &Examined) -> LoggedIn {
         .unwrap_or_default();
     let named = |scopes: &str| if scopes.is_empty() { "none".to_owned() } else { escaped(scopes) };
     let life = match expires {
-        Some(expires) => format!("good for {}", left(expires)),
+        Some(seconds) => format!("good for {seconds} s"),
         None => "the server names no end of it".to_owned(),
     };
     LoggedIn {
@@ -260,7 +260,7 @@ fn of_grant(granted: &Granted, examined: &Examined) -> LoggedIn {
             ("event", json!("login")),
             ("issuer", json!(granted.issuer())),
             ("token_type", json!("Bearer")),
-            ("expires_in", json!(expires.map(seconds_left))),
+            ("expires_in", json!(expires)),
             ("scopes_granted", json!(granted.scopes().map(ScopeSet::as_str))),
             ("scopes_asked", json!(wanted)),
             ("refresh_token", json!(refresh)),
@@ -269,6 +269,12 @@ fn of_grant(granted: &Granted, examined: &Examined) -> LoggedIn {
         .map(|(name, value)| (name.to_owned(), value))
         .collect(),
     }
+}
+
+/// The seconds that are left before a moment; 0 if it is over.
+fn seconds_left(until: i64) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(until).unwrap_or_default().saturating_sub(now.as_secs())
 }
 
 /// Renews the token once, as after a refusal; the failure if that did not work.

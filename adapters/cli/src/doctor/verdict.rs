@@ -3,7 +3,7 @@
 use mcp_authz_core::failure::{Failure, Kind, Remedy};
 use serde_json::{Value, json};
 
-use super::examine::{Examined, Outcome};
+use super::examine::{Examined, Outcome, is_unreached};
 use super::facts::Authorization;
 use super::finding::Severity;
 use super::log::Asked;
@@ -47,23 +47,10 @@ impl Verdict {
         }
     }
 
-    /// The verdict of an outcome that is a failure.
-    pub(super) fn of_outcome(outcome: &Outcome) -> Option<Self> {
-        match outcome {
-            Outcome::Fails(failure) => Some(Self::of_failure(failure, false)),
-            _ => None,
-        }
-    }
-
     /// The verdict of a server at which a login fails like this.
-    pub(super) fn of_failure(failure: &Failure, for_person: bool) -> Self {
+    fn of_failure(failure: &Failure, for_person: bool) -> Self {
         match failure.kind() {
-            Kind::Transient
-            | Kind::Timeout
-            | Kind::Tls
-            | Kind::ProxyRefused
-            | Kind::ProxyForbidden
-            | Kind::MachineExhausted => Self::Unreachable,
+            kind if is_unreached(kind) => Self::Unreachable,
             Kind::DiscoveryFailed if failure.rule() == "DISC-01" => Self::NoEndpoint,
             Kind::AuthorizationDenied | Kind::CallbackTimeout | Kind::Cancelled => Self::Refused,
             _ if failure.remedy() == Remedy::Register => Self::NeedsClient,
