@@ -18,6 +18,40 @@ Exit status:
   4  try the same again later
   5  the tool that was called says that it failed";
 
+const DOCTOR: &str = "\
+Examples:
+  mcp-authz doctor https://mcp.example/mcp
+  mcp-authz doctor https://mcp.example/mcp --login --forget
+  mcp-authz doctor https://mcp.example/mcp --json | jq 'select(.event == \"finding\")'
+
+Without --login nobody is asked, nothing is registered and nothing is kept: doctor asks for what a
+login would ask for, and stops where it would register or open a page. If a rule is broken that an
+option accepts, it goes on with that option, and so finds every broken rule and every option that is
+needed. Options by which a server could send this program to other hosts are named and left to you.
+
+Findings are broken (no login as it is), weak (another client may fail) or note, each with the id of
+the rule. --json prints objects of these events, one a line:
+  request               purpose method url sent status lost content_type location bytes ms
+  server                url status challenge resource resource_metadata transport protocol_version
+  authorization_server  listed issuer document accepted endpoints grant_types auth_methods
+                        code_challenge_methods registration scopes_supported scopes_asked
+                        scopes_from iss_promised par_required
+  finding               severity rule rule_text code text at server_said options mends
+  not_logged_in         text
+  login                 issuer token_type expires_in scopes_granted scopes_asked refresh_token
+                        transport protocol_version tools refreshed
+  snippet               proved options config command rust
+  verdict               verdict text logged_in todo status
+A verdict is works, works_without_login, works_with_options, unknown, needs_client, needs_decision,
+refused, broken, no_endpoint or unreachable.
+
+Exit status:
+  0  works with the options that were given
+  1  a rule is broken, a client is missing, or no MCP endpoint is there
+  2  the command line or the configuration file makes no sense
+  3  --login, and nobody has logged in
+  4  the server did not answer, or could not be trusted";
+
 /// Logs in to MCP servers, keeps their tokens fresh, and lends them to other programs
 #[derive(Debug, Parser)]
 #[command(name = "mcp-authz", version, after_help = STATUSES, max_term_width = 100)]
@@ -91,6 +125,9 @@ If the whole value has to be a string, write it as JSON: name='\"3\"'.")]
 
 Options of the server are put into the lines. No token is written anywhere.")]
     Config(Snippet),
+    /// Say what is wrong with a server, and which options make it work
+    #[command(after_help = DOCTOR)]
+    Doctor(Doctor),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   mcp-authz completions bash > ~/.local/share/bash-completion/completions/mcp-authz")]
@@ -174,6 +211,24 @@ pub(crate) struct Snippet {
     /// The name of the server there [default: from its host]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) server: Target,
+    /// Go on through a login, and look at what comes of it
+    #[arg(long)]
+    pub(crate) login: bool,
+    /// Renew the token once after the login
+    #[arg(long, requires = "login")]
+    pub(crate) refresh: bool,
+    /// Keep nothing of the login: give the tokens back at its end
+    #[arg(long, requires = "login")]
+    pub(crate) forget: bool,
+    /// Log in with the options that were found, without asking
+    #[arg(long, requires = "login")]
+    pub(crate) yes: bool,
 }
 
 /// Reads a time such as `90s`, `5m` or `1h`; a number alone is seconds.

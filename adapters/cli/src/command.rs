@@ -2,6 +2,7 @@
 
 mod call;
 pub(crate) mod config;
+mod doctor;
 mod list;
 mod login;
 mod logout;
@@ -12,6 +13,7 @@ mod tools;
 
 use crate::arguments::{Cli, Command, Target};
 use crate::config_file::ConfigFile;
+use crate::doctor::How;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
@@ -59,6 +61,13 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
             let (url, _) = file()?.resolve(&target, options.clone())?;
             let way = (snippet.host, snippet.way);
             config::run(&url, &options, way, (snippet.name, cli.config.as_deref()), say)
+        }
+        Command::Doctor(asked) => {
+            let file = file()?;
+            let path = cli.config.or_else(crate::config_file::default_path);
+            let (url, options) = file.resolve(&asked.server.target, asked.server.options)?;
+            let how = How { refresh: asked.refresh, forget: asked.forget, yes: asked.yes };
+            doctor::run(&url, &options, asked.login.then_some(how), path.as_deref(), say).await
         }
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),

@@ -93,7 +93,7 @@ impl ConfigFile {
 }
 
 /// The file in the user's configuration folder; `None` if there is no such folder.
-fn default_path() -> Option<PathBuf> {
+pub(crate) fn default_path() -> Option<PathBuf> {
     let folder = etcetera::choose_base_strategy().ok()?.config_dir();
     folder.is_absolute().then(|| folder.join("mcp-authz/config.toml"))
 }

@@ -36,6 +36,8 @@ pub(crate) struct Fault {
     /// What to do, in the order in which to try it.
     next: Vec<String>,
     failure: Option<Arc<Failure>>,
+    /// True if the lines before have said everything.
+    silent: bool,
 }
 
 impl Fault {
@@ -47,7 +49,15 @@ impl Fault {
             _ => status::FAILED,
         };
         let next = vec![advice(remedy)];
-        Self { code, sentence: escaped(sentence), remedy, status, next, failure: None }
+        Self {
+            code,
+            sentence: escaped(sentence),
+            remedy,
+            status,
+            next,
+            failure: None,
+            silent: false,
+        }
     }
 
     /// The arguments, or the configuration file, make no sense.
@@ -61,6 +71,16 @@ impl Fault {
         let sentence = "the tool says that it failed";
         let next = vec!["read what it says, and correct the arguments".to_owned()];
         Self { status: status::TOOL, next, ..Self::new("tool_failed", sentence, Remedy::Report) }
+    }
+
+    /// The command ends with this status, and its lines say why.
+    pub(crate) fn told(status: u8) -> Self {
+        Self { status, silent: true, ..Self::new("told", "see above", Remedy::Report) }
+    }
+
+    /// Returns true if there is nothing more to say.
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.silent
     }
 
     /// The exit status of the program.
@@ -207,7 +227,7 @@ fn next_of(failure: &Failure) -> Vec<String> {
 }
 
 /// A setting, with its option if there is one.
-fn mended(mend: &Mend) -> String {
+pub(crate) fn mended(mend: &Mend) -> String {
     let option = match mend.setting {
         Setting::Endpoints => {
             return "if you know its authorization server: name it with --authorization-endpoint and \
@@ -256,7 +276,8 @@ pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-fn advice(remedy: Remedy) -> String {
+/// What a remedy means here.
+pub(crate) fn advice(remedy: Remedy) -> String {
     match remedy {
         Remedy::Retry { after: Some(after) } => format!("try again in {} s", after.as_secs()),
         Remedy::Retry { after: None } => "try again later".to_owned(),

@@ -4,6 +4,7 @@
 mod arguments;
 mod command;
 mod config_file;
+mod doctor;
 mod fault;
 mod keychain;
 mod options;
@@ -36,7 +37,11 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(fault) => {
-            say.fault(&fault);
+            if fault.is_silent() {
+                say.idle();
+            } else {
+                say.fault(&fault);
+            }
             ExitCode::from(fault.status())
         }
     }

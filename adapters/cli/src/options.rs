@@ -10,7 +10,8 @@ use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::secret::Secret;
 use mcp_authz_tokio::LoopbackHost;
 use mcp_authz_tokio::driver::transport::Choice;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use url::{Host, Url};
 
 use crate::fault::Fault;
@@ -23,10 +24,10 @@ const SECRET_VARIABLE: &str = "MCP_CLIENT_SECRET";
 macro_rules! options {
     ($($(#[$meta:meta])* $name:ident: $type:ty,)*) => {
         /// The settings of one server.
-        #[derive(Args, Clone, Debug, Default, Deserialize)]
+        #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
         #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
         pub(crate) struct Options {
-            $($(#[$meta])* pub(crate) $name: $type,)*
+            $($(#[$meta])* #[serde(skip_serializing_if = "is_unset")] pub(crate) $name: $type,)*
         }
 
         impl Options {
@@ -34,49 +35,24 @@ macro_rules! options {
             pub(crate) fn or(self, lower: Self) -> Self {
                 Self { $($name: Layer::or(self.$name, lower.$name),)* }
             }
-
-            /// The words of a command line that say the same.
-            pub(crate) fn words(&self) -> Vec<String> {
-                let mut words = Vec::new();
-                $({
-                    let option = format!("--{}", stringify!($name).replace('_', "-"));
-                    Layer::say(&self.$name, &option, &mut words);
-                })*
-                words
-            }
         }
     };
 }
 
-/// A setting that another may stand in for, and that can be written down again.
+/// A setting that another may stand in for.
 trait Layer {
     fn or(self, lower: Self) -> Self;
-
-    /// Adds the words of the option to a command line, if it is set.
-    fn say(&self, option: &str, words: &mut Vec<String>);
 }
 
-impl<T: Word> Layer for Option<T> {
+impl<T> Layer for Option<T> {
     fn or(self, lower: Self) -> Self {
         Option::or(self, lower)
     }
-
-    fn say(&self, option: &str, words: &mut Vec<String>) {
-        words.extend(self.iter().flat_map(|value| [option.to_owned(), value.word()]));
-    }
 }
 
-impl<T: Word> Layer for Vec<T> {
+impl<T> Layer for Vec<T> {
     fn or(self, lower: Self) -> Self {
         if self.is_empty() { lower } else { self }
-    }
-
-    fn say(&self, option: &str, words: &mut Vec<String>) {
-        let at_a_time = if PAIRED.contains(&option) { 2 } else { 1 };
-        for values in self.chunks(at_a_time) {
-            words.push(option.to_owned());
-            words.extend(values.iter().map(Word::word));
-        }
     }
 }
 
@@ -84,52 +60,6 @@ impl Layer for bool {
     fn or(self, lower: Self) -> Self {
         self || lower
     }
-
-    fn say(&self, option: &str, words: &mut Vec<String>) {
-        words.extend(self.then(|| option.to_owned()));
-    }
-}
-
-/// The options that take two values at a time.
-const PAIRED: [&str; 3] = ["--replace-resource", "--pin-issuer", "--cognito"];
-
-/// A value as it is written on a command line.
-trait Word {
-    fn word(&self) -> String;
-}
-
-impl Word for String {
-    fn word(&self) -> String {
-        self.clone()
-    }
-}
-
-impl Word for PathBuf {
-    fn word(&self) -> String {
-        self.to_string_lossy().into_owned()
-    }
-}
-
-impl Word for u64 {
-    fn word(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl Word for Wire {
-    fn word(&self) -> String {
-        named(self)
-    }
-}
-
-impl Word for Switched {
-    fn word(&self) -> String {
-        named(self)
-    }
-}
-
-fn named(value: &impl ValueEnum) -> String {
-    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 options! {
@@ -263,7 +193,7 @@ options! {
 }
 
 /// Which transport carries the messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Wire {
     /// Streamable HTTP, and HTTP+SSE for servers that speak no other.
@@ -285,14 +215,48 @@ impl From<Wire> for Choice {
 }
 
 /// A switch with two positions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Switched {
     On,
     Off,
 }
 
+/// The options that take two values at a time.
+pub(crate) const PAIRED: [&str; 3] = ["replace-resource", "pin-issuer", "cognito"];
+
+/// The words of a command line that say the same as these members of the configuration file.
+pub(crate) fn words(members: &Map<String, Value>) -> Vec<String> {
+    let mut words = Vec::new();
+    for (name, value) in members {
+        let option = format!("--{name}");
+        match value {
+            Value::Bool(_) => words.push(option),
+            Value::Array(values) => {
+                let at_a_time = if PAIRED.contains(&name.as_str()) { 2 } else { 1 };
+                for values in values.chunks(at_a_time) {
+                    words.push(option.clone());
+                    words.extend(values.iter().map(word));
+                }
+            }
+            value => words.extend([option, word(value)]),
+        }
+    }
+    words
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 impl Options {
+    /// The members of the configuration file that say the same.
+    pub(crate) fn members(&self) -> Map<String, Value> {
+        let members = serde_json::to_value(self).ok();
+        // Paths that are no UTF-8 cannot be written down; nothing else can fail.
+        members.as_ref().and_then(Value::as_object).cloned().unwrap_or_default()
+    }
+
     /// The time that one request may take.
     pub(crate) fn request_time(&self) -> Duration {
         Duration::from_secs(self.timeout.unwrap_or(30))
@@ -465,4 +429,9 @@ fn redirected(builder: ConfigBuilder, uri: &str) -> ConfigBuilder {
         _ => return builder.redirect_uri(uri),
     };
     builder.redirect_loopback(host, url.port(), url.path())
+}
+
+/// Returns true for a setting that nobody has made.
+fn is_unset<T: Default + PartialEq>(setting: &T) -> bool {
+    *setting == T::default()
 }

@@ -55,6 +55,7 @@ pub mod progress;
 pub mod proxy;
 pub mod publish;
 pub mod reading;
+pub mod rules;
 mod session;
 pub mod single;
 pub mod sse;

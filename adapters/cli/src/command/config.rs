@@ -94,7 +94,8 @@ pub(super) fn run(
         let first = first.iter().map(|word| (*word).to_owned());
         let file = file.and_then(|file| std::path::absolute(file).ok());
         let file = file.map(|file| ["--config".to_owned(), file.to_string_lossy().into_owned()]);
-        let last = options.words().into_iter().chain(file.into_iter().flatten());
+        let last =
+            crate::options::words(&options.members()).into_iter().chain(file.into_iter().flatten());
         first.chain([url.to_owned()]).chain(last).collect::<Vec<_>>()
     };
     let text = match (way, host) {
