@@ -1,5 +1,9 @@
 //! The commands, one a file.
 
+#[cfg(unix)]
+mod agent;
+#[cfg(unix)]
+mod asked;
 mod call;
 mod list;
 mod login;
@@ -18,6 +22,10 @@ use crate::server::Server;
 
 /// Does what the command line asks for.
 pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
+    #[cfg(unix)]
+    if let Some(done) = asked::run(&cli, say).await {
+        return done;
+    }
     let file = || ConfigFile::read(cli.config.as_deref());
     let server = |target: Target| -> Result<(String, Options), Fault> {
         file()?.resolve(&target.target, target.options)
@@ -52,6 +60,16 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
             let arguments = call::arguments(&call.arguments)?;
             call::run(&open(call.server)?, &call.tool, arguments).await
         }
+        #[cfg(unix)]
+        Command::Agent(arguments) => agent::run(arguments, cli.config, say).await,
+        #[cfg(not(unix))]
+        Command::Agent(_) => Err(Fault::new(
+            "no_agent",
+            "there is no agent for this operating system: it needs Unix sockets and what they tell \
+             of a peer",
+            mcp_authz_core::failure::Remedy::Configure,
+        )
+        .advised(["do without it: every other command is there"])),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),
     }

@@ -1,5 +1,6 @@
 //! Why a command ends without having done its job: one sentence, what to do, and the exit status.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -29,13 +30,15 @@ pub(crate) mod status {
 /// Why a command failed. No secret is in it.
 pub(crate) struct Fault {
     /// Stable, in `snake_case`.
-    code: &'static str,
+    code: Cow<'static, str>,
     sentence: String,
     remedy: Remedy,
     status: u8,
     /// What to do, in the order in which to try it.
     next: Vec<String>,
     failure: Option<Arc<Failure>>,
+    /// The fault as another process tells it, which has the rest.
+    told: Option<Box<Value>>,
 }
 
 impl Fault {
@@ -47,7 +50,50 @@ impl Fault {
             _ => status::FAILED,
         };
         let next = vec![advice(remedy)];
-        Self { code, sentence: escaped(sentence), remedy, status, next, failure: None }
+        let (code, sentence) = (Cow::Borrowed(code), escaped(sentence));
+        Self { code, sentence, remedy, status, next, failure: None, told: None }
+    }
+
+    /// The same fault with other advice.
+    pub(crate) fn advised<const N: usize>(self, next: [&str; N]) -> Self {
+        Self { next: next.map(escaped).into(), ..self }
+    }
+
+    /// The stable code.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Returns true if a person who logs in mends it.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no agent"))]
+    pub(crate) fn mended_by_login(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.mended_by_login())
+    }
+
+    /// The fault for another process, which shows it as if it were its own.
+    pub(crate) fn wire(&self) -> Value {
+        let mut wire = self.json();
+        if let Some(members) = wire.as_object_mut() {
+            members.remove("event");
+            members.insert("rows".to_owned(), json!(self.rows()));
+        }
+        wire
+    }
+
+    /// The fault that another process tells of. What is missing is as of a fault of no known kind.
+    pub(crate) fn told(wire: Value) -> Self {
+        let text = |name: &str| wire.get(name).and_then(Value::as_str).unwrap_or_default();
+        let code: String = escaped(text("code"));
+        let status = wire.get("status").and_then(Value::as_u64);
+        let status = status.and_then(|it| u8::try_from(it).ok()).filter(|it| *it != 0);
+        let fault = Self::new("failed", text("message"), Remedy::Report);
+        Self {
+            code: if code.is_empty() { fault.code } else { Cow::Owned(code) },
+            status: status.unwrap_or(status::FAILED),
+            next: Vec::new(),
+            told: Some(Box::new(wire)),
+            ..fault
+        }
     }
 
     /// The arguments, or the configuration file, make no sense.
@@ -70,6 +116,13 @@ impl Fault {
 
     /// As `--json` shows it.
     pub(crate) fn json(&self) -> Value {
+        if let Some(mut wire) = self.told.as_deref().cloned() {
+            if let Some(members) = wire.as_object_mut() {
+                members.remove("rows");
+                members.insert("event".to_owned(), json!("failed"));
+            }
+            return wire;
+        }
         let mut line = json!({
             "event": "failed",
             "code": self.code,
@@ -98,7 +151,12 @@ impl Fault {
     }
 
     /// The lines below the sentence, each with its name.
-    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn rows(&self) -> Vec<(Cow<'static, str>, String)> {
+        if let Some(wire) = &self.told {
+            let rows = wire.get("rows").cloned().unwrap_or_default();
+            let rows: Vec<(String, String)> = serde_json::from_value(rows).unwrap_or_default();
+            return rows.into_iter().map(|(name, value)| (escaped(&name).into(), value)).collect();
+        }
         let mut rows: Vec<(&'static str, String)> = Vec::new();
         if let Some(failure) = &self.failure {
             rows.extend(failure.subject().map(|subject| ("about", subject.to_owned())));
@@ -112,7 +170,7 @@ impl Fault {
             rows.push(("rule", failure.rule().to_owned()));
         }
         rows.extend(self.next.iter().map(|next| ("next", next.clone())));
-        rows
+        rows.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect()
     }
 }
 
