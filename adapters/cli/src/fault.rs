@@ -83,11 +83,12 @@ impl Fault {
     /// The fault that another process tells of. What is missing is as of a fault of no known kind.
     pub(crate) fn told(wire: Value) -> Self {
         let text = |name: &str| wire.get(name).and_then(Value::as_str).unwrap_or_default();
-        let code: String = escaped(text("code"));
+        let (code, sentence) = (plain(text("code")), plain(text("message")));
         let status = wire.get("status").and_then(Value::as_u64);
         let status = status.and_then(|it| u8::try_from(it).ok()).filter(|it| *it != 0);
-        let fault = Self::new("failed", text("message"), Remedy::Report);
+        let fault = Self::new("failed", "", Remedy::Report);
         Self {
+            sentence,
             code: if code.is_empty() { fault.code } else { Cow::Owned(code) },
             status: status.unwrap_or(status::FAILED),
             next: Vec::new(),
@@ -155,7 +156,7 @@ impl Fault {
         if let Some(wire) = &self.told {
             let rows = wire.get("rows").cloned().unwrap_or_default();
             let rows: Vec<(String, String)> = serde_json::from_value(rows).unwrap_or_default();
-            return rows.into_iter().map(|(name, value)| (escaped(&name).into(), value)).collect();
+            return rows.into_iter().map(|(name, value)| (plain(&name).into(), value)).collect();
         }
         let mut rows: Vec<(&'static str, String)> = Vec::new();
         if let Some(failure) = &self.failure {
@@ -236,6 +237,12 @@ impl From<Kind> for Fault {
     fn from(kind: Kind) -> Self {
         Self::new(kind.code(), kind.sentence(), kind.remedy())
     }
+}
+
+/// A text that was escaped before, which is not to be escaped again.
+fn plain(text: &str) -> String {
+    let fits = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if fits { text.to_owned() } else { escaped(text) }
 }
 
 /// One word for how a request ended.

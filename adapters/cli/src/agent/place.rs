@@ -149,7 +149,7 @@ impl Place {
                     super::VARIABLE,
                     self.path.display()
                 ),
-                "or end it: mcp-authz agent --stop",
+                "or end the process that made it; for an agent: mcp-authz agent --stop",
             ])),
         }
     }

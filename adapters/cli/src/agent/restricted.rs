@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::door::{self, Visit};
-use super::keeper::Agent;
+use super::keeper::{Agent, ending};
 use super::lend::{self, Wanted, outside};
 use super::place::{self, Bound, Use};
 use super::protocol::{CALLS, Call, Header, Request, Restrict, Target, malformed};
@@ -49,7 +49,7 @@ pub(crate) async fn listen(
     relay.say(Said::Listening { socket: bound.path().display().to_string() });
     let kept = door::keep(bound, door, Arc::clone(agent), visit).await;
     kept.map_err(|error| Fault::new("socket_place", &error.to_string(), Remedy::Configure))?;
-    Ok(json!({}))
+    Err(ending())
 }
 
 /// Performs a request of a restricted socket.

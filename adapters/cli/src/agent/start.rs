@@ -46,7 +46,7 @@ pub(crate) async fn serve(
             return Err(Fault::new("socket_place", &format!("the socket failed: {why}"), Remedy::Report));
         }
     };
-    let _every_connection_hears_it = agent.ending.send(true);
+    let _was_not_yet = agent.ending.send_replace(true);
     if timeout(GRACE, &mut serving).await.is_err() {
         serving.abort();
     }

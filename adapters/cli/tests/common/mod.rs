@@ -10,26 +10,27 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 /// A home that ends with the test.
-pub struct Home {
+pub(crate) struct Home {
     folder: tempfile::TempDir,
     browser: PathBuf,
 }
 
 /// How a command ended.
-pub struct Ended {
-    pub status: i32,
-    pub out: String,
-    pub err: String,
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Home {
     /// A person whose browser agrees to everything.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_browser("exec curl --silent --location --output /dev/null \"$1\"")
     }
 
     /// A person whose browser is this shell script.
-    pub fn with_browser(script: &str) -> Self {
+    pub(crate) fn with_browser(script: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let browser = folder.path().join("browser");
         let log = folder.path().join("pages");
@@ -39,17 +40,17 @@ impl Home {
         Self { folder, browser }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// The pages that the browser was shown so far.
-    pub fn pages(&self) -> usize {
+    pub(crate) fn pages(&self) -> usize {
         fs::read_to_string(self.path().join("pages")).unwrap_or_default().lines().count()
     }
 
     /// The program, in this home and without anything else of the environment.
-    pub fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-authz"));
         command
             .args(words)
@@ -62,19 +63,19 @@ impl Home {
     }
 
     /// Runs the program to its end.
-    pub fn run(&self, words: &[&str]) -> Ended {
+    pub(crate) fn run(&self, words: &[&str]) -> Ended {
         ended(self.command(words).output().unwrap())
     }
 
     /// Runs the program, which has to succeed, and gives its standard output.
-    pub fn done(&self, words: &[&str]) -> String {
+    pub(crate) fn done(&self, words: &[&str]) -> String {
         let ended = self.run(words);
         assert_eq!(ended.status, 0, "{words:?}: {}{}", ended.out, ended.err);
         ended.out
     }
 
     /// The lines of a run with `--json`.
-    pub fn lines(&self, words: &[&str]) -> (i32, Vec<Value>) {
+    pub(crate) fn lines(&self, words: &[&str]) -> (i32, Vec<Value>) {
         let words: Vec<&str> = words.iter().copied().chain(["--json"]).collect();
         let ended = self.run(&words);
         assert_eq!(ended.err, "", "programs read standard output alone");
@@ -83,7 +84,7 @@ impl Home {
     }
 }
 
-pub fn ended(output: Output) -> Ended {
+pub(crate) fn ended(output: Output) -> Ended {
     Ended {
         status: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),
@@ -92,7 +93,7 @@ pub fn ended(output: Output) -> Ended {
 }
 
 /// The line of this event.
-pub fn event<'a>(lines: &'a [Value], name: &str) -> &'a Value {
+pub(crate) fn event<'a>(lines: &'a [Value], name: &str) -> &'a Value {
     let found = lines.iter().find(|line| line["event"] == name);
     found.unwrap_or_else(|| panic!("no {name} among {lines:#?}"))
 }
