@@ -63,14 +63,17 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
         #[cfg(unix)]
         Command::Agent(arguments) => agent::run(arguments, cli.config, say).await,
         #[cfg(not(unix))]
-        Command::Agent(_) => Err(Fault::new(
-            "no_agent",
-            "there is no agent for this operating system: it needs Unix sockets and what they tell \
-             of a peer",
-            mcp_authz_core::failure::Remedy::Configure,
-        )
-        .advised(["do without it: every other command is there"])),
+        Command::Agent(_) => Err(no_agent()),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),
     }
+}
+
+/// The fault where the operating system has nothing to build an agent on.
+#[cfg(not(unix))]
+fn no_agent() -> Fault {
+    let text = "there is no agent for this operating system: it needs Unix sockets, and what they \
+                tell of a peer";
+    Fault::new("no_agent", text, mcp_authz_core::failure::Remedy::Configure)
+        .advised(["do without it: every other command is there"])
 }

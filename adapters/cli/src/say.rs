@@ -13,7 +13,7 @@ use mcp_authz_tokio::driver::person::{Answers, Person};
 use mcp_authz_tokio::{Progress, Visit};
 use serde_json::{Value, json};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, quoted};
 use crate::relay::{Relay, Said, VARIABLE};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -187,7 +187,8 @@ impl Say {
             Said::Page { line } => self.page(&line),
             Said::Line { text } => self.line(&text),
             Said::Listening { socket } => self.result(
-                format!("{VARIABLE}={socket}; export {VARIABLE};"),
+                // A shell reads it: a space in the path is not to be the end of it.
+                format!("{VARIABLE}={}; export {VARIABLE};", quoted(&socket)),
                 &json!({"event": "listening", "socket": socket}),
             ),
         }

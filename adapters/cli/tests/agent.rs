@@ -24,6 +24,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use mcp_authz_tests::model::Endpoint;
 use mcp_authz_tests::serve;
 use serde_json::json;
 
@@ -33,7 +34,9 @@ use common::{Home, ended, event};
 /// Whether an agent is asked makes no difference to what is said, nor to the exit status.
 #[test]
 fn the_commands_are_the_same_through_an_agent() {
-    let served = serve::embedded(|_| {}).unwrap();
+    // One of the answers is longer than a message may be.
+    let wordy = json!({"name": "wordy", "description": "\u{e9}\"\\".repeat(30_000)});
+    let served = serve::embedded(|settings| settings.mcp.more_tools.push(wordy)).unwrap();
     let (home, url) = (Home::new(), served.mcp_url());
     let agent = Running::owner(&home);
 
@@ -188,6 +191,42 @@ fn whoever_goes_gives_the_turn_to_the_next() {
     drop(first);
     second.said("page");
     wait_for("the audit of the first", || agent.audited("peer_gone").len() == 1);
+}
+
+/// A call ends with the program that made it.
+#[test]
+fn a_call_is_given_up_with_its_program() {
+    let served = serve::embedded(|_| {}).unwrap();
+    let (home, url) = (Home::new(), served.mcp_url());
+    home.done(&["login", url]);
+    let agent = Running::owner(&home);
+    served.lock().set(|settings| {
+        settings.delays.insert(Endpoint::Mcp, 20_000);
+    });
+    let mut peer = Peer::new(&agent.path);
+    let seen = served.lock().count(Endpoint::Mcp);
+    peer.send(json!({"request": "call", "target": url, "tool": "whoami"}));
+    wait_for("the call", || served.lock().count(Endpoint::Mcp) > seen);
+    drop(peer);
+    wait_for("its end", || agent.audited("peer_gone").len() == 1);
+}
+
+/// A path is printed so that a shell reads it as one word.
+#[test]
+fn the_line_for_a_shell_is_one_that_a_shell_can_read() {
+    let home = Home::new();
+    let folder = home.path().join("a folder; touch pwned; '");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    let socket = folder.join("agent.sock");
+    let script = "eval \"$(\"$0\" agent --background --socket \"$1\")\" && printf %s \"$MCP_AUTHZ_AGENT\" \
+                  && \"$0\" agent --stop >&2";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_mcp-authz"), socket.to_str().unwrap()]);
+    let shell = shell.current_dir(home.path()).env("HOME", home.path());
+    let ended = ended(shell.output().unwrap());
+    assert_eq!((ended.status, ended.out.as_str()), (0, socket.to_str().unwrap()), "{}", ended.err);
+    assert!(!home.path().join("pwned").exists());
 }
 
 /// No refresh token crosses a socket, whatever is asked, in either direction.

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use mcp_authz_core::failure::{Remedy, escaped};
 use rustix::fs::OFlags;
 use serde_json::json;
+use url::Url;
 
 use super::rights::Peer;
 use crate::fault::Fault;
@@ -62,7 +63,7 @@ impl Audit {
             "uid": line.peer.uid,
             "socket": escaped(line.socket),
             "request": line.request,
-            "server": shown(line.server),
+            "server": named(line.server),
             "outcome": escaped(line.outcome),
         });
         let text = format!("{text}\n");
@@ -74,6 +75,17 @@ impl Audit {
         if !matches!(written, Some(Ok(()))) {
             let _nobody_reads = std::io::stderr().lock().write_all(text.as_bytes());
         }
+    }
+}
+
+/// A server without what may be secret in its URL: the query, and a name and password.
+fn named(server: &str) -> String {
+    match Url::parse(server) {
+        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
+            let emptied = url.set_username("").and_then(|()| url.set_password(None));
+            emptied.map_or_else(|()| String::new(), |()| shown(url.as_str()))
+        }
+        _ => shown(server),
     }
 }
 
@@ -107,6 +119,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_may_be_secret_in_a_url_is_left_out() {
+        let url = "https://h.example/mcp";
+        assert_eq!(named(&format!("{url}?key=1#2")), url);
+        assert_eq!(named("https://name:word@h.example/mcp?key"), url);
+        assert_eq!(named("https://name@h.example/mcp"), url);
+        assert_eq!(named("mail"), "mail");
+    }
 
     #[test]
     fn a_moment_is_written_as_rfc_3339_has_it() {

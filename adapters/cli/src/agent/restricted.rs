@@ -27,7 +27,10 @@ pub(crate) fn make(restrict: &Restrict, agent: &Agent) -> Result<(Bound, Door), 
         let options = Options { account, no_login: true, ..options };
         let _well_formed = server::checked(&url, &options)?;
         let url = Url::parse(&url).map_err(|error| Fault::usage(&format!("{url}: {error}")))?;
-        servers.push((url, options));
+        let twice = |(at, other): &(Url, Options)| *at == url && other.account == options.account;
+        if !servers.iter().any(twice) {
+            servers.push((url, options));
+        }
     }
     if servers.is_empty() {
         return Err(malformed("a restricted socket is for one server at least"));
