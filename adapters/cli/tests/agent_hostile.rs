@@ -16,7 +16,7 @@ mod common;
 use std::env;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -205,6 +205,26 @@ fn a_client_sends_nothing_to_another_users_agent() {
     let lines: Vec<_> = ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((ended.status, &event(&lines, "failed")["code"]), (1, &json!("foreign_agent")));
     assert_eq!(fake.join().unwrap(), "got 0 bytes");
+}
+
+/// A process of the same user can neither read the agent's memory nor have it dumped.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_memory_of_an_agent_is_its_own() {
+    if !can_be_nobody() {
+        return;
+    }
+    let home = Home::new();
+    chown(home.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let mut command = home.command(&["agent"]);
+    command.uid(NOBODY).gid(NOBODY);
+    let agent = Running::of(command, &home);
+    let of = |file: &str| Path::new("/proc").join(agent.child.id().to_string()).join(file);
+    let limits = fs::read_to_string(of("limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    // The kernel gives the files of a process that may not be dumped to root, not to its user.
+    assert_eq!(fs::metadata(of("mem")).unwrap().uid(), 0);
 }
 
 /// Performs a part as another user, in a process of its own: the test below.
