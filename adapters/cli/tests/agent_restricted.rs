@@ -53,6 +53,13 @@ fn a_sandbox_gets_a_header_and_a_call() {
         assert_eq!((ended.status, ended.out.as_str()), (1, ""), "{words:?}");
         assert!(ended.err.contains("not_allowed"), "{words:?}: {}", ended.err);
     }
+    let options = sandbox.run(&home, &["token", url, "--strict", "--min-lifetime", "2h"]);
+    assert_eq!((options.status, &options.out), (0, &token));
+    assert!(
+        options.err.contains("left out") && options.err.contains("good for"),
+        "{}",
+        options.err
+    );
     assert_eq!(home.done(&["token", url]), token, "nobody was logged out");
 }
 

@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 
 use super::agent::asked_of;
 use super::call;
+use super::status::{left, seconds_left};
 use crate::agent::client::{self, Connection, named_as};
 use crate::agent::protocol::{Call, Command, Header, Request, Target};
 use crate::arguments::{self, Cli};
 use crate::config_file::ConfigFile;
 use crate::fault::Fault;
+use crate::options::Options;
 use crate::say::Say;
 use crate::server::{over_ssh, shown};
 
@@ -78,7 +80,7 @@ async fn called(
     say: &Say,
 ) -> Result<(), Fault> {
     let arguments = call::arguments(&words.arguments)?;
-    let (of, account) = server(agent, &words.server, cli)?;
+    let (of, account) = server(agent, &words.server, cli, say)?;
     let call = Call { of, account, tool: words.tool.clone(), arguments };
     let mut message = said(&call)?;
     named_as(&mut message, "call");
@@ -95,7 +97,7 @@ async fn lent(
     cli: &Cli,
     say: &Say,
 ) -> Result<(), Fault> {
-    let (of, account) = server(agent, &token.server, cli)?;
+    let (of, account) = server(agent, &token.server, cli, say)?;
     let url = of.target.clone().unwrap_or_default();
     let header = Header { of, method: "GET".to_owned(), url: url.clone(), account, refused: None };
     let lent = agent.header(&header).await?;
@@ -112,6 +114,14 @@ async fn lent(
         "expires": lent.expires,
         "scope": lent.scope,
     });
+    if let (Some(least), Some(until)) = (token.min_lifetime, lent.expires)
+        && seconds_left(until) < least.as_secs()
+    {
+        let rest = left(until);
+        let text =
+            format!("this token is good for {rest} only: a restricted socket renews none ahead");
+        say.aside(&text, &json!({"event": "short_lived"}));
+    }
     match token.header {
         true => say.result(format!("Authorization: {value}"), &line),
         false => say.result(bearer, &line),
@@ -124,11 +134,17 @@ fn server(
     agent: &Connection,
     target: &arguments::Target,
     cli: &Cli,
+    say: &Say,
 ) -> Result<(Target, Option<String>), Fault> {
     let config = cli.config.as_deref();
     if !agent.is_restricted() {
         let of = asked_of(Some(target.target.clone()), target.options.clone(), config)?;
         return Ok((of, None));
+    }
+    let given = Options { account: None, ..target.options.clone() };
+    if said(&given)? != said(&Options::default())? {
+        let text = "whoever made this socket decided about the options: these are left out";
+        say.aside(text, &json!({"event": "options_left_out"}));
     }
     let file = ConfigFile::read(config)?;
     let (url, options) = file.resolve(&target.target, target.options.clone())?;
