@@ -52,6 +52,22 @@ Exit status:
   3  --login, and nobody has logged in
   4  the server did not answer, or could not be trusted";
 
+const AGENT: &str = "\
+Examples:
+  eval \"$(mcp-authz agent --background)\"        for this shell and what it starts
+  mcp-authz agent -- make test                    for one command, and ends with it
+  mcp-authz agent --allow https://mcp.example/mcp --socket ~/box/agent.sock
+  mcp-authz agent --allow https://mcp.example/mcp,work --no-headers --socket ~/box/agent.sock
+  mcp-authz agent --stop
+
+While MCP_AUTHZ_AGENT is set, login, logout, list, status, token, tools and call go through the agent.
+Pages are opened by the agent, one at a time, and only for a login that a person asked for.
+
+With --allow the socket is restricted: it lends a header or makes a call for these servers, and has no
+other request. It is made by the agent that runs, or in this process if there is none, and is there
+until this command ends. Mount it into a sandbox and set MCP_AUTHZ_AGENT there. Only processes of your
+own user are served, by what the kernel tells of them: in a user namespace, that is the user outside.";
+
 /// Logs in to MCP servers, keeps their tokens fresh, and lends them to other programs
 #[derive(Debug, Parser)]
 #[command(name = "mcp-authz", version, after_help = STATUSES, max_term_width = 100)]
@@ -128,6 +144,9 @@ Options of the server are put into the lines. No token is written anywhere.")]
     /// Say what is wrong with a server, and which options make it work
     #[command(after_help = DOCTOR)]
     Doctor(Doctor),
+    /// A broker for tokens, as ssh-agent is for keys: for your programs, and for sandboxes
+    #[command(after_help = AGENT)]
+    Agent(Agent),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   mcp-authz completions bash > ~/.local/share/bash-completion/completions/mcp-authz")]
@@ -175,6 +194,13 @@ pub(crate) struct List {
 pub(crate) struct Token {
     #[command(flatten)]
     pub(crate) server: Target,
+    #[command(flatten)]
+    pub(crate) form: Form,
+}
+
+/// The form in which a token is printed.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Form {
     /// Print the whole header line, as `Authorization: Bearer ...`
     #[arg(long)]
     pub(crate) header: bool,
@@ -229,6 +255,43 @@ pub(crate) struct Doctor {
     /// Log in with the options that were found, without asking
     #[arg(long, requires = "login")]
     pub(crate) yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Agent {
+    /// Make a restricted socket for this server and account; may be repeated. A URL that has a comma
+    /// itself ends with another
+    #[arg(
+        long,
+        value_name = "URL[,ACCOUNT]",
+        requires = "socket",
+        help_heading = "A restricted socket"
+    )]
+    pub(crate) allow: Vec<String>,
+    /// Serve calls only, so that no token leaves
+    #[arg(long, requires = "allow", help_heading = "A restricted socket")]
+    pub(crate) no_headers: bool,
+    /// Where the socket is [default: mcp-authz/agent.sock in XDG_RUNTIME_DIR]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Write the audit to this file in place of standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit: Option<PathBuf>,
+    /// Go on in the background once the socket is there; the audit is then written to a file or not
+    /// at all
+    #[arg(long, conflicts_with_all = ["allow", "command"])]
+    pub(crate) background: bool,
+    /// Only for --background: this is the process in the background
+    #[arg(long, hide = true)]
+    pub(crate) detached: bool,
+    /// End the agent that runs
+    #[arg(long, conflicts_with_all = ["allow", "background", "command"])]
+    pub(crate) stop: bool,
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// Run this command with MCP_AUTHZ_AGENT set, and end with it
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<std::ffi::OsString>,
 }
 
 /// Reads a time such as `90s`, `5m` or `1h`; a number alone is seconds.

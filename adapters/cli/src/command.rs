@@ -1,5 +1,9 @@
 //! The commands, one a file.
 
+#[cfg(unix)]
+mod agent;
+#[cfg(unix)]
+mod asked;
 mod call;
 pub(crate) mod config;
 mod doctor;
@@ -21,6 +25,10 @@ use crate::server::Server;
 
 /// Does what the command line asks for.
 pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
+    #[cfg(unix)]
+    if let Some(done) = asked::run(&cli, say).await {
+        return done;
+    }
     let file = || ConfigFile::read(cli.config.as_deref());
     let server = |target: Target| -> Result<(String, Options), Fault> {
         file()?.resolve(&target.target, target.options)
@@ -47,8 +55,8 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
             status::run(&url, &options, say)
         }
         Command::Token(token) => {
-            let (url, options) = server(token.server.clone())?;
-            token::run(url, options, token, say).await
+            let (url, options) = server(token.server)?;
+            token::run(url, options, token.form, say).await
         }
         Command::Tools(target) => tools::run(&open(target)?).await,
         Command::Call(call) => {
@@ -69,7 +77,20 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
             let how = How { refresh: asked.refresh, forget: asked.forget, yes: asked.yes };
             doctor::run(&url, &options, asked.login.then_some(how), path.as_deref(), say).await
         }
+        #[cfg(unix)]
+        Command::Agent(arguments) => agent::run(arguments, cli.config, say).await,
+        #[cfg(not(unix))]
+        Command::Agent(_) => Err(no_agent()),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),
     }
+}
+
+/// The fault where the operating system has nothing to build an agent on.
+#[cfg(not(unix))]
+fn no_agent() -> Fault {
+    let text = "there is no agent for this operating system: it needs Unix sockets, and what they \
+                tell of a peer";
+    Fault::new("no_agent", text, mcp_authz_core::failure::Remedy::Configure)
+        .advised(["do without it: every other command is there"])
 }

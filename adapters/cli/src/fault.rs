@@ -1,5 +1,6 @@
 //! Why a command ends without having done its job: one sentence, what to do, and the exit status.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub(crate) mod status {
 /// Why a command failed. No secret is in it.
 pub(crate) struct Fault {
     /// Stable, in `snake_case`.
-    code: &'static str,
+    code: Cow<'static, str>,
     sentence: String,
     remedy: Remedy,
     status: u8,
@@ -38,6 +39,8 @@ pub(crate) struct Fault {
     failure: Option<Arc<Failure>>,
     /// True if the lines before have said everything.
     silent: bool,
+    /// The fault as another process tells it, which has the rest.
+    told: Option<Box<Value>>,
 }
 
 impl Fault {
@@ -49,14 +52,50 @@ impl Fault {
             _ => status::FAILED,
         };
         let next = vec![advice(remedy)];
+        let (code, sentence) = (Cow::Borrowed(code), escaped(sentence));
+        Self { code, sentence, remedy, status, next, failure: None, silent: false, told: None }
+    }
+
+    /// The same fault with other advice.
+    pub(crate) fn advised<const N: usize>(self, next: [&str; N]) -> Self {
+        Self { next: next.map(escaped).into(), ..self }
+    }
+
+    /// The stable code.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Returns true if a person who logs in mends it.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no agent"))]
+    pub(crate) fn mended_by_login(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.mended_by_login())
+    }
+
+    /// The fault for another process, which shows it as if it were its own.
+    pub(crate) fn wire(&self) -> Value {
+        let mut wire = self.json();
+        if let Some(members) = wire.as_object_mut() {
+            members.remove("event");
+            members.insert("rows".to_owned(), json!(self.rows()));
+        }
+        wire
+    }
+
+    /// The fault that another process tells of. What is missing is as of a fault of no known kind.
+    pub(crate) fn told(wire: Value) -> Self {
+        let text = |name: &str| wire.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (code, sentence) = (plain(text("code")), plain(text("message")));
+        let status = wire.get("status").and_then(Value::as_u64);
+        let status = status.and_then(|it| u8::try_from(it).ok()).filter(|it| *it != 0);
+        let fault = Self::new("failed", "", Remedy::Report);
         Self {
-            code,
-            sentence: escaped(sentence),
-            remedy,
-            status,
-            next,
-            failure: None,
-            silent: false,
+            sentence,
+            code: if code.is_empty() { fault.code } else { Cow::Owned(code) },
+            status: status.unwrap_or(status::FAILED),
+            next: Vec::new(),
+            told: Some(Box::new(wire)),
+            ..fault
         }
     }
 
@@ -74,8 +113,8 @@ impl Fault {
     }
 
     /// The command ends with this status, and its lines say why.
-    pub(crate) fn told(status: u8) -> Self {
-        Self { status, silent: true, ..Self::new("told", "see above", Remedy::Report) }
+    pub(crate) fn silent(status: u8) -> Self {
+        Self { status, silent: true, ..Self::new("silent", "see above", Remedy::Report) }
     }
 
     /// Returns true if there is nothing more to say.
@@ -90,6 +129,13 @@ impl Fault {
 
     /// As `--json` shows it.
     pub(crate) fn json(&self) -> Value {
+        if let Some(mut wire) = self.told.as_deref().cloned() {
+            if let Some(members) = wire.as_object_mut() {
+                members.remove("rows");
+                members.insert("event".to_owned(), json!("failed"));
+            }
+            return wire;
+        }
         let mut line = json!({
             "event": "failed",
             "code": self.code,
@@ -118,7 +164,12 @@ impl Fault {
     }
 
     /// The lines below the sentence, each with its name.
-    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn rows(&self) -> Vec<(Cow<'static, str>, String)> {
+        if let Some(wire) = &self.told {
+            let rows = wire.get("rows").cloned().unwrap_or_default();
+            let rows: Vec<(String, String)> = serde_json::from_value(rows).unwrap_or_default();
+            return rows.into_iter().map(|(name, value)| (plain(&name).into(), value)).collect();
+        }
         let mut rows: Vec<(&'static str, String)> = Vec::new();
         if let Some(failure) = &self.failure {
             rows.extend(failure.subject().map(|subject| ("about", subject.to_owned())));
@@ -132,7 +183,7 @@ impl Fault {
             rows.push(("rule", failure.rule().to_owned()));
         }
         rows.extend(self.next.iter().map(|next| ("next", next.clone())));
-        rows
+        rows.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect()
     }
 }
 
@@ -202,6 +253,12 @@ impl From<Kind> for Fault {
     fn from(kind: Kind) -> Self {
         Self::new(kind.code(), kind.sentence(), kind.remedy())
     }
+}
+
+/// A text that was escaped before, which is not to be escaped again.
+fn plain(text: &str) -> String {
+    let fits = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if fits { text.to_owned() } else { escaped(text) }
 }
 
 /// One word for how a request ended.

@@ -1,6 +1,7 @@
 //! `mcp-authz`, the command-line program: logs in to MCP servers, keeps their tokens fresh, and lends
 //! them to other programs. All OAuth and all MCP is that of the libraries.
 
+mod agent;
 mod arguments;
 mod command;
 mod config_file;
@@ -8,6 +9,7 @@ mod doctor;
 mod fault;
 mod keychain;
 mod options;
+mod relay;
 mod say;
 mod server;
 

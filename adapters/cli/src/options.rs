@@ -190,6 +190,36 @@ options! {
     /// Everything that Amazon Cognito needs
     #[arg(long, num_args = 2, value_names = ["LISTED", "DOCUMENT"], help_heading = "How strict to be")]
     cognito: Vec<String>,
+
+    /// The secret of --client-id, from the environment of a program that asked the agent
+    #[arg(skip)]
+    #[serde(skip)]
+    asker_secret: Option<Carried>,
+}
+
+/// A client's secret on its way to the agent of the same user.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Carried(pub(crate) Secret);
+
+impl Carried {
+    /// The secret that the environment of this process holds.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no agent"))]
+    pub(crate) fn from_environment() -> Option<Self> {
+        let secret = std::env::var(SECRET_VARIABLE).ok().filter(|secret| !secret.is_empty());
+        secret.map(|secret| Self(Secret::new(secret)))
+    }
+}
+
+impl Serialize for Carried {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.expose().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Carried {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+    }
 }
 
 /// Which transport carries the messages.
@@ -331,6 +361,9 @@ impl Options {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Secret>, Fault> {
         let Some(path) = &self.client_secret_file else {
+            if let Some(Carried(secret)) = &self.asker_secret {
+                return Ok(Some(secret.clone()));
+            }
             let secret = variable(SECRET_VARIABLE).filter(|secret| !secret.is_empty());
             return Ok(secret.map(Secret::new));
         };

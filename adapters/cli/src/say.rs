@@ -13,7 +13,8 @@ use mcp_authz_tokio::driver::person::{Answers, Person};
 use mcp_authz_tokio::{Progress, Visit};
 use serde_json::{Value, json};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, quoted};
+use crate::relay::{Relay, Said, VARIABLE};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -25,6 +26,8 @@ pub(crate) struct Say {
     json: bool,
     /// Turns while something is waited for, on a terminal only.
     spinner: ProgressBar,
+    /// Takes everything in place of this process's own output, for a program that asked the agent.
+    relay: Option<Relay>,
 }
 
 impl Say {
@@ -36,7 +39,19 @@ impl Say {
         };
         let spinner = ProgressBar::with_draw_target(None, target);
         spinner.set_style(ProgressStyle::default_spinner());
-        Self { json, spinner }
+        Self { json, spinner, relay: None }
+    }
+
+    /// Speaks to a program that asked the agent, which shows it to whoever is in front of it.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no agent"))]
+    pub(crate) fn through(relay: Relay) -> Self {
+        let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Self { json: false, spinner, relay: Some(relay) }
+    }
+
+    /// The way to the program that asked the agent, if that is who listens.
+    pub(crate) const fn relay(&self) -> Option<&Relay> {
+        self.relay.as_ref()
     }
 
     /// Returns true if programs read the lines.
@@ -47,6 +62,9 @@ impl Say {
     /// A result: the text for people, or the object for programs. Whatever a server wrote has to be
     /// escaped in the text.
     pub(crate) fn result(&self, text: impl Display, line: &Value) {
+        if let Some(relay) = &self.relay {
+            return relay.say(Said::Result { text: text.to_string(), line: line.clone() });
+        }
         self.spinner.suspend(|| match self.json {
             true => print(line),
             false => print(text),
@@ -55,11 +73,17 @@ impl Say {
 
     /// The same, of a thing that was done.
     pub(crate) fn done(&self, text: impl Display, line: &Value) {
+        if let Some(relay) = &self.relay {
+            return relay.say(Said::Done { text: text.to_string(), line: line.clone() });
+        }
         self.result(format!("{GOOD}{text}{GOOD:#}"), line);
     }
 
     /// A result for people alone.
     pub(crate) fn text(&self, text: impl Display) {
+        if let Some(relay) = &self.relay {
+            return relay.say(Said::Text { text: text.to_string() });
+        }
         if !self.json {
             self.spinner.suspend(|| print(text));
         }
@@ -67,6 +91,9 @@ impl Say {
 
     /// An aside, on standard error for people.
     pub(crate) fn aside(&self, text: impl Display, line: &Value) {
+        if let Some(relay) = &self.relay {
+            return relay.say(Said::Aside { text: text.to_string(), line: line.clone() });
+        }
         self.spinner.suspend(|| match self.json {
             true => print(line),
             false => note(format_args!("{ASIDE}{text}{ASIDE:#}")),
@@ -78,25 +105,63 @@ impl Say {
         use Progress::{Failed, FoundGrant, LoggedIn, LoggedOut};
         let expected =
             matches!(progress, FoundGrant { .. } | LoggedIn { .. } | LoggedOut | Failed { .. });
+        self.progressed(&progress.to_string(), expected);
+    }
+
+    /// The same in words.
+    pub(crate) fn progressed(&self, text: &str, expected: bool) {
+        if let Some(relay) = &self.relay {
+            return relay.say(Said::Progress { text: text.to_owned(), expected });
+        }
         if self.json || !expected {
-            let text = progress.to_string();
-            self.aside(&text, &json!({"event": "progress", "text": text}));
+            self.aside(text, &json!({"event": "progress", "text": text}));
+        }
+    }
+
+    /// A line about a page, for people alone, who read it on standard error.
+    pub(crate) fn line(&self, text: &str) {
+        if let Some(relay) = &self.relay {
+            return relay.say(Said::Line { text: text.to_owned() });
+        }
+        if !self.json {
+            self.spinner.suspend(|| note(text));
+        }
+    }
+
+    /// A page that is shown to a person, for programs.
+    pub(crate) fn page(&self, line: &Value) {
+        if let Some(relay) = &self.relay {
+            return relay.say(Said::Page { line: line.clone() });
+        }
+        // What is typed must not meet a spinner.
+        self.idle();
+        if self.json {
+            print(line);
         }
     }
 
     /// Something is waited for.
     pub(crate) fn busy(&self, with: impl Display) {
+        if let Some(relay) = &self.relay {
+            return relay.say(Said::Busy { text: with.to_string() });
+        }
         self.spinner.set_message(with.to_string());
         self.spinner.enable_steady_tick(Duration::from_millis(100));
     }
 
     /// Nothing is waited for any more.
     pub(crate) fn idle(&self) {
+        if let Some(relay) = &self.relay {
+            return relay.say(Said::Idle);
+        }
         self.spinner.finish_and_clear();
     }
 
     /// Why the command failed.
     pub(crate) fn fault(&self, fault: &Fault) {
+        if let Some(relay) = &self.relay {
+            return relay.say(Said::Fault { fault: fault.wire() });
+        }
         self.idle();
         if self.json {
             return print(fault.json());
@@ -107,23 +172,41 @@ impl Say {
         }
     }
 
+    /// Says what a command said in the agent.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no agent"))]
+    pub(crate) fn repeat(&self, said: Said) {
+        match said {
+            Said::Result { text, line } => self.result(text, &line),
+            Said::Done { text, line } => self.done(text, &line),
+            Said::Text { text } => self.text(text),
+            Said::Aside { text, line } => self.aside(text, &line),
+            Said::Progress { text, expected } => self.progressed(&text, expected),
+            Said::Busy { text } => self.busy(text),
+            Said::Idle => self.idle(),
+            Said::Fault { fault } => self.fault(&Fault::told(fault)),
+            Said::Page { line } => self.page(&line),
+            Said::Line { text } => self.line(&text),
+            Said::Listening { socket } => self.result(
+                // A shell reads it: a space in the path is not to be the end of it.
+                format!("{VARIABLE}={}; export {VARIABLE};", quoted(&socket)),
+                &json!({"event": "listening", "socket": socket}),
+            ),
+        }
+    }
+
     /// Somebody who is shown pages with these lines around it.
     pub(crate) fn to(&self, person: Arc<dyn Person>) -> impl Person + use<> {
         let say = self.clone();
         move |visit: &Visit, answers: Answers| {
-            // What is typed must not meet a spinner.
-            say.idle();
-            if say.json {
-                print(json!({
-                    "event": "page",
-                    "url": visit.url(),
-                    "issuer": visit.issuer,
-                    "resource": visit.shown_resource(),
-                    "client_id": visit.client_id,
-                    "redirect_uri": visit.redirect_uri,
-                    "scope": visit.scopes.as_str(),
-                }));
-            }
+            say.page(&json!({
+                "event": "page",
+                "url": visit.url(),
+                "issuer": visit.issuer,
+                "resource": visit.shown_resource(),
+                "client_id": visit.client_id,
+                "redirect_uri": visit.redirect_uri,
+                "scope": visit.scopes.as_str(),
+            }));
             person.show(visit, answers);
         }
     }

@@ -3,6 +3,8 @@
 use std::env;
 use std::sync::Arc;
 
+use mcp_authz_core::failure::escaped;
+use mcp_authz_core::granted::Life;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_host::store::{FileStore, StoreError};
 use mcp_authz_tokio::driver::person::Person;
@@ -11,6 +13,7 @@ use mcp_authz_tokio::driver::transport::{Bounds, Settings};
 use mcp_authz_tokio::{
     AuthorizationManager, Client, Config, Desktop, Granted, Roots, Store, Terminal, Transport,
 };
+use serde_json::Value;
 
 use crate::fault::Fault;
 use crate::options::Options;
@@ -59,6 +62,18 @@ impl Server {
     pub(crate) async fn connect(&self) -> Result<Transport, Fault> {
         let settings = Settings::new("mcp-authz", env!("CARGO_PKG_VERSION"));
         Ok(self.manager.connect(self.settings(settings)).await?)
+    }
+
+    /// The result of a call of a tool, which says in it whether it failed.
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Result<Value, Fault> {
+        self.say.busy("connecting");
+        let transport = self.connect().await?;
+        self.say.busy(format!("calling {}", escaped(tool)));
+        let result = transport.call_tool(tool, arguments).await?;
+        self.say.idle();
+        let _or_later = transport.close().await;
+        self.manager.session().quiet().await;
+        Ok(result.raw)
     }
 
     /// Settings of a connection with the wire and the limits of the options.
@@ -120,9 +135,10 @@ pub(crate) fn client(options: &Options) -> Result<Client, Fault> {
 
 /// The person at this machine: with a browser, or, over SSH, with no more than a terminal.
 pub(crate) fn somebody(options: &Options, say: &Say) -> Arc<dyn Person> {
-    let over_ssh = env::var_os("SSH_CONNECTION").is_some()
-        && ["DISPLAY", "WAYLAND_DISPLAY"].iter().all(|name| env::var_os(name).is_none());
-    match (options.no_browser || over_ssh, say.is_json()) {
+    if let Some(relay) = say.relay() {
+        return relay.person(options.no_browser);
+    }
+    match (options.no_browser || over_ssh(), say.is_json()) {
         // Whoever reads the lines has been shown the page by one of them.
         (true, true) => Arc::new(Terminal::new().say(|_| {})),
         (true, false) => Arc::new(Terminal::new()),
@@ -131,15 +147,28 @@ pub(crate) fn somebody(options: &Options, say: &Say) -> Arc<dyn Person> {
     }
 }
 
+/// Returns true if no browser of this machine is in front of the person.
+pub(crate) fn over_ssh() -> bool {
+    env::var_os("SSH_CONNECTION").is_some()
+        && ["DISPLAY", "WAYLAND_DISPLAY"].iter().all(|name| env::var_os(name).is_none())
+}
+
+/// The end of a token, in seconds since 1970; `None` if nobody named one.
+pub(crate) fn expiry(granted: &Granted) -> Option<i64> {
+    match granted.life() {
+        Life::Until { wall, .. } => wall.map(|wall| wall.unix()),
+        Life::Unknown => None,
+    }
+}
+
 /// The account of a configuration, for people.
 pub(crate) fn as_account(account: Option<&str>) -> String {
-    account
-        .map_or_else(String::new, |name| format!(" as {}", mcp_authz_core::failure::escaped(name)))
+    account.map_or_else(String::new, |name| format!(" as {}", escaped(name)))
 }
 
 /// A URL for people: without its query, which may hold a key, and escaped.
 pub(crate) fn shown(url: &str) -> String {
-    mcp_authz_core::failure::escaped(url.split(['?', '#']).next().unwrap_or_default())
+    escaped(url.split(['?', '#']).next().unwrap_or_default())
 }
 
 /// Checks a URL and its options without opening anything.

@@ -102,6 +102,13 @@ impl Terminal {
         self.voice.own = true;
         self
     }
+
+    /// As [`Desktop::without_pasting`].
+    #[must_use]
+    pub const fn without_pasting(mut self) -> Self {
+        self.voice.pastes = false;
+        self
+    }
 }
 
 impl Person for Terminal {

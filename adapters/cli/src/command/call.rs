@@ -4,6 +4,7 @@ use mcp_authz_core::failure::escaped;
 use serde_json::{Map, Value, json};
 
 use crate::fault::Fault;
+use crate::say::Say;
 use crate::server::Server;
 
 /// The arguments of the call, from the words of the command line.
@@ -29,15 +30,16 @@ pub(super) fn arguments(words: &[String]) -> Result<Value, Fault> {
 
 /// Calls the tool and shows what it says.
 pub(super) async fn run(server: &Server, tool: &str, arguments: Value) -> Result<(), Fault> {
-    server.say.busy("connecting");
-    let transport = server.connect().await?;
-    server.say.busy(format!("calling {}", escaped(tool)));
-    let result = transport.call_tool(tool, arguments).await?;
-    server.say.idle();
-    server.say.result(readable(&result.raw), &json!({"event": "result", "result": result.raw}));
-    let _or_later = transport.close().await;
-    server.manager.session().quiet().await;
-    if result.is_error { Err(Fault::tool()) } else { Ok(()) }
+    show(&server.call(tool, arguments).await?, &server.say)
+}
+
+/// Shows what a tool says.
+pub(super) fn show(result: &Value, say: &Say) -> Result<(), Fault> {
+    say.result(readable(result), &json!({"event": "result", "result": result}));
+    match result.get("isError") {
+        Some(Value::Bool(true)) => Err(Fault::tool()),
+        _ => Ok(()),
+    }
 }
 
 /// The content of a result for people: texts as they are, line by line, and the rest named.

@@ -31,6 +31,6 @@ pub(super) async fn run(
         file.map_or_else(|| "the configuration file".to_owned(), |it| it.display().to_string());
     match report.ends(&examined, logged_in, &file) {
         0 => Ok(()),
-        status => Err(Fault::told(status)),
+        status => Err(Fault::silent(status)),
     }
 }

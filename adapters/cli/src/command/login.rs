@@ -19,18 +19,19 @@ pub(super) async fn run(
     say: &Say,
 ) -> Result<(), Fault> {
     let server = Server::open(url, options, say, |config| config.login_anew(again))?;
-    if !again && let Ok(granted) = server.grant(&server.options.scopes()?).await {
-        say.result(
-            format!(
-                "already logged in{}: nobody was asked; --again logs in anew",
-                of(&server, &granted)
-            ),
-            &line("already_logged_in", &server, &granted),
-        );
+    if !again && is_in(&server).await? {
         return Ok(());
     }
     if server.options.no_login {
         return Err(Fault::usage("login and --no-login contradict each other"));
+    }
+    // Whoever went first may have logged in at this very server.
+    let turn = match say.relay() {
+        Some(relay) => Some(relay.turn().await),
+        None => None,
+    };
+    if turn.is_some() && !again && is_in(&server).await? {
+        return Ok(());
     }
     let person: std::sync::Arc<dyn Person> = somebody(&server.options, say);
     match server.manager.log_in(&say.to(person)).await {
@@ -54,6 +55,19 @@ pub(super) async fn run(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Returns true, and says so, if there is a grant that can be used as it is.
+async fn is_in(server: &Server) -> Result<bool, Fault> {
+    let Ok(granted) = server.grant(&server.options.scopes()?).await else { return Ok(false) };
+    server.say.result(
+        format!(
+            "already logged in{}: nobody was asked; --again logs in anew",
+            of(server, &granted)
+        ),
+        &line("already_logged_in", server, &granted),
+    );
+    Ok(true)
 }
 
 /// The grant in words.

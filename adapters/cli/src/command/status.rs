@@ -3,7 +3,6 @@
 use std::time::SystemTime;
 
 use mcp_authz_core::failure::escaped;
-use mcp_authz_core::granted::Life;
 use mcp_authz_tokio::driver::vault::{Entry, State};
 use mcp_authz_tokio::{Granted, Vault};
 use serde_json::{Value, json};
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
+pub(super) use crate::server::expiry;
 use crate::server::{self, shown};
 
 /// Shows every account of a server, or the one that the options name.
@@ -111,14 +111,6 @@ pub(super) fn until(granted: &Granted) -> String {
     match expiry(granted) {
         Some(until) => format!("its token is good for {}", left(until)),
         None => "its server names no end of the token".to_owned(),
-    }
-}
-
-/// The end of a token, in seconds since 1970; `None` if nobody named one.
-pub(super) fn expiry(granted: &Granted) -> Option<i64> {
-    match granted.life() {
-        Life::Until { wall, .. } => wall.map(|wall| wall.unix()),
-        Life::Unknown => None,
     }
 }
 

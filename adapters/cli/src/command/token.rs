@@ -7,7 +7,7 @@ use mcp_authz_tokio::Granted;
 use mcp_authz_tokio::config::Times;
 use serde_json::json;
 
-use crate::arguments::Token;
+use crate::arguments::Form;
 use crate::command::status::{expiry, left, seconds_left};
 use crate::fault::Fault;
 use crate::options::Options;
@@ -15,13 +15,8 @@ use crate::say::Say;
 use crate::server::{Server, shown};
 
 /// Prints the token, or the header line that carries it.
-pub(super) async fn run(
-    url: String,
-    options: Options,
-    token: Token,
-    say: &Say,
-) -> Result<(), Fault> {
-    let Token { header, headers, min_lifetime, .. } = token;
+pub(super) async fn run(url: String, options: Options, form: Form, say: &Say) -> Result<(), Fault> {
+    let Form { min_lifetime, .. } = form;
     let times = Times { ahead: min_lifetime, ..options.times() };
     let server = Server::open(url, options, say, |config| config.times(times))?;
     let mut granted = server.grant(&server.options.scopes()?).await?;
@@ -39,11 +34,7 @@ pub(super) async fn run(
         }
     }
     let token = granted.access_token().expose();
-    let line = match (header, headers) {
-        (true, _) => format!("Authorization: Bearer {token}"),
-        (_, true) => json!({"Authorization": format!("Bearer {token}")}).to_string(),
-        _ => token.to_owned(),
-    };
+    let line = form.line(token);
     say.result(
         &line,
         &json!({
@@ -55,6 +46,17 @@ pub(super) async fn run(
         }),
     );
     Ok(())
+}
+
+impl Form {
+    /// The line that is printed for a token.
+    pub(super) fn line(&self, token: &str) -> String {
+        match (self.header, self.headers) {
+            (true, _) => format!("Authorization: Bearer {token}"),
+            (_, true) => json!({"Authorization": format!("Bearer {token}")}).to_string(),
+            _ => token.to_owned(),
+        }
+    }
 }
 
 /// Returns true if the token is known to live shorter than this.

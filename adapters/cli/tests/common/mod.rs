@@ -16,6 +16,7 @@ pub(crate) struct Home {
 }
 
 /// How a command ended.
+#[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: i32,
     pub(crate) out: String,
