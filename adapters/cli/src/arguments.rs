@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::command::config::{Host, Way};
+use crate::import::Tool;
 use crate::options::Options;
 
 const STATUSES: &str = "\
@@ -147,6 +148,17 @@ Options of the server are put into the lines. No token is written anywhere.")]
     /// A broker for tokens, as ssh-agent is for keys: for your programs, and for sandboxes
     #[command(after_help = AGENT)]
     Agent(Agent),
+    /// Take over the login of another program, without a login
+    #[command(after_help = "Examples:
+  mcp-authz import mcp-remote https://mcp.example/mcp
+  mcp-authz import mcp-remote https://mcp.example/mcp --move
+  mcp-authz import fastmcp https://mcp.example/mcp --from ~/app/tokens
+
+Files of the other program are read, never written. The registration and the access token are taken
+over; the refresh token stays where it is, since only one of two programs can use it. With --move it
+comes along: the other program's login ends with the first renewal here. Credentials whose issuer the
+other program did not record are not taken over.")]
+    Import(Import),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   mcp-authz completions bash > ~/.local/share/bash-completion/completions/mcp-authz")]
@@ -292,6 +304,21 @@ pub(crate) struct Agent {
     /// Run this command with MCP_AUTHZ_AGENT set, and end with it
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Import {
+    /// The other program
+    #[arg(value_name = "PROGRAM")]
+    pub(crate) tool: Tool,
+    #[command(flatten)]
+    pub(crate) server: Target,
+    /// The folder where the other program keeps its logins
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
+    /// Take the refresh token along, which logs the other program out
+    #[arg(long = "move")]
+    pub(crate) moves: bool,
 }
 
 /// Reads a time such as `90s`, `5m` or `1h`; a number alone is seconds.

@@ -19,6 +19,7 @@ use crate::arguments::{Cli, Command, Target};
 use crate::config_file::ConfigFile;
 use crate::doctor::How;
 use crate::fault::Fault;
+use crate::import::{self, Asked};
 use crate::options::Options;
 use crate::say::Say;
 use crate::server::Server;
@@ -81,6 +82,11 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
         Command::Agent(arguments) => agent::run(arguments, cli.config, say).await,
         #[cfg(not(unix))]
         Command::Agent(_) => Err(no_agent()),
+        Command::Import(import) => {
+            let (url, options) = server(import.server)?;
+            let asked = Asked { tool: import.tool, from: import.from, moves: import.moves };
+            import::run(url, options, asked, say).await
+        }
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),
     }

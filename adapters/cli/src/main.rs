@@ -3,10 +3,12 @@
 
 mod agent;
 mod arguments;
+mod bench;
 mod command;
 mod config_file;
 mod doctor;
 mod fault;
+mod import;
 mod keychain;
 mod options;
 mod relay;

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use mcp_authz_core::failure::escaped;
 use mcp_authz_core::granted::Life;
@@ -175,4 +176,10 @@ pub(crate) fn shown(url: &str) -> String {
 pub(crate) fn checked(url: &str, options: &Options) -> Result<Arc<Config>, Fault> {
     let config = options.config(url, |name| env::var(name).ok())?;
     Ok(config.build().map_err(Arc::new)?)
+}
+
+/// The seconds that are left before a moment; 0 if it is over.
+pub(crate) fn seconds_left(until: i64) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(until).unwrap_or_default().saturating_sub(now.as_secs())
 }

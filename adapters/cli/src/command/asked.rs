@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::agent::asked_of;
 use super::call;
-use super::status::{left, seconds_left};
+use super::status::left;
 use crate::agent::client::{self, Connection, named_as};
 use crate::agent::protocol::{Call, Command, Header, Request, Target};
 use crate::arguments::{self, Cli, Form};
@@ -15,7 +15,7 @@ use crate::config_file::ConfigFile;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
-use crate::server::{over_ssh, shown};
+use crate::server::{over_ssh, seconds_left, shown};
 
 /// Has the agent do what the command line asks for; `None` if there is none, or it is not for that.
 pub(super) async fn run(cli: &Cli, say: &Say) -> Option<Result<(), Fault>> {

@@ -1,7 +1,5 @@
 //! `status`: what is kept for a server and its accounts.
 
-use std::time::SystemTime;
-
 use mcp_authz_core::failure::escaped;
 use mcp_authz_tokio::driver::vault::{Entry, State};
 use mcp_authz_tokio::{Granted, Vault};
@@ -11,7 +9,7 @@ use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
 pub(super) use crate::server::expiry;
-use crate::server::{self, shown};
+use crate::server::{self, seconds_left, shown};
 
 /// Shows every account of a server, or the one that the options name.
 pub(super) fn run(url: &str, options: &Options, say: &Say) -> Result<(), Fault> {
@@ -123,10 +121,4 @@ pub(super) fn left(until: i64) -> String {
         7_200..=172_799 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
     }
-}
-
-/// The seconds that are left before a moment; 0 if it is over.
-pub(super) fn seconds_left(until: i64) -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(until).unwrap_or_default().saturating_sub(now.as_secs())
 }

@@ -8,11 +8,11 @@ use mcp_authz_tokio::config::Times;
 use serde_json::json;
 
 use crate::arguments::Form;
-use crate::command::status::{expiry, left, seconds_left};
+use crate::command::status::{expiry, left};
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
-use crate::server::{Server, shown};
+use crate::server::{Server, seconds_left, shown};
 
 /// Prints the token, or the header line that carries it.
 pub(super) async fn run(url: String, options: Options, form: Form, say: &Say) -> Result<(), Fault> {

@@ -18,8 +18,9 @@ use url::Url;
 use super::facts::Facts;
 use super::finding::{Finding, Severity, sorted};
 use super::log::{Asked, Log};
-use super::port::{Manager, Watched, ports};
+use super::port::Watched;
 use super::snippet::{Snippet, Turned, turn_on};
+use crate::bench::{self, ports};
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::server;
@@ -171,16 +172,17 @@ impl<'a> Examination<'a> {
         runtime: Tokio,
         config: ConfigBuilder,
         store: Option<Arc<dyn Store>>,
-    ) -> Result<Manager, Fault> {
-        let mut builder =
-            Manager::builder(config).ports(ports(watched.clone(), runtime)).observer(log.clone());
+    ) -> Result<bench::Manager<Watched>, Fault> {
+        let mut builder = bench::Manager::builder(config)
+            .ports(ports(watched.clone(), runtime))
+            .observer(log.clone());
         if let Some(store) = store {
             builder = builder.store(store);
         }
         Ok(builder.build()?)
     }
 
-    fn open(&self, url: &str, options: &Options) -> Result<Manager, Fault> {
+    fn open(&self, url: &str, options: &Options) -> Result<bench::Manager<Watched>, Fault> {
         let config = options.config(url, |name| env::var(name).ok())?;
         Self::manager(&self.watched, &self.log, self.runtime.clone(), config, None)
     }
@@ -293,7 +295,10 @@ struct Connected {
     lists_tools: bool,
 }
 
-async fn connected(manager: &Manager, options: &Options) -> Result<Connected, TransportError> {
+async fn connected(
+    manager: &bench::Manager<Watched>,
+    options: &Options,
+) -> Result<Connected, TransportError> {
     let transport = manager.connect(settings(options)).await?;
     let lists_tools = transport.list_tools().await.is_ok();
     let wire = (transport.kind(), transport.protocol_version());

@@ -19,8 +19,9 @@ use super::examine::{Examination, Examined, Outcome, settings, snippet};
 use super::facts::{Facts, transport, wire};
 use super::finding::{Finding, Severity, sorted};
 use super::log::Asked;
-use super::port::Manager;
+use super::port::Watched;
 use super::snippet::{Snippet, Turned, turn_on};
+use crate::bench;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
@@ -102,7 +103,7 @@ pub(super) async fn run(
 
 /// One login.
 async fn log_in(
-    manager: &Manager,
+    manager: &bench::Manager<Watched>,
     examined: &Examined,
     say: &Say,
 ) -> Result<Result<Arc<Granted>, Arc<Failure>>, Fault> {
@@ -127,7 +128,7 @@ async fn log_in(
 /// Looks at the grant and at the MCP server, and gives the grant back if it is not to be kept.
 async fn look(
     url: &str,
-    (manager, granted): (&Manager, &Arc<Granted>),
+    (manager, granted): (&bench::Manager<Watched>, &Arc<Granted>),
     examined: &mut Examined,
     how: How,
     say: &Say,
@@ -167,7 +168,7 @@ async fn look(
 }
 
 /// Connects with the token, and lists the tools.
-async fn connect(manager: &Manager, found: &mut LoggedIn, examined: &mut Examined) {
+async fn connect(manager: &bench::Manager<Watched>, found: &mut LoggedIn, examined: &mut Examined) {
     let transport = match manager.connect(settings(&examined.options)).await {
         Ok(transport) => transport,
         Err(error) => return fails(examined, &error),
@@ -278,7 +279,10 @@ fn seconds_left(until: i64) -> u64 {
 }
 
 /// Renews the token once, as after a refusal; the failure if that did not work.
-async fn refresh(manager: &Manager, granted: &Granted) -> Result<Option<Arc<Failure>>, Fault> {
+async fn refresh(
+    manager: &bench::Manager<Watched>,
+    granted: &Granted,
+) -> Result<Option<Arc<Failure>>, Fault> {
     let refusal = Refusal {
         epoch: Some(granted.epoch()),
         status: http::StatusCode::UNAUTHORIZED,

@@ -4,18 +4,14 @@
 //! and metadata. A registration stops here (D18), and so would anything that spends a code or a token.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response, Uri};
 use mcp_authz_core::effect::{Limits, Purpose, Reply, Why};
-use mcp_authz_tokio::driver::manager::{Platform, PortsError};
-use mcp_authz_tokio::driver::ports::{AsyncHttp, Opened, Ports, Runtime};
-use mcp_authz_tokio::driver::tasks::Tasks;
-use mcp_authz_tokio::driver::{AuthorizationManager, PortsOf};
-use mcp_authz_tokio::{Loopback, MemoryStore, Store, Tokio, TokioBody, TokioHttp};
+use mcp_authz_tokio::driver::ports::{AsyncHttp, Opened};
+use mcp_authz_tokio::{TokioBody, TokioHttp};
 use serde_json::Value;
 
 use super::log::{Answered, End, Log};
@@ -135,50 +131,4 @@ impl AsyncHttp for Watched {
         self.log.ends(number, end, began.elapsed());
         opened
     }
-}
-
-/// The runtime of an examination: the program's own, under a type to which the port above belongs.
-#[derive(Clone)]
-pub(super) struct Bench(Tokio);
-
-impl Runtime for Bench {
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.spawn(task);
-    }
-
-    async fn sleep(&self, time: Duration) {
-        self.0.sleep(time).await;
-    }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
-        self.0.blocking(work).await
-    }
-}
-
-/// The loop that runs an examination.
-pub(super) type OnBench = Tasks<Watched, Loopback, Bench>;
-
-/// A manager whose every request is written down.
-pub(super) type Manager = AuthorizationManager<OnBench>;
-
-impl Platform for Bench {
-    type Loop = OnBench;
-    type Builder = ();
-
-    fn ports() -> Result<Arc<PortsOf<OnBench>>, PortsError> {
-        Err("an examination names its ports".into())
-    }
-
-    fn store() -> Arc<dyn Store> {
-        Arc::new(MemoryStore::new())
-    }
-}
-
-/// The ports of an examination on this runtime.
-pub(super) fn ports(http: Watched, runtime: Tokio) -> Arc<PortsOf<OnBench>> {
-    let listener = Loopback::new(runtime.clone());
-    Arc::new(Ports { http, listener, runtime: Bench(runtime) })
 }
