@@ -11,22 +11,14 @@ use mcp_authz_driver::exchange;
 use mcp_authz_driver::person::{Answers, Person};
 use mcp_authz_driver::ports::Http as _;
 use mcp_authz_host::person::Desktop;
-use mcp_authz_host::terminal;
 use mcp_authz_tests::job::person::{self, LARGEST_PAGE, PersonAction, PersonEvent};
-use mcp_authz_tests::job::{Options, Outcome, Show, Step, Who};
+use mcp_authz_tests::job::{Options, Outcome, Show, Who};
 use mcp_authz_ureq::Client;
 
 /// Whoever is shown the page.
 pub(crate) enum Somebody {
-    /// A person with a browser, who may paste what they ended up at.
-    AtScreen {
-        desktop: Desktop,
-        show: Show,
-        /// Whether they may paste, and whether that is seen to here: standard input is no terminal, or the desktop
-        /// would read it.
-        paste: bool,
-        reads: bool,
-    },
+    /// A person with a browser, who may paste what they ended up at into a terminal.
+    AtScreen { desktop: Desktop, show: Show, paste: bool },
     /// The program itself, with a browser of its own.
     Played(Played),
 }
@@ -42,26 +34,17 @@ impl Somebody {
             let (show, leaves) = (show.clone(), Arc::new(leaves));
             return Self::Played(Played { show, patience: options.timeout, leaves });
         }
-        let terminal = io::stdin().is_terminal();
-        // Another program that pastes shows the page to somebody, too.
-        let desktop = match options.paste && !terminal {
-            true => desktop.say(|line| eprintln!("{line}")),
-            false => desktop,
-        };
-        let paste = options.pastes(terminal);
-        Self::AtScreen { desktop, show: show.clone(), paste, reads: paste && !terminal }
+        let paste = options.pastes(io::stdin().is_terminal());
+        Self::AtScreen { desktop, show: show.clone(), paste }
     }
 }
 
 impl Person for Somebody {
     fn show(&self, visit: &Visit, answers: Answers) {
         match self {
-            Self::AtScreen { desktop, show, paste, reads } => {
+            Self::AtScreen { desktop, show, paste } => {
                 show.open(visit, *paste);
-                desktop.show(visit, answers.clone());
-                if *reads {
-                    read_pasted(answers, show.clone());
-                }
+                desktop.show(visit, answers);
             }
             Self::Played(played) => {
                 played.show.visit(visit);
@@ -73,25 +56,6 @@ impl Person for Somebody {
             }
         }
     }
-}
-
-/// Takes in what is pasted, for as long as the login waits at this page.
-fn read_pasted(answers: Answers, show: Show) {
-    let waits = answers.clone();
-    let _without_it_the_browser_is_left = terminal::read_lines(
-        move || waits.awaited(),
-        move |line| {
-            let show = show.clone();
-            // How the login ended is shown by the job.
-            answers.give(line, move |page| match page {
-                Page::Refused(kind) => show.step(&Step::paste_refused(kind)),
-                Page::Untrusted { failure, .. } => {
-                    show.step(&Step::paste_refused(failure.kind()));
-                }
-                _ => {}
-            });
-        },
-    );
 }
 
 /// Sees that nobody waits for a person who is gone, whatever made them go.

@@ -65,8 +65,7 @@ impl Program {
         name: &str,
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, ExitCode> {
-        let variable = |name: &str| std::env::var(name).ok();
-        let options = match args::read(name, arguments, variable) {
+        let options = match args::read(name, arguments) {
             Ok(Command::Run(options)) => *options,
             Ok(Command::Say(text)) => {
                 let said = io::stdout().write_all(text.as_bytes());

@@ -25,8 +25,6 @@ impl Options {
     pub fn adjust(&self, settings: &mut Settings) {
         let registration =
             !matches!(&self.target, Target::Embedded(Embedded { registration: false, .. }));
-        let redirect = self.redirect.as_deref().unwrap_or("http://127.0.0.1/callback");
-        let redirect_uris = vec![redirect.to_owned()];
         if self.transport == Transport::Sse {
             settings.mcp.era = Era::HttpSse;
         }
@@ -36,19 +34,11 @@ impl Options {
             if !registration {
                 server.registration.mode = RegistrationMode::Closed;
             }
-            if self.client_document.is_some() {
-                server.client_documents.supported = true;
-                server.client_documents.redirect_uris.clone_from(&redirect_uris);
-            }
             server.clients.extend(self.known_client().map(|client_id| Preregistered {
                 client_id: client_id.to_owned(),
-                secret: self.client_secret.as_ref().map(|secret| secret.expose().to_owned()),
-                method: if self.client_secret.is_some() {
-                    AuthMethod::Post
-                } else {
-                    AuthMethod::None
-                },
-                redirect_uris: redirect_uris.clone(),
+                secret: None,
+                method: AuthMethod::None,
+                redirect_uris: vec!["http://127.0.0.1/callback".to_owned()],
                 grant_types: server.grant_types.clone(),
             }));
         }

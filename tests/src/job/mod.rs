@@ -13,7 +13,6 @@ pub mod args;
 mod cookies;
 mod embedded;
 mod form;
-mod help;
 mod options;
 pub mod outcome;
 pub mod person;

@@ -120,13 +120,6 @@ impl Step {
         Self::new("open", line).with("url", visit.url()).with("paste", paste).with("wait_s", wait)
     }
 
-    /// An address that was pasted is not the one that is waited for. It is not shown: it may hold a code.
-    #[must_use]
-    pub fn paste_refused(kind: Kind) -> Self {
-        let line = "that address does not answer this login: paste all of it, from http to its end";
-        Self::new("paste_refused", line).with("code", kind.code())
-    }
-
     /// A request leaves. Only the path of the URL is shown: queries hold codes and states.
     pub(crate) fn request(purpose: &str, method: &Method, url: &str, token: bool) -> Self {
         let url = bare(url);

@@ -128,7 +128,6 @@ impl Tool {
 pub struct Report {
     url: String,
     wish: Wish,
-    issuer: Option<String>,
     plan: VecDeque<Plan>,
     planned: bool,
     tools: Vec<Tool>,
@@ -146,7 +145,6 @@ impl Report {
         Self {
             url: url.to_owned(),
             wish: Wish::of(options),
-            issuer: options.issuer.clone(),
             plan: VecDeque::from([Plan::List(json!({}))]),
             planned: false,
             tools: Vec::new(),
@@ -298,7 +296,7 @@ impl Report {
             None if self.held.is_some() => Outcome::Authorized(summary),
             None => Outcome::Open(summary),
         };
-        (Step::ending(&outcome, self.counts, self.issuer.as_deref()), outcome)
+        (Step::ending(&outcome, self.counts), outcome)
     }
 
     /// Words of a server, or none of them if they repeat a token.

@@ -24,7 +24,7 @@ pub(crate) struct Ran {
 
 pub(crate) fn options(arguments: &[&str]) -> Options {
     let arguments = arguments.iter().map(|argument| (*argument).into());
-    match args::read("contract", arguments, |_| None) {
+    match args::read("contract", arguments) {
         Ok(Command::Run(options)) => *options,
         other => panic!("these arguments make a run: {other:?}"),
     }

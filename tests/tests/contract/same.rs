@@ -46,11 +46,3 @@ fn many_calls_at_a_time_after_one_login_on_every_runtime() {
         }
     }
 }
-
-#[test]
-fn strict_fails_alike_where_a_plain_server_needs_leniency() {
-    let ran = own_server(&["--json", "--strict", "--revision", "2025-03-26"]);
-    assert_eq!(ran.outcome.exit_status(), 1);
-    let last = ran.lines.last().unwrap();
-    assert!(last.contains(r#""code":"discovery_failed""#), "{last}");
-}

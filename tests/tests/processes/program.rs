@@ -59,7 +59,7 @@ fn what_is_wrong_with_the_arguments_or_the_store_is_said_with_what_to_do() {
         }
         let help =
             String::from_utf8(command(example, &["--help"]).output().unwrap().stdout).unwrap();
-        for option in ["--store DIR", "--account NAME", "--calls N", "--parallel M"] {
+        for option in ["--store <DIR>", "--account <NAME>", "--calls <N>", "--parallel <M>"] {
             assert!(help.contains(option), "{example}: {option}");
         }
     }

@@ -77,21 +77,15 @@ where
 
 fn lifecycle(options: &Options) -> ClientLifecycleMode {
     let newest = ProtocolVersion::V_2026_07_28;
-    let named = options.protocol_version.as_deref();
-    let named = named.and_then(|version| serde_json::from_value(version.into()).ok());
-    let modern = |version: Option<ProtocolVersion>| ClientLifecycleMode::Discover {
-        preferred_versions: vec![version.unwrap_or(newest.clone())],
-    };
-    match (options.wire, named) {
+    match options.wire {
         // This wire knows no other beginning.
         _ if options.transport == Transport::Sse => ClientLifecycleMode::Initialize,
-        (Wire::Modern, named) => modern(named),
-        (Wire::Auto, Some(named)) if named >= newest => modern(Some(named)),
-        (Wire::Auto, None) => ClientLifecycleMode::Auto {
+        Wire::Modern => ClientLifecycleMode::Discover { preferred_versions: vec![newest] },
+        Wire::Auto => ClientLifecycleMode::Auto {
             preferred_versions: vec![newest],
             legacy_version: Some(ProtocolVersion::V_2025_11_25),
         },
-        (Wire::Auto | Wire::Legacy, _) => ClientLifecycleMode::Initialize,
+        Wire::Legacy => ClientLifecycleMode::Initialize,
     }
 }
 

@@ -1,9 +1,7 @@
 //! The last step: what happened, and what to do next.
 
 use mcp_authz_core::effect::{Purpose, Why};
-use mcp_authz_core::failure::{
-    Evidence, Failure, Kind, Mend, Outcome as Ended, Remedy, Setting, Switch, escaped,
-};
+use mcp_authz_core::failure::{Evidence, Failure, Kind, Mend, Outcome as Ended, Remedy, escaped};
 use serde_json::{Value, json};
 
 use super::super::outcome::{Counts, Fault, Outcome, Summary, Trouble};
@@ -13,15 +11,15 @@ impl Step {
     /// How the job ended.
     #[must_use]
     pub fn outcome(outcome: &Outcome) -> Self {
-        Self::ending(outcome, Counts::default(), None)
+        Self::ending(outcome, Counts::default())
     }
 
-    /// The same, of a run that made these calls and whose client is known to this issuer.
-    pub(crate) fn ending(outcome: &Outcome, counts: Counts, issuer: Option<&str>) -> Self {
+    /// The same, of a run that made these calls.
+    pub(crate) fn ending(outcome: &Outcome, counts: Counts) -> Self {
         let mut step = match outcome {
             Outcome::Authorized(summary) => ended("authorized", summary),
             Outcome::Open(summary) => ended("open", summary),
-            Outcome::Failed(Trouble::Authorization(failure)) => refused(failure, issuer),
+            Outcome::Failed(Trouble::Authorization(failure)) => refused(failure),
             Outcome::Failed(Trouble::Mcp(fault)) => failed(fault),
         };
         step.key = ENDING;
@@ -76,8 +74,8 @@ fn ended(name: &'static str, summary: &Summary) -> Step {
         .human(Human::Block(heading.to_owned(), rows))
 }
 
-fn refused(failure: &Failure, issuer: Option<&str>) -> Step {
-    let next = next_of(failure, issuer);
+fn refused(failure: &Failure) -> Step {
+    let next = next_of(failure);
     let evidence: Vec<Value> = failure
         .evidence()
         .iter()
@@ -179,84 +177,39 @@ fn retry_after(remedy: Remedy) -> Option<u64> {
 }
 
 /// The advice about a failure, as far as the command line can help.
-fn next_of(failure: &Failure, issuer: Option<&str>) -> Vec<String> {
+fn next_of(failure: &Failure) -> Vec<String> {
+    let switched = failure.openings().next().is_some();
     let mut next = match (failure.kind(), failure.remedy()) {
         (Kind::ReauthorizationRequired, _) => {
             vec!["run it again without --no-login, and log in".to_owned()]
         }
-        (Kind::IssuerChanged, Remedy::Configure) if failure.rule() == "BIND-04" => {
-            let known = issuer.map_or_else(|| "another issuer".to_owned(), escaped);
-            let uses = failure.subject().unwrap_or("another one");
-            vec![format!(
-                "your --client-id is for {known}; this server uses {uses}: correct --issuer"
-            )]
-        }
         (_, Remedy::Configure) if failure.rule() == "TRANS-91" => {
             vec!["if it is a server of 2025-11-25 or before: --era legacy".to_owned()]
         }
-        // The switches below say how.
-        (_, Remedy::Configure) if openings(failure).next().is_some() => Vec::new(),
+        // The options below say how.
+        (_, Remedy::Configure) if switched => Vec::new(),
         (_, Remedy::Retry { after: Some(_) }) => vec![advice(failure.remedy())],
         (_, remedy) => {
             let known = failure.advice().and_then(|_| of_cause(failure.cause()));
             vec![known.map_or_else(|| advice(remedy), str::to_owned)]
         }
     };
-    next.extend(openings(failure));
+    if switched {
+        next.push(OPTIONS.to_owned());
+    }
     next.extend(failure.mends().iter().map(mended));
     next
 }
 
-/// A setting, with its option if these programs have one.
+/// The program has an option for every switch, and finds out which ones a server needs.
+const OPTIONS: &str =
+    "if you trust this server all the same: mcp-authz doctor URL names the options";
+
+/// A setting, as a program of one's own has it.
 fn mended(mend: &Mend) -> String {
-    let option = match mend.setting {
-        Setting::Endpoints => {
-            return "if you know its authorization server: name it with --authorization-endpoint and \
-                    --token-endpoint"
-                .to_owned();
-        }
-        Setting::RegisterScopes => Some("--register-scopes"),
-        Setting::Redirect => Some("--redirect URI"),
-        _ => None,
-    };
-    if let Some(option) = option {
-        return format!("or {}: {option}", mend.setting.words());
-    }
     let issuer = mend.issuer.as_ref().map(|issuer| format!(" for {issuer}"));
     let (words, name) = (mend.setting.words(), mend.setting.name());
     format!("or {words}{}: {name} of the configuration", issuer.unwrap_or_default())
-}
-
-/// The options that would have avoided it, as they are to be written.
-fn openings(failure: &Failure) -> impl Iterator<Item = String> {
-    failure.openings().filter_map(|(switch, words)| {
-        let mut text = format!("{}: {}", condition(switch), option_for(switch)?);
-        for word in words {
-            text.push(' ');
-            text.push_str(&quoted(word));
-        }
-        Some(text)
-    })
-}
-
-/// When an option is the right one.
-const fn condition(switch: Switch) -> &'static str {
-    match switch {
-        Switch::ResourceParameter => "if this server takes no such resource",
-        Switch::Entra => "if this is Microsoft Entra",
-        _ => "if you trust this server all the same",
-    }
-}
-
-/// A word of a server's for a person's shell, which must not read it as anything but a word.
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'/' | b'.' | b'-' | b'_' | b'%')
-    };
-    if word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// The text that says what is wrong with the arguments.
@@ -269,10 +222,6 @@ pub(crate) fn of_arguments(failure: &Failure) -> String {
         text.push_str(": ");
         text.push_str(hint);
     }
-    for opening in openings(failure) {
-        text.push_str("; ");
-        text.push_str(&opening);
-    }
     text.push_str("; see --help");
     text
 }
@@ -283,31 +232,10 @@ fn advice(remedy: Remedy) -> String {
         Remedy::Retry { after: None } => "run it again later".to_owned(),
         Remedy::AskUser => "run it again and log in".to_owned(),
         Remedy::Register => {
-            "name a client this server knows: --client-id ID (its secret in MCP_CLIENT_SECRET), or \
-             --client-document URL"
-                .to_owned()
+            "name a client that this server knows: mcp-authz login URL --client-id ID".to_owned()
         }
-        Remedy::Configure => "change the arguments; --help explains them".to_owned(),
+        Remedy::Configure => "see what mcp-authz doctor URL says of it".to_owned(),
         Remedy::Report => "report it to the people who run the server".to_owned(),
         Remedy::Proceed => "go on without logging in".to_owned(),
-    }
-}
-
-/// The option that turns a switch on, before what it is for.
-const fn option_for(switch: Switch) -> Option<&'static str> {
-    match switch {
-        Switch::PkceUnlisted => Some("--allow-unlisted-pkce"),
-        Switch::SplitEndpoints => Some("--allow-split-endpoints"),
-        Switch::ResourceParameter => Some("--omit-resource"),
-        Switch::Entra => Some("--entra"),
-        Switch::IssuerPin => Some("--pin-issuer"),
-        Switch::PlainHttp => Some("--allow-plain-http"),
-        Switch::PrivateAddress => Some("--allow-private-address"),
-        Switch::LegacyServers => Some("--legacy on"),
-        Switch::IssuerSlash
-        | Switch::ParentResource
-        | Switch::MissingTokenType
-        | Switch::UnlistedNone => Some("leave out --strict"),
-        _ => None,
     }
 }

@@ -162,78 +162,18 @@ fn a_failure_says_what_where_which_rule_and_what_next() {
     assert_eq!(seen["evidence"][0]["outcome"], "200");
     assert_eq!(
         seen["next"],
-        json!(["if you trust this server all the same: --allow-unlisted-pkce https://as.example"])
+        json!(["if you trust this server all the same: mcp-authz doctor URL names the options"])
     );
     let lines = shown(Format::Human, &[step]);
     assert!(lines[0].starts_with("  failed: pkce_unsupported: "));
-    assert!(lines.iter().any(|line| line.contains("--allow-unlisted-pkce")));
-}
-
-/// A failure that this switch would have avoided.
-fn switched(switch: Switch, words: &[&str]) -> Failure {
-    let failure = Failure::new(Kind::EndpointsIncoherent, "X-01");
-    furnished(failure, Purpose::ServerMetadata, &[(switch, words)], &[], Vec::new())
+    assert!(lines.iter().any(|line| line.contains("mcp-authz doctor")));
 }
 
 #[test]
-fn every_kind_and_every_switch_has_something_to_do_next() {
+fn every_kind_has_something_to_do_next() {
     for kind in Kind::ALL {
         let next = read(&Step::outcome(&Failure::new(*kind, "X-01").into()))["next"].clone();
         assert!(next.as_array().is_some_and(|next| !next.is_empty()), "{kind:?}");
-    }
-    let help = super::super::help::text("example");
-    for switch in [
-        Switch::PkceUnlisted,
-        Switch::LegacyServers,
-        Switch::SplitEndpoints,
-        Switch::PrivateAddress,
-        Switch::PlainHttp,
-        Switch::ResourceParameter,
-        Switch::IssuerPin,
-        Switch::ParentResource,
-        Switch::Entra,
-    ] {
-        let failure = switched(switch, &[]);
-        let next = read(&Step::outcome(&failure.into()))["next"][0].as_str().unwrap().to_owned();
-        let option =
-            next.split_whitespace().find(|word| word.starts_with("--")).unwrap().to_owned();
-        assert!(help.contains(&option), "{switch:?}: {next}");
-    }
-}
-
-/// A hint is to be pasted into a shell, and a server chose its words.
-#[test]
-fn a_hint_holds_the_real_strings_and_a_shell_reads_them_as_words_d8_d13() {
-    const TRUST: &str = "if you trust this server all the same:";
-    for (switch, words, hint) in [
-        (
-            Switch::IssuerPin,
-            &["https://as.example/t", "https://id.example"][..],
-            format!("{TRUST} --pin-issuer https://as.example/t https://id.example"),
-        ),
-        (
-            Switch::SplitEndpoints,
-            &["https://as.example/$(id);'x'"],
-            format!(r"{TRUST} --allow-split-endpoints 'https://as.example/$(id);'\''x'\'''"),
-        ),
-        (
-            Switch::PrivateAddress,
-            &["[fd00::1]"],
-            format!("{TRUST} --allow-private-address '[fd00::1]'"),
-        ),
-        (
-            Switch::ResourceParameter,
-            &["https://as.example"],
-            "if this server takes no such resource: --omit-resource https://as.example".to_owned(),
-        ),
-        (
-            Switch::Entra,
-            &["https://as.example"],
-            "if this is Microsoft Entra: --entra https://as.example".to_owned(),
-        ),
-    ] {
-        let failure = switched(switch, words);
-        assert_eq!(read(&Step::outcome(&failure.into()))["next"], json!([hint]));
     }
 }
 
@@ -253,7 +193,7 @@ fn the_last_step_counts_what_the_session_told() {
         ] {
             show.note(&note);
         }
-        show.step(&Step::ending(outcome, Counts { calls: 9, failures: 0 }, None));
+        show.step(&Step::ending(outcome, Counts { calls: 9, failures: 0 }));
         lines.lock().unwrap().clone()
     };
     let authorized = Outcome::Authorized(Summary::default());
@@ -372,8 +312,9 @@ fn a_setting_that_mends_a_failure_is_named_cauth_13_reg_91_reg_92() {
     let seen = read(&Step::outcome(&failure.into()));
     let next: Vec<&str> =
         seen["next"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    assert!(next.contains(&"or register the scopes that will be asked for: --register-scopes"));
-    assert!(next.contains(&"or choose another redirect URI: --redirect URI"), "{next:?}");
+    let scopes =
+        "or register the scopes that will be asked for: register_scopes of the configuration";
+    assert!(next.contains(&scopes), "{next:?}");
     let method = "or choose another client authentication method for https://as.example: \
                   client_auth_method of the configuration";
     assert!(next.contains(&method), "{next:?}");

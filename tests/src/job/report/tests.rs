@@ -7,7 +7,7 @@ use crate::job::{Command, Show, args};
 const URL: &str = "https://mcp.example/mcp";
 
 fn report(line: &[&str]) -> Report {
-    match args::read("example", line.iter().map(Into::into), |_| None) {
+    match args::read("example", line.iter().map(Into::into)) {
         Ok(Command::Run(options)) => Report::new(&options, URL),
         other => panic!("{other:?}"),
     }
@@ -202,17 +202,6 @@ fn the_end_counts_the_calls_and_says_what_went_wrong() {
     let last: Value = serde_json::from_str(&step.json()).unwrap();
     assert_eq!((&last["calls"], &last["failures"]), (&json!(3), &json!(1)));
     assert_eq!(last["code"], "reauthorization_required");
-}
-
-#[test]
-fn a_client_of_another_issuer_is_a_matter_of_the_arguments() {
-    let elsewhere = Failure::new(Kind::IssuerChanged, "BIND-04")
-        .with_subject("https://as2.example")
-        .with_remedy(Remedy::Configure);
-    let mut report = report(&[URL, "--client-id", "mine", "--issuer", "https://as.example"]);
-    let (step, _) = report.end(Some(elsewhere.into()));
-    let says = "is for https://as.example; this server uses https://as2.example: correct --issuer";
-    assert!(step.json().contains(says), "{step:?}");
 }
 
 #[test]
