@@ -71,12 +71,14 @@ impl Say {
         });
     }
 
-    /// The same, of a thing that was done.
+    /// The same, of a thing that was done. The first line of the text is its heading.
     pub(crate) fn done(&self, text: impl Display, line: &Value) {
+        let text = text.to_string();
         if let Some(relay) = &self.relay {
-            return relay.say(Said::Done { text: text.to_string(), line: line.clone() });
+            return relay.say(Said::Done { text, line: line.clone() });
         }
-        self.result(format!("{GOOD}{text}{GOOD:#}"), line);
+        let (heading, rest) = text.split_at(text.find('\n').unwrap_or(text.len()));
+        self.result(format!("{GOOD}{heading}{GOOD:#}{rest}"), line);
     }
 
     /// A result for people alone.
@@ -210,6 +212,18 @@ impl Say {
             person.show(visit, answers);
         }
     }
+}
+
+/// A heading with rows below it. The values are escaped.
+pub(crate) fn block<'a>(
+    heading: &str,
+    rows: impl IntoIterator<Item = (&'a str, String)>,
+) -> String {
+    let mut text = heading.to_owned();
+    for (name, value) in rows {
+        text.push_str(&format!("\n  {name:<10} {}", escaped(&value)));
+    }
+    text
 }
 
 /// One line of standard output. Once nobody reads it any more, the program has nothing left to do.

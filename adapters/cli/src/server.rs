@@ -167,9 +167,17 @@ pub(crate) fn as_account(account: Option<&str>) -> String {
     account.map_or_else(String::new, |name| format!(" as {}", escaped(name)))
 }
 
-/// A URL for people: without its query, which may hold a key, and escaped.
+/// A URL for people: without what may be a secret, and escaped.
 pub(crate) fn shown(url: &str) -> String {
-    escaped(url.split(['?', '#']).next().unwrap_or_default())
+    escaped(&bare(url))
+}
+
+/// A URL without user name, password and query.
+pub(crate) fn bare(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    format!("{scheme}://{}{path}", authority.rsplit('@').next().unwrap_or_default())
 }
 
 /// Checks a URL and its options without opening anything.

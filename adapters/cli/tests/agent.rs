@@ -45,7 +45,7 @@ fn the_commands_are_the_same_through_an_agent() {
     let login = agent.run(&home, &["login", url]);
     assert_eq!(login.status, 0, "{}", login.err);
     assert!(
-        login.out.starts_with("logged in at ") && login.err.contains("wants a login"),
+        login.out.starts_with("logged in\n ") && login.err.contains("wants a login"),
         "{login:?}"
     );
     assert!(agent.done(&home, &["login", url]).starts_with("already logged in"));

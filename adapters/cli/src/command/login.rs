@@ -1,6 +1,6 @@
 //! `login`: a person logs in, unless there is a usable grant.
 
-use mcp_authz_core::failure::{Kind, escaped};
+use mcp_authz_core::failure::Kind;
 use mcp_authz_tokio::Granted;
 use mcp_authz_tokio::driver::person::Person;
 use serde_json::{Value, json};
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::command::status::until;
 use crate::fault::Fault;
 use crate::options::Options;
-use crate::say::Say;
-use crate::server::{Server, as_account, somebody};
+use crate::say::{Say, block};
+use crate::server::{Server, bare, shown, somebody};
 
 /// Logs in.
 pub(super) async fn run(
@@ -37,10 +37,7 @@ pub(super) async fn run(
     match server.manager.log_in(&say.to(person)).await {
         Ok(granted) => {
             server.manager.session().quiet().await;
-            say.done(
-                format!("logged in{}", of(&server, &granted)),
-                &line("logged_in", &server, &granted),
-            );
+            say.done(said("logged in", &server, &granted), &line("logged_in", &server, &granted));
             if granted.unsaved() {
                 say.aside(
                     "the store has not taken the grant: it ends with this program",
@@ -50,7 +47,10 @@ pub(super) async fn run(
             Ok(())
         }
         Err(error) if error.failure().is_some_and(|it| it.kind() == Kind::NotRequired) => {
-            say.done("this server wants no login", &json!({"event": "open", "server": server.url}));
+            say.done(
+                "this server wants no login",
+                &json!({"event": "open", "server": shown(&server.url)}),
+            );
             Ok(())
         }
         Err(error) => Err(error.into()),
@@ -61,33 +61,26 @@ pub(super) async fn run(
 async fn is_in(server: &Server) -> Result<bool, Fault> {
     let Ok(granted) = server.grant(&server.options.scopes()?).await else { return Ok(false) };
     server.say.result(
-        format!(
-            "already logged in{}: nobody was asked; --again logs in anew",
-            of(server, &granted)
-        ),
+        said("already logged in: nobody was asked; --again logs in anew", server, &granted),
         &line("already_logged_in", server, &granted),
     );
     Ok(true)
 }
 
 /// The grant in words.
-fn of(server: &Server, granted: &Granted) -> String {
+fn said(heading: &str, server: &Server, granted: &Granted) -> String {
+    let account = server.options.account.iter().map(|account| ("account", account.clone()));
     let scopes = granted.scopes().filter(|scopes| !scopes.is_empty());
-    let scopes =
-        scopes.map_or_else(String::new, |scopes| format!(", for {}", escaped(scopes.as_str())));
-    format!(
-        " at {}{}, by {}{scopes}; {}",
-        escaped(server.manager.session().mcp_url()),
-        as_account(server.options.account.as_deref()),
-        escaped(granted.issuer()),
-        until(granted),
-    )
+    let scopes = scopes.map(|scopes| ("scope", scopes.as_str().to_owned()));
+    let rows = [("server", bare(&server.url))].into_iter().chain(account);
+    let rows = rows.chain([("issuer", granted.issuer().to_owned())]).chain(scopes);
+    block(heading, rows.chain([("token", until(granted))]))
 }
 
 fn line(event: &str, server: &Server, granted: &Granted) -> Value {
     json!({
         "event": event,
-        "server": server.url,
+        "server": shown(&server.url),
         "account": server.options.account,
         "issuer": granted.issuer(),
         "resource": granted.resource(),

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::fault::Fault;
 use crate::options::Options;
-use crate::say::Say;
+use crate::say::{Say, block};
 use crate::server::{self, Server, as_account, shown};
 
 /// Logs out of one server and account.
@@ -59,15 +59,13 @@ async fn forget(server: &Server) -> Result<(), Fault> {
         }
     };
     let removed = match unremoved {
-        None => "and nothing is kept here",
-        Some(_) => "and the store has not removed them",
+        None => "nothing is kept",
+        Some(_) => "the store has not removed the tokens",
     };
+    let account = as_account(server.options.account.as_deref());
+    let rows = [("there", came.to_owned()), ("here", removed.to_owned())];
     server.say.done(
-        format!(
-            "logged out of {}{}: {came}, {removed}",
-            shown(&server.url),
-            as_account(server.options.account.as_deref()),
-        ),
+        block(&format!("logged out of {}{account}", shown(&server.url)), rows),
         &json!({
             "event": "logged_out",
             "server": shown(&server.url),

@@ -1,15 +1,14 @@
 //! `status`: what is kept for a server and its accounts.
 
-use mcp_authz_core::failure::escaped;
 use mcp_authz_tokio::driver::vault::{Entry, State};
 use mcp_authz_tokio::{Granted, Vault};
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
 use crate::options::Options;
-use crate::say::Say;
+use crate::say::{Say, block};
 pub(super) use crate::server::expiry;
-use crate::server::{self, seconds_left, shown};
+use crate::server::{self, bare, seconds_left, shown};
 
 /// Shows every account of a server, or the one that the options name.
 pub(super) fn run(url: &str, options: &Options, say: &Say) -> Result<(), Fault> {
@@ -30,27 +29,20 @@ pub(super) fn run(url: &str, options: &Options, say: &Say) -> Result<(), Fault> 
         );
     }
     for entry in found {
-        say.result(block(entry), &line(entry));
+        say.result(told(entry), &line(entry));
     }
     Ok(())
 }
 
-fn block(entry: &Entry) -> String {
-    let mut text = entry.to_string();
-    let mut row = |name: &str, value: &str| {
-        text.push_str(&format!("\n  {name:<10} {}", escaped(value)));
+fn told(entry: &Entry) -> String {
+    let resource = entry.resource.as_deref().map(|it| ("resource", bare(it)));
+    let client = entry.client_id.as_ref().map(|it| ("client", it.clone()));
+    let until = match entry.state {
+        State::Authorized { until: Some(until) } => Some(("until", left(until.unix()))),
+        _ => None,
     };
-    if let Some(resource) = &entry.resource {
-        row("resource", &shown(resource));
-    }
-    if let Some(client_id) = &entry.client_id {
-        row("client", client_id);
-    }
-    if let State::Authorized { until: Some(until) } = entry.state {
-        row("until", &left(until.unix()));
-    }
-    row("next", next(entry.state));
-    text
+    let rows = resource.into_iter().chain(client).chain(until);
+    block(&entry.to_string(), rows.chain([("next", next(entry.state).to_owned())]))
 }
 
 /// What a use of the entry would need.
@@ -107,8 +99,8 @@ pub(super) const fn needs_person(state: State) -> bool {
 /// Until when a token is believed, in words.
 pub(super) fn until(granted: &Granted) -> String {
     match expiry(granted) {
-        Some(until) => format!("its token is good for {}", left(until)),
-        None => "its server names no end of the token".to_owned(),
+        Some(until) => format!("good for {}", left(until)),
+        None => "its server names no end".to_owned(),
     }
 }
 
