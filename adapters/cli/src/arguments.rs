@@ -82,6 +82,17 @@ pub(crate) enum Command {
 A value that is JSON, such as 3 or true or [1,2], is taken as that; anything else is a string.
 If the whole value has to be a string, write it as JSON: name='\"3\"'.")]
     Call(Call),
+    /// Stand in front of a server for applications that can only start commands
+    #[command(
+        after_help = "Examples, as the command and the arguments of a server in an application:
+  mcp-authz bridge https://mcp.example/mcp
+  mcp-authz bridge https://mcp.example/mcp --account work --ignore-tool 'delete*'
+  mcp-authz bridge https://mcp.example/mcp --header 'X-Api-Key: ${API_KEY}'
+
+It speaks MCP on standard input and output; what it has to tell a person goes to standard error, which
+applications keep as a log. All that run for one server and account share one login."
+    )]
+    Bridge(Bridge),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   mcp-authz completions bash > ~/.local/share/bash-completion/completions/mcp-authz")]
@@ -147,6 +158,23 @@ pub(crate) struct Call {
     /// The arguments: each as name=value, or all of them as one JSON object
     #[arg(value_name = "NAME=VALUE or JSON")]
     pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bridge {
+    #[command(flatten)]
+    pub(crate) server: Target,
+    /// Send this header with every request to the MCP server, as "Name: value"; ${NAME} in the value
+    /// is that variable of the environment; may be repeated
+    #[arg(long, value_name = "HEADER")]
+    pub(crate) header: Vec<String>,
+    /// Leave out the tools whose names match, as in 'delete*'; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) ignore_tool: Vec<String>,
+    /// Answer initialize with an error if nobody has logged in after 8 seconds, in place of empty
+    /// lists that change when somebody has
+    #[arg(long)]
+    pub(crate) fail_without_login: bool,
 }
 
 /// Reads a time such as `90s`, `5m` or `1h`; a number alone is seconds.

@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+mod bridge;
 mod call;
 mod list;
 mod login;
@@ -51,6 +52,10 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
         Command::Call(call) => {
             let arguments = call::arguments(&call.arguments)?;
             call::run(&open(call.server)?, &call.tool, arguments).await
+        }
+        Command::Bridge(bridge) => {
+            let (url, options) = server(bridge.server.clone())?;
+            bridge::run(url, options, bridge, say).await
         }
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),

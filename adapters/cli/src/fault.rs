@@ -68,6 +68,16 @@ impl Fault {
         self.status
     }
 
+    /// The stable code.
+    pub(crate) const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The remedy.
+    pub(crate) const fn remedy(&self) -> Remedy {
+        self.remedy
+    }
+
     /// As `--json` shows it.
     pub(crate) fn json(&self) -> Value {
         let mut line = json!({

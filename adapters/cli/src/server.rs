@@ -1,10 +1,11 @@
 //! One server as the options describe it: where its grant is kept, how it is reached, who is asked.
 
 use std::env;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mcp_authz_core::scope::ScopeSet;
-use mcp_authz_host::store::{FileStore, StoreError};
+use mcp_authz_host::store::{FileStore, StoreError, data_folder};
 use mcp_authz_tokio::driver::person::Person;
 use mcp_authz_tokio::driver::proxy::Proxy;
 use mcp_authz_tokio::driver::transport::{Bounds, Settings};
@@ -37,13 +38,35 @@ impl Server {
         ) -> mcp_authz_core::config::ConfigBuilder,
     ) -> Result<Self, Fault> {
         let config = change(options.config(&url, |name| env::var(name).ok())?);
+        let person = say.to(somebody(&options, say));
+        Self::made(url, options, say, config, person)
+    }
+
+    /// The same with another person to ask.
+    pub(crate) fn open_asking(
+        url: String,
+        options: Options,
+        say: &Say,
+        person: impl Person + 'static,
+    ) -> Result<Self, Fault> {
+        let config = options.config(&url, |name| env::var(name).ok())?;
+        Self::made(url, options, say, config, person)
+    }
+
+    fn made(
+        url: String,
+        options: Options,
+        say: &Say,
+        config: mcp_authz_core::config::ConfigBuilder,
+        person: impl Person + 'static,
+    ) -> Result<Self, Fault> {
         let told = say.clone();
         let mut builder = AuthorizationManager::builder(config)
             .store(store(&options)?)
             .ports(client(&options)?)
             .on_progress(move |progress| told.progress(progress));
         if !options.no_login {
-            builder = builder.person(say.to(somebody(&options, say)));
+            builder = builder.person(person);
         }
         let manager = builder.build()?;
         Ok(Self { url, options, say: say.clone(), manager })
@@ -77,6 +100,14 @@ impl Server {
             }
             None => settings,
         }
+    }
+}
+
+/// The folder in which processes find each other, which is that of the store.
+pub(crate) fn folder(options: &Options) -> Result<PathBuf, Fault> {
+    match &options.store {
+        Some(folder) => Ok(folder.clone()),
+        None => data_folder().map_err(|error| in_the_way(&error)),
     }
 }
 
@@ -120,15 +151,20 @@ pub(crate) fn client(options: &Options) -> Result<Client, Fault> {
 
 /// The person at this machine: with a browser, or, over SSH, with no more than a terminal.
 pub(crate) fn somebody(options: &Options, say: &Say) -> Arc<dyn Person> {
-    let over_ssh = env::var_os("SSH_CONNECTION").is_some()
-        && ["DISPLAY", "WAYLAND_DISPLAY"].iter().all(|name| env::var_os(name).is_none());
-    match (options.no_browser || over_ssh, say.is_json()) {
+    match (without_browser(options), say.is_json()) {
         // Whoever reads the lines has been shown the page by one of them.
         (true, true) => Arc::new(Terminal::new().say(|_| {})),
         (true, false) => Arc::new(Terminal::new()),
         (false, true) => Arc::new(Desktop::new().say(|_| {})),
         (false, false) => Arc::new(Desktop::new()),
     }
+}
+
+/// Returns true if a page is to be printed and not opened: somebody says so, or is not at this machine.
+pub(crate) fn without_browser(options: &Options) -> bool {
+    let over_ssh = env::var_os("SSH_CONNECTION").is_some()
+        && ["DISPLAY", "WAYLAND_DISPLAY"].iter().all(|name| env::var_os(name).is_none());
+    options.no_browser || over_ssh
 }
 
 /// The account of a configuration, for people.

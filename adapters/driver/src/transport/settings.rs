@@ -78,6 +78,7 @@ pub struct Settings {
     pub(crate) bounds: Bounds,
     limits: Limits,
     headers: HeaderMap,
+    info: Option<Value>,
 }
 
 /// Headers that the transport, the session or the HTTP client sets.
@@ -120,6 +121,7 @@ impl Settings {
             bounds: Bounds::default(),
             limits: exchange::limits(),
             headers: HeaderMap::new(),
+            info: None,
         }
     }
 
@@ -161,6 +163,14 @@ impl Settings {
     #[must_use]
     pub fn capabilities(mut self, capabilities: Value) -> Self {
         self.capabilities = capabilities;
+        self
+    }
+
+    /// The whole of `clientInfo`, in place of a name and a version: for a program that stands in for
+    /// another client.
+    #[must_use]
+    pub fn client_info(mut self, info: Value) -> Self {
+        self.info = Some(info);
         self
     }
 
@@ -218,7 +228,8 @@ impl Settings {
     }
 
     pub(crate) fn info(&self) -> Value {
-        json!({"name": self.name, "version": self.version})
+        let named = || json!({"name": self.name, "version": self.version});
+        self.info.clone().unwrap_or_else(named)
     }
 }
 
@@ -237,6 +248,14 @@ impl fmt::Debug for Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_client_is_described_as_it_describes_itself() {
+        let settings = Settings::new("n", "1");
+        assert_eq!(settings.info(), json!({"name": "n", "version": "1"}));
+        let info = json!({"name": "host", "version": "2", "title": "Host"});
+        assert_eq!(settings.client_info(info.clone()).info(), info);
+    }
 
     #[test]
     fn a_header_of_the_programs_goes_on_requests_and_in_no_text_host_259() {
