@@ -265,7 +265,7 @@ impl Call<'_> {
                     pass_on(hub, &method, params).await;
                 }
                 Said::Request { id, method, params } => {
-                    questions.spawn(put(Arc::clone(hub), Arc::clone(up), id, method, params));
+                    questions.spawn(put(hub, up, id, &method, params).await);
                 }
             }
             while questions.try_join_next().is_some() {}
@@ -298,25 +298,35 @@ pub(crate) async fn pass_on(hub: &Arc<Hub>, method: &str, params: Value) {
     }
 }
 
-/// Puts a question of the server's to the host, and gives the server the answer.
-pub(crate) async fn put(hub: Arc<Hub>, up: Arc<Up>, id: Value, method: String, params: Value) {
+/// Puts a question of the server's to the host, before anything that the server says after it. What
+/// is left to do is to wait for the answer, and to give it to the server.
+pub(crate) async fn put(
+    hub: &Arc<Hub>,
+    up: &Arc<Up>,
+    id: Value,
+    method: &str,
+    params: Value,
+) -> impl Future<Output = ()> + Send + use<> {
     let openings = up.transport.openings();
     let asked =
-        Question::ask(&hub, Some(id.clone()), |own| message::request(own, &method, params)).await;
-    let outcome = match asked {
-        Ok(question) => match question.waits().await {
-            Some(outcome) => outcome,
-            // The server has withdrawn it.
-            None => return,
-        },
-        Err(refused) => Err(refused),
-    };
-    // In another session the same id may be that of another question.
-    if up.transport.openings() != openings {
-        return;
-    }
-    if let Err(error) = up.transport.respond(&id, outcome).await {
-        log(format_args!("the server did not take an answer of the host's: {error}"));
+        Question::ask(hub, Some(id.clone()), |own| message::request(own, method, params)).await;
+    let up = Arc::clone(up);
+    async move {
+        let outcome = match asked {
+            Ok(question) => match question.waits().await {
+                Some(outcome) => outcome,
+                // The server has withdrawn it.
+                None => return,
+            },
+            Err(refused) => Err(refused),
+        };
+        // In another session the same id may be that of another question.
+        if up.transport.openings() != openings {
+            return;
+        }
+        if let Err(error) = up.transport.respond(&id, outcome).await {
+            log(format_args!("the server did not take an answer of the host's: {error}"));
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::bridge::era::{Host, LEGACY, MODERN};
-use crate::bridge::lines::LONGEST;
 use crate::bridge::login::{Cause, Login};
+use crate::bridge::message::HEAVIEST;
 use crate::bridge::{error, headers, log};
 use crate::fault::Fault;
 use crate::server::shown;
@@ -161,7 +161,7 @@ impl Link {
             }
             None => Bounds::default(),
         };
-        let settings = settings.bounds(Bounds { event: LONGEST, ..bounds });
+        let settings = settings.bounds(Bounds { event: HEAVIEST, ..bounds });
         let add = |settings: Settings, extra: &headers::Extra| {
             settings.header(&extra.name, extra.value.expose())
         };

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use mcp_authz_tokio::driver::tasks::Messages;
 use mcp_authz_tokio::driver::transport::TransportError;
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::bridge::calls::{pass_on, put};
@@ -33,7 +35,7 @@ enum End {
 
 /// Passes on the server's own messages for as long as the bridge lives.
 pub(crate) async fn to_server(hub: Arc<Hub>) {
-    let (mut pause, mut told) = (PAUSE, false);
+    let (mut pause, mut is_said, mut before) = (PAUSE, false, None);
     loop {
         let Ok(up) = hub.link.ready(PATIENCE).await else {
             tokio::time::sleep(pause).await;
@@ -42,21 +44,23 @@ pub(crate) async fn to_server(hub: Arc<Hub>) {
         };
         let mut heard = false;
         let end = match up.modern {
-            true => subscribed(&hub, &up, &mut heard).await,
+            true => subscribed(&hub, &up, &mut before, &mut heard).await,
             false => standing(&hub, &up, &mut heard).await,
         };
         if heard {
-            (pause, told) = (PAUSE, false);
+            (pause, is_said) = (PAUSE, false);
         }
         match end {
+            // The program ends.
+            End::Failed(TransportError::Closed) => return,
             // A subscription may be wanted later; a stream that is not offered never comes.
             End::Unoffered if up.modern => hub.listens.notified().await,
             End::Unoffered => return,
             End::Changed => {}
             end => {
-                if let (End::Failed(error), false) = (end, told) {
+                if let (End::Failed(error), false) = (end, is_said) {
                     log(format_args!("the server's own messages are interrupted: {error}"));
-                    told = true;
+                    is_said = true;
                 }
                 tokio::time::sleep(pause).await;
                 pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
@@ -84,7 +88,7 @@ async fn standing(hub: &Arc<Hub>, up: &Arc<Up>, heard: &mut bool) -> End {
         match message {
             Said::Notification { method, params } => pass_on(hub, &method, params).await,
             Said::Request { id, method, params } => {
-                questions.spawn(put(Arc::clone(hub), Arc::clone(up), id, method, params));
+                questions.spawn(put(hub, up, id, &method, params).await);
             }
             Said::Response(_) => {}
         }
@@ -93,15 +97,31 @@ async fn standing(hub: &Arc<Hub>, up: &Arc<Up>, heard: &mut bool) -> End {
     End::Over
 }
 
-/// Subscribes to what a legacy host is told unasked.
-async fn subscribed(hub: &Arc<Hub>, up: &Up, heard: &mut bool) -> End {
+/// Subscribes to what a legacy host is told unasked. The subscription before it is read until the
+/// server has acknowledged this one, so that nothing is missed between them.
+async fn subscribed(
+    hub: &Arc<Hub>,
+    up: &Up,
+    before: &mut Option<Messages>,
+    heard: &mut bool,
+) -> End {
     let resources: Vec<String> = hub.state().resources.iter().cloned().collect();
     let Some(filter) = era::filter(&up.capabilities(), &resources) else { return End::Unoffered };
     let mut messages = up.transport.request("subscriptions/listen", filter);
     loop {
         let message = tokio::select! {
             message = messages.next() => message,
-            () = hub.listens.notified() => return End::Changed,
+            earlier = next_of(before) => {
+                match earlier {
+                    Some(Ok(message)) => told(hub, message::said(message)).await,
+                    _ => *before = None,
+                }
+                continue;
+            }
+            () = hub.listens.notified() => {
+                *before = Some(messages);
+                return End::Changed;
+            }
         };
         let message = match message {
             Some(Ok(message)) => message::said(message),
@@ -109,18 +129,31 @@ async fn subscribed(hub: &Arc<Hub>, up: &Up, heard: &mut bool) -> End {
             None => return End::Over,
         };
         match message {
-            Said::Notification { method, .. }
-                if method == "notifications/subscriptions/acknowledged" =>
-            {
-                *heard = true;
-            }
-            Said::Notification { method, params } => {
-                pass_on(hub, &method, era::unsubscribed(params)).await;
-            }
             Said::Response(Err(error)) if error.get("code") == Some(&NO_METHOD.into()) => {
                 return End::Unoffered;
             }
             Said::Response(_) | Said::Request { .. } => return End::Over,
+            notification => {
+                (*heard, *before) = (true, None);
+                told(hub, notification).await;
+            }
         }
+    }
+}
+
+/// The next message of a subscription, if there is one at all.
+async fn next_of(messages: &mut Option<Messages>) -> Option<Result<Value, TransportError>> {
+    match messages {
+        Some(messages) => messages.next().await,
+        None => core::future::pending().await,
+    }
+}
+
+/// Tells a host that has subscribed to nothing.
+async fn told(hub: &Arc<Hub>, message: Said) {
+    if let Said::Notification { method, params } = message
+        && method != "notifications/subscriptions/acknowledged"
+    {
+        pass_on(hub, &method, era::unsubscribed(params)).await;
     }
 }

@@ -15,8 +15,8 @@ pub(crate) const PARAMS: i64 = -32602;
 /// any revision, nor in the SDKs, which use -32000 and -32001 for errors of theirs.
 pub(crate) const BRIDGE: i64 = -32010;
 
-/// The memory that a line may take as values: twice what it may be long, as a text.
-const HEAVIEST: usize = 2 * crate::bridge::lines::LONGEST;
+/// The memory that a message may take as values, either way: twice what it may be long as a text.
+pub(crate) const HEAVIEST: usize = 2 * crate::bridge::lines::LONGEST;
 
 /// One message of the host's.
 #[derive(Clone, Debug, PartialEq)]
