@@ -93,7 +93,7 @@ pub(crate) async fn run(
         Fault::new("setup", &text, Remedy::Retry { after: None })
     };
     let mut lines = lines::read(io::stdin()).map_err(machine)?;
-    let (out, written) = lines::write(io::stdout()).map_err(machine)?;
+    let out = lines::write(io::stdout()).map_err(machine)?;
     let hub = Hub::new(
         login,
         Arc::clone(&link),
@@ -119,8 +119,7 @@ pub(crate) async fn run(
     let _or_the_server_finds_out = tokio::time::timeout(FAREWELL, idle(&hub)).await;
     let _or_it_forgets_by_itself = tokio::time::timeout(FAREWELL, link.close()).await;
     let _or_they_are_lost = tokio::time::timeout(SAVING, manager.session().quiet()).await;
-    drop((hub, out));
-    let _nobody_reads = tokio::time::timeout(FAREWELL, written).await;
+    let _nobody_reads = tokio::time::timeout(FAREWELL, out.written()).await;
     Ok(())
 }
 

@@ -16,7 +16,8 @@ use crate::bridge::message;
 pub(crate) const LONGEST: usize = 16 * 1024 * 1024;
 /// Lines that wait to be written.
 const WAITING: usize = 8;
-const PIECE: usize = 64 * 1024;
+/// Bytes that are read at a time.
+const READ: usize = 64 * 1024;
 
 /// A line of the host's.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ impl Framer {
 pub(crate) fn read(mut input: impl Read + Send + 'static) -> io::Result<mpsc::Receiver<Line>> {
     let (sender, receiver) = mpsc::channel(1);
     let reading = move || {
-        let (mut framer, mut piece) = (Framer::default(), vec![0; PIECE]);
+        let (mut framer, mut piece) = (Framer::default(), vec![0; READ]);
         loop {
             let lines = match input.read(&mut piece) {
                 Ok(0) => break,
@@ -96,7 +97,14 @@ pub(crate) fn read(mut input: impl Read + Send + 'static) -> io::Result<mpsc::Re
 
 /// Where messages to the host go. Clones write to the same place.
 #[derive(Clone, Debug)]
-pub(crate) struct Out(mpsc::Sender<String>);
+pub(crate) struct Out(mpsc::Sender<Piece>);
+
+#[derive(Debug)]
+enum Piece {
+    Line(String),
+    /// Told once everything before it is written.
+    Mark(oneshot::Sender<()>),
+}
 
 impl Out {
     /// Writes a message, once there is room for it. One that is longer than a line may be becomes an
@@ -110,7 +118,15 @@ impl Out {
             text = shorter.to_string();
         }
         text.push('\n');
-        let _nobody_reads = self.0.send(text).await;
+        let _nobody_reads = self.0.send(Piece::Line(text)).await;
+    }
+
+    /// Waits until everything so far is written, or nobody reads any more.
+    pub(crate) async fn written(&self) {
+        let (mark, written) = oneshot::channel();
+        if self.0.send(Piece::Mark(mark)).await.is_ok() {
+            let _nobody_reads = written.await;
+        }
     }
 
     /// Is ready when nobody reads any more.
@@ -127,24 +143,25 @@ fn too_long(message: &Value) -> Option<Value> {
     answers.then(|| message::answer(message.get("id").unwrap_or(&Value::Null), Err(error)))
 }
 
-/// Writes lines aside. The second part is told when everything is written and every [`Out`] is gone,
-/// or when nobody reads any more.
-pub(crate) fn write(
-    mut output: impl Write + Send + 'static,
-) -> io::Result<(Out, oneshot::Receiver<()>)> {
-    let (sender, mut receiver) = mpsc::channel::<String>(WAITING);
-    let (done, written) = oneshot::channel();
+/// Writes lines aside.
+pub(crate) fn write(mut output: impl Write + Send + 'static) -> io::Result<Out> {
+    let (sender, mut receiver) = mpsc::channel(WAITING);
     let writing = move || {
-        while let Some(line) = receiver.blocking_recv() {
-            if output.write_all(line.as_bytes()).and_then(|()| output.flush()).is_err() {
-                break;
+        while let Some(piece) = receiver.blocking_recv() {
+            match piece {
+                Piece::Line(line) => {
+                    if output.write_all(line.as_bytes()).and_then(|()| output.flush()).is_err() {
+                        break;
+                    }
+                }
+                Piece::Mark(mark) => {
+                    let _nobody_waits = mark.send(());
+                }
             }
         }
-        drop(receiver);
-        let _nobody_waits = done.send(());
     };
     thread::Builder::new().name("stdout".to_owned()).spawn(writing)?;
-    Ok((Out(sender), written))
+    Ok(Out(sender))
 }
 
 #[cfg(test)]

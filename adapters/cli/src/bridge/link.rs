@@ -69,7 +69,7 @@ impl Link {
                 State::Off => false,
                 State::Opening(other) => same(other),
                 State::Up(up) => same(&up.host),
-                State::Down(other, _, at) => same(other) && at.elapsed() < REST,
+                State::Down(..) => false,
             };
             if !stands {
                 before = Some(core::mem::replace(state, State::Opening(host.clone())));
@@ -180,7 +180,7 @@ impl Link {
     pub(crate) async fn ready(self: &Arc<Self>, patience: Duration) -> Result<Arc<Up>, Cause> {
         let mut state = self.state.subscribe();
         let failed = match &*state.borrow() {
-            State::Down(host, ..) => Some(host.clone()),
+            State::Down(host, _, at) if at.elapsed() >= REST => Some(host.clone()),
             _ => None,
         };
         if let Some(host) = failed {

@@ -54,7 +54,10 @@ pub(crate) async fn to_server(hub: Arc<Hub>) {
             // The program ends.
             End::Failed(TransportError::Closed) => return,
             // A subscription may be wanted later; a stream that is not offered never comes.
-            End::Unoffered if up.modern => hub.listens.notified().await,
+            End::Unoffered if up.modern => {
+                before = None;
+                hub.listens.notified().await;
+            }
             End::Unoffered => return,
             End::Changed => {}
             end => {

@@ -195,10 +195,16 @@ impl Login {
 
     /// Waits for the lock.
     async fn lead(&self) -> Result<Leader<'_>, Cause> {
+        let mut is_said = false;
         loop {
             match self.place.lead() {
                 Ok(Some(leader)) => return Ok(leader),
-                Ok(None) => self.at(Stage::Elsewhere),
+                Ok(None) => {
+                    self.at(Stage::Elsewhere);
+                    if !core::mem::replace(&mut is_said, true) {
+                        log("another process asks the person to log in: waiting for it");
+                    }
+                }
                 Err(error) => return Err(Arc::new(server::in_the_way(&error))),
             }
             tokio::time::sleep(POLL).await;
