@@ -24,10 +24,17 @@ pub(crate) fn of(fault: &Fault, url: &str) -> Value {
     }
     let next = fault.get("next").and_then(Value::as_array).into_iter().flatten();
     let command = format!("mcp-authz login {}", shown(url));
-    let next: Vec<String> = next
-        .filter_map(Value::as_str)
-        .map(|next| next.replace("mcp-authz login URL", &command))
-        .collect();
+    let next = next.filter_map(Value::as_str);
+    let mut next: Vec<String> =
+        next.map(|next| next.replace("mcp-authz login URL", &command)).collect();
+    // Whatever else helps: a terminal is a place where a person can be asked.
+    if text("remedy") == "ask_user" && !next.iter().any(|next| next.contains(&command)) {
+        next.insert(0, format!("log in: {command}"));
+    }
+    // Most hosts show the message and nothing else.
+    if let Some(first) = next.first() {
+        sentence.push_str(&format!(". What to do: {first}"));
+    }
     let data = json!({
         "code": text("code"), "remedy": text("remedy"), "next": next, "server": shown(url),
     });
