@@ -374,7 +374,7 @@ def asked() -> None:
             options = [] if revision == "any" else ["--protocol-version", revision]
             command = bridge(WORK / "bridge" / "asking", f"http://127.0.0.1:{port}/mcp", *options)
             for host, start in HOSTS.items():
-                hosted(("bridge", host), f"server of {revision}", [*start("asking"), *command])
+                hosted((f"bridge asking {revision}", host), "works", [*start("asking"), *command])
 
 
 def bridged(name: str) -> None:
@@ -384,10 +384,10 @@ def bridged(name: str) -> None:
         with REAL[name](name, port) as server:
             command = bridge(WORK / "bridge" / name, f"http://127.0.0.1:{port}/mcp")
             for host, start in HOSTS.items():
-                hosted(("bridge", host), name, [*start("tools"), *command])
-            hosted(("bridge", "inspector"), name, inspected(command, "--method", "tools/list"))
+                hosted((f"bridge {name}", host), "works", [*start("tools"), *command])
+            hosted((f"bridge {name}", "inspector"), "works", inspected(command, "--method", "tools/list"))
     except Exception as broken:
-        TABLE.put(("bridge", "server"), name, "no", str(broken))
+        TABLE.put((f"bridge {name}", "server"), "works", "no", str(broken))
 
 
 def together() -> None:
@@ -397,13 +397,13 @@ def together() -> None:
     with server, ThreadPoolExecutor(len(starts)) as pool:
         command = bridge(WORK / "bridge" / "together", url)
         done = [
-            pool.submit(hosted, ("ten bridges", str(at + 1)), "tools", [*start("later"), *command])
+            pool.submit(hosted, ("ten bridges", str(at + 1)), "works", [*start("later"), *command])
             for at, start in enumerate(starts)
         ]
         for one in done:
             one.result()
         logins = sum(", authorization_code" in line for line in server.lines)
-        TABLE.put(("ten bridges", "server"), "tools", f"{logins}L", "" if logins == 1 else "\n".join(server.lines[-30:]))
+        TABLE.put(("ten bridges", "server"), "logins", f"{logins}L", "" if logins == 1 else "\n".join(server.lines[-30:]))
 
 
 def main() -> int:

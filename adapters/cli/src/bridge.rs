@@ -10,9 +10,9 @@
 //! | `headers` | which headers go with every request |
 //! | `error` | what the host is told of a failure |
 //!
-//! These are pure. Around them `hub` takes in the host's lines, `calls` brings each request to its
+//! These are pure. Around them `host` takes in the host's lines, `calls` brings each request to its
 //! outcome, `listen` passes on what the server says unasked, `link` holds the connection and `login`
-//! shares one login with every other bridge of the same server and account.
+//! shares one login with every other bridge of the same server and account; `hub` is what they share.
 //!
 //! Standard output has nothing but messages; whatever else there is to say goes to standard error,
 //! which hosts keep as a log.
@@ -23,6 +23,7 @@ mod era;
 mod error;
 mod headers;
 mod hidden;
+mod host;
 mod hub;
 mod lines;
 mod link;
@@ -30,15 +31,15 @@ mod listen;
 mod login;
 mod message;
 
-use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcp_authz_core::failure::{Remedy, escaped};
 
 use crate::bridge::hidden::Hidden;
-use crate::bridge::hub::Hub;
+use crate::bridge::host::Host;
+use crate::bridge::hub::{Hub, Phase};
 use crate::bridge::link::Link;
 use crate::bridge::login::{Login, Pages};
 use crate::fault::Fault;
@@ -46,15 +47,15 @@ use crate::options::Options;
 use crate::say::Say;
 use crate::server::Server;
 
-/// How long calls go on after the host has closed its end. The SDKs kill a server that is not gone
-/// two seconds later.
+/// How long the next answer is waited for after the host has closed its end, which may have been the
+/// end of a script. The SDKs ask a server that is not gone two seconds later to end, and then kill it.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long the server may take to be told that they are cancelled, and then over its farewell.
 const FAREWELL: Duration = Duration::from_millis(400);
 /// How long tokens may take that are on their way into the store: a refresh that is cut off costs a
 /// login.
 const SAVING: Duration = Duration::from_secs(10);
-/// How often it is looked whether the last call has ended.
+/// How often it is looked whether calls have ended.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The settings of a bridge beside those of every command.
@@ -66,12 +67,6 @@ pub(crate) struct Wishes {
     pub(crate) ignored: Vec<String>,
     /// Answer `initialize` with an error if a login is not done in time.
     pub(crate) strict: bool,
-}
-
-/// Says something on standard error.
-pub(crate) fn log(words: impl Display) {
-    use std::io::Write as _;
-    let _nobody_reads = writeln!(io::stderr(), "mcp-authz: {words}");
 }
 
 /// Runs until the host closes its end, or the system asks for an end.
@@ -101,30 +96,54 @@ pub(crate) async fn run(
         Hidden::new(&wishes.ignored),
         wishes.strict,
     );
+    let host = Host::new(Arc::clone(&hub));
     let mut asked = core::pin::pin!(end_is_asked());
     let in_peace = loop {
+        let taken = async {
+            match lines.recv().await {
+                Some(line) => {
+                    host.hear(line).await;
+                    true
+                }
+                None => false,
+            }
+        };
         tokio::select! {
-            line = lines.recv() => match line {
-                Some(line) => hub.hear(line).await,
-                None => break true,
-            },
+            more = taken => if !more { break true },
             () = out.closed() => break false,
             () = &mut asked => break false,
         }
     };
     if in_peace {
-        let _or_they_are_cancelled = tokio::time::timeout(GRACE, idle(&hub)).await;
+        tokio::select! {
+            () = answered(&hub) => {}
+            () = out.closed() => {}
+            () = &mut asked => {}
+        }
     }
     hub.desk().cancel_all();
-    let _or_the_server_finds_out = tokio::time::timeout(FAREWELL, idle(&hub)).await;
+    let _or_the_server_finds_out = tokio::time::timeout(FAREWELL, answered(&hub)).await;
     let _or_it_forgets_by_itself = tokio::time::timeout(FAREWELL, link.close()).await;
     let _or_they_are_lost = tokio::time::timeout(SAVING, manager.session().quiet()).await;
     let _nobody_reads = tokio::time::timeout(FAREWELL, out.written()).await;
     Ok(())
 }
 
-async fn idle(hub: &Hub) {
-    while !hub.desk().is_idle() {
+/// Waits until every call is answered, for as long as there are answers. The one to `initialize` has
+/// a time of its own.
+async fn answered(hub: &Hub) {
+    let (mut before, mut at) = (usize::MAX, Instant::now());
+    loop {
+        let left = hub.desk().unanswered();
+        if left == 0 {
+            return;
+        }
+        if left < before || hub.state().phase == Phase::Starting {
+            (before, at) = (left, Instant::now());
+        }
+        if at.elapsed() >= GRACE {
+            return;
+        }
         tokio::time::sleep(LOOK).await;
     }
 }

@@ -129,6 +129,11 @@ impl Say {
     }
 }
 
+/// A line of a program that nobody watches, for the log of whoever has started it.
+pub(crate) fn log(words: impl Display) {
+    note(format_args!("mcp-authz: {words}"));
+}
+
 /// One line of standard output. Once nobody reads it any more, the program has nothing left to do.
 fn print(line: impl Display) {
     if writeln!(anstream::stdout().lock(), "{line}").is_err() {

@@ -13,11 +13,12 @@ use tokio::task::JoinSet;
 
 use crate::bridge::desk::{self, Outcome};
 use crate::bridge::era::{self, Host, Input, Inputs};
+use crate::bridge::error;
 use crate::bridge::hub::{Hub, Phase};
 use crate::bridge::link::{Up, is_legacy};
 use crate::bridge::message::{self, BRIDGE, INVALID, NO_METHOD, PARAMS, Request, Said};
-use crate::bridge::{error, log};
 use crate::fault::Fault;
+use crate::say::log;
 
 /// How long the answer to `initialize` is waited for. Hosts wait for ten seconds or more.
 const FIRST_ANSWER: Duration = Duration::from_secs(8);
@@ -36,11 +37,12 @@ pub(crate) async fn outcome(hub: &Arc<Hub>, request: &Request) -> Outcome {
     if let Some(host) = Host::asking(&request.params) {
         return modern(hub, request, &host).await;
     }
-    let phase = hub.state().phase.clone();
-    match phase {
+    // A host may look for signs of life before it begins.
+    if request.method == "ping" && matches!(hub.state().phase, Phase::New | Phase::Starting) {
+        return Ok(json!({}));
+    }
+    match hub.phase().await {
         Phase::Legacy { early, .. } => legacy(hub, request, early).await,
-        // A host may look for signs of life before it begins.
-        _ if request.method == "ping" => Ok(json!({})),
         Phase::Modern => Err(message::error(
             PARAMS,
             "_meta names no io.modelcontextprotocol/protocolVersion",
@@ -69,7 +71,7 @@ async fn initialize(hub: &Arc<Hub>, params: &Value) -> Outcome {
     }
     hub.link.connect(&host);
     let version = host.agreed();
-    let (phase, outcome) = match hub.link.ready(FIRST_ANSWER).await {
+    let (phase, outcome) = match hub.link.ready(FIRST_ANSWER, true).await {
         Ok(up) => {
             let url = crate::server::shown(hub.url());
             let told = era::initialized(&up.transport.server(), &url, up.modern, version);
@@ -86,7 +88,7 @@ async fn initialize(hub: &Arc<Hub>, params: &Value) -> Outcome {
         }
         Err(cause) => (Phase::New, Err(error::of(&cause, hub.url()))),
     };
-    hub.state().phase = phase;
+    hub.speaks(phase);
     outcome
 }
 
@@ -95,7 +97,7 @@ async fn modern(hub: &Arc<Hub>, request: &Request, host: &Host) -> Outcome {
     hub.meets(host);
     let first = request.method == "server/discover";
     let patience = if first { FIRST_ANSWER } else { PATIENCE };
-    let up = hub.link.ready(patience).await.map_err(|cause| error::of(&cause, hub.url()))?;
+    let up = hub.link.ready(patience, true).await.map_err(|cause| error::of(&cause, hub.url()))?;
     let speaks = up.transport.protocol_version();
     if !up.modern {
         // No error of the newest revision: by that the host knows that it has to begin with
@@ -127,7 +129,9 @@ async fn legacy(hub: &Arc<Hub>, request: &Request, early: bool) -> Outcome {
     }
     let up = match up {
         Some(up) => up,
-        None => hub.link.ready(PATIENCE).await.map_err(|cause| error::of(&cause, hub.url()))?,
+        None => {
+            hub.link.ready(PATIENCE, true).await.map_err(|cause| error::of(&cause, hub.url()))?
+        }
     };
     let is_setting =
         matches!(method, "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe");
@@ -229,6 +233,9 @@ impl Call<'_> {
         if wants_login(&ended) {
             let asked = hub.login.asking(self.once(params, true)).await;
             ended = asked.map_err(|cause| error::of(&cause, hub.url()))?;
+        }
+        if let Err(failed) = &ended {
+            hub.link.doubt(up, failed);
         }
         hub.set_again(up).await;
         let mut outcome =

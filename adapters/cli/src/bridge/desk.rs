@@ -95,19 +95,19 @@ impl Desk {
         if self.calls.contains_key(&key) {
             return refuse(self, "this id is in use: the call with it is not answered yet");
         }
-        let size = request.params.to_string().len();
-        let runs = self.running < MOST_CALLS;
-        let full = self.parked.len() >= MOST_PARKED
-            || self.parked_bytes.saturating_add(size) > MOST_PARKED_BYTES;
-        if !runs && full {
-            return refuse(self, "too many calls are under way: call again when one has ended");
-        }
         let can_be_cancelled = request.method != "initialize";
         let call = Call { id: request.id.clone(), batch, cancel: None, can_be_cancelled };
-        self.calls.insert(key, call);
-        if runs {
+        if self.running < MOST_CALLS {
+            self.calls.insert(key, call);
             return Came::Run(self.begin(request));
         }
+        let size = request.params.to_string().len();
+        let full = self.parked.len() >= MOST_PARKED
+            || self.parked_bytes.saturating_add(size) > MOST_PARKED_BYTES;
+        if full {
+            return refuse(self, "too many calls are under way: call again when one has ended");
+        }
+        self.calls.insert(key, call);
         self.parked_bytes = self.parked_bytes.saturating_add(size);
         self.parked.push_back((request, size));
         Came::Parked
@@ -159,7 +159,9 @@ impl Desk {
 
     /// Cancels everything: the host has gone.
     pub(crate) fn cancel_all(&mut self) {
-        self.parked.clear();
+        for (request, _) in self.parked.drain(..) {
+            self.calls.remove(&request.id.to_string());
+        }
         self.parked_bytes = 0;
         for call in self.calls.values_mut() {
             if let Some(cancel) = call.cancel.take() {
@@ -169,9 +171,9 @@ impl Desk {
         self.questions.clear();
     }
 
-    /// Returns true if nothing is under way.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.running == 0
+    /// How many calls are not answered yet.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.calls.len()
     }
 
     /// An answer, or its batch if that is whole now.
@@ -293,7 +295,7 @@ mod tests {
         desk.cancel(&json!(1));
         assert!(turn.cancelled.try_recv().is_ok());
         assert_eq!(desk.ended(&json!(1), None).0, None);
-        assert!(desk.is_idle());
+        assert_eq!(desk.unanswered(), 0);
         let (id, method, params) = (json!(2), "initialize".to_owned(), json!({}));
         let mut first = run(desk.call(Request { id, method, params }, None));
         desk.cancel(&json!(2));

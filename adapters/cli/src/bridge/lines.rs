@@ -10,10 +10,8 @@ use std::thread;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::bridge::message;
+use crate::bridge::message::{self, LONGEST};
 
-/// The longest line, either way, without its end.
-pub(crate) const LONGEST: usize = 16 * 1024 * 1024;
 /// Lines that wait to be written.
 const WAITING: usize = 8;
 /// Bytes that are read at a time.
@@ -113,7 +111,7 @@ impl Out {
         let mut text = message.to_string();
         if text.len() > LONGEST {
             let Some(shorter) = too_long(message) else {
-                return crate::bridge::log("a notification of the server is over 16 MiB: left out");
+                return crate::say::log("a notification of the server is over 16 MiB: left out");
             };
             text = shorter.to_string();
         }

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use crate::bridge::era::{Host, LEGACY, MODERN};
 use crate::bridge::login::{Cause, Login};
 use crate::bridge::message::HEAVIEST;
-use crate::bridge::{error, headers, log};
+use crate::bridge::{error, headers};
 use crate::fault::Fault;
+use crate::say::log;
 use crate::server::shown;
 
 /// How soon a connection that failed is tried again, if somebody wants it.
@@ -34,7 +35,17 @@ enum State {
     Off,
     Opening(Host),
     Up(Arc<Up>),
-    Down(Host, Cause, Instant),
+    Down(Down),
+}
+
+/// A connection that failed.
+#[derive(Clone, Debug)]
+struct Down {
+    host: Host,
+    cause: Cause,
+    at: Instant,
+    /// Somebody wanted it, so that a person might be asked.
+    asked: bool,
 }
 
 /// A connection that stands. It heals itself when the server forgets its session.
@@ -60,6 +71,11 @@ impl Link {
 
     /// Connects on behalf of this host, unless that is done or under way.
     pub(crate) fn connect(self: &Arc<Self>, host: &Host) {
+        self.begin(host, true);
+    }
+
+    /// The same; without `asks` it is in nobody's name, and no person is asked for it.
+    fn begin(self: &Arc<Self>, host: &Host, asks: bool) {
         let mut before = None;
         let begins = self.state.send_if_modified(|state| {
             let same = |other: &Host| {
@@ -69,7 +85,7 @@ impl Link {
                 State::Off => false,
                 State::Opening(other) => same(other),
                 State::Up(up) => same(&up.host),
-                State::Down(..) => false,
+                State::Down(_) => false,
             };
             if !stands {
                 before = Some(core::mem::replace(state, State::Opening(host.clone())));
@@ -83,12 +99,34 @@ impl Link {
         }
         if begins {
             let (link, host) = (Arc::clone(self), host.clone());
-            tokio::spawn(async move { link.open(host).await });
+            tokio::spawn(async move { link.open(host, asks).await });
         }
     }
 
-    async fn open(self: Arc<Self>, host: Host) {
-        let opened = self.opened(&host).await;
+    /// Connects on behalf of this host if nothing else was done yet.
+    pub(crate) fn connect_unless_there(self: &Arc<Self>, host: &Host) {
+        let is_off = matches!(*self.state.borrow(), State::Off);
+        if is_off {
+            self.connect(host);
+        }
+    }
+
+    /// The server speaks otherwise than it did, as after an upgrade: the next call connects anew.
+    pub(crate) fn doubt(self: &Arc<Self>, up: &Arc<Up>, error: &TransportError) {
+        let is_another = matches!(
+            error,
+            TransportError::NoEndpoint(_) | TransportError::Version(_) | TransportError::Rpc(_)
+        );
+        let stands = self.up().is_some_and(|now| Arc::ptr_eq(&now, up));
+        if is_another && stands {
+            let host = up.host.clone();
+            self.state.send_replace(State::Off);
+            self.connect(&host);
+        }
+    }
+
+    async fn open(self: Arc<Self>, host: Host, asked: bool) {
+        let opened = self.opened(&host, asked).await;
         let ours = |state: &State| matches!(state, State::Opening(other) if *other == host);
         let mut unwanted = None;
         self.state.send_if_modified(|state| {
@@ -96,8 +134,11 @@ impl Link {
             match opened {
                 Ok(up) if ours => *state = State::Up(Arc::new(up)),
                 Err(cause) if ours => {
-                    log(format_args!("no connection: {cause}"));
-                    *state = State::Down(host.clone(), cause, Instant::now());
+                    if asked {
+                        log(format_args!("no connection: {cause}"));
+                    }
+                    let (host, at) = (host.clone(), Instant::now());
+                    *state = State::Down(Down { host, cause, at, asked });
                 }
                 Ok(up) => unwanted = Some(up),
                 Err(_) => {}
@@ -110,7 +151,7 @@ impl Link {
         }
     }
 
-    async fn opened(&self, host: &Host) -> Result<Up, Cause> {
+    async fn opened(&self, host: &Host, asks: bool) -> Result<Up, Cause> {
         let mut logins = 0;
         loop {
             match self.attempt(host).await {
@@ -121,7 +162,7 @@ impl Link {
                     return Ok(Up { transport, modern, host: host.clone() });
                 }
                 Err(TransportError::Authorization(failure))
-                    if failure.mended_by_login() && logins < MOST_LOGINS =>
+                    if asks && failure.mended_by_login() && logins < MOST_LOGINS =>
                 {
                     logins += 1;
                     self.login.need().await?;
@@ -176,24 +217,36 @@ impl Link {
         }
     }
 
-    /// The connection, once it stands. One that failed is tried again.
-    pub(crate) async fn ready(self: &Arc<Self>, patience: Duration) -> Result<Arc<Up>, Cause> {
+    /// The connection, once it stands. One that failed is tried again, and a person asked for it if
+    /// `asks` says that somebody wants it.
+    pub(crate) async fn ready(
+        self: &Arc<Self>,
+        patience: Duration,
+        asks: bool,
+    ) -> Result<Arc<Up>, Cause> {
+        let until = tokio::time::Instant::now() + patience;
         let mut state = self.state.subscribe();
-        let failed = match &*state.borrow() {
-            State::Down(host, _, at) if at.elapsed() >= REST => Some(host.clone()),
-            _ => None,
-        };
-        if let Some(host) = failed {
-            self.connect(&host);
-        }
-        let over = |state: &State| matches!(state, State::Up(_) | State::Down(..));
-        match tokio::time::timeout(patience, state.wait_for(over)).await {
-            Ok(Ok(state)) => match &*state {
-                State::Down(_, cause, _) => Err(Arc::clone(cause)),
-                State::Up(up) => Ok(Arc::clone(up)),
-                State::Off | State::Opening(_) => Err(self.silent()),
-            },
-            _ => Err(self.login.waits().unwrap_or_else(|| self.silent())),
+        loop {
+            let failed = match &*state.borrow() {
+                State::Down(down) if (asks && !down.asked) || down.at.elapsed() >= REST => {
+                    Some(down.host.clone())
+                }
+                _ => None,
+            };
+            if let Some(host) = failed {
+                self.begin(&host, asks);
+            }
+            let over = |state: &State| matches!(state, State::Up(_) | State::Down(_));
+            match tokio::time::timeout_at(until, state.wait_for(over)).await {
+                Ok(Ok(state)) => match &*state {
+                    State::Up(up) => return Ok(Arc::clone(up)),
+                    State::Down(down) if down.asked || !asks => {
+                        return Err(Arc::clone(&down.cause));
+                    }
+                    _ => {}
+                },
+                _ => return Err(self.login.waits().unwrap_or_else(|| self.silent())),
+            }
         }
     }
 

@@ -14,7 +14,8 @@ use crate::bridge::calls::{pass_on, put};
 use crate::bridge::hub::Hub;
 use crate::bridge::link::Up;
 use crate::bridge::message::{NO_METHOD, Said};
-use crate::bridge::{era, log, message};
+use crate::bridge::{era, message};
+use crate::say::log;
 
 /// The first pause after a stream that ended, and the longest.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -37,7 +38,7 @@ enum End {
 pub(crate) async fn to_server(hub: Arc<Hub>) {
     let (mut pause, mut is_said, mut before) = (PAUSE, false, None);
     loop {
-        let Ok(up) = hub.link.ready(PATIENCE).await else {
+        let Ok(up) = hub.link.ready(PATIENCE, false).await else {
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
             continue;

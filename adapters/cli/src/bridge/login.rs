@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mcp_authz_core::effect::{Bytes, Settlement, Told, Visit};
 use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::Snapshot;
 use mcp_authz_host::browser::Opener;
 use mcp_authz_host::store::{Leader, PendingLogin};
@@ -19,8 +20,8 @@ use mcp_authz_tokio::driver::person::{Answers, Person};
 use mcp_authz_tokio::driver::ports::{Common, Observer};
 use tokio::sync::watch;
 
-use crate::bridge::log;
 use crate::fault::Fault;
+use crate::say::log;
 use crate::server::{self, Server};
 
 /// How often the lock is tried while another process leads.
@@ -101,7 +102,8 @@ impl Login {
     pub(crate) fn new(server: Server, pages: Pages) -> Result<Arc<Self>, Fault> {
         let options = &server.options;
         let folder = server::folder(options)?;
-        let place = PendingLogin::open(folder, &server.url, options.account.as_deref());
+        let (session, account) = (server.manager.session(), options.account.as_deref());
+        let place = PendingLogin::open(folder, session.mcp_url(), account);
         let place = place.map_err(|error| server::in_the_way(&error))?;
         Ok(Arc::new(Self { server, place, pages, state: watch::Sender::new(State::Idle) }))
     }
@@ -154,9 +156,9 @@ impl Login {
         }
         let leader = self.lead().await?;
         let session = self.server.manager.session();
-        let done = self.attend(&leader, &session, doing).await;
-        leader.clear();
-        Ok(done)
+        // A call that is cancelled leaves no login that others would wait for.
+        let _cleared = Cleared(&leader);
+        Ok(self.attend(&leader, &session, doing).await)
     }
 
     fn start(self: &Arc<Self>) {
@@ -299,8 +301,8 @@ impl Login {
                 }
                 () = tokio::time::sleep(LOOK) => {
                     // A grant of another process settles whoever waits for one here.
-                    let none = mcp_authz_core::scope::ScopeSet::empty();
-                    let _grant_or_none = self.server.manager.session().acquire(&none, false).await;
+                    let none = ScopeSet::empty();
+                    let _grant_or_none = session.acquire(&none, false).await;
                 }
             }
         }
@@ -342,6 +344,15 @@ impl Login {
             }
         }
         self.at(Stage::Page { host, printed });
+    }
+}
+
+/// Removes the record of a login when it is dropped.
+struct Cleared<'a>(&'a Leader<'a>);
+
+impl Drop for Cleared<'_> {
+    fn drop(&mut self) {
+        self.0.clear();
     }
 }
 

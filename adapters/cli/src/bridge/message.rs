@@ -15,8 +15,10 @@ pub(crate) const PARAMS: i64 = -32602;
 /// any revision, nor in the SDKs, which use -32000 and -32001 for errors of theirs.
 pub(crate) const BRIDGE: i64 = -32010;
 
+/// The longest line, either way, without its end.
+pub(crate) const LONGEST: usize = 16 * 1024 * 1024;
 /// The memory that a message may take as values, either way: twice what it may be long as a text.
-pub(crate) const HEAVIEST: usize = 2 * crate::bridge::lines::LONGEST;
+pub(crate) const HEAVIEST: usize = 2 * LONGEST;
 
 /// One message of the host's.
 #[derive(Clone, Debug, PartialEq)]

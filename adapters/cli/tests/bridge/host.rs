@@ -21,6 +21,7 @@ pub(crate) struct Host {
     /// Messages that came and were not asked for yet.
     kept: Vec<Value>,
     log: Arc<Mutex<String>>,
+    reads: Option<thread::JoinHandle<()>>,
     ids: u64,
 }
 
@@ -62,14 +63,15 @@ impl Host {
         });
         let log = Arc::new(Mutex::new(String::new()));
         let (mut errors, kept) = (child.stderr.take().unwrap(), Arc::clone(&log));
-        thread::spawn(move || {
+        let reads = thread::spawn(move || {
             let mut piece = [0; 4096];
             while let Ok(length @ 1..) = errors.read(&mut piece) {
                 kept.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..length]));
             }
         });
         let input = child.stdin.take();
-        Self { child, input, lines, kept: Vec::new(), log, ids: 100 }
+        let (kept, reads) = (Vec::new(), Some(reads));
+        Self { child, input, lines, kept, log, reads, ids: 100 }
     }
 
     /// One that has been answered to its `initialize`, and has said that it is ready.
@@ -169,6 +171,7 @@ impl Host {
     pub(crate) fn close(mut self) -> (Option<i32>, Vec<Value>, String) {
         drop(self.input.take());
         let status = self.child.wait().unwrap().code();
+        self.reads.take().unwrap().join().unwrap();
         while let Ok(message) = self.lines.recv_timeout(PATIENCE) {
             self.kept.push(message);
         }

@@ -146,6 +146,7 @@ fn ten_find_a_token_over_and_one_renews_it_for_all() {
         assert_ne!(tools(host), 0);
     }
     for rotation in 1..=2 {
+        hosts.pop().unwrap().kill();
         world.served.lock().revoke_access_tokens();
         let ids: Vec<Value> =
             hosts.iter_mut().map(|host| host.send("tools/list", json!({}))).collect();
@@ -216,6 +217,26 @@ fn a_login_is_completed_by_the_next_start_after_a_kill() {
     }
     assert!(second.answer(&id).get("result").is_some());
     assert_eq!((world.pages().len(), world.granted("authorization_code")), (1, 1));
+}
+
+#[test]
+fn a_login_elsewhere_ends_the_wait_at_a_page_that_is_open() {
+    let world = World::new(Browser::Waits, |_| {});
+    let mut host = world.host(&[]);
+    let id = host.send("initialize", json!({"protocolVersion": "2025-11-25"}));
+    world.wait_for_a_page();
+    let login = Command::new(env!("CARGO_BIN_EXE_mcp-authz"))
+        .args(["login", "--store"])
+        .arg(world.store())
+        .arg(world.served.mcp_url())
+        .env("BROWSER", "curl -sL -o /dev/null")
+        .output()
+        .unwrap();
+    assert!(login.status.success(), "{login:?}");
+    assert!(host.answer(&id).get("result").is_some());
+    host.logs("connected");
+    assert_ne!(tools(&mut host), 0);
+    assert_eq!(world.files(".pending"), Vec::<PathBuf>::new());
 }
 
 #[test]

@@ -146,3 +146,21 @@ fn nothing_comes_before_a_host_has_begun_but_signs_of_life() {
         "it came already"
     );
 }
+
+#[test]
+fn a_script_gets_its_answers_although_it_ends_at_once() {
+    let server = Server::start(Era::Legacy);
+    let store = tempfile::tempdir().unwrap();
+    let mut host = Host::start(&before(&server, store.path()));
+    let first = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": {"protocolVersion": "2025-11-25"}});
+    host.write(
+        format!("{first}\n{}\n", json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}))
+            .as_bytes(),
+    );
+    let (status, mut answers, log) = host.close();
+    answers.sort_by_key(|answer| answer["id"].as_u64());
+    assert_eq!(status, Some(0), "{log}");
+    assert_eq!(answers[0]["result"]["serverInfo"]["name"], "legacy", "{answers:?}");
+    assert_eq!(answers[1]["result"]["tools"][0]["name"], "work", "{answers:?}");
+}
