@@ -78,7 +78,7 @@ pub(crate) async fn run(
 ) -> Result<(), Fault> {
     let headers = headers::read(&wishes.headers, |name| std::env::var(name).ok())?;
     let pages = Pages::default();
-    let server = Server::open_asking(url, options, say, pages.clone())?;
+    let server = Server::open_asking(url, options, say, pages.clone(), pages.spent())?;
     let manager = server.manager.clone();
     let login = Login::new(server, pages)?;
     let link = Link::new(Arc::clone(&login), headers);

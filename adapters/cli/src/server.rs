@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_host::store::{FileStore, StoreError, data_folder};
 use mcp_authz_tokio::driver::person::Person;
+use mcp_authz_tokio::driver::ports::{Observer, Silent};
 use mcp_authz_tokio::driver::proxy::Proxy;
 use mcp_authz_tokio::driver::transport::{Bounds, Settings};
 use mcp_authz_tokio::{
@@ -39,18 +40,19 @@ impl Server {
     ) -> Result<Self, Fault> {
         let config = change(options.config(&url, |name| env::var(name).ok())?);
         let person = say.to(somebody(&options, say));
-        Self::made(url, options, say, config, person)
+        Self::made(url, options, say, config, person, Silent)
     }
 
-    /// The same with another person to ask.
+    /// The same with another person to ask, and somebody who is told of everything.
     pub(crate) fn open_asking(
         url: String,
         options: Options,
         say: &Say,
         person: impl Person + 'static,
+        observer: impl Observer,
     ) -> Result<Self, Fault> {
         let config = options.config(&url, |name| env::var(name).ok())?;
-        Self::made(url, options, say, config, person)
+        Self::made(url, options, say, config, person, observer)
     }
 
     fn made(
@@ -59,11 +61,13 @@ impl Server {
         say: &Say,
         config: mcp_authz_core::config::ConfigBuilder,
         person: impl Person + 'static,
+        observer: impl Observer,
     ) -> Result<Self, Fault> {
         let told = say.clone();
         let mut builder = AuthorizationManager::builder(config)
             .store(store(&options)?)
             .ports(client(&options)?)
+            .observer(observer)
             .on_progress(move |progress| told.progress(progress));
         if !options.no_login {
             builder = builder.person(person);

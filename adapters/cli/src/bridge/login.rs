@@ -9,8 +9,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use mcp_authz_core::effect::{Bytes, Settlement, Told, Visit};
+use mcp_authz_core::effect::{Bytes, Purpose, Settlement, Told, Visit};
 use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_core::note::Note;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::Snapshot;
 use mcp_authz_host::browser::Opener;
@@ -72,9 +73,29 @@ struct Page {
     answers: Option<Answers>,
 }
 
-/// The page that was shown last. It is handed on at once, since whoever shows it must not wait.
+/// The page that was shown last, until its answer is used. It is handed on at once, since whoever
+/// shows it must not wait.
 #[derive(Clone)]
 pub(crate) struct Pages(watch::Sender<Option<Page>>);
+
+/// Hears when the answer to a page is used. The login cannot be completed by anybody else then: its
+/// code is sent once (TOK-04).
+#[derive(Clone)]
+pub(crate) struct Spent(Pages);
+
+impl Observer for Spent {
+    fn told(&self, told: &Told) {
+        if matches!(told, Told::Note(Note::Asked { purpose: Purpose::CodeExchange, .. })) {
+            self.0.0.send_replace(None);
+        }
+    }
+}
+
+impl Pages {
+    pub(crate) fn spent(&self) -> Spent {
+        Spent(self.clone())
+    }
+}
 
 impl Default for Pages {
     fn default() -> Self {
@@ -94,6 +115,7 @@ impl Observer for Pages {
         if let Told::Open(visit) = told {
             self.0.send_replace(Some(Page { visit: visit.clone(), answers: None }));
         }
+        self.spent().told(told);
     }
 }
 
@@ -295,8 +317,9 @@ impl Login {
                 done = &mut doing => return done,
                 Ok(()) = pages.changed() => {
                     let page = pages.borrow_and_update().clone();
-                    if let Some(page) = page {
-                        self.show(leader, session, &page);
+                    match page {
+                        Some(page) => self.show(leader, session, &page),
+                        None => leader.clear(),
                     }
                 }
                 () = tokio::time::sleep(LOOK) => {

@@ -220,6 +220,27 @@ fn a_login_is_completed_by_the_next_start_after_a_kill() {
 }
 
 #[test]
+fn a_leader_killed_with_its_code_on_the_way_costs_another_page_and_no_wait_tok_04() {
+    let world = World::new(Browser::Agrees, |settings| {
+        settings.delays.insert(Endpoint::Token, 30_000);
+    });
+    let mut leader = world.host(&[]);
+    leader.send("initialize", json!({"protocolVersion": "2025-11-25"}));
+    world.wait_for_a_page();
+    while !world.files(".pending").is_empty() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    world.served.lock().set(|settings| settings.delays.clear());
+    let mut other = world.host(&[]);
+    let id = other.send("initialize", json!({"protocolVersion": "2025-11-25"}));
+    other.logs("another process asks the person");
+    leader.kill();
+    assert!(other.answer(&id).get("result").is_some());
+    assert_ne!(tools(&mut other), 0);
+    assert_eq!(world.pages().len(), 2);
+}
+
+#[test]
 fn a_login_elsewhere_ends_the_wait_at_a_page_that_is_open() {
     let world = World::new(Browser::Waits, |_| {});
     let mut host = world.host(&[]);
