@@ -36,10 +36,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mcp_authz_core::failure::{Remedy, escaped};
+use tokio::sync::mpsc;
 
 use crate::bridge::hidden::Hidden;
 use crate::bridge::host::Host;
 use crate::bridge::hub::{Hub, Phase};
+use crate::bridge::lines::Line;
 use crate::bridge::link::Link;
 use crate::bridge::login::{Login, Pages};
 use crate::fault::Fault;
@@ -82,51 +84,38 @@ pub(crate) async fn run(
     let manager = server.manager.clone();
     let login = Login::new(server, pages)?;
     let link = Link::new(Arc::clone(&login), headers);
-    let machine = |error: io::Error| {
-        let text =
-            format!("this machine gives the program no thread: {}", escaped(&error.to_string()));
-        Fault::new("setup", &text, Remedy::Retry { after: None })
-    };
-    let mut lines = lines::read(io::stdin()).map_err(machine)?;
-    let out = lines::write(io::stdout()).map_err(machine)?;
-    let hub = Hub::new(
-        login,
-        Arc::clone(&link),
-        out.clone(),
-        Hidden::new(&wishes.ignored),
-        wishes.strict,
-    );
-    let host = Host::new(Arc::clone(&hub));
-    let mut asked = core::pin::pin!(end_is_asked());
-    let in_peace = loop {
-        let taken = async {
-            match lines.recv().await {
-                Some(line) => {
-                    host.hear(line).await;
-                    true
-                }
-                None => false,
-            }
-        };
-        tokio::select! {
-            more = taken => if !more { break true },
-            () = out.closed() => break false,
-            () = &mut asked => break false,
-        }
-    };
-    if in_peace {
-        tokio::select! {
-            () = answered(&hub) => {}
-            () = out.closed() => {}
-            () = &mut asked => {}
-        }
-    }
+    let lines = lines::read(io::stdin()).map_err(|error| machine(&error))?;
+    let out = lines::write(io::stdout()).map_err(|error| machine(&error))?;
+    let hidden = Hidden::new(&wishes.ignored);
+    let hub = Hub::new(login, link, out, hidden, wishes.strict);
+    serve(&hub, lines).await;
     hub.desk().cancel_all();
     let _or_the_server_finds_out = tokio::time::timeout(FAREWELL, answered(&hub)).await;
-    let _or_it_forgets_by_itself = tokio::time::timeout(FAREWELL, link.close()).await;
+    let _or_it_forgets_by_itself = tokio::time::timeout(FAREWELL, hub.link.close()).await;
     let _or_they_are_lost = tokio::time::timeout(SAVING, manager.session().quiet()).await;
-    let _nobody_reads = tokio::time::timeout(FAREWELL, out.written()).await;
+    let _nobody_reads = tokio::time::timeout(FAREWELL, hub.out.written()).await;
     Ok(())
+}
+
+/// Takes in lines to their end, and gives the calls that are out then a moment.
+async fn serve(hub: &Arc<Hub>, mut lines: mpsc::Receiver<Line>) {
+    let host = Host::new(Arc::clone(hub));
+    let taken = async {
+        while let Some(line) = lines.recv().await {
+            host.hear(line).await;
+        }
+        answered(hub).await;
+    };
+    tokio::select! {
+        () = taken => {}
+        () = hub.out.closed() => {}
+        () = end_is_asked() => {}
+    }
+}
+
+fn machine(error: &io::Error) -> Fault {
+    let text = format!("this machine gives the program no thread: {}", escaped(&error.to_string()));
+    Fault::new("setup", &text, Remedy::Retry { after: None })
 }
 
 /// Waits until every call is answered, for as long as there are answers. The one to `initialize` has

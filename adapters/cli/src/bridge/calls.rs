@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use mcp_authz_core::failure::escaped;
 use mcp_authz_tokio::driver::transport::TransportError;
+use mcp_authz_tokio::driver::transport::codes::{NO_METHOD, UNSUPPORTED_VERSION};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -16,7 +17,7 @@ use crate::bridge::era::{self, Host, Input, Inputs};
 use crate::bridge::error;
 use crate::bridge::hub::{Hub, Phase};
 use crate::bridge::link::{Up, is_legacy};
-use crate::bridge::message::{self, BRIDGE, INVALID, NO_METHOD, PARAMS, Request, Said};
+use crate::bridge::message::{self, BRIDGE, INVALID, PARAMS, Request, Said};
 use crate::fault::Fault;
 use crate::say::log;
 
@@ -108,7 +109,11 @@ async fn modern(hub: &Arc<Hub>, request: &Request, host: &Host) -> Outcome {
     }
     if host.version.as_deref() != Some(&speaks) {
         let data = json!({"supported": [speaks], "requested": host.version});
-        return Err(message::error(-32022, "Unsupported protocol version", Some(data)));
+        return Err(message::error(
+            UNSUPPORTED_VERSION,
+            "Unsupported protocol version",
+            Some(data),
+        ));
     }
     let call = Call { hub, up: &up, request, translates: false };
     call.run(&request.params).await

@@ -14,6 +14,16 @@ const SHOWN: usize = 512;
 
 /// A fault as a JSON-RPC error.
 pub(crate) fn of(fault: &Fault, url: &str) -> Value {
+    told(fault, url, false)
+}
+
+/// The failure of a request as a JSON-RPC error.
+pub(crate) fn of_transport(error: &TransportError, url: &str) -> Value {
+    told(&fault(error), url, error.maybe_executed())
+}
+
+/// The error of a request that the server may have acted on, or not.
+fn told(fault: &Fault, url: &str, executed: bool) -> Value {
     let fault = fault.json();
     let text = |member: &str| fault.get(member).and_then(Value::as_str).unwrap_or_default();
     let mut sentence = format!("mcp-authz: {}", text("message"));
@@ -31,25 +41,19 @@ pub(crate) fn of(fault: &Fault, url: &str) -> Value {
     if text("remedy") == "ask_user" && !next.iter().any(|next| next.contains(&command)) {
         next.insert(0, format!("log in: {command}"));
     }
+    // Whoever reads "try again" must not do twice what was done.
+    if executed {
+        next.insert(0, "find out whether it was done before it is called again".to_owned());
+    }
     // Most hosts show the message and nothing else.
     if let Some(first) = next.first() {
         sentence.push_str(&format!(". What to do: {first}"));
     }
     let data = json!({
         "code": text("code"), "remedy": text("remedy"), "next": next, "server": shown(url),
+        "maybeExecuted": executed,
     });
     message::error(BRIDGE, &sentence, Some(data))
-}
-
-/// The failure of a request as a JSON-RPC error.
-pub(crate) fn of_transport(error: &TransportError, url: &str) -> Value {
-    let mut told = of(&fault(error), url);
-    if error.maybe_executed()
-        && let Some(data) = told.get_mut("data").and_then(Value::as_object_mut)
-    {
-        data.insert("maybeExecuted".to_owned(), json!(true));
-    }
-    told
 }
 
 /// The same as a fault. The transport's own sentence has the server's words unmarked.

@@ -7,13 +7,14 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use mcp_authz_tokio::driver::tasks::Messages;
 use mcp_authz_tokio::driver::transport::TransportError;
+use mcp_authz_tokio::driver::transport::codes::NO_METHOD;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::bridge::calls::{pass_on, put};
 use crate::bridge::hub::Hub;
 use crate::bridge::link::Up;
-use crate::bridge::message::{NO_METHOD, Said};
+use crate::bridge::message::Said;
 use crate::bridge::{era, message};
 use crate::say::log;
 

@@ -6,11 +6,13 @@
 //! lock next, also a bridge that its host starts anew, listens at the same port and completes the
 //! login at the same page.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use mcp_authz_core::effect::{Bytes, Purpose, Settlement, Told, Visit};
 use mcp_authz_core::failure::{Kind, Remedy};
+use mcp_authz_core::input::Epoch;
 use mcp_authz_core::note::Note;
 use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::Snapshot;
@@ -35,6 +37,9 @@ const LOOK: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_secs(600);
 /// The same after a failure for which nobody was asked.
 const BREATH: Duration = Duration::from_secs(2);
+/// Logins within [`PAUSE`] that open a page: a server that refuses whatever it grants would have one opened for each
+/// call.
+const MOST_PAGES: usize = 2;
 
 /// Why there is no grant.
 pub(crate) type Cause = Arc<Fault>;
@@ -45,6 +50,8 @@ pub(crate) struct Login {
     place: PendingLogin,
     pages: Pages,
     state: watch::Sender<State>,
+    /// When pages of logins were opened here lately.
+    opened: Mutex<VecDeque<Instant>>,
 }
 
 #[derive(Clone)]
@@ -127,7 +134,8 @@ impl Login {
         let (session, account) = (server.manager.session(), options.account.as_deref());
         let place = PendingLogin::open(folder, session.mcp_url(), account);
         let place = place.map_err(|error| server::in_the_way(&error))?;
-        Ok(Arc::new(Self { server, place, pages, state: watch::Sender::new(State::Idle) }))
+        let (state, opened) = (watch::Sender::new(State::Idle), Mutex::default());
+        Ok(Arc::new(Self { server, place, pages, state, opened }))
     }
 
     /// The server that is logged in to.
@@ -142,6 +150,10 @@ impl Login {
             return Err(Arc::new(required()));
         }
         let mut state = self.state.subscribe();
+        let is_underway = matches!(*self.state.borrow(), State::Underway(_));
+        if !is_underway && self.opened_lately() >= MOST_PAGES {
+            return Err(Arc::new(required()));
+        }
         self.start();
         let over = |state: &State| matches!(state, State::Done | State::Failed(..));
         let ended = state.wait_for(over).await.map(|state| state.clone());
@@ -176,8 +188,12 @@ impl Login {
         if self.server.options.no_login {
             return Err(Arc::new(required()));
         }
-        let leader = self.lead().await?;
         let session = self.server.manager.session();
+        let leader = loop {
+            if let Some(leader) = self.lead(None).await? {
+                break leader;
+            }
+        };
         // A call that is cancelled leaves no login that others would wait for.
         let _cleared = Cleared(&leader);
         Ok(self.attend(&leader, &session, doing).await)
@@ -217,26 +233,46 @@ impl Login {
         });
     }
 
-    /// Waits for the lock.
-    async fn lead(&self) -> Result<Leader<'_>, Cause> {
-        let mut is_said = false;
+    /// Waits for the lock; or for another grant than that of the epoch, if one is named, since a
+    /// leader may be a process that is stopped, and the person log in elsewhere.
+    async fn lead(&self, old: Option<Option<Epoch>>) -> Result<Option<Leader<'_>>, Cause> {
+        let (mut waited, look) = (0u32, LOOK.as_millis() / POLL.as_millis());
         loop {
             match self.place.lead() {
-                Ok(Some(leader)) => return Ok(leader),
-                Ok(None) => {
-                    self.at(Stage::Elsewhere);
-                    if !core::mem::replace(&mut is_said, true) {
-                        log("another process asks the person to log in: waiting for it");
-                    }
-                }
+                Ok(Some(leader)) => return Ok(Some(leader)),
+                Ok(None) => self.at(Stage::Elsewhere),
                 Err(error) => return Err(Arc::new(server::in_the_way(&error))),
             }
+            if waited == 0 {
+                log("another process asks the person to log in: waiting for it");
+            }
             tokio::time::sleep(POLL).await;
+            waited = waited.saturating_add(1);
+            if let Some(old) = old
+                && u128::from(waited) % look == 0
+                && self.epoch_in_the_store().await.is_some_and(|epoch| Some(epoch) != old)
+            {
+                return Ok(None);
+            }
         }
     }
 
+    /// The epoch of the grant that can be had without a person.
+    async fn epoch_in_the_store(&self) -> Option<Epoch> {
+        let settled = self.server.manager.session().acquire(&ScopeSet::empty(), false).await;
+        Some(settled.ok()?.outcome.ok()?.epoch())
+    }
+
+    /// How many pages of logins were opened here lately.
+    fn opened_lately(&self) -> usize {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.retain(|at| at.elapsed() < PAUSE);
+        opened.len()
+    }
+
     async fn run(&self) -> Result<(), Cause> {
-        let leader = self.lead().await?;
+        let old = self.server.manager.granted().map(|granted| granted.epoch());
+        let Some(leader) = self.lead(Some(old)).await? else { return Ok(()) };
         self.at(Stage::Begun);
         let done = match leader.left(SystemTime::now()).and_then(|left| self.resumed(&left)) {
             Some(session) => match self.finish(&leader, &session).await {
@@ -353,6 +389,11 @@ impl Login {
             (false, true) => {}
             (false, false) => {
                 log(format_args!("opening a page of {host} in the browser, to log in"));
+                // For more scope the session has limits of its own (STEP-10).
+                if matches!(*self.state.borrow(), State::Underway(_)) {
+                    let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+                    opened.push_back(Instant::now());
+                }
                 let (answers, session) = (answers.clone(), session.clone());
                 Opener::default().open_or(visit, move |visit, refused| {
                     log("the browser could not be opened: log in with mcp-authz login");

@@ -7,8 +7,6 @@ use serde_json::{Map, Value, json};
 pub(crate) const PARSE: i64 = -32700;
 /// It is no message, or none that may come now.
 pub(crate) const INVALID: i64 = -32600;
-/// There is no such method here.
-pub(crate) const NO_METHOD: i64 = -32601;
 /// The parameters are not such as this method takes.
 pub(crate) const PARAMS: i64 = -32602;
 /// An error of the bridge's own, with `data` that says what to do. The number has no other meaning in

@@ -78,6 +78,18 @@ impl World {
         browser.unwrap().success()
     }
 
+    /// The person logs in at a terminal.
+    fn log_in(&self) {
+        let login = Command::new(env!("CARGO_BIN_EXE_mcp-authz"))
+            .args(["login", "--store"])
+            .arg(self.store())
+            .arg(self.served.mcp_url())
+            .env("BROWSER", "curl -sL -o /dev/null")
+            .output()
+            .unwrap();
+        assert!(login.status.success(), "{login:?}");
+    }
+
     fn files(&self, end: &str) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.store()).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(|path| path.to_str().unwrap().ends_with(end)).collect()
@@ -246,14 +258,7 @@ fn a_login_elsewhere_ends_the_wait_at_a_page_that_is_open() {
     let mut host = world.host(&[]);
     let id = host.send("initialize", json!({"protocolVersion": "2025-11-25"}));
     world.wait_for_a_page();
-    let login = Command::new(env!("CARGO_BIN_EXE_mcp-authz"))
-        .args(["login", "--store"])
-        .arg(world.store())
-        .arg(world.served.mcp_url())
-        .env("BROWSER", "curl -sL -o /dev/null")
-        .output()
-        .unwrap();
-    assert!(login.status.success(), "{login:?}");
+    world.log_in();
     assert!(host.answer(&id).get("result").is_some());
     host.logs("connected");
     assert_ne!(tools(&mut host), 0);
@@ -356,6 +361,39 @@ fn a_person_who_says_no_is_not_asked_again_by_each_call() {
         assert_eq!(begin(&mut host)["error"]["data"]["code"], "authorization_denied");
     }
     assert_eq!(world.pages().len(), 1);
+}
+
+#[test]
+fn a_server_that_refuses_what_it_grants_has_two_pages_opened_and_no_more_host_245() {
+    let world = World::new(Browser::Agrees, |_| {});
+    let mut host = world.host(&[]);
+    begin(&mut host);
+    assert_ne!(tools(&mut host), 0);
+    for _ in 0..5 {
+        world.served.lock().revoke_all();
+        let listed = host.ask("tools/list", json!({}));
+        assert!(listed.get("result").is_some() || world.pages().len() == 2, "{listed}");
+    }
+    let refused = host.ask("tools/list", json!({}));
+    assert_eq!(refused["error"]["data"]["code"], "reauthorization_required", "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("mcp-authz login http"));
+    assert_eq!(world.pages().len(), 2);
+}
+
+#[test]
+fn a_login_elsewhere_is_enough_while_the_process_that_leads_is_stopped() {
+    let world = World::new(Browser::Waits, |_| {});
+    let mut leader = world.host(&[]);
+    leader.send("initialize", json!({"protocolVersion": "2025-11-25"}));
+    world.wait_for_a_page();
+    leader.signal("-STOP");
+    let mut other = world.host(&[]);
+    let id = other.send("initialize", json!({"protocolVersion": "2025-11-25"}));
+    other.logs("another process asks the person");
+    world.log_in();
+    assert!(other.answer(&id).get("result").is_some());
+    other.logs("connected");
+    assert_ne!(tools(&mut other), 0);
 }
 
 #[test]
