@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use mcp_authz_tests::model::{self, Settings};
+use mcp_authz_tests::serve::{Served, embedded_revision};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::host::{Host, Start};
 use crate::server::{Era, Server, State};
@@ -304,4 +307,63 @@ fn questions_on_the_standing_stream_are_answered_and_withdrawn_under_both_ids() 
         state.heard.iter().any(|it| it["method"] == "notifications/roots/list_changed")
     });
     assert_eq!(server.all("notifications/initialized").len(), 1);
+}
+
+/// A host before a server of the model that wants no login.
+fn before_model(adjust: impl FnOnce(&mut Settings)) -> (Served, TempDir, Host) {
+    let served = embedded_revision("2025-11-25", |settings| {
+        settings.gate.open = true;
+        adjust(settings);
+    });
+    let (served, store) = (served.unwrap(), tempfile::tempdir().unwrap());
+    let start = Start {
+        url: served.mcp_url(),
+        store: store.path(),
+        browser: Path::new("/nonexistent"),
+        more: &[],
+    };
+    let host = Host::initialized(&start, "2024-11-05", json!({}));
+    (served, store, host)
+}
+
+#[test]
+fn a_host_of_2024_11_05_before_a_server_of_http_sse() {
+    let (served, _store, mut host) =
+        before_model(|settings| settings.mcp.era = model::Era::HttpSse);
+    let echo = json!({"name": "echo", "arguments": {"text": "hi"}});
+    assert_eq!(host.ask("tools/call", echo.clone())["result"]["content"][0]["text"], "hi");
+    let counted = host.ask("tools/call", json!({"name": "count", "arguments": {"upto": 3}}));
+    assert_eq!(counted["result"]["content"][0]["text"], "done");
+    for _ in 0..3 {
+        host.notified("notifications/progress");
+    }
+    let changed = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"});
+    served.lock().push(&changed);
+    host.notified("notifications/tools/list_changed");
+    // The server is gone for a moment, and its streams with it.
+    served.lock().break_streams(true);
+    let mut back = host.ask("tools/call", echo.clone());
+    for _ in 0..20 {
+        if back.get("result").is_some() {
+            break;
+        }
+        back = host.ask("tools/call", echo.clone());
+    }
+    assert_eq!(back["result"]["content"][0]["text"], "hi", "{back}");
+}
+
+#[test]
+fn a_stream_that_breaks_again_and_again_loses_the_host_nothing_trans_23() {
+    let (_served, _store, mut host) = before_model(|settings| {
+        settings.mcp.answers = model::AnswerForm::EventStream;
+        settings.mcp.get_stream = true;
+        settings.mcp.priming = true;
+        settings.mcp.retry_ms = Some(1);
+        settings.mcp.cut_every = Some(2);
+    });
+    let id = host.send("tools/call", json!({"name": "count", "arguments": {"upto": 9}}));
+    for number in 0..9 {
+        assert_eq!(host.notified("notifications/progress")["params"]["progress"], number);
+    }
+    assert_eq!(host.answer(&id)["result"]["content"][0]["text"], "done");
 }
