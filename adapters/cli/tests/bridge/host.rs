@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -22,6 +23,7 @@ pub(crate) struct Host {
     kept: Vec<Value>,
     log: Arc<Mutex<String>>,
     reads: Option<thread::JoinHandle<()>>,
+    deaf: Arc<AtomicBool>,
     ids: u64,
 }
 
@@ -51,9 +53,13 @@ impl Host {
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (sender, lines) = mpsc::channel();
-        let out = child.stdout.take().unwrap();
+        let (out, deaf) = (child.stdout.take().unwrap(), Arc::new(AtomicBool::new(false)));
+        let stops = Arc::clone(&deaf);
         thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
+                while stops.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(5));
+                }
                 // Whatever is no message would be an error of the bridge's.
                 let message = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 if sender.send(message).is_err() {
@@ -71,7 +77,7 @@ impl Host {
         });
         let input = child.stdin.take();
         let (kept, reads) = (Vec::new(), Some(reads));
-        Self { child, input, lines, kept, log, reads, ids: 100 }
+        Self { child, input, lines, kept, log, reads, deaf, ids: 100 }
     }
 
     /// One that has been answered to its `initialize`, and has said that it is ready.
@@ -150,6 +156,11 @@ impl Host {
     pub(crate) fn rest(&mut self) -> Vec<Value> {
         self.kept.extend(self.lines.try_iter());
         std::mem::take(&mut self.kept)
+    }
+
+    /// Sets whether it leaves unread what the bridge writes.
+    pub(crate) fn is_deaf(&self, deaf: bool) {
+        self.deaf.store(deaf, Ordering::SeqCst);
     }
 
     pub(crate) fn log(&self) -> String {

@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) ended: usize,
     /// Streams of calls whose reader has gone.
     pub(crate) closed: usize,
+    /// Streams that could not be written to for some seconds.
+    pub(crate) blocked: usize,
     /// The session that is known now.
     session: u64,
     /// Standing streams, or subscriptions with their ids.
@@ -221,6 +223,9 @@ impl Shared {
             state.session = session + 1;
             return stream.shutdown(std::net::Shutdown::Both);
         }
+        if arguments["floods"] == true {
+            return self.flood(stream);
+        }
         if arguments["waits"] == true {
             drop(self.wait("a cancellation", |state| {
                 state.heard.iter().any(|it| {
@@ -231,6 +236,22 @@ impl Shared {
             return Ok(());
         }
         event(stream, &result_of(body, result(&told, body)), None)
+    }
+
+    /// Says far more than anybody should keep.
+    fn flood(&self, stream: &mut TcpStream) -> std::io::Result<()> {
+        stream.set_write_timeout(Some(Duration::from_secs(2)))?;
+        let params = json!({"level": "info", "data": "x".repeat(64 * 1024)});
+        let message =
+            json!({"jsonrpc": "2.0", "method": "notifications/message", "params": params});
+        for _ in 0..16 * 1024 {
+            if event(stream, &message, None).is_err() {
+                self.state.lock().unwrap().blocked += 1;
+                self.moved.notify_all();
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn modern(&self, stream: &mut TcpStream, asked: &Asked) -> std::io::Result<()> {

@@ -164,3 +164,24 @@ fn a_script_gets_its_answers_although_it_ends_at_once() {
     assert_eq!(answers[0]["result"]["serverInfo"]["name"], "legacy", "{answers:?}");
     assert_eq!(answers[1]["result"]["tools"][0]["name"], "work", "{answers:?}");
 }
+
+#[test]
+fn a_host_that_does_not_read_slows_the_server_down_and_is_still_heard_host_322() {
+    let server = Server::start(Era::Legacy);
+    let store = tempfile::tempdir().unwrap();
+    let mut host = Host::initialized(&before(&server, store.path()), "2025-11-25", json!({}));
+    host.is_deaf(true);
+    let ids: Vec<Value> = (0..4)
+        .map(|_| host.send("tools/call", json!({"name": "work", "arguments": {"floods": true}})))
+        .collect();
+    // A gigabyte each; nobody has taken it in.
+    server.wait("no room", |state| state.blocked == 4);
+    for id in &ids {
+        let params = json!({"requestId": id});
+        host.say(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}));
+    }
+    let cancelled = |it: &&Value| it["method"] == "notifications/cancelled";
+    server.wait("cancellations", |state| state.heard.iter().filter(cancelled).count() == 4);
+    host.is_deaf(false);
+    assert_eq!(host.ask("tools/list", json!({}))["result"]["tools"][0]["name"], "work");
+}
