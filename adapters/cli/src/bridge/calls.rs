@@ -74,20 +74,20 @@ async fn initialize(hub: &Arc<Hub>, params: &Value) -> Outcome {
     let version = host.agreed();
     let (phase, outcome) = match hub.link.ready(FIRST_ANSWER, true).await {
         Ok(up) => {
-            let url = crate::server::shown(hub.url());
-            let told = era::initialized(&up.transport.server(), &url, up.modern, version);
+            let url = &hub.about.url;
+            let told = era::initialized(&up.transport.server(), url, up.modern, version);
             (Phase::Legacy { version, early: false }, Ok(told))
         }
         Err(cause) if hub.login.waits().is_some() && !hub.strict => {
             log(&cause);
-            let url = crate::server::shown(hub.url());
+            let url = &hub.about.url;
             let words = format!(
                 "{cause}. Until then this server offers nothing; its lists change when that is done."
             );
-            let told = era::awaiting(&url, version, &words);
+            let told = era::awaiting(url, version, &words);
             (Phase::Legacy { version, early: true }, Ok(told))
         }
-        Err(cause) => (Phase::New, Err(error::of(&cause, hub.url()))),
+        Err(cause) => (Phase::New, Err(error::of(&cause, &hub.about))),
     };
     hub.speaks(phase);
     outcome
@@ -98,7 +98,7 @@ async fn modern(hub: &Arc<Hub>, request: &Request, host: &Host) -> Outcome {
     hub.meets(host);
     let first = request.method == "server/discover";
     let patience = if first { FIRST_ANSWER } else { PATIENCE };
-    let up = hub.link.ready(patience, true).await.map_err(|cause| error::of(&cause, hub.url()))?;
+    let up = hub.link.ready(patience, true).await.map_err(|cause| error::of(&cause, &hub.about))?;
     let speaks = up.transport.protocol_version();
     if !up.modern {
         // No error of the newest revision: by that the host knows that it has to begin with
@@ -135,7 +135,7 @@ async fn legacy(hub: &Arc<Hub>, request: &Request, early: bool) -> Outcome {
     let up = match up {
         Some(up) => up,
         None => {
-            hub.link.ready(PATIENCE, true).await.map_err(|cause| error::of(&cause, hub.url()))?
+            hub.link.ready(PATIENCE, true).await.map_err(|cause| error::of(&cause, &hub.about))?
         }
     };
     let is_setting =
@@ -222,12 +222,12 @@ impl Call<'_> {
             // The login goes on if this call does not wait for it any more.
             match tokio::time::timeout(PATIENCE, hub.login.need()).await {
                 Ok(Ok(())) => ended = self.once(params, false).await,
-                Ok(Err(cause)) => return Err(error::of(&cause, hub.url())),
+                Ok(Err(cause)) => return Err(error::of(&cause, &hub.about)),
                 Err(_) => {
                     let waits = hub.login.waits();
                     return Err(match (waits, ended) {
-                        (Some(cause), _) => error::of(&cause, hub.url()),
-                        (None, Err(failed)) => error::of_transport(&failed, hub.url()),
+                        (Some(cause), _) => error::of(&cause, &hub.about),
+                        (None, Err(failed)) => error::of_transport(&failed, &hub.about),
                         (None, Ok(outcome)) => return outcome,
                     });
                 }
@@ -237,14 +237,14 @@ impl Call<'_> {
         // so that the session asks for it while the request is repeated.
         if wants_login(&ended) {
             let asked = hub.login.asking(self.once(params, true)).await;
-            ended = asked.map_err(|cause| error::of(&cause, hub.url()))?;
+            ended = asked.map_err(|cause| error::of(&cause, &hub.about))?;
         }
         if let Err(failed) = &ended {
             hub.link.doubt(up, failed);
         }
         hub.set_again(up).await;
         let mut outcome =
-            ended.unwrap_or_else(|failed| Err(error::of_transport(&failed, hub.url())));
+            ended.unwrap_or_else(|failed| Err(error::of_transport(&failed, &hub.about)));
         if let (Ok(result), "tools/list") = (&mut outcome, &*request.method) {
             hub.hidden.take_off(result);
         }
@@ -362,7 +362,7 @@ impl Question {
                 "the host owes too many answers already",
                 mcp_authz_core::failure::Remedy::Retry { after: None },
             );
-            error::of(&fault, hub.url())
+            error::of(&fault, &hub.about)
         })?;
         let question = Self { hub: Arc::clone(hub), number, answer };
         hub.out.send(&request(number)).await;

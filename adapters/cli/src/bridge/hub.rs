@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::bridge::desk::Desk;
 use crate::bridge::era::{self, Host};
+use crate::bridge::error::About;
 use crate::bridge::hidden::Hidden;
 use crate::bridge::lines::Out;
 use crate::bridge::link::{Link, Up};
@@ -25,6 +26,8 @@ pub(crate) struct Hub {
     pub(crate) login: Arc<Login>,
     pub(crate) out: Out,
     pub(crate) hidden: Hidden,
+    /// The server, as errors name it.
+    pub(crate) about: About,
     /// Answer `initialize` with an error if a login is not done in time.
     pub(crate) strict: bool,
     /// Wakes calls that came before `initialize` was answered.
@@ -75,7 +78,9 @@ impl Hub {
         hidden: Hidden,
         strict: bool,
     ) -> Arc<Self> {
+        let about = About::new(&login.server().url, &login.server().options);
         Arc::new(Self {
+            about,
             link,
             login,
             out,
@@ -114,11 +119,6 @@ impl Hub {
     pub(crate) fn speaks(&self, phase: Phase) {
         self.state().phase = phase;
         self.started.notify_waiters();
-    }
-
-    /// The URL of the server, as it may be shown.
-    pub(crate) fn url(&self) -> &str {
-        &self.login.server().url
     }
 
     /// Notes what a legacy host has set in its session, to set it again in the next one.

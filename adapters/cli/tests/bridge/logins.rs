@@ -239,9 +239,10 @@ fn a_leader_killed_with_its_code_on_the_way_costs_another_page_and_no_wait_tok_0
     let mut leader = world.host(&[]);
     leader.send("initialize", json!({"protocolVersion": "2025-11-25"}));
     world.wait_for_a_page();
-    while !world.files(".pending").is_empty() {
+    while world.served.lock().count(Endpoint::Token) == 0 {
         thread::sleep(Duration::from_millis(20));
     }
+    assert_eq!(world.files(".pending"), Vec::<PathBuf>::new(), "it is nobody else's any more");
     world.served.lock().set(|settings| settings.delays.clear());
     let mut other = world.host(&[]);
     let id = other.send("initialize", json!({"protocolVersion": "2025-11-25"}));
@@ -317,7 +318,7 @@ fn a_host_that_wants_an_error_gets_one_that_says_where_to_log_in() {
     assert_eq!(error["data"]["code"], "login_pending", "{answer}");
     assert_eq!(error["data"]["remedy"], "ask_user");
     let text = error.to_string();
-    assert!(text.contains("127.0.0.1") && text.contains("mcp-authz login http://"), "{text}");
+    assert!(text.contains("127.0.0.1") && text.contains("mcp-authz login --store"), "{text}");
     assert!(!text.contains("state="), "{text}");
     // It may begin once more.
     assert!(world.agree(&world.wait_for_a_page()));
@@ -333,7 +334,9 @@ fn where_nobody_may_be_asked_or_can_be_the_error_says_so_at_once() {
     let error = begin(&mut host)["error"].clone();
     assert_eq!(error["data"]["code"], "reauthorization_required", "{error}");
     let next = error["data"]["next"][0].as_str().unwrap();
-    assert_eq!(next, format!("log in: mcp-authz login {}", world.served.mcp_url()));
+    let store = world.store();
+    let (store, url) = (store.display(), world.served.mcp_url());
+    assert_eq!(next, format!("log in: mcp-authz login --store {store} {url}"));
     assert!(world.pages().is_empty());
     // Somebody logs in elsewhere, and the host begins once more.
     let mut other = world.host(&[]);
@@ -376,7 +379,7 @@ fn a_server_that_refuses_what_it_grants_has_two_pages_opened_and_no_more_host_24
     }
     let refused = host.ask("tools/list", json!({}));
     assert_eq!(refused["error"]["data"]["code"], "reauthorization_required", "{refused}");
-    assert!(refused["error"]["message"].as_str().unwrap().contains("mcp-authz login http"));
+    assert!(refused["error"]["message"].as_str().unwrap().contains("mcp-authz login --store"));
     assert_eq!(world.pages().len(), 2);
 }
 
