@@ -325,11 +325,13 @@ impl Login {
 
     /// Completes the login of a session that was resumed. Its page is in the person's browser.
     async fn finish(&self, leader: &Leader<'_>, session: &AuthSession) -> Result<(), Cause> {
-        let Some(visit) = session.visit() else {
+        let Some(mut visit) = session.visit() else {
             return Err(Arc::new(required()));
         };
         log(format_args!("going on with the login at {}", visit.authorization_host));
-        self.at(Stage::Page { host: visit.authorization_host.clone(), printed: false });
+        // It is open somewhere already, whatever the session thinks of it.
+        visit.reissued = true;
+        self.show(leader, session, &Page { visit, answers: None });
         let scopes = self.server.options.scopes().map_err(Arc::new)?;
         let settled = self.attend(leader, session, session.log_in(&scopes)).await;
         let ended: Result<Settlement, Fault> = settled.map_err(Fault::from);
