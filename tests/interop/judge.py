@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 EXAMPLES, SERVERS = Path(sys.argv[1]), Path(sys.argv[2])
-PROGRAM = EXAMPLES.parent / "mcp-authz"
+PROGRAM = Path(os.environ.get("INTEROP_PROGRAM") or EXAMPLES.parent / "mcp-authz")
 LIST = "--list" in sys.argv[3:]
 FILTER = re.compile("|".join(word for word in sys.argv[3:] if word != "--list"))
 HERE = Path(__file__).resolve().parent
@@ -370,10 +370,85 @@ def shared(number: int) -> None:
         TABLE.put(row, "renewals", str(renewed), "" if renewed else "no token ran out")
 
 
+# The bridge, before every real server and under every real host.
+
+HOSTS = {
+    "python legacy": lambda script: [sys.executable, HERE / "hosts" / "python_stdio.py", script, "legacy"],
+    "python auto": lambda script: [sys.executable, HERE / "hosts" / "python_stdio.py", script, "auto"],
+    "typescript 1": lambda script: ["node", SERVERS.parent / "hosts" / "sdk_stdio.mjs", "1", script, "legacy"],
+    "typescript 2 legacy": lambda script: ["node", SERVERS.parent / "hosts" / "sdk_stdio.mjs", "2", script, "legacy"],
+    "typescript 2 auto": lambda script: ["node", SERVERS.parent / "hosts" / "sdk_stdio.mjs", "2", script, "auto"],
+}
+INSPECTOR = SERVERS.parent.parent / "node_modules" / ".bin" / "mcp-inspector"
+BROWSER = str(HERE / "browser.py")
+
+
+def bridge(store: Path, url: str, *options: str) -> list:
+    return [PROGRAM, "bridge", "--store", store, *options, url]
+
+
+def hosted(row: tuple, column: str, command: list) -> None:
+    """One run of a host, which starts its bridge itself."""
+    try:
+        words = [str(word) for word in command]
+        environment = {**os.environ, "BROWSER": BROWSER}
+        done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, env=environment)
+        wrong = "" if done.returncode == 0 else f"status {done.returncode}\n{(done.stdout + done.stderr)[-2500:]}"
+    except subprocess.TimeoutExpired as late:
+        wrong = "it hangs\n" + (late.stderr or b"").decode(errors="replace")[-1500:]
+    TABLE.put(row, column, "no" if wrong else "ok", wrong)
+
+
+def inspected(command: list, *words: str) -> list:
+    return ["node", INSPECTOR, "--cli", *command, "-e", f"BROWSER={BROWSER}", *words]
+
+
+def asked() -> None:
+    """Hosts of both eras before a server of both: each asks, counts, waits, cancels and hears of a change."""
+    port = free_port()
+    with python("asking.py", name="asking", port=port) as server:
+        for revision in ("any", "2025-11-25", "2026-07-28"):
+            options = [] if revision == "any" else ["--protocol-version", revision]
+            command = bridge(WORK / "bridge" / "asking", f"http://127.0.0.1:{port}/mcp", *options)
+            for host, start in HOSTS.items():
+                hosted((f"bridge asking {revision}", host), "works", [*start("asking"), *command])
+
+
+def bridged(name: str) -> None:
+    """Every host before a real server with a login, which is made once."""
+    port = free_port()
+    try:
+        with REAL[name](name, port) as server:
+            command = bridge(WORK / "bridge" / name, f"http://127.0.0.1:{port}/mcp")
+            for host, start in HOSTS.items():
+                hosted((f"bridge {name}", host), "works", [*start("tools"), *command])
+            hosted((f"bridge {name}", "inspector"), "works", inspected(command, "--method", "tools/list"))
+    except Exception as broken:
+        TABLE.put((f"bridge {name}", "server"), "works", "no", str(broken))
+
+
+def together() -> None:
+    """Ten hosts at once, with nobody logged in, at a server whose tokens live for seconds."""
+    server, url = example_server("together", "--expires-in", LIFE)
+    starts = [*HOSTS.values()] * 2
+    with server, ThreadPoolExecutor(len(starts)) as pool:
+        command = bridge(WORK / "bridge" / "together", url)
+        done = [
+            pool.submit(hosted, ("ten bridges", str(at + 1)), "works", [*start("later"), *command])
+            for at, start in enumerate(starts)
+        ]
+        for one in done:
+            one.result()
+        logins = sum(", authorization_code" in line for line in server.lines)
+        TABLE.put(("ten bridges", "server"), "logins", f"{logins}L", "" if logins == 1 else "\n".join(server.lines[-30:]))
+
+
 def main() -> int:
     cases = [(f"real {name}", real, (name,)) for name in REAL]
     cases += [(f"{sdk} client {revision}", foreign, (sdk, revision)) for sdk in FOREIGN for revision in FOREIGN[sdk]]
     cases += [(f"oddity {line[0]}", odd, tuple(line)) for line in oddities()]
+    cases += [("bridge asking", asked, ()), ("bridge together", together, ())]
+    cases += [(f"bridge {name}", bridged, (name,)) for name in REAL]
     alone = [(f"shared {number}", shared, (number,)) for number in range(RUNS)]
     pick = [[case for case in some if FILTER.search(case[0])] for some in (cases, alone)]
     if LIST:

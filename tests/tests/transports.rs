@@ -134,6 +134,8 @@ over_all_runtimes! {
     }
     tokens {
         a_revoked_or_expired_token_is_replaced_unnoticed_use_05_trans_35,
+        a_person_is_asked_for_one_request_alone_if_that_is_wanted_step_02,
+        a_programs_headers_go_to_the_mcp_server_alone_host_259,
         a_refused_request_goes_again_as_it_was_trans_35,
         a_400_is_a_refusal_only_with_a_challenge_trans_20,
         more_scope_is_asked_for_unnoticed,

@@ -159,6 +159,17 @@ over; the refresh token stays where it is, since only one of two programs can us
 comes along: the other program's login ends with the first renewal here. Credentials whose issuer the
 other program did not record are not taken over.")]
     Import(Import),
+    /// Stand in front of a server for applications that can only start commands
+    #[command(
+        after_help = "Examples, as the command and the arguments of a server in an application:
+  mcp-authz bridge https://mcp.example/mcp
+  mcp-authz bridge https://mcp.example/mcp --account work --ignore-tool 'delete*'
+  mcp-authz bridge https://mcp.example/mcp --header 'X-Api-Key: ${API_KEY}'
+
+It speaks MCP on standard input and output; what it has to tell a person goes to standard error, which
+applications keep as a log. All that run for one server and account share one login."
+    )]
+    Bridge(Bridge),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   mcp-authz completions bash > ~/.local/share/bash-completion/completions/mcp-authz")]
@@ -319,6 +330,23 @@ pub(crate) struct Import {
     /// Take the refresh token along, which logs the other program out
     #[arg(long = "move")]
     pub(crate) moves: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bridge {
+    #[command(flatten)]
+    pub(crate) server: Target,
+    /// Send this header with every request to the MCP server, as "Name: value"; ${NAME} in the value
+    /// is that variable of the environment; may be repeated
+    #[arg(long, value_name = "HEADER")]
+    pub(crate) header: Vec<String>,
+    /// Leave out the tools whose names match, as in 'delete*'; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) ignore_tool: Vec<String>,
+    /// Answer initialize with an error if nobody has logged in after 8 seconds, in place of empty
+    /// lists that change when somebody has
+    #[arg(long)]
+    pub(crate) fail_without_login: bool,
 }
 
 /// Reads a time such as `90s`, `5m` or `1h`; a number alone is seconds.

@@ -4,6 +4,7 @@
 mod agent;
 #[cfg(unix)]
 mod asked;
+mod bridge;
 mod call;
 pub(crate) mod config;
 mod doctor;
@@ -86,6 +87,10 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
             let (url, options) = server(import.server)?;
             let asked = Asked { tool: import.tool, from: import.from, moves: import.moves };
             import::run(url, options, asked, say).await
+        }
+        Command::Bridge(bridge) => {
+            let (url, options) = server(bridge.server.clone())?;
+            bridge::run(url, options, bridge, say).await
         }
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),

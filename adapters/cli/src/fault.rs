@@ -127,6 +127,11 @@ impl Fault {
         self.status
     }
 
+    /// The remedy.
+    pub(crate) const fn remedy(&self) -> Remedy {
+        self.remedy
+    }
+
     /// As `--json` shows it.
     pub(crate) fn json(&self) -> Value {
         if let Some(mut wire) = self.told.as_deref().cloned() {

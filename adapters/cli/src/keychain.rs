@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use mcp_authz_host::store::{Keychain, data_folder};
+use mcp_authz_host::store::Keychain;
 use mcp_authz_tokio::Store;
 
 use crate::fault::Fault;
 use crate::options::Options;
-use crate::server::in_the_way;
+use crate::server::{folder, in_the_way};
 
 /// The name under which the entries are found there.
 const SERVICE: &str = "mcp-authz";
@@ -15,10 +15,7 @@ const SERVICE: &str = "mcp-authz";
 /// The store in the keychain. Its leases and intents are files, in the folder of `--store` or in the
 /// user's data folder.
 pub(crate) fn store(options: &Options) -> Result<Arc<dyn Store>, Fault> {
-    let folder = match &options.store {
-        Some(folder) => folder.clone(),
-        None => data_folder().map_err(|error| in_the_way(&error))?,
-    };
+    let folder = folder(options)?;
     let backend = backend().map_err(|error| {
         Fault::new(
             "store_unavailable",

@@ -4,6 +4,7 @@
 mod agent;
 mod arguments;
 mod bench;
+mod bridge;
 mod command;
 mod config_file;
 mod doctor;
@@ -19,13 +20,14 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::arguments::Cli;
+use crate::arguments::{Cli, Command};
 use crate::fault::Fault;
 use crate::say::Say;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let say = Say::new(cli.json);
+    // A bridge's standard output is its host's.
+    let say = Say::new(cli.json && !matches!(cli.command, Command::Bridge(_)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(command::run(cli, &say)),

@@ -226,6 +226,11 @@ pub(crate) fn block<'a>(
     text
 }
 
+/// A line of a program that nobody watches, for the log of whoever has started it.
+pub(crate) fn log(words: impl Display) {
+    note(format_args!("mcp-authz: {words}"));
+}
+
 /// One line of standard output. Once nobody reads it any more, the program has nothing left to do.
 fn print(line: impl Display) {
     if writeln!(anstream::stdout().lock(), "{line}").is_err() {

@@ -1,14 +1,16 @@
 //! One server as the options describe it: where its grant is kept, how it is reached, who is asked.
 
 use std::env;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use mcp_authz_core::failure::escaped;
 use mcp_authz_core::granted::Life;
 use mcp_authz_core::scope::ScopeSet;
-use mcp_authz_host::store::{FileStore, StoreError};
+use mcp_authz_host::store::{FileStore, StoreError, data_folder};
 use mcp_authz_tokio::driver::person::Person;
+use mcp_authz_tokio::driver::ports::{Observer, Silent};
 use mcp_authz_tokio::driver::proxy::Proxy;
 use mcp_authz_tokio::driver::transport::{Bounds, Settings};
 use mcp_authz_tokio::{
@@ -41,13 +43,38 @@ impl Server {
         ) -> mcp_authz_core::config::ConfigBuilder,
     ) -> Result<Self, Fault> {
         let config = change(options.config(&url, |name| env::var(name).ok())?);
+        let person = say.to(somebody(&options, say));
+        Self::made(url, options, say, config, person, Silent)
+    }
+
+    /// The same with another person to ask, and somebody who is told of everything.
+    pub(crate) fn open_asking(
+        url: String,
+        options: Options,
+        say: &Say,
+        person: impl Person + 'static,
+        observer: impl Observer,
+    ) -> Result<Self, Fault> {
+        let config = options.config(&url, |name| env::var(name).ok())?;
+        Self::made(url, options, say, config, person, observer)
+    }
+
+    fn made(
+        url: String,
+        options: Options,
+        say: &Say,
+        config: mcp_authz_core::config::ConfigBuilder,
+        person: impl Person + 'static,
+        observer: impl Observer,
+    ) -> Result<Self, Fault> {
         let told = say.clone();
         let mut builder = AuthorizationManager::builder(config)
             .store(store(&options)?)
             .ports(client(&options)?)
+            .observer(observer)
             .on_progress(move |progress| told.progress(progress));
         if !options.no_login {
-            builder = builder.person(say.to(somebody(&options, say)));
+            builder = builder.person(person);
         }
         let manager = builder.build()?;
         Ok(Self { url, options, say: say.clone(), manager })
@@ -96,6 +123,14 @@ impl Server {
     }
 }
 
+/// The folder in which processes find each other, which is that of the store.
+pub(crate) fn folder(options: &Options) -> Result<PathBuf, Fault> {
+    match &options.store {
+        Some(folder) => Ok(folder.clone()),
+        None => data_folder().map_err(|error| in_the_way(&error)),
+    }
+}
+
 /// The store that the options name: files of the user's data folder if they name none.
 pub(crate) fn store(options: &Options) -> Result<Arc<dyn Store>, Fault> {
     if options.keychain {
@@ -139,7 +174,7 @@ pub(crate) fn somebody(options: &Options, say: &Say) -> Arc<dyn Person> {
     if let Some(relay) = say.relay() {
         return relay.person(options.no_browser);
     }
-    match (options.no_browser || over_ssh(), say.is_json()) {
+    match (without_browser(options), say.is_json()) {
         // Whoever reads the lines has been shown the page by one of them.
         (true, true) => Arc::new(Terminal::new().say(|_| {})),
         (true, false) => Arc::new(Terminal::new()),
@@ -152,6 +187,11 @@ pub(crate) fn somebody(options: &Options, say: &Say) -> Arc<dyn Person> {
 pub(crate) fn over_ssh() -> bool {
     env::var_os("SSH_CONNECTION").is_some()
         && ["DISPLAY", "WAYLAND_DISPLAY"].iter().all(|name| env::var_os(name).is_none())
+}
+
+/// Returns true if a page is to be printed and not opened: somebody says so, or is not at this machine.
+pub(crate) fn without_browser(options: &Options) -> bool {
+    options.no_browser || over_ssh()
 }
 
 /// The end of a token, in seconds since 1970; `None` if nobody named one.

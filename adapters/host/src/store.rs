@@ -6,6 +6,9 @@
 //! | `Keychain` (feature `keychain`) | every process that opens the service and the folder | its backend's entries |
 //! | [`MemoryStore`] | one process | the process |
 //!
+//! Processes that share a folder share a login that waits for its person, too: [`PendingLogin`] (feature
+//! `files`).
+//!
 //! For a store whose records are kept elsewhere, `marks` does leases and intents on disk (feature `files`).
 
 #[cfg(feature = "files")]
@@ -27,6 +30,8 @@ pub mod marks;
 mod memory;
 #[cfg(feature = "files")]
 mod names;
+#[cfg(feature = "files")]
+mod pending;
 
 #[cfg(feature = "files")]
 pub use error::StoreError;
@@ -35,3 +40,5 @@ pub use file::{FileStore, data_folder};
 #[cfg(feature = "keychain")]
 pub use keychain::Keychain;
 pub use memory::MemoryStore;
+#[cfg(feature = "files")]
+pub use pending::{Leader, PendingLogin};

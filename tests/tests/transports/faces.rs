@@ -24,6 +24,8 @@ pub(crate) trait Face: Send + Sync {
     fn list_tools(&self) -> Result<Vec<Tool>, TransportError>;
     fn call_tool(&self, name: &str, arguments: Value) -> Result<ToolResult, TransportError>;
     fn request(&self, method: &str, params: Value) -> Messages;
+    fn request_asking(&self, method: &str, params: Value, may_ask: bool) -> Messages;
+    fn openings(&self) -> u64;
     fn notify(&self, method: &str, params: Value) -> Result<(), TransportError>;
     fn respond(&self, id: &Value, outcome: Result<Value, Value>) -> Result<(), TransportError>;
     fn listen(&self) -> Result<Option<Messages>, TransportError>;
@@ -46,6 +48,9 @@ pub(crate) type Make = fn(Common, Arc<Config>) -> Box<dyn Session>;
 
 macro_rules! plain {
     () => {
+        fn openings(&self) -> u64 {
+            self.openings()
+        }
         fn server(&self) -> Arc<Value> {
             self.server()
         }
@@ -73,6 +78,9 @@ impl<H: Http, L: Listener> Face for Transport<Threads<H, L>> {
     }
     fn request(&self, method: &str, params: Value) -> Messages {
         Box::new(self.request(method, params))
+    }
+    fn request_asking(&self, method: &str, params: Value, may_ask: bool) -> Messages {
+        Box::new(self.request_asking(method, params, may_ask))
     }
     fn notify(&self, method: &str, params: Value) -> Result<(), TransportError> {
         self.notify(method, params)
@@ -126,6 +134,13 @@ where
     }
     fn request(&self, method: &str, params: Value) -> Messages {
         Box::new(Waited(self.0.request(method, params), self.1.clone()))
+    }
+    fn request_asking(&self, method: &str, params: Value, may_ask: bool) -> Messages {
+        let messages = self.0.request_asking(method, params, may_ask);
+        Box::new(Waited(messages, self.1.clone()))
+    }
+    fn openings(&self) -> u64 {
+        self.0.openings()
     }
     fn notify(&self, method: &str, params: Value) -> Result<(), TransportError> {
         self.1.block_on(self.0.notify(method, params))

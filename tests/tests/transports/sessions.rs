@@ -25,6 +25,7 @@ pub(crate) fn a_forgotten_session_is_begun_anew_once_for_everybody_trans_19(make
             }
         });
         assert_eq!(world.asked("initialize"), 1 + round);
+        assert_eq!(face.openings(), u64::try_from(1 + round).unwrap());
         assert_eq!(world.asked("notifications/initialized"), 1 + round);
     }
     assert_eq!(world.count(Endpoint::Token), tokens, "the same token throughout");

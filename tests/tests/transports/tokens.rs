@@ -145,3 +145,45 @@ pub(crate) fn the_token_goes_with_every_request_use_01(make: Make) {
         }
     }
 }
+
+pub(crate) fn a_person_is_asked_for_one_request_alone_if_that_is_wanted_step_02(make: Make) {
+    for world in worlds() {
+        let session = world.session(make);
+        session.log_in();
+        let face = session.connect(settings().may_ask(false)).unwrap();
+        let admin = || json!({"name": "admin"});
+        let error = face.call("tools/call", admin()).unwrap_err();
+        assert_eq!(error.code(), "reauthorization_required");
+        let refused = face.request_asking("tools/call", admin(), false).find_map(Result::err);
+        assert_eq!(refused.unwrap().code(), "reauthorization_required");
+        assert_eq!(world.visits(), 1, "the login");
+        let messages: Result<Vec<_>, _> =
+            face.request_asking("tools/call", admin(), true).collect();
+        assert_eq!(messages.unwrap().last().unwrap()["result"]["content"][0]["text"], "done");
+        assert_eq!(world.visits(), 2);
+        // And the other way round.
+        world.lock().revoke_all();
+        let face = session.connect(settings().revision(&face.protocol_version()).may_ask(false));
+        assert_eq!(face.err().unwrap().code(), "reauthorization_required");
+        assert_eq!(world.visits(), 2);
+    }
+}
+
+pub(crate) fn a_programs_headers_go_to_the_mcp_server_alone_host_259(make: Make) {
+    for world in worlds() {
+        let session = world.session(make);
+        let settings = settings().header("X-Key", "c4n4ry").unwrap();
+        let face = session.connect(settings).unwrap();
+        echo(&*face, "one");
+        face.close().unwrap();
+        let model = world.lock();
+        for seen in model.seen() {
+            let at_mcp = matches!(seen.endpoint, Endpoint::Mcp | Endpoint::Messages);
+            // The session's own look at what the server wants is none of the connection's requests.
+            assert!(at_mcp || !seen.headers.contains_key("x-key"), "{:?}", seen.endpoint);
+            let called = seen.rpc() == Some("tools/call");
+            assert!(!called || seen.headers["x-key"] == "c4n4ry", "{:?}", seen.headers);
+        }
+        assert!(model.seen().iter().any(|seen| seen.rpc() == Some("tools/call")));
+    }
+}

@@ -20,8 +20,13 @@ const MOST_PAGES: u32 = 32;
 
 impl<L: Line> Engine<L> {
     /// Everything the server sends for one request, the response last.
-    pub(crate) fn request(self: &Arc<Self>, method: &str, params: Value) -> Messages {
-        messages(Request::asking(Arc::clone(self), method, params))
+    pub(crate) fn request(
+        self: &Arc<Self>,
+        method: &str,
+        params: Value,
+        may_ask: bool,
+    ) -> Messages {
+        messages(Request::asking(Arc::clone(self), method, params, may_ask))
     }
 
     /// The result of one request. Requests of the server that come meanwhile are declined.
@@ -30,7 +35,8 @@ impl<L: Line> Engine<L> {
         method: &str,
         params: Value,
     ) -> Result<Value, TransportError> {
-        let mut request = Request::asking(Arc::clone(self), method, params);
+        let may_ask = self.settings.may_ask;
+        let mut request = Request::asking(Arc::clone(self), method, params, may_ask);
         while let Some(message) = request.next().await {
             let mut message = message?;
             match rpc::sort(&message) {

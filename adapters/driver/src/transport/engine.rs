@@ -98,16 +98,12 @@ impl<L: Line> Engine<L> {
         Ok(link)
     }
 
-    pub(crate) fn exchange(&self, request: Request<Vec<u8>>, operation: &str) -> Exchange {
+    pub(crate) fn exchange(&self, mut request: Request<Vec<u8>>, operation: &str) -> Exchange {
+        self.settings.add_headers(&mut request);
         Exchange::new(request)
             .operation(operation)
             .may_ask(self.settings.may_ask)
             .limits(self.settings.within())
-    }
-
-    /// A message that nobody waits for bothers nobody, whatever the program allows.
-    const fn asking(&self, exchange: Exchange, may_ask: bool) -> Exchange {
-        exchange.may_ask(self.settings.may_ask && may_ask)
     }
 
     pub(crate) async fn post(
@@ -120,7 +116,7 @@ impl<L: Line> Engine<L> {
     ) -> Result<Response<L::Body>, TransportError> {
         let request = manner.post(self.line.url(), message, mirrored)?;
         let exchange = self.exchange(request, operation);
-        Ok(self.line.open(self.asking(exchange, may_ask)).await?)
+        Ok(self.line.open(exchange.may_ask(may_ask)).await?)
     }
 
     /// Posts a message where HTTP+SSE wants it.
@@ -134,7 +130,7 @@ impl<L: Line> Engine<L> {
     ) -> Result<Delivery, TransportError> {
         let request = manner.post(bus.endpoint(), message, Vec::new())?;
         let exchange = self.exchange(request, operation).announced();
-        let answer = self.line.open(self.asking(exchange, may_ask)).await?;
+        let answer = self.line.open(exchange.may_ask(may_ask)).await?;
         let status = answer.status();
         if status.is_success() {
             self.drain(answer).await;
@@ -215,7 +211,8 @@ impl<L: Line> Engine<L> {
                 Wire::Session | Wire::HttpSse => params.clone(),
             };
             let message = rpc::message(None, method, &params)?;
-            match self.say_on(&link, &message, &operation(method, &params), true).await {
+            let (operation, may_ask) = (operation(method, &params), self.settings.may_ask);
+            match self.say_on(&link, &message, &operation, may_ask).await {
                 Ok(()) => return Ok(()),
                 Err(Untold { loss, .. }) if loss != Loss::None && !lost => {
                     lost = true;
@@ -235,7 +232,7 @@ impl<L: Line> Engine<L> {
         if self.link().manner.wire == Wire::Modern {
             return Err(TransportError::Unsupported("this revision has no requests of servers"));
         }
-        self.say(&rpc::response(id, outcome), true).await
+        self.say(&rpc::response(id, outcome), self.settings.may_ask).await
     }
 
     /// Answers a request of the server's. In a lost session it would mean nothing.

@@ -100,7 +100,23 @@ impl<S: Loop> Transport<S> {
     /// for this request; the rest is what [`Transport::listen`] gives.
     #[must_use]
     pub fn request(&self, method: &str, params: Value) -> S::Messages {
-        self.engine.request(method, params).into()
+        self.engine.request(method, params, self.engine.settings.may_ask).into()
+    }
+
+    /// The same as [`Transport::request`], for which a person may be asked (or not) whatever the
+    /// settings of the connection say: for a program that asks at moments of its own choice. If the
+    /// server wants a login, the session shows its page for this request alone.
+    #[must_use]
+    pub fn request_asking(&self, method: &str, params: Value, may_ask: bool) -> S::Messages {
+        self.engine.request(method, params, may_ask).into()
+    }
+
+    /// How often the connection was opened: once at first, and once more for each session that the
+    /// server forgot. A new session knows nothing of the subscriptions and the log level of the one
+    /// before it.
+    #[must_use]
+    pub fn openings(&self) -> u64 {
+        self.engine.link().number
     }
 
     /// The session whose tokens the connection uses, to log out or to look at the grant.

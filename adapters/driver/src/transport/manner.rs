@@ -124,7 +124,8 @@ fn target(message: &Value) -> Option<&str> {
 }
 
 /// Parameters with the members by which each modern request describes its client (TRANS-10,
-/// TRANS-15). Other members that the caller put there stay.
+/// TRANS-15). Other members that the caller put there stay, and so does the description of another
+/// client, for which a program may stand in.
 pub(crate) fn with_meta(
     params: &Value,
     version: &str,
@@ -145,12 +146,12 @@ pub(crate) fn with_meta(
     let meta = members
         .and_then(Value::as_object_mut)
         .ok_or(TransportError::Invalid("the `_meta` of a request is an object"))?;
-    for (name, value) in [
-        ("protocolVersion", json!(version)),
-        ("clientCapabilities", settings.capabilities.clone()),
-        ("clientInfo", settings.info()),
-    ] {
-        meta.insert(format!("io.modelcontextprotocol/{name}"), value);
+    meta.insert("io.modelcontextprotocol/protocolVersion".to_owned(), json!(version));
+    for (name, value) in
+        [("clientCapabilities", &settings.capabilities), ("clientInfo", &settings.info())]
+    {
+        let described = meta.entry(format!("io.modelcontextprotocol/{name}"));
+        described.or_insert_with(|| value.clone());
     }
     Ok(params)
 }

@@ -176,7 +176,8 @@ impl<L: Line> Engine<L> {
         if let Some(bus) = bus {
             return self.question_on(bus, manner, id, &message, method).await;
         }
-        let answer = self.post(manner, &message, Vec::new(), method, true).await?;
+        let may_ask = self.settings.may_ask;
+        let answer = self.post(manner, &message, Vec::new(), method, may_ask).await?;
         let status = answer.status();
         let begins = ask == Ask::Initialize && status.is_success();
         let session = if begins { answer::session_id(answer.headers())? } else { None };
@@ -205,7 +206,8 @@ impl<L: Line> Engine<L> {
     ) -> Result<Heard, TransportError> {
         let not_asked = TransportError::Lost { why: Why::Broken, maybe_executed: false };
         let mail = id.map(|id| bus.expect(id).ok_or(not_asked)).transpose()?;
-        let refused = match self.deliver(bus, manner, message, method, true).await? {
+        let may_ask = self.settings.may_ask;
+        let refused = match self.deliver(bus, manner, message, method, may_ask).await? {
             Delivery::Accepted => match mail {
                 Some(mail) => {
                     let (mail, late) =

@@ -54,6 +54,7 @@ struct Asked {
     id: u64,
     method: String,
     params: Value,
+    may_ask: bool,
     relisted: bool,
     repeated: bool,
 }
@@ -71,10 +72,15 @@ enum Stage<B> {
 }
 
 impl<L: Line> Request<L> {
-    pub(crate) fn asking(engine: Arc<Engine<L>>, method: &str, params: Value) -> Self {
+    pub(crate) fn asking(
+        engine: Arc<Engine<L>>,
+        method: &str,
+        params: Value,
+        may_ask: bool,
+    ) -> Self {
         let id = engine.fresh_id();
         let method = method.to_owned();
-        let asked = Asked { id, method, params, relisted: false, repeated: false };
+        let asked = Asked { id, method, params, may_ask, relisted: false, repeated: false };
         Self::new(engine, Some(asked), None, Stage::Start)
     }
 
@@ -184,7 +190,8 @@ impl<L: Line> Request<L> {
         } else {
             asked.params.clone()
         };
-        let (id, operation) = (asked.id, operation(&asked.method, &params));
+        let (id, may_ask) = (asked.id, asked.may_ask);
+        let operation = operation(&asked.method, &params);
         let message = rpc::message(Some(id), &asked.method, &params)?;
         let mirrored = if modern && asked.method == "tools/call" {
             self.engine.mirrored(&params)
@@ -194,12 +201,12 @@ impl<L: Line> Request<L> {
         self.pending = true;
         let Some(bus) = &link.bus else {
             let answer =
-                self.engine.post(&link.manner, &message, mirrored, &operation, true).await?;
+                self.engine.post(&link.manner, &message, mirrored, &operation, may_ask).await?;
             self.until = Some(self.due());
             return self.head(&link, answer).await;
         };
         let Some(mail) = bus.expect(id) else { return self.renew(&link, Loss::Gone).await };
-        match self.engine.deliver(bus, &link.manner, &message, &operation, true).await? {
+        match self.engine.deliver(bus, &link.manner, &message, &operation, may_ask).await? {
             Delivery::Accepted => {
                 self.until = Some(self.due());
                 link.works();

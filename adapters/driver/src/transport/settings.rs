@@ -3,9 +3,12 @@
 use core::fmt;
 use core::time::Duration;
 
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Request};
 use mcp_authz_core::effect::Limits;
 use serde_json::{Value, json};
 
+use super::error::TransportError;
 use crate::exchange;
 
 /// Which transport a connection uses.
@@ -74,7 +77,33 @@ pub struct Settings {
     pub(crate) repeat_reads: bool,
     pub(crate) bounds: Bounds,
     limits: Limits,
+    headers: HeaderMap,
+    info: Option<Value>,
 }
+
+/// Headers that the transport, the session or the HTTP client sets.
+const TAKEN: [HeaderName; 18] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::AUTHORIZATION,
+    header::CONNECTION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::EXPECT,
+    header::HOST,
+    HeaderName::from_static("dpop"),
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+/// Of more headers than these the server's own limits are met first.
+const MOST_HEADERS: usize = 64;
 
 impl Settings {
     /// A client of this name and version, without capabilities, that takes whatever the server
@@ -91,6 +120,42 @@ impl Settings {
             repeat_reads: false,
             bounds: Bounds::default(),
             limits: exchange::limits(),
+            headers: HeaderMap::new(),
+            info: None,
+        }
+    }
+
+    /// Adds a header to every request of the connection, as some servers want for a key or a tenant
+    /// beside the token. It goes to the MCP server alone: no request for metadata, a registration or
+    /// a token has it, and no other origin. The value is treated as a secret.
+    ///
+    /// # Errors
+    /// [`TransportError::Invalid`] if it is no header, one that is set for you (such as
+    /// `Authorization`, `Content-Type` and all of `Mcp-*`), one that is there already, or one too
+    /// many.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, TransportError> {
+        let name = HeaderName::try_from(name)
+            .map_err(|_| TransportError::Invalid("a header's name is letters, digits and -"))?;
+        let value = HeaderValue::try_from(value);
+        let mut value = value
+            .map_err(|_| TransportError::Invalid("a header's value is one line of plain text"))?;
+        if TAKEN.contains(&name) || name.as_str().starts_with("mcp-") {
+            return Err(TransportError::Invalid("this header is set for you"));
+        }
+        if self.headers.len() >= MOST_HEADERS {
+            return Err(TransportError::Invalid("there are too many headers"));
+        }
+        value.set_sensitive(true);
+        if self.headers.insert(name, value).is_some() {
+            return Err(TransportError::Invalid("this header is given twice"));
+        }
+        Ok(self)
+    }
+
+    /// Puts the program's own headers on a request, never in place of another.
+    pub(crate) fn add_headers(&self, request: &mut Request<Vec<u8>>) {
+        for (name, value) in &self.headers {
+            request.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
     }
 
@@ -98,6 +163,14 @@ impl Settings {
     #[must_use]
     pub fn capabilities(mut self, capabilities: Value) -> Self {
         self.capabilities = capabilities;
+        self
+    }
+
+    /// The whole of `clientInfo`, in place of a name and a version: for a program that stands in for
+    /// another client.
+    #[must_use]
+    pub fn client_info(mut self, info: Value) -> Self {
+        self.info = Some(info);
         self
     }
 
@@ -155,7 +228,8 @@ impl Settings {
     }
 
     pub(crate) fn info(&self) -> Value {
-        json!({"name": self.name, "version": self.version})
+        let named = || json!({"name": self.name, "version": self.version});
+        self.info.clone().unwrap_or_else(named)
     }
 }
 
@@ -168,5 +242,57 @@ impl fmt::Debug for Settings {
             .field("revision", &self.revision)
             .field("may_ask", &self.may_ask)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_client_is_described_as_it_describes_itself() {
+        let settings = Settings::new("n", "1");
+        assert_eq!(settings.info(), json!({"name": "n", "version": "1"}));
+        let info = json!({"name": "host", "version": "2", "title": "Host"});
+        assert_eq!(settings.client_info(info.clone()).info(), info);
+    }
+
+    #[test]
+    fn a_header_of_the_programs_goes_on_requests_and_in_no_text_host_259() {
+        let settings = Settings::new("n", "1").header("X-Api-Key", "c4n4ry").unwrap();
+        assert!(!format!("{settings:?}").contains("c4n4ry"));
+        let mut request = Request::new(Vec::new());
+        request.headers_mut().insert("x-other", HeaderValue::from_static("kept"));
+        settings.add_headers(&mut request);
+        assert_eq!(request.headers()["x-api-key"], "c4n4ry");
+        assert!(request.headers()["x-api-key"].is_sensitive());
+        assert_eq!(request.headers().len(), 2);
+    }
+
+    #[test]
+    fn a_header_that_is_set_already_or_is_none_is_refused_host_259() {
+        for (name, value) in [
+            ("Authorization", "Bearer x"),
+            ("authorization", "x"),
+            ("Host", "x"),
+            ("Content-Length", "1"),
+            ("Content-Type", "text/plain"),
+            ("Accept", "*/*"),
+            ("Transfer-Encoding", "chunked"),
+            ("Mcp-Session-Id", "x"),
+            ("MCP-Protocol-Version", "x"),
+            ("Mcp-Param-Region", "x"),
+            ("DPoP", "x"),
+            ("", "x"),
+            ("a b", "x"),
+            ("a:b", "x"),
+            ("x-key", "a\r\nHost: b"),
+            ("x-key", "a\0"),
+        ] {
+            let refused = Settings::new("n", "1").header(name, value).unwrap_err();
+            assert_eq!(refused.code(), "config_invalid", "{name}: {value}");
+        }
+        let twice = Settings::new("n", "1").header("x-key", "1").unwrap();
+        assert!(twice.header("X-KEY", "2").is_err());
     }
 }

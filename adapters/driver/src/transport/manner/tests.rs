@@ -122,6 +122,15 @@ fn each_modern_request_says_who_asks_trans_10_trans_15() {
     assert_eq!(meta["io.modelcontextprotocol/clientInfo"]["name"], "n");
     assert_eq!(meta["progressToken"], 7, "the caller's own stays");
     assert!(with_meta(&Value::Null, MODERN, &settings).is_ok());
+    let another = json!({"_meta": {
+        "io.modelcontextprotocol/protocolVersion": "1900-01-01",
+        "io.modelcontextprotocol/clientCapabilities": {"sampling": {}},
+        "io.modelcontextprotocol/clientInfo": {"name": "another"},
+    }});
+    let meta = with_meta(&another, MODERN, &settings).unwrap()["_meta"].take();
+    assert_eq!(meta["io.modelcontextprotocol/protocolVersion"], MODERN, "the header says the same");
+    assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], json!({"sampling": {}}));
+    assert_eq!(meta["io.modelcontextprotocol/clientInfo"], json!({"name": "another"}));
     for bad in [json!([]), json!({"_meta": 7})] {
         assert_eq!(with_meta(&bad, MODERN, &settings).unwrap_err().code(), "config_invalid");
     }
