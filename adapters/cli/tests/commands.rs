@@ -237,7 +237,7 @@ fn pages_are_generated() {
     }
     for command in [
         "login", "logout", "list", "status", "token", "tools", "call", "config", "doctor", "agent",
-        "import",
+        "import", "bridge",
     ] {
         assert!(man.contains(&format!("COMMAND {}", command.to_uppercase())), "{command}");
         let help = home.done(&[command, "--help"]);
