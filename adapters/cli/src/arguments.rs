@@ -61,7 +61,7 @@ Examples:
   mcp-authz agent --allow https://mcp.example/mcp,work --no-headers --socket ~/box/agent.sock
   mcp-authz agent --stop
 
-While MCP_AUTHZ_AGENT is set, login, logout, list, status, token, tools and call go through the agent.
+While MCP_AUTHZ_AGENT is set, login, logout, list, status, token, tools, call and bridge go through it.
 Pages are opened by the agent, one at a time, and only for a login that a person asked for.
 
 With --allow the socket is restricted: it lends a header or makes a call for these servers, and has no

@@ -20,7 +20,7 @@ impl<H> Clone for Bench<H> {
 }
 
 /// The loop that runs such sessions.
-type On<H> = Tasks<H, Loopback, Bench<H>>;
+pub(crate) type On<H> = Tasks<H, Loopback, Bench<H>>;
 
 /// A manager of such a session.
 pub(crate) type Manager<H> = driver::AuthorizationManager<On<H>>;

@@ -48,6 +48,7 @@ use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
 use crate::server::Server;
+use crate::way::Lender;
 
 /// How long the next answer is waited for after the host has closed its end, which may have been the
 /// end of a script. The SDKs ask a server that is not gone two seconds later to end, and then kill it.
@@ -80,7 +81,9 @@ pub(crate) async fn run(
 ) -> Result<(), Fault> {
     let headers = headers::read(&wishes.headers, |name| std::env::var(name).ok())?;
     let pages = Pages::default();
-    let server = Server::open_asking(url, options, say, pages.clone(), pages.spent())?;
+    let lender = lender(&url, &options).await?;
+    let heard = (pages.clone(), pages.spent());
+    let server = Server::open_asking(url, options, say, heard, lender)?;
     let manager = server.manager.clone();
     let login = Login::new(server, pages)?;
     let link = Link::new(Arc::clone(&login), headers);
@@ -95,6 +98,16 @@ pub(crate) async fn run(
     let _or_they_are_lost = tokio::time::timeout(SAVING, manager.session().quiet()).await;
     let _nobody_reads = tokio::time::timeout(FAREWELL, hub.out.written()).await;
     Ok(())
+}
+
+/// The agent that the environment names, if it does.
+async fn lender(url: &str, options: &Options) -> Result<Option<Lender>, Fault> {
+    #[cfg(unix)]
+    if let Some(path) = crate::agent::client::named() {
+        return Lender::at(path, url, options).await.map(Some);
+    }
+    let _ = (url, options);
+    Ok(None)
 }
 
 /// Takes in lines to their end, and gives the calls that are out then a moment.

@@ -1,7 +1,7 @@
 //! The commands, one a file.
 
 #[cfg(unix)]
-mod agent;
+pub(crate) mod agent;
 #[cfg(unix)]
 mod asked;
 mod bridge;

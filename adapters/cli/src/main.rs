@@ -15,6 +15,7 @@ mod options;
 mod relay;
 mod say;
 mod server;
+mod way;
 
 use std::process::ExitCode;
 

@@ -14,13 +14,15 @@ use mcp_authz_tokio::driver::ports::{Observer, Silent};
 use mcp_authz_tokio::driver::proxy::Proxy;
 use mcp_authz_tokio::driver::transport::{Bounds, Settings};
 use mcp_authz_tokio::{
-    AuthorizationManager, Client, Config, Desktop, Granted, Roots, Store, Terminal, Transport,
+    Client, Config, Desktop, Granted, MemoryStore, Roots, Store, Terminal, Tokio,
 };
 use serde_json::Value;
 
+use crate::bench;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
+use crate::way::{Lender, Manager, Ports, Transport, Way};
 
 /// A server, its options and the voice that tells of it.
 pub(crate) struct Server {
@@ -28,7 +30,7 @@ pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) options: Options,
     pub(crate) say: Say,
-    pub(crate) manager: AuthorizationManager,
+    pub(crate) manager: Manager,
 }
 
 impl Server {
@@ -44,33 +46,38 @@ impl Server {
     ) -> Result<Self, Fault> {
         let config = change(options.config(&url, |name| env::var(name).ok())?);
         let person = say.to(somebody(&options, say));
-        Self::made(url, options, say, config, person, Silent)
+        Self::made((url, options), say, config, (person, Silent), None)
     }
 
-    /// The same with another person to ask, and somebody who is told of everything.
+    /// The same with another person to ask, and somebody who is told of everything. With a lender
+    /// nobody is asked, and nothing is kept.
     pub(crate) fn open_asking(
         url: String,
         options: Options,
         say: &Say,
-        person: impl Person + 'static,
-        observer: impl Observer,
+        heard: (impl Person + 'static, impl Observer),
+        lender: Option<Lender>,
     ) -> Result<Self, Fault> {
         let config = options.config(&url, |name| env::var(name).ok())?;
-        Self::made(url, options, say, config, person, observer)
+        let options = Options { no_login: options.no_login || lender.is_some(), ..options };
+        Self::made((url, options), say, config, heard, lender)
     }
 
     fn made(
-        url: String,
-        options: Options,
+        (url, options): (String, Options),
         say: &Say,
         config: mcp_authz_core::config::ConfigBuilder,
-        person: impl Person + 'static,
-        observer: impl Observer,
+        (person, observer): (impl Person + 'static, impl Observer),
+        lender: Option<Lender>,
     ) -> Result<Self, Fault> {
         let told = say.clone();
-        let mut builder = AuthorizationManager::builder(config)
-            .store(store(&options)?)
-            .ports(client(&options)?)
+        let store = match lender {
+            Some(_) => Arc::new(MemoryStore::new()),
+            None => store(&options)?,
+        };
+        let mut builder = Manager::builder(config)
+            .store(store)
+            .ports(ports(&options, lender)?)
             .observer(observer)
             .on_progress(move |progress| told.progress(progress));
         if !options.no_login {
@@ -167,6 +174,16 @@ pub(crate) fn client(options: &Options) -> Result<Client, Fault> {
         builder = builder.user_agent(text.as_str());
     }
     builder.build().map_err(|error| Fault::usage(&error.to_string()))
+}
+
+/// The ports of a session with the network of the options.
+pub(crate) fn ports(options: &Options, lender: Option<Lender>) -> Result<Ports, Fault> {
+    let http = client(options)?.http().clone();
+    let way = match lender {
+        Some(lender) => Way::Lent(http, Arc::new(lender)),
+        None => Way::Own(http),
+    };
+    Ok(bench::ports(way, Tokio::new(tokio::runtime::Handle::current())))
 }
 
 /// The person at this machine: with a browser, or, over SSH, with no more than a terminal.

@@ -244,3 +244,72 @@ fn a_restricted_socket_ends_with_its_maker() {
     assert_eq!(home.run(&words).status, 7);
     assert!(!place.exists());
 }
+
+/// The lines of a host to a bridge that runs in the sandbox, and the messages that come back.
+fn bridged(
+    sandbox: &Running,
+    home: &Home,
+    url: &str,
+    lines: &[serde_json::Value],
+) -> Vec<serde_json::Value> {
+    use std::io::Write as _;
+    use std::process::Stdio;
+
+    let mut command = sandbox.command(home, &["bridge", url]);
+    // It needs no home: nothing is kept in the sandbox.
+    command.env_remove("HOME").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for line in lines {
+        writeln!(input, "{line}").unwrap();
+    }
+    drop(input);
+    let ended = common::ended(child.wait_with_output().unwrap());
+    assert_eq!(ended.status, 0, "{}", ended.err);
+    ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn opening() -> [serde_json::Value; 3] {
+    let initialize = json!({"protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "host", "version": "1"}});
+    [
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": initialize}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call",
+            "params": {"name": "echo", "arguments": {"text": "hello"}}}),
+    ]
+}
+
+/// A host application in a sandbox speaks to the server with headers that the agent lends, and a token
+/// that is over is renewed outside of the sandbox.
+#[test]
+fn a_bridge_in_a_sandbox_borrows_each_header() {
+    let served = serve::embedded(|_| {}).unwrap();
+    let (home, url) = (Home::new(), served.mcp_url());
+    home.done(&["login", url]);
+    let owner = Running::owner(&home);
+    let sandbox = Running::restricted(&home, Some(&owner), &["--allow", url]);
+    for _ in 0..2 {
+        let said = bridged(&sandbox, &home, url, &opening());
+        let answer = |id: u64| said.iter().find(|message| message["id"] == id).unwrap();
+        assert!(answer(1)["result"]["serverInfo"].is_object(), "{said:#?}");
+        assert_eq!(answer(2)["result"]["content"][0]["text"], "hello", "{said:#?}");
+        // The server's clock alone: the agent takes the token for live, and hears that it is not.
+        served.advance(3_700_000);
+    }
+    assert_eq!(home.pages(), 1);
+}
+
+/// Where nobody has logged in outside, the host is told which command does.
+#[test]
+fn a_bridge_in_a_sandbox_opens_no_page() {
+    let served = serve::embedded(|_| {}).unwrap();
+    let (home, url) = (Home::new(), served.mcp_url());
+    let owner = Running::owner(&home);
+    let sandbox = Running::restricted(&home, Some(&owner), &["--allow", url]);
+    let [initialize, ..] = opening();
+    let said = bridged(&sandbox, &home, url, &[initialize]);
+    let error = said[0]["error"].to_string();
+    assert!(error.contains("mcp-authz login"), "{error}");
+    assert_eq!(home.pages(), 0);
+}

@@ -48,7 +48,6 @@ pub(crate) struct Lent {
     /// Names and values; the values are secrets.
     pub(crate) headers: Vec<(String, String)>,
     /// The mark to name if the server answers 401.
-    #[allow(dead_code, reason = "for callers that send more than one request")]
     pub(crate) mark: String,
     /// The end of the token, in seconds since 1970.
     pub(crate) expires: Option<i64>,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mcp_authz_core::failure::Remedy;
-use mcp_authz_tokio::Transport;
 use mcp_authz_tokio::driver::transport::{Bounds, Settings, TransportError};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -16,6 +15,7 @@ use crate::bridge::{error, headers};
 use crate::fault::Fault;
 use crate::say::log;
 use crate::server::shown;
+use crate::way::Transport;
 
 /// How soon a connection that failed is tried again, if somebody wants it.
 const REST: Duration = Duration::from_secs(1);

@@ -18,7 +18,6 @@ use mcp_authz_core::scope::ScopeSet;
 use mcp_authz_core::session::Snapshot;
 use mcp_authz_host::browser::Opener;
 use mcp_authz_host::store::{Leader, PendingLogin};
-use mcp_authz_tokio::AuthSession;
 use mcp_authz_tokio::driver::person::{Answers, Person};
 use mcp_authz_tokio::driver::ports::{Common, Observer};
 use tokio::sync::watch;
@@ -26,6 +25,7 @@ use tokio::sync::watch;
 use crate::fault::Fault;
 use crate::say::log;
 use crate::server::{self, Server};
+use crate::way::Session;
 
 /// How often the lock is tried while another process leads.
 const POLL: Duration = Duration::from_millis(500);
@@ -47,7 +47,7 @@ pub(crate) type Cause = Arc<Fault>;
 /// The login of this bridge's server and account.
 pub(crate) struct Login {
     server: Server,
-    place: PendingLogin,
+    place: Option<PendingLogin>,
     pages: Pages,
     state: watch::Sender<State>,
     /// When pages of logins were opened here lately.
@@ -130,10 +130,16 @@ impl Login {
     /// The login of a server whose own person hands on its pages to `pages`.
     pub(crate) fn new(server: Server, pages: Pages) -> Result<Arc<Self>, Fault> {
         let options = &server.options;
-        let folder = server::folder(options)?;
         let (session, account) = (server.manager.session(), options.account.as_deref());
-        let place = PendingLogin::open(folder, session.mcp_url(), account);
-        let place = place.map_err(|error| server::in_the_way(&error))?;
+        let place = match options.no_login {
+            // Nothing is kept by a bridge that asks nobody.
+            true => None,
+            false => {
+                let folder = server::folder(options)?;
+                let place = PendingLogin::open(folder, session.mcp_url(), account);
+                Some(place.map_err(|error| server::in_the_way(&error))?)
+            }
+        };
         let (state, opened) = (watch::Sender::new(State::Idle), Mutex::default());
         Ok(Arc::new(Self { server, place, pages, state, opened }))
     }
@@ -237,8 +243,9 @@ impl Login {
     /// leader may be a process that is stopped, and the person log in elsewhere.
     async fn lead(&self, old: Option<Option<Epoch>>) -> Result<Option<Leader<'_>>, Cause> {
         let (mut waited, look) = (0u32, LOOK.as_millis() / POLL.as_millis());
+        let place = self.place.as_ref().ok_or_else(|| Arc::new(required()))?;
         loop {
-            match self.place.lead() {
+            match place.lead() {
                 Ok(Some(leader)) => return Ok(Some(leader)),
                 Ok(None) => self.at(Stage::Elsewhere),
                 Err(error) => return Err(Arc::new(server::in_the_way(&error))),
@@ -309,7 +316,7 @@ impl Login {
     }
 
     /// The session that an earlier leader has left.
-    fn resumed(&self, left: &Bytes) -> Option<AuthSession> {
+    fn resumed(&self, left: &Bytes) -> Option<Session> {
         let Server { url, options, .. } = &self.server;
         let snapshot: Snapshot = serde_json::from_slice(&left.0).ok()?;
         let config = options.config(url, |name| std::env::var(name).ok()).ok()?;
@@ -319,12 +326,12 @@ impl Login {
             observer: Arc::new(self.pages.clone()),
             ..Common::default()
         };
-        let client = server::client(options).ok()?;
-        client.resume(Arc::clone(&config), snapshot, common).ok()
+        let ports = server::ports(options, None).ok()?;
+        Session::resume(config, snapshot, ports, common).ok()
     }
 
     /// Completes the login of a session that was resumed. Its page is in the person's browser.
-    async fn finish(&self, leader: &Leader<'_>, session: &AuthSession) -> Result<(), Cause> {
+    async fn finish(&self, leader: &Leader<'_>, session: &Session) -> Result<(), Cause> {
         let Some(mut visit) = session.visit() else {
             return Err(Arc::new(required()));
         };
@@ -344,7 +351,7 @@ impl Login {
     async fn attend<T>(
         &self,
         leader: &Leader<'_>,
-        session: &AuthSession,
+        session: &Session,
         doing: impl Future<Output = T>,
     ) -> T {
         let mut pages = self.pages.0.subscribe();
@@ -371,7 +378,7 @@ impl Login {
 
     /// Keeps the login and opens its page, in this order: one that nobody could complete is not
     /// shown.
-    fn show(&self, leader: &Leader<'_>, session: &AuthSession, page: &Page) {
+    fn show(&self, leader: &Leader<'_>, session: &Session, page: &Page) {
         let Page { visit, answers } = page;
         let options = &self.server.options;
         // What the keychain is to protect is not written beside it.

@@ -233,7 +233,7 @@ async fn perform(command: Command, url: String, options: Options, say: Say) -> R
 }
 
 /// A server for the agent, with what this process alone knows of it.
-pub(super) fn asked_of(
+pub(crate) fn asked_of(
     target: Option<String>,
     mut options: Options,
     config: Option<&Path>,
