@@ -91,6 +91,13 @@ impl Say {
         }
     }
 
+    /// A line for programs alone.
+    pub(crate) fn for_programs(&self, line: &Value) {
+        if self.json && self.relay.is_none() {
+            self.spinner.suspend(|| print(line));
+        }
+    }
+
     /// An aside, on standard error for people.
     pub(crate) fn aside(&self, text: impl Display, line: &Value) {
         if let Some(relay) = &self.relay {

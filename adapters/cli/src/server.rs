@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::StreamExt as _;
 use mcp_authz_core::failure::escaped;
 use mcp_authz_core::granted::Life;
 use mcp_authz_core::scope::ScopeSet;
@@ -12,11 +13,13 @@ use mcp_authz_host::store::{FileStore, StoreError, data_folder};
 use mcp_authz_tokio::driver::person::Person;
 use mcp_authz_tokio::driver::ports::{Observer, Silent};
 use mcp_authz_tokio::driver::proxy::Proxy;
-use mcp_authz_tokio::driver::transport::{Bounds, Settings};
+use mcp_authz_tokio::driver::tasks::Messages;
+use mcp_authz_tokio::driver::transport::codes::NO_METHOD;
+use mcp_authz_tokio::driver::transport::{Bounds, RpcError, Settings, TransportError};
 use mcp_authz_tokio::{
     Client, Config, Desktop, Granted, MemoryStore, Roots, Store, Terminal, Tokio,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bench;
 use crate::fault::Fault;
@@ -104,11 +107,57 @@ impl Server {
         self.say.busy("connecting");
         let transport = self.connect().await?;
         self.say.busy(format!("calling {}", escaped(tool)));
-        let result = transport.call_tool(tool, arguments).await?;
+        let params =
+            json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": "call"}});
+        let result = self.heard(&transport, transport.request("tools/call", params)).await;
         self.say.idle();
         let _or_later = transport.close().await;
         self.manager.session().quiet().await;
-        Ok(result.raw)
+        result
+    }
+
+    /// The result among the messages that come for a call; what the server says meanwhile is told.
+    async fn heard(&self, transport: &Transport, mut messages: Messages) -> Result<Value, Fault> {
+        while let Some(message) = messages.next().await {
+            let mut message = message?;
+            match (message.get("method").and_then(Value::as_str), message.get("id")) {
+                // This program has no capability that a server could ask for.
+                (Some(_), Some(id)) => {
+                    let declined = json!({"code": NO_METHOD, "message": "not offered"});
+                    let _or_it_waits = transport.respond(id, Err(declined)).await;
+                }
+                (Some("notifications/progress"), None) => self.progressed(&message),
+                (Some(_), None) => {}
+                (None, _) => {
+                    if let Some(error) = message.get("error") {
+                        return Err(TransportError::Rpc(RpcError::read(error)).into());
+                    }
+                    return Ok(message.get_mut("result").map(Value::take).unwrap_or_default());
+                }
+            }
+        }
+        Err(TransportError::Malformed("there was no response").into())
+    }
+
+    /// Tells how far a call has come.
+    fn progressed(&self, message: &Value) {
+        let of = |member: &str| message.get("params").and_then(|params| params.get(member));
+        let number = |member: &str| of(member).and_then(Value::as_f64);
+        let text = of("message").and_then(Value::as_str).map(escaped);
+        let count = match (number("progress"), number("total")) {
+            (Some(done), Some(total)) => format!("{done} of {total}"),
+            (Some(done), None) => done.to_string(),
+            _ => return,
+        };
+        let words = text.as_ref().map_or_else(|| count.clone(), |text| format!("{count}: {text}"));
+        self.say.busy(&words);
+        let line = json!({
+            "event": "tool_progress",
+            "progress": number("progress"),
+            "total": number("total"),
+            "message": text,
+        });
+        self.say.for_programs(&line);
     }
 
     /// Settings of a connection with the wire and the limits of the options.

@@ -41,6 +41,10 @@ fn one_login_serves_every_command() {
     assert_eq!(home.done(&["call", url, "echo", "text=hello"]), "hello\n");
     assert_eq!(home.done(&["call", url, "echo", r#"{"text": "3"}"#]), "3\n");
 
+    let (_, lines) = home.lines(&["call", url, "count", "upto=2"]);
+    let told: Vec<_> = lines.iter().filter(|line| line["event"] == "tool_progress").collect();
+    assert_eq!(told.iter().map(|line| &line["progress"]).collect::<Vec<_>>(), [0.0, 1.0]);
+
     let token = home.done(&["token", url]);
     assert_eq!(home.done(&["token", "--header", url]), format!("Authorization: Bearer {token}"));
     let headers: serde_json::Value =

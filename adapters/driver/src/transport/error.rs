@@ -27,8 +27,9 @@ pub struct RpcError {
 }
 
 impl RpcError {
-    /// The `error` member of a response.
-    pub(crate) fn read(error: &Value) -> Self {
+    /// Reads the `error` member of a response.
+    #[must_use]
+    pub fn read(error: &Value) -> Self {
         Self {
             code: error.get("code").and_then(Value::as_i64).unwrap_or_default(),
             message: error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
