@@ -75,6 +75,8 @@ mod oddities;
 mod outages;
 #[path = "session/races.rs"]
 mod races;
+#[path = "session/recorded.rs"]
+mod recorded;
 #[path = "session/refresh.rs"]
 mod refresh;
 #[path = "session/refusals.rs"]

@@ -66,6 +66,8 @@ pub mod testing;
 pub mod threads;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "trace")]
+pub mod trace;
 #[cfg(feature = "tracing")]
 pub mod traced;
 #[cfg(feature = "transport")]

@@ -10,14 +10,15 @@ use bytes::Bytes;
 use http::{Request, Uri};
 use mcp_authz_core::config::Config;
 use mcp_authz_core::effect::{Effects, Forgotten, Limits, Page, Settlement, Visit, Why, Work};
+use mcp_authz_core::failure::Misuse;
 use mcp_authz_core::input::{Callback, Input, WaiterId};
-use mcp_authz_core::session::{Session, Snapshot};
+use mcp_authz_core::session::{Env, Session, Snapshot};
 
 use crate::arrivals::Arrivals;
 use crate::clock::Clock;
 use crate::error::DriveError;
 use crate::outbox::{Outbox, Word};
-use crate::ports::{Common, Opened, Ports};
+use crate::ports::{Common, Opened, Ports, Steps};
 use crate::publish::Published;
 use crate::reading::Incoming;
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
@@ -138,6 +139,8 @@ pub struct Kept<W, P> {
 /// The state that only one thread at a time looks at.
 pub struct State<W> {
     pub(crate) session: Session,
+    /// Makes a trace of it.
+    steps: Option<Box<dyn Steps>>,
     /// Nothing is set aside for it at rest.
     under_way: Option<Box<UnderWay<W>>>,
 }
@@ -168,6 +171,11 @@ pub(crate) type KeptBy<S> = Kept<<S as Loop>::Workers, PortsOf<S>>;
 pub(crate) type Guard<'a, S> = MutexGuard<'a, State<<S as Loop>::Workers>>;
 
 impl<W: Workers> State<W> {
+    /// Takes one step.
+    fn handle(&mut self, input: Input, env: Env) -> Result<Effects, Misuse> {
+        handle(&mut self.session, &mut self.steps, input, env)
+    }
+
     pub(crate) fn under_way(&mut self) -> &mut UnderWay<W> {
         self.under_way.get_or_insert_with(|| {
             let (outbox, queue, mail) = (Outbox::default(), VecDeque::new(), HashMap::new());
@@ -193,10 +201,32 @@ impl<W: Workers> State<W> {
     }
 }
 
+/// Takes one step of a session, and shows it to whoever makes a trace.
+pub(crate) fn handle(
+    session: &mut Session,
+    steps: &mut Option<Box<dyn Steps>>,
+    input: Input,
+    env: Env,
+) -> Result<Effects, Misuse> {
+    if let Some(steps) = steps {
+        steps.given(&env, &input);
+    }
+    let effects = session.handle(input, env)?;
+    if let Some(steps) = steps {
+        steps.done(&effects);
+    }
+    Ok(effects)
+}
+
 impl<W, P> Kept<W, P> {
-    pub(crate) fn new(session: Session, ports: Arc<P>, common: Arc<Common>) -> Self {
+    pub(crate) fn new(
+        session: Session,
+        steps: Option<Box<dyn Steps>>,
+        ports: Arc<P>,
+        common: Arc<Common>,
+    ) -> Self {
         let config = Arc::clone(session.config());
-        let state = Mutex::new(State { session, under_way: None });
+        let state = Mutex::new(State { session, steps, under_way: None });
         Self {
             published: Published::default(),
             config,
@@ -308,7 +338,7 @@ pub(crate) trait Driven: Loop {
         let mut state = self.lock();
         let env = self.kept().common.env()?;
         let input = input(&mut state.under_way().outbox);
-        let effects = state.session.handle(input, env)?;
+        let effects = state.handle(input, env)?;
         self.turn(state, effects, attends);
         Ok(())
     }

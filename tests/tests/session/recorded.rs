@@ -1,0 +1,147 @@
+//! Every script is recorded, and its trace replays to the same effects: nothing that a placeholder
+//! stands for was needed to decide anything, and nothing of it is in the trace.
+
+use std::sync::{Arc, Mutex};
+
+use mcp_authz_core::effect::Effects;
+use mcp_authz_core::session::{Env, Snapshot};
+use mcp_authz_core::{Config, Input};
+use mcp_authz_driver::ports::{Recorder as _, Steps};
+use mcp_authz_driver::trace::{Differs, Recording, Replay};
+use mcp_authz_tests::sim::{Sim, Witness, witnessed};
+
+use crate::suite::Script;
+
+/// The lines of a trace, as they are written.
+pub type Lines = Arc<Mutex<Vec<String>>>;
+
+/// Shows a simulator's sessions to a recording.
+pub struct Camera {
+    recording: Recording,
+    session: Option<Box<dyn Steps>>,
+}
+
+impl Camera {
+    /// Records what all simulators do that begin in `run`, and gives the lines of each trace.
+    pub fn films(run: impl FnOnce()) -> Vec<Vec<String>> {
+        let traces = Arc::new(Mutex::new(Vec::<Lines>::new()));
+        let made = Arc::clone(&traces);
+        let camera = move || -> Box<dyn Witness> {
+            let lines = Lines::default();
+            let written = Arc::clone(&lines);
+            let recording = Recording::new("the suite", move |line| {
+                written.lock().unwrap().push(line.to_owned());
+                Ok(())
+            });
+            made.lock().unwrap().push(lines);
+            Box::new(Self { recording, session: None })
+        };
+        witnessed(camera, run);
+        traces.lock().unwrap().iter().map(|lines| lines.lock().unwrap().clone()).collect()
+    }
+
+    fn session(&mut self) -> &mut dyn Steps {
+        &mut **self.session.as_mut().expect("a session has begun")
+    }
+}
+
+impl Witness for Camera {
+    fn begin(&mut self, config: &Config) {
+        self.session = Some(self.recording.begin(config));
+    }
+
+    fn given(&mut self, env: &Env, input: &Input) {
+        self.session().given(env, input);
+    }
+
+    fn restored(&mut self, env: &Env, from: &Snapshot) {
+        fn walk(name: &str, v: &serde_json::Value) {
+            match v {
+                serde_json::Value::Object(o) => {
+                    for (k, v) in o {
+                        println!("KEY {k}");
+                        walk(k, v)
+                    }
+                }
+                serde_json::Value::Array(o) => {
+                    for v in o {
+                        walk(name, v)
+                    }
+                }
+                serde_json::Value::String(s) => println!("STR {name} = {s}"),
+                _ => {}
+            }
+        }
+        if std::env::var("SNAP").is_ok() {
+            walk("", &serde_json::to_value(from).unwrap());
+        }
+        self.session().restored(env, from);
+    }
+
+    fn done(&mut self, effects: &Effects) {
+        self.session().done(effects);
+    }
+}
+
+/// What is wrong with a trace: steps that replay otherwise, and secrets.
+pub fn faults(lines: &[String]) -> Vec<String> {
+    let mut replay = Replay::new();
+    let mut faults = Vec::new();
+    for line in lines {
+        match replay.line(line) {
+            Ok(replayed) => faults.extend(replayed.differs.map(|differs| {
+                let (of, place) = match differs {
+                    Differs::Effects(place) => ("replay", place),
+                    Differs::Recording(place) => ("recording", place),
+                };
+                format!("{of}: {:?} {place} after {}", replayed.step, replayed.given)
+            })),
+            Err(error) => faults.push(error.to_string()),
+        }
+        if let Some(at) = line.find("CANARY") {
+            faults.push(format!(
+                "secret: {}",
+                &line[at.saturating_sub(80)..(at + 20).min(line.len())]
+            ));
+        }
+    }
+    faults
+}
+
+fn recorded(script: Script, restarts: bool) -> Vec<String> {
+    let traces = Camera::films(|| {
+        let mut sim: Sim = (script.begin)();
+        if restarts {
+            sim.restart_after_each_step();
+        }
+        (script.run)(&mut sim);
+        sim.finish();
+    });
+    if std::env::var("TRACE_OF").is_ok_and(|name| name == script.name) {
+        for line in traces.iter().flatten() {
+            print!("{line}");
+        }
+    }
+    traces.iter().flat_map(|lines| faults(lines)).collect()
+}
+
+fn all(restarts: bool) {
+    let mut broken = Vec::new();
+    for script in crate::table::scripts() {
+        let faults = recorded(script, restarts);
+        if let Some(first) = faults.first() {
+            broken.push(format!("{} ({}): {first}", script.name, faults.len()));
+        }
+    }
+    assert!(broken.is_empty(), "{}: {broken:#?}", broken.len());
+}
+
+#[test]
+fn every_script_replays() {
+    all(false);
+}
+
+#[test]
+fn every_script_replays_with_restarts() {
+    all(true);
+}
