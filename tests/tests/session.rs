@@ -73,6 +73,8 @@ mod login;
 mod oddities;
 #[path = "session/outages.rs"]
 mod outages;
+#[path = "session/planted.rs"]
+mod planted;
 #[path = "session/races.rs"]
 mod races;
 #[path = "session/recorded.rs"]

@@ -32,6 +32,14 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// Returns true if programs read what is said.
+    pub(crate) fn says_json(&self) -> bool {
+        let recorded = |record: &Record| record.command.iter().any(|word| word == "--json");
+        self.json || matches!(&self.command, Command::Record(record) if recorded(record))
+    }
+}
+
 /// A server, and what is said of it.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Target {
@@ -91,6 +99,23 @@ If the whole value has to be a string, write it as JSON: name='\"3\"'.")]
 
 Options of the server are put into the lines. No token is written anywhere.")]
     Config(Snippet),
+    /// Run a command, and write what its sessions do to a file that replays, for a report of a bug
+    #[command(after_help = "Examples:
+  mcp-authz record login.trace -- login https://mcp.example/mcp
+  mcp-authz record logout.trace -- logout --all
+
+The file holds placeholders in the place of tokens, names, hosts and paths; nobody else may read it.
+It is made anew: a file that exists is left alone.")]
+    Record(Record),
+    /// Show the steps of a trace, offline, and whether this program takes them in the same way
+    #[command(after_help = "Examples:
+  mcp-authz replay login.trace
+  mcp-authz replay login.trace --json | jq -c 'select(.same == false)'")]
+    Replay {
+        /// The file that `record` has written
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   mcp-authz completions bash > ~/.local/share/bash-completion/completions/mcp-authz")]
@@ -159,6 +184,16 @@ pub(crate) struct Call {
     /// The arguments: each as name=value, or all of them as one JSON object
     #[arg(value_name = "NAME=VALUE or JSON")]
     pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Record {
+    /// The file that is made for the trace
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The command, as it is written after `mcp-authz`
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Args, Debug)]

@@ -6,6 +6,8 @@ mod list;
 mod login;
 mod logout;
 mod pages;
+mod record;
+mod replay;
 mod status;
 mod token;
 mod tools;
@@ -60,6 +62,13 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
             let way = (snippet.host, snippet.way);
             config::run(&url, &options, way, (snippet.name, cli.config.as_deref()), say)
         }
+        Command::Record(record) => {
+            let inner = record::begin(&record, cli.config.clone())?;
+            let done = Box::pin(run(inner, say)).await;
+            record::end(&record, say);
+            done
+        }
+        Command::Replay { file } => replay::run(&file, say),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),
     }

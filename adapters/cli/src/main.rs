@@ -9,6 +9,7 @@ mod keychain;
 mod options;
 mod say;
 mod server;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -20,7 +21,7 @@ use crate::say::Say;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let say = Say::new(cli.json);
+    let say = Say::new(cli.says_json());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(command::run(cli, &say)),

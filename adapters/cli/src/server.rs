@@ -42,6 +42,9 @@ impl Server {
             .store(store(&options)?)
             .ports(client(&options)?)
             .on_progress(move |progress| told.progress(progress));
+        if let Some(recorder) = crate::trace::recorder() {
+            builder = builder.recorder(recorder);
+        }
         if !options.no_login {
             builder = builder.person(say.to(somebody(&options, say)));
         }

@@ -55,26 +55,6 @@ impl Witness for Camera {
     }
 
     fn restored(&mut self, env: &Env, from: &Snapshot) {
-        fn walk(name: &str, v: &serde_json::Value) {
-            match v {
-                serde_json::Value::Object(o) => {
-                    for (k, v) in o {
-                        println!("KEY {k}");
-                        walk(k, v)
-                    }
-                }
-                serde_json::Value::Array(o) => {
-                    for v in o {
-                        walk(name, v)
-                    }
-                }
-                serde_json::Value::String(s) => println!("STR {name} = {s}"),
-                _ => {}
-            }
-        }
-        if std::env::var("SNAP").is_ok() {
-            walk("", &serde_json::to_value(from).unwrap());
-        }
         self.session().restored(env, from);
     }
 
@@ -117,11 +97,6 @@ fn recorded(script: Script, restarts: bool) -> Vec<String> {
         (script.run)(&mut sim);
         sim.finish();
     });
-    if std::env::var("TRACE_OF").is_ok_and(|name| name == script.name) {
-        for line in traces.iter().flatten() {
-            print!("{line}");
-        }
-    }
     traces.iter().flat_map(|lines| faults(lines)).collect()
 }
 

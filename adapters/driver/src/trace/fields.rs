@@ -11,6 +11,7 @@ impl Mapping {
             Rule::Words => self.words(text),
             Rule::Url => self.url(text),
             Rule::Host => self.place(text),
+            Rule::Operation => self.operation(text),
             Rule::Scope => {
                 let scopes = text.split(' ').map(|scope| self.scope(scope));
                 scopes.collect::<Vec<_>>().join(" ")

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use zeroize::Zeroize as _;
+
 use super::fields::decoded;
 use super::names::{SECRETS, is_word};
 
@@ -25,6 +27,15 @@ pub(super) struct Mapping {
     tickets: HashMap<u64, u64>,
     /// The numbers that stand for values of `state`.
     spent: HashMap<u64, u64>,
+}
+
+/// The texts are wiped, as far as this map alone has them.
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        for (mut real, _) in self.texts.drain().chain(self.secrets.drain(..)) {
+            real.zeroize();
+        }
+    }
 }
 
 impl Mapping {

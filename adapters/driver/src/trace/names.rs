@@ -11,6 +11,8 @@ pub(super) enum Rule {
     Url,
     /// A host, and its port if there is one.
     Host,
+    /// A method of MCP, and the name of what it is about.
+    Operation,
     /// Scopes, placeholder by placeholder.
     Scope,
     /// A word of the protocols is kept; any other is a placeholder of this kind.
@@ -23,7 +25,7 @@ pub(super) enum Rule {
     Inner,
 }
 
-use Rule::{Account, Hidden, Host, Inner, Number, Scope, Url, Word, Words};
+use Rule::{Account, Hidden, Host, Inner, Number, Operation, Scope, Url, Word, Words};
 
 /// A placeholder for what nothing is known of.
 pub(super) const UNKNOWN: Rule = Hidden("x");
@@ -65,7 +67,7 @@ pub(super) fn rule_of(name: &str) -> Option<Rule> {
         }
         "contacts" | "login_hint" => Hidden("contact"),
         "realm" => Hidden("realm"),
-        "operation" => Hidden("operation"),
+        "operation" => Operation,
         "error_description" | "message" | "msg" | "detail" | "title" | "errorSummary"
         | "description" | "text" => Words,
         "host" | "proxied" => Host,
@@ -141,7 +143,6 @@ const NUMBERS: &[&str] = &[
     "expires_in",
     "format",
     "generation",
-    "id",
     "interval",
     "lifetime",
     "port",

@@ -26,10 +26,13 @@ pub struct Recording {
     shared: Arc<Mutex<Shared>>,
 }
 
+/// Writes one line.
+type Write = dyn FnMut(&str) -> io::Result<()> + Send;
+
 struct Shared {
     mapping: Mapping,
     sessions: u64,
-    write: Box<dyn FnMut(&str) -> io::Result<()> + Send>,
+    write: Box<Write>,
     bytes: usize,
     /// Nothing more is written.
     stopped: bool,
@@ -125,18 +128,6 @@ impl Shadow {
             diverged: None,
         }
     }
-
-    /// Takes the step that the session has taken.
-    fn take(&mut self, step: &Step) -> Result<Effects, &'static str> {
-        let session = self.session.as_mut().ok_or("session")?;
-        if let Some(snapshot) = &step.restored {
-            let (restored, effects) = super::restored(session, snapshot, step.env())?;
-            *session = restored;
-            return Ok(effects);
-        }
-        let input = step.input.clone().and_then(Given::input).ok_or("input")?;
-        session.handle(input, step.env()).map_err(|_| "misuse")
-    }
 }
 
 impl Steps for Shadow {
@@ -154,7 +145,7 @@ impl Steps for Shadow {
     fn done(&mut self, effects: &Effects) {
         let Some(mut step) = self.next.take() else { return };
         self.steps = step.step;
-        let taken = self.take(&step);
+        let taken = self.session.as_mut().ok_or("session").and_then(|it| super::take(it, &step));
         let mut shared = lock(&self.shared);
         match taken {
             Ok(shadow) => {

@@ -3,8 +3,7 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
-use mcp_authz_core::effect::Effects;
-use mcp_authz_core::internals::trace::{Given, written};
+use mcp_authz_core::internals::trace::written;
 use mcp_authz_core::session::Session;
 use serde_json::Value;
 
@@ -149,6 +148,14 @@ impl Replay {
         }
     }
 
+    /// The trace has no more lines.
+    ///
+    /// # Errors
+    /// [`ReplayError::NotATrace`] if it had none at all.
+    pub const fn end(&self) -> Result<(), ReplayError> {
+        if self.begun { Ok(()) } else { Err(ReplayError::NotATrace) }
+    }
+
     fn head(&mut self, line: &str) -> Result<Replayed, ReplayError> {
         let head: Value = serde_json::from_str(line).map_err(|_| ReplayError::NotATrace)?;
         let format = head.get("trace").and_then(Value::as_u64).ok_or(ReplayError::NotATrace)?;
@@ -157,7 +164,7 @@ impl Replay {
         }
         let head: Head = serde_json::from_value(head).map_err(|_| ReplayError::NotATrace)?;
         self.begun = true;
-        Ok(said(format!("a trace by {}", head.program)))
+        Ok(said(format!("a trace by {}", shown::shortened(&head.program))))
     }
 
     fn step(&mut self, step: Step) -> Result<Replayed, ReplayError> {
@@ -168,14 +175,14 @@ impl Replay {
             Some(given) => shown::given(given),
             None => "taken up from a snapshot".to_owned(),
         };
-        let (effects, differs) = match take(&mut running.session, &step) {
+        let (effects, differs) = match super::take(&mut running.session, &step) {
             Ok(effects) => {
                 let again = written(&effects);
                 let differs = step
                     .effects
                     .as_ref()
                     .map_or(Some("effects".to_owned()), |told| difference(told, &again));
-                (shown::effects(&effects), differs)
+                (shown::effects(&effects, &again), differs)
             }
             // What the recording could not do cannot be done again.
             Err(why) => (Vec::new(), step.effects.is_some().then(|| why.to_owned())),
@@ -190,16 +197,6 @@ impl Replay {
             differs: differs.or(step.diverged.map(Differs::Recording)),
         })
     }
-}
-
-fn take(session: &mut Session, step: &Step) -> Result<Effects, &'static str> {
-    if let Some(snapshot) = &step.restored {
-        let (restored, effects) = super::restored(session, snapshot, step.env())?;
-        *session = restored;
-        return Ok(effects);
-    }
-    let input = step.input.clone().and_then(Given::input).ok_or("input")?;
-    session.handle(input, step.env()).map_err(|_| "misuse")
 }
 
 fn said(given: String) -> Replayed {

@@ -100,7 +100,7 @@ impl Mapping {
             Given::LogIn(want) => Given::LogIn(self.want(want)),
             Given::Challenge(refused) => Given::Challenge(Refused {
                 headers: self.fields(refused.headers),
-                operation: self.operation(&refused.operation),
+                operation: self.by_rule(Rule::Operation, &refused.operation),
                 ..refused
             }),
             Given::Callback { arrival, url } => {

@@ -1,21 +1,26 @@
 //! The inputs and the effects of a replayed step in words, one line each.
 
-use mcp_authz_core::effect::{Effects, Revoked, Settlement, Told, Work};
+use mcp_authz_core::effect::{Effects, Revoked, Settlement, Told};
 use mcp_authz_core::failure::escaped;
 use mcp_authz_core::internals::trace::{Given, Kept, Outcome};
+use serde_json::Value;
+
+/// So many letters in a row are not those of a word.
+const RUN: usize = 3;
 
 /// A text for people: escaped, and without the letters that only make a placeholder as long as what it
 /// stands for.
 pub(super) fn shortened(text: &str) -> String {
     let mut made = String::with_capacity(text.len());
-    let mut run = 0usize;
-    for character in text.chars() {
-        run = if character == 'x' { run.saturating_add(1) } else { 0 };
-        if run <= 3 {
-            made.push(character);
-        }
+    let mut rest = text;
+    while let Some(at) = rest.find(&"x".repeat(RUN)) {
+        let (before, run) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        made.push_str(before);
+        made.push_str("..");
+        rest = run.trim_start_matches('x');
     }
-    escaped(&made.replace("xxx", "\u{2026}").replace('\u{2026}', ".."))
+    made.push_str(rest);
+    escaped(&made)
 }
 
 /// An input.
@@ -84,10 +89,11 @@ fn stored(kept: &Kept) -> String {
     }
 }
 
-/// All effects of a step.
-pub(super) fn effects(effects: &Effects) -> Vec<String> {
+/// All effects of a step; `written` are the same ones as plain values.
+pub(super) fn effects(effects: &Effects, written: &Value) -> Vec<String> {
     let told = effects.told.iter().filter_map(told);
-    told.chain(effects.work.iter().map(work)).collect()
+    let all = written.get("work").and_then(Value::as_array).into_iter().flatten();
+    told.chain(all.filter_map(work)).collect()
 }
 
 fn told(told: &Told) -> Option<String> {
@@ -119,11 +125,31 @@ fn settled(settlement: &Settlement) -> String {
     }
 }
 
-fn work(work: &Work) -> String {
-    match work {
-        Work::Call(call) => format!("send: {call:?}"),
-        Work::Listen(_) => "listen on the redirect URI".to_owned(),
-        Work::Store(op) => format!("ask the store: {op:?}"),
-        Work::Sign(_) => "sign".to_owned(),
+/// Work in one line.
+fn work(work: &Value) -> Option<String> {
+    let text = |value: &Value, name: &str| {
+        value.get(name).and_then(Value::as_str).map_or_else(String::new, shortened)
+    };
+    if let Some(call) = work.get("call") {
+        let [method, url, purpose] = ["method", "url", "purpose"].map(|name| text(call, name));
+        return Some(format!("send {method} {url} ({purpose})"));
     }
+    if let Some(listen) = work.get("listen") {
+        return Some(match listen.get("port").and_then(Value::as_u64) {
+            Some(port) => format!("listen on port {port}"),
+            None => "listen on any free port".to_owned(),
+        });
+    }
+    let Some(store) = work.get("store") else { return Some("sign".to_owned()) };
+    let asked = ["load", "swap", "lease", "intend", "release", "leave"];
+    let (asked, key) = asked.into_iter().find_map(|name| Some((name, store.get(name)?)))?;
+    let kind = text(key, "kind");
+    Some(match asked {
+        "load" => format!("ask the store for the {kind} record"),
+        "swap" => format!("have the store write the {kind} record"),
+        "lease" => format!("ask the store for the lease of the {kind} record"),
+        "intend" => format!("have the store record an intent beside the {kind} record"),
+        "release" => format!("give back to the store what was taken of the {kind} record"),
+        _ => "give every lease back to the store".to_owned(),
+    })
 }

@@ -20,16 +20,16 @@ impl Mapping {
             return self.absolute(scheme, rest);
         }
         if let Some(rest) = text.strip_prefix("//") {
-            return format!("//{}", self.from_authority(rest));
+            return format!("//{}", self.authority_and_path(rest));
         }
         if text.starts_with(['/', '?', '#']) {
-            return self.from_path(text);
+            return self.path_and_query(text);
         }
         self.words(text)
     }
 
     fn absolute(&mut self, scheme: &str, rest: &str) -> String {
-        format!("{}://{}", self.scheme(scheme), self.from_authority(rest))
+        format!("{}://{}", self.scheme(scheme), self.authority_and_path(rest))
     }
 
     fn scheme(&mut self, scheme: &str) -> String {
@@ -40,14 +40,14 @@ impl Mapping {
         labels.join(".")
     }
 
-    fn from_authority(&mut self, text: &str) -> String {
+    fn authority_and_path(&mut self, text: &str) -> String {
         let end = text.find(['/', '?', '#', '\\']).unwrap_or(text.len());
         let (authority, rest) = text.split_at_checked(end).unwrap_or((text, ""));
         let (user, place) = match authority.rsplit_once('@') {
             Some((user, place)) => (format!("{}@", self.words(user)), place),
             None => (String::new(), authority),
         };
-        [user, self.place(place), self.from_path(rest)].concat()
+        [user, self.place(place), self.path_and_query(rest)].concat()
     }
 
     /// A host, with its port if there is one.
@@ -107,7 +107,7 @@ impl Mapping {
     }
 
     /// A path, and what comes after it.
-    pub(super) fn from_path(&mut self, text: &str) -> String {
+    pub(super) fn path_and_query(&mut self, text: &str) -> String {
         let end = text.find(['?', '#']).unwrap_or(text.len());
         let (path, rest) = text.split_at_checked(end).unwrap_or((text, ""));
         let (query, fragment) = match rest.split_once('#') {
