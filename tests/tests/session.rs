@@ -1,5 +1,5 @@
 //! Scripts of the session: the core against the model, or against answers given by hand, with time
-//! in the margin. Each runs twice, the second time with a restart after each step.
+//! in the margin. Each runs plain, with a restart after each step, and both ways before a recorder.
 #![forbid(unsafe_code)]
 #![allow(
     unreachable_pub,

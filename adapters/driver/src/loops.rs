@@ -139,8 +139,6 @@ pub struct Kept<W, P> {
 /// The state that only one thread at a time looks at.
 pub struct State<W> {
     pub(crate) session: Session,
-    /// Makes a trace of it.
-    steps: Option<Box<dyn Steps>>,
     /// Nothing is set aside for it at rest.
     under_way: Option<Box<UnderWay<W>>>,
 }
@@ -155,6 +153,9 @@ pub(crate) struct UnderWay<W> {
     /// Nobody holds the session any more. Kept for good, and its outbox is cleared of pages that the
     /// session may still owe.
     closed: bool,
+    /// Makes a trace of the session. It is here and not beside the session, which is no larger for it
+    /// at rest; while a trace is made, all of this stays.
+    steps: Option<Box<dyn Steps>>,
 }
 
 /// Those who do the work of a session.
@@ -170,17 +171,22 @@ pub(crate) type KeptBy<S> = Kept<<S as Loop>::Workers, PortsOf<S>>;
 /// Its state, held.
 pub(crate) type Guard<'a, S> = MutexGuard<'a, State<<S as Loop>::Workers>>;
 
+impl<W: Workers> UnderWay<W> {
+    fn new(steps: Option<Box<dyn Steps>>) -> Self {
+        let (outbox, queue, mail) = (Outbox::default(), VecDeque::new(), HashMap::new());
+        Self { outbox, queue, mail, workers: W::default(), closed: false, steps }
+    }
+}
+
 impl<W: Workers> State<W> {
     /// Takes one step.
     fn handle(&mut self, input: Input, env: Env) -> Result<Effects, Misuse> {
-        handle(&mut self.session, &mut self.steps, input, env)
+        let steps = self.under_way.as_deref_mut().and_then(|at| at.steps.as_mut());
+        handle(&mut self.session, steps, input, env)
     }
 
     pub(crate) fn under_way(&mut self) -> &mut UnderWay<W> {
-        self.under_way.get_or_insert_with(|| {
-            let (outbox, queue, mail) = (Outbox::default(), VecDeque::new(), HashMap::new());
-            Box::new(UnderWay { outbox, queue, mail, workers: W::default(), closed: false })
-        })
+        self.under_way.get_or_insert_with(|| Box::new(UnderWay::new(None)))
     }
 
     /// The state of what is under way, if anything is.
@@ -192,7 +198,7 @@ impl<W: Workers> State<W> {
     pub(crate) fn rest(&mut self) {
         self.under_way.take_if(|at| {
             let nothing = at.queue.is_empty() && at.mail.is_empty() && at.outbox.cleared();
-            !at.closed && nothing && at.workers.gone()
+            !at.closed && at.steps.is_none() && nothing && at.workers.gone()
         });
     }
 
@@ -204,11 +210,11 @@ impl<W: Workers> State<W> {
 /// Takes one step of a session, and shows it to whoever makes a trace.
 pub(crate) fn handle(
     session: &mut Session,
-    steps: &mut Option<Box<dyn Steps>>,
+    mut steps: Option<&mut Box<dyn Steps>>,
     input: Input,
     env: Env,
 ) -> Result<Effects, Misuse> {
-    if let Some(steps) = steps {
+    if let Some(steps) = &mut steps {
         steps.given(&env, &input);
     }
     let effects = session.handle(input, env)?;
@@ -218,7 +224,7 @@ pub(crate) fn handle(
     Ok(effects)
 }
 
-impl<W, P> Kept<W, P> {
+impl<W: Workers, P> Kept<W, P> {
     pub(crate) fn new(
         session: Session,
         steps: Option<Box<dyn Steps>>,
@@ -226,7 +232,8 @@ impl<W, P> Kept<W, P> {
         common: Arc<Common>,
     ) -> Self {
         let config = Arc::clone(session.config());
-        let state = Mutex::new(State { session, steps, under_way: None });
+        let under_way = steps.map(|steps| Box::new(UnderWay::new(Some(steps))));
+        let state = Mutex::new(State { session, under_way });
         Self {
             published: Published::default(),
             config,
@@ -238,7 +245,9 @@ impl<W, P> Kept<W, P> {
             waiters: AtomicU64::new(0),
         }
     }
+}
 
+impl<W, P> Kept<W, P> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<W>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

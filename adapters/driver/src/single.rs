@@ -178,7 +178,7 @@ fn settle<H: Http, L: Listener>(
             continue;
         };
         let env = io.common.env()?;
-        let effects = handle(session, &mut io.steps, input, env)?;
+        let effects = handle(session, io.steps.as_mut(), input, env)?;
         let Sorted { work, .. } =
             io.outbox.sort(effects, session.deadline().is_none(), &io.published);
         while let Some(word) = io.outbox.next_word() {

@@ -59,6 +59,7 @@
 
 mod compare;
 mod fields;
+mod forms;
 mod json;
 mod lines;
 mod mapping;
@@ -70,6 +71,7 @@ mod setup;
 mod shown;
 mod snapshot;
 mod url;
+mod words;
 
 pub use lines::FORMAT;
 pub use recording::{LARGEST, Recording};

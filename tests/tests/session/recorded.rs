@@ -8,9 +8,7 @@ use mcp_authz_core::session::{Env, Snapshot};
 use mcp_authz_core::{Config, Input};
 use mcp_authz_driver::ports::{Recorder as _, Steps};
 use mcp_authz_driver::trace::{Differs, Recording, Replay};
-use mcp_authz_tests::sim::{Sim, Witness, witnessed};
-
-use crate::suite::Script;
+use mcp_authz_tests::sim::{Witness, witnessed};
 
 /// The lines of a trace, as they are written.
 pub type Lines = Arc<Mutex<Vec<String>>>;
@@ -86,37 +84,4 @@ pub fn faults(lines: &[String]) -> Vec<String> {
         }
     }
     faults
-}
-
-fn recorded(script: Script, restarts: bool) -> Vec<String> {
-    let traces = Camera::films(|| {
-        let mut sim: Sim = (script.begin)();
-        if restarts {
-            sim.restart_after_each_step();
-        }
-        (script.run)(&mut sim);
-        sim.finish();
-    });
-    traces.iter().flat_map(|lines| faults(lines)).collect()
-}
-
-fn all(restarts: bool) {
-    let mut broken = Vec::new();
-    for script in crate::table::scripts() {
-        let faults = recorded(script, restarts);
-        if let Some(first) = faults.first() {
-            broken.push(format!("{} ({}): {first}", script.name, faults.len()));
-        }
-    }
-    assert!(broken.is_empty(), "{}: {broken:#?}", broken.len());
-}
-
-#[test]
-fn every_script_replays() {
-    all(false);
-}
-
-#[test]
-fn every_script_replays_with_restarts() {
-    all(true);
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::fields::decoded;
+use super::forms::decoded;
 use super::mapping::Mapping;
 use super::names::{Rule, UNKNOWN, rule_of};
 

@@ -1,7 +1,8 @@
 //! Header fields, challenges and callbacks, and the rules that their parts have in common.
 
 use super::mapping::Mapping;
-use super::names::{OPERATIONS, Rule, UNKNOWN, is_word, rule_of, rule_of_header};
+use super::names::{Rule, UNKNOWN, rule_of, rule_of_header};
+use super::words::{OPERATIONS, is_word};
 
 impl Mapping {
     /// A text, as the rule of its member says.
@@ -157,35 +158,4 @@ fn is_of_numbers(text: &str) -> bool {
     let words = text.split(|character: char| !character.is_ascii_alphabetic());
     words.filter(|word| !word.is_empty()).all(|word| word.len() <= 3 && is_word(word))
         && text.chars().all(|it| it.is_ascii_alphanumeric() || " :,.-+".contains(it))
-}
-
-/// A text of a form without its escapes; `None` if it cannot be read.
-pub(super) fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-                u8::try_from(high << 4 | low).ok()?
-            }
-            plain => plain,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// A text with everything but unreserved characters escaped.
-pub(super) fn encoded(text: &str) -> String {
-    let mut made = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'.' | b'_' | b'~' | b'-' => made.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => made.push(char::from(byte)),
-            _ => made.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    made
 }

@@ -2,7 +2,8 @@
 //! between them is kept byte by byte. A document that cannot be read stays one that cannot be read.
 
 use super::mapping::Mapping;
-use super::names::{Rule, UNKNOWN, is_word, rule_of};
+use super::names::{Rule, UNKNOWN, rule_of};
+use super::words::is_word;
 
 impl Mapping {
     /// A body or a record.

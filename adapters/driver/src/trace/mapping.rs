@@ -8,8 +8,9 @@ use std::collections::HashMap;
 
 use zeroize::Zeroize as _;
 
-use super::fields::decoded;
-use super::names::{SECRETS, is_word};
+use super::forms::decoded;
+use super::names::SECRETS;
+use super::words::is_word;
 
 /// A secret with fewer bytes than this can stand in any text by chance.
 const SHORT: usize = 8;

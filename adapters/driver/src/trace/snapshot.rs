@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::mapping::Mapping;
-use super::names::{Rule, UNKNOWN, is_word, rule_of};
+use super::names::{Rule, UNKNOWN, rule_of};
 use super::parts::{is_part, is_state};
+use super::words::is_word;
 
 impl Mapping {
     /// A whole snapshot. Its names are ours, and so are the words by which it names states.

@@ -1,9 +1,10 @@
 //! URLs and their parts, placeholder by placeholder, so that whatever is cut from a URL or joined to
 //! it is mapped alike. The text around the parts is kept byte by byte: no parser mends it.
 
-use super::fields::{decoded, encoded};
+use super::forms::{decoded, encoded};
 use super::mapping::{Mapping, escape};
-use super::names::{LABELS, Rule, SCHEMES, SEGMENTS, rule_of};
+use super::names::{Rule, rule_of};
+use super::words::{LABELS, SCHEMES, SEGMENTS};
 
 impl Mapping {
     /// A URL or another text of unknown shape.

@@ -132,18 +132,21 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+fn in_millis(times: &Times) -> (u64, u64, u64, Option<u64>) {
+    let Times { connect, request, callback, ahead } = *times;
+    (millis(connect), millis(request), millis(callback), ahead.map(millis))
+}
+
 impl Setup {
     /// The settings of a configuration. A deployment's own rule about URLs is not among them.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        let secret = |secret: &Option<Secret>| secret.as_ref().map(|it| it.expose().to_owned());
         let (loopback, redirect_uri) = match &config.redirect {
             Redirect::Loopback { host, port, path } => (Some((*host, *port, path.clone())), None),
             Redirect::Fixed(uri) => (None, Some(uri.as_str().to_owned())),
         };
         let text = |hosts: &[Box<str>]| hosts.iter().map(|host| host.to_string()).collect();
         let scopes = |set: &Option<ScopeSet>| set.as_ref().map(|set| set.as_str().to_owned());
-        let times = config.times;
         Self {
             mcp_url: config.mcp.url().as_str().to_owned(),
             account: Some(config.account())
@@ -154,21 +157,12 @@ impl Setup {
             loopback,
             redirect_uri,
             metadata: config.metadata.clone(),
-            initial_access_token: secret(&config.initial_access_token),
+            initial_access_token: config.initial_access_token.as_ref().map(exposed),
             document: config.document.as_ref().map(|document| {
                 let uris = document.redirect_uris.iter().map(ToString::to_string).collect();
                 (document.url.as_str().to_owned(), uris, document.forced)
             }),
-            clients: config
-                .clients
-                .iter()
-                .map(|client| Known {
-                    issuer: client.issuer.clone(),
-                    client_id: client.client_id.clone(),
-                    secret: secret(&client.secret),
-                    method: client.method,
-                })
-                .collect(),
+            clients: config.clients.iter().map(Known::of).collect(),
             issuers: config.issuers.iter().map(AtIssuer::of).collect(),
             preferred_issuer: config.preferred_issuer.as_deref().map(str::to_owned),
             scopes: scopes(&config.scopes),
@@ -178,12 +172,7 @@ impl Setup {
             private_hosts: text(&config.reach.private),
             prefixes: config.area(false).added_paths().collect(),
             protocol_version: String::from_utf8_lossy(config.protocol_version.as_bytes()).into(),
-            times: (
-                millis(times.connect),
-                millis(times.request),
-                millis(times.callback),
-                times.ahead.map(millis),
-            ),
+            times: in_millis(&config.times),
             registration: config.registration,
             register_scopes: config.register_scopes,
             login_anew: config.login_anew,
@@ -319,6 +308,22 @@ fn legacy(config: &Config, listens: bool) -> Option<bool> {
         (true, ..) => None,
         (_, true, _) => (!listens).then_some(true),
         (_, false, refused) => refused.then_some(false),
+    }
+}
+
+/// A secret as it is.
+fn exposed(secret: &Secret) -> String {
+    secret.expose().to_owned()
+}
+
+impl Known {
+    fn of(client: &PreRegistered) -> Self {
+        Self {
+            issuer: client.issuer.clone(),
+            client_id: client.client_id.clone(),
+            secret: client.secret.as_ref().map(exposed),
+            method: client.method,
+        }
     }
 }
 
