@@ -70,6 +70,8 @@ mod replay;
 mod setup;
 mod shown;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod url;
 mod words;
 

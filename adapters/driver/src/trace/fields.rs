@@ -2,6 +2,7 @@
 
 use super::mapping::Mapping;
 use super::names::{Rule, UNKNOWN, rule_of, rule_of_header};
+use super::url::push_odd;
 use super::words::{OPERATIONS, is_word};
 
 impl Mapping {
@@ -96,7 +97,7 @@ impl Mapping {
                     rest = after;
                 }
             } else {
-                made.push(next);
+                push_odd(&mut made, next);
                 rest = rest.get(next.len_utf8()..).unwrap_or_default();
             }
         }

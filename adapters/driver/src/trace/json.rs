@@ -8,11 +8,18 @@ use super::words::is_word;
 impl Mapping {
     /// A body or a record.
     pub(super) fn document(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut reader =
-            Reader { made: Vec::with_capacity(bytes.len()), rest: bytes, rule: UNKNOWN };
+        let mut reader = Reader {
+            made: Vec::with_capacity(bytes.len()),
+            rest: bytes,
+            rule: UNKNOWN,
+            outer: Vec::new(),
+            work: bytes.len().saturating_mul(MOST_WORK),
+        };
         while let Some(byte) = reader.rest.first() {
             match byte {
                 b'"' => reader.string(self),
+                b'{' | b'[' => reader.opens(),
+                b'}' | b']' => reader.closes(),
                 byte if is_bare(*byte) => reader.bare(self),
                 _ => reader.pass(1),
             }
@@ -21,11 +28,19 @@ impl Mapping {
     }
 }
 
+/// The number of times that each byte may be looked at. A string without an end is searched to the end of
+/// the document, and a hostile one has many.
+const MOST_WORK: usize = 16;
+
 struct Reader<'a> {
     made: Vec<u8>,
     rest: &'a [u8],
     /// The rule of the last member's name.
     rule: Rule,
+    /// The rules of the members around it.
+    outer: Vec<Rule>,
+    /// How many bytes may still be looked at in search of the ends of strings.
+    work: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -42,11 +57,21 @@ impl<'a> Reader<'a> {
         self.made.extend_from_slice(kept);
     }
 
+    fn opens(&mut self) {
+        self.outer.push(self.rule);
+        self.pass(1);
+    }
+
+    /// What comes after a list or an object belongs to the member that it was in.
+    fn closes(&mut self) {
+        self.rule = self.outer.pop().unwrap_or(UNKNOWN);
+        self.pass(1);
+    }
+
     fn string(&mut self, mapping: &mut Mapping) {
-        let Some(length) = string_length(self.rest) else {
-            self.pass(1);
-            return;
-        };
+        let found = if self.work == 0 { None } else { string_length(self.rest) };
+        self.work = self.work.saturating_sub(found.unwrap_or(self.rest.len()));
+        let Some(length) = found else { return self.pass(1) };
         let quoted = self.take(length);
         let is_name = after_space(self.rest).first() == Some(&b':');
         let Ok(text) = serde_json::from_slice::<String>(quoted) else {

@@ -14,6 +14,8 @@ use super::words::is_word;
 
 /// A secret with fewer bytes than this can stand in any text by chance.
 const SHORT: usize = 8;
+/// Most secrets that are looked for in one text.
+const MOST_ECHOES: usize = 16;
 /// Most odd characters that a placeholder repeats.
 const MOST_ODD: usize = 16;
 
@@ -28,6 +30,14 @@ pub(super) struct Mapping {
     tickets: HashMap<u64, u64>,
     /// The numbers that stand for values of `state`.
     spent: HashMap<u64, u64>,
+}
+
+/// A part of a text.
+enum Piece {
+    /// It is hidden.
+    Text(String),
+    /// The placeholder of a secret.
+    Secret(String),
 }
 
 /// The texts are wiped, as far as this map alone has them.
@@ -56,29 +66,65 @@ impl Mapping {
         if let Some(known) = self.texts.get(text) {
             return known.clone();
         }
-        let made = match self.echoed(text) {
-            Some((before, secret, after)) => {
-                [self.hide(kind, &before), secret, self.hide(kind, &after)].concat()
-            }
+        let made = match self.pieces(text) {
+            Some(pieces) => pieces
+                .into_iter()
+                .map(|piece| match piece {
+                    Piece::Text(text) => self.hide_plainly(kind, &text),
+                    Piece::Secret(placeholder) => placeholder,
+                })
+                .collect(),
             None => shaped(&self.next(kind), text),
         };
         self.keep(kind, text, &made);
         made
     }
 
-    /// The first secret that a text has in it, and what stands around it.
-    fn echoed(&self, text: &str) -> Option<(String, String, String)> {
-        let split = |text: &str| {
-            self.secrets.iter().find_map(|(real, placeholder)| {
-                let (before, after) = text.split_once(real)?;
-                Some((before.to_owned(), placeholder.clone(), after.to_owned()))
-            })
+    /// A part of a text, in which no secret is looked for.
+    fn hide_plainly(&mut self, kind: &'static str, text: &str) -> String {
+        match self.texts.get(text) {
+            Some(known) => known.clone(),
+            None if text.trim().is_empty() => text.to_owned(),
+            None => shaped(&self.next(kind), text),
+        }
+    }
+
+    /// The secrets that a text has in it, as it is or behind escapes, and what stands around them.
+    fn pieces(&self, text: &str) -> Option<Vec<Piece>> {
+        if let Some(pieces) = self.split(text) {
+            return Some(pieces);
+        }
+        let escaped = |piece| match piece {
+            Piece::Secret(placeholder) => Piece::Secret(placeholder.replace('-', "%2D")),
+            same => same,
         };
-        let behind_escapes = || {
-            let (before, placeholder, after) = split(&decoded(text)?)?;
-            Some((before, placeholder.replace('-', "%2D"), after))
-        };
-        split(text).or_else(|| text.contains('%').then(behind_escapes)?)
+        let plain = text.contains('%').then(|| decoded(text)).flatten()?;
+        Some(self.split(&plain)?.into_iter().map(escaped).collect())
+    }
+
+    fn split(&self, text: &str) -> Option<Vec<Piece>> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while pieces.len() < 2 * MOST_ECHOES
+            && let Some((before, placeholder, after)) = self.echoed(rest)
+        {
+            pieces.push(Piece::Text(before.to_owned()));
+            pieces.push(Piece::Secret(placeholder.to_owned()));
+            rest = after;
+        }
+        if pieces.is_empty() {
+            return None;
+        }
+        pieces.push(Piece::Text(rest.to_owned()));
+        Some(pieces)
+    }
+
+    /// A secret that a text has in it, and what stands around it.
+    fn echoed<'a>(&'a self, text: &'a str) -> Option<(&'a str, &'a str, &'a str)> {
+        self.secrets.iter().find_map(|(real, placeholder)| {
+            let (before, after) = text.split_once(real)?;
+            Some((before, placeholder.as_str(), after))
+        })
     }
 
     fn next(&mut self, kind: &'static str) -> String {
@@ -188,13 +234,16 @@ fn shaped(name: &str, text: &str) -> String {
     [name, &plain, &made, &again.repeat(more)].concat()
 }
 
-/// The odd character itself; nothing for a letter, a digit and what may stand in any URL.
-fn odd_character(character: char) -> String {
+/// The odd character itself; nothing for a letter, a digit and what may stand in any URL. Of what is not
+/// ASCII only the characters are kept that are blank, or that nobody sees.
+pub(super) fn odd_character(character: char) -> String {
+    let unseen = matches!(character, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{2069}' | '\u{FEFF}');
     match character {
         '.' | '_' | '~' | '-' => String::new(),
         plain if plain.is_ascii_alphanumeric() => String::new(),
-        foreign if foreign.is_alphanumeric() => "\u{e9}".to_owned(),
-        odd => odd.to_string(),
+        odd if odd.is_ascii() || odd.is_control() || odd.is_whitespace() || unseen => odd.into(),
+        _ => "\u{e9}".to_owned(),
     }
 }
 

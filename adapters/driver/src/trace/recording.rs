@@ -132,13 +132,22 @@ impl Shadow {
 
 impl Steps for Shadow {
     fn given(&mut self, env: &Env, input: &Input) {
-        let input = lock(&self.shared).mapping.given(Given::of(input));
+        let mut shared = lock(&self.shared);
+        if shared.stopped {
+            return;
+        }
+        let input = shared.mapping.given(Given::of(input));
+        drop(shared);
         self.next = Some(Step { input: Some(input), ..self.begin(env) });
     }
 
     fn restored(&mut self, env: &Env, from: &Snapshot) {
-        let value = serde_json::to_value(from).unwrap_or_default();
-        let value = lock(&self.shared).mapping.snapshot(value);
+        let mut shared = lock(&self.shared);
+        if shared.stopped {
+            return;
+        }
+        let value = shared.mapping.snapshot(serde_json::to_value(from).unwrap_or_default());
+        drop(shared);
         self.next = Some(Step { restored: Some(value), ..self.begin(env) });
     }
 

@@ -2,7 +2,7 @@
 //! it is mapped alike. The text around the parts is kept byte by byte: no parser mends it.
 
 use super::forms::{decoded, encoded};
-use super::mapping::{Mapping, escape};
+use super::mapping::{Mapping, escape, odd_character};
 use super::names::{Rule, rule_of};
 use super::words::{LABELS, SCHEMES, SEGMENTS};
 
@@ -119,15 +119,17 @@ impl Mapping {
             Some(query) => format!("?{}", self.query(query)),
             None => String::new(),
         };
-        let segments = path.split('/').map(|segment| self.segment(segment)).collect::<Vec<_>>();
-        [segments.join("/"), query, fragment].concat()
+        let mut segments = String::with_capacity(path.len());
+        for piece in path.split_inclusive(['/', '\\']) {
+            let segment = piece.trim_end_matches(['/', '\\']);
+            segments.push_str(&self.segment(segment));
+            segments.push_str(piece.get(segment.len()..).unwrap_or_default());
+        }
+        [segments, query, fragment].concat()
     }
 
     /// A segment: its text, and its parameters after semicolons.
     fn segment(&mut self, segment: &str) -> String {
-        if let Some((slashed, rest)) = segment.split_once('\\') {
-            return [self.segment(slashed), self.segment(rest)].join("\\");
-        }
         let parts = segment.split(';').map(|part| {
             let known = SEGMENTS.contains(&part.to_ascii_lowercase().as_str());
             if known || is_dots(part) { part.to_owned() } else { self.hide("path", part) }
@@ -176,7 +178,7 @@ impl Mapping {
             let end = rest.find(|inner| !is_of_word(inner)).unwrap_or(rest.len());
             let (word, after) = rest.split_at_checked(end).unwrap_or_default();
             if word.is_empty() {
-                made.push(next);
+                push_odd(&mut made, next);
                 rest = rest.get(next.len_utf8()..).unwrap_or_default();
             } else {
                 made.push_str(&self.word("x", word));
@@ -184,6 +186,14 @@ impl Mapping {
             }
         }
         made
+    }
+}
+
+/// Adds a character that is no part of a word.
+pub(super) fn push_odd(made: &mut String, character: char) {
+    match character.is_ascii() {
+        true => made.push(character),
+        false => made.push_str(&odd_character(character)),
     }
 }
 

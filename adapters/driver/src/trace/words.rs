@@ -15,15 +15,15 @@ pub(super) fn is_word(text: &str) -> bool {
 /// Values that the protocols define, parts of media types and of dates, and the tags of a page.
 #[rustfmt::skip]
 const WORDS: &[&str] = &[
-    "0.0", "1.0", "2.0", "a", "access_denied", "account_selection_required", "address",
+    "0.0", "1.0", "2.0", "access_denied", "account_selection_required", "address",
     "application", "apr", "aug", "authorization_code", "authorization_pending", "basic", "bearer",
     "binding", "body", "br", "charset", "chunked", "client", "client_credentials",
     "client_secret_basic", "client_secret_jwt", "client_secret_post", "close", "code", "compress",
     "confidential", "consent", "consent_required", "dec", "default", "deflate", "delete",
-    "device_code", "digest", "discover", "div", "doctype", "document", "dpop", "dynamic",
+    "device_code", "digest", "discover", "doctype", "document", "dpop", "dynamic",
     "ed25519", "eddsa", "email", "es256", "es384", "es512", "event-stream", "event_stream",
     "expired_token", "false", "feb", "form", "form_post", "fragment", "fri", "get", "gmt", "gzip",
-    "h1", "h2", "head", "header", "hs256", "html", "http", "https", "identity", "implicit",
+    "header", "hs256", "html", "http", "https", "identity", "implicit",
     "initialize", "insufficient_scope", "insufficient_user_authentication",
     "interaction_required", "internal_error", "internal_server_error", "invalid_client",
     "invalid_client_metadata", "invalid_dpop_proof", "invalid_grant", "invalid_redirect_uri",
@@ -32,7 +32,7 @@ const WORDS: &[&str] = &[
     "jwt-bearer", "keep-alive", "legacy", "login", "login_required", "mac", "mar", "max-age",
     "may", "mon", "must-revalidate", "mutual", "native", "negotiate", "no-cache", "no-store",
     "none", "nov", "ntlm", "null", "oct", "offline", "offline_access", "online", "opaque",
-    "openid", "other", "p", "page", "pairwise", "password", "plain", "post", "pre_registered",
+    "openid", "other", "page", "pairwise", "password", "plain", "post", "pre_registered",
     "private_key_jwt", "problem", "profile", "ps256", "ps384", "ps512", "public", "put", "query",
     "rate_limited", "ratelimited", "refresh_token", "registered", "resource", "rs256", "rs384",
     "rs512", "s256", "sat", "script", "select_account", "self_signed_tls_client_auth", "sep",
