@@ -158,6 +158,13 @@ fn a_file_that_does_not_replay_is_told_where() {
     assert!(message.starts_with(&format!("step {} of session 1 ", step["step"])), "{message}");
     assert_eq!(shown[shown.len() - 2]["same"], false, "it is the last step that is shown");
 
+    // The recording itself may have lost something, and says so.
+    let mut lossy: Vec<String> = lines.iter().map(|line| format!("{line}\n")).collect();
+    lossy[status] = lossy[status].replace("}\n", ",\"diverged\":\"told.0\"}\n");
+    fs::write(&file, lossy.concat()).unwrap();
+    let (ended, shown) = replayed(&home, &file);
+    assert_eq!((ended, &event(&shown, "failed")["code"]), (1, &json!("trace_diverged")));
+
     let cut = &text[..text.len() - 30];
     let newer = text.replacen(r#""trace":1"#, r#""trace":99"#, 1);
     let stranger = text.lines().filter(|line| !line.contains("setup"));

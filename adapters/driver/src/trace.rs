@@ -46,7 +46,7 @@
 //! {"session":1,"step":1,"wall":1785542400,"mono":1000,"mark":7,"input":{..},"effects":{..}}
 //! {"session":1,"step":2,..,"restored":{..},"effects":{..}}   it is taken up from a snapshot
 //! {"session":1,"step":3,..,"effects":null,"diverged":"misuse"}    see above
-//! {"session":2,"lost":"config_invalid"}                      it could not be recorded
+//! {"session":2,"lost":"config_invalid"}                      a session that cannot be recorded begins
 //! {"stopped":"limit"}                                        the trace is as large as it may be
 //! ```
 //!

@@ -135,6 +135,7 @@ impl Mapping {
 
     fn keep(&mut self, kind: &'static str, real: &str, placeholder: &str) {
         if SECRETS.contains(&kind) && real.len() >= SHORT {
+            self.secrets.retain(|(held, _)| held != real);
             self.secrets.push((real.to_owned(), placeholder.to_owned()));
         }
         self.texts.insert(real.to_owned(), placeholder.to_owned());

@@ -27,12 +27,14 @@ pub struct Recording {
 }
 
 /// Writes one line.
-type Write = dyn FnMut(&str) -> io::Result<()> + Send;
+pub(super) type Write = dyn FnMut(&str) -> io::Result<()> + Send;
 
 struct Shared {
     mapping: Mapping,
     sessions: u64,
     write: Box<Write>,
+    /// Most bytes, and how many there are.
+    limit: usize,
     bytes: usize,
     /// Nothing more is written.
     stopped: bool,
@@ -41,13 +43,13 @@ struct Shared {
 impl Recording {
     /// A trace by this program, line by line. A line that cannot be written is the last one.
     pub fn new(program: &str, write: impl FnMut(&str) -> io::Result<()> + Send + 'static) -> Self {
-        let mut shared = Shared {
-            mapping: Mapping::default(),
-            sessions: 0,
-            write: Box::new(write),
-            bytes: 0,
-            stopped: false,
-        };
+        Self::within(LARGEST, program, Box::new(write))
+    }
+
+    /// A trace of so many bytes at most.
+    pub(super) fn within(limit: usize, program: &str, write: Box<Write>) -> Self {
+        let (mapping, sessions, bytes, stopped) = (Mapping::default(), 0, 0, false);
+        let mut shared = Shared { mapping, sessions, write, limit, bytes, stopped };
         shared.line(&Head { trace: FORMAT, program: program.to_owned() });
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
@@ -72,7 +74,7 @@ impl Shared {
             return;
         }
         self.bytes = self.bytes.saturating_add(text.len()).saturating_add(1);
-        if self.bytes > LARGEST {
+        if self.bytes > self.limit {
             self.stopped = true;
             let stopped = Line::Stopped { stopped: "limit".to_owned() };
             text = serde_json::to_string(&stopped).unwrap_or_default();
@@ -90,10 +92,11 @@ impl Recorder for Recording {
         shared.sessions = shared.sessions.saturating_add(1);
         let number = shared.sessions;
         let setup = shared.mapping.setup(Setup::of(config));
-        let built = setup.build();
-        shared.line(&Line::Begins { session: number, setup: Box::new(setup) });
-        let session = match built {
-            Ok(config) => Some(Session::new(config)),
+        let session = match setup.build() {
+            Ok(config) => {
+                shared.line(&Line::Begins { session: number, setup: Box::new(setup) });
+                Some(Session::new(config))
+            }
             Err(failure) => {
                 shared.line(&Line::Lost { session: number, lost: failure.code().to_owned() });
                 None
@@ -108,7 +111,7 @@ struct Shadow {
     shared: Arc<Mutex<Shared>>,
     number: u64,
     steps: u64,
-    /// `None` if it cannot go on.
+    /// `None` if it cannot be recorded.
     session: Option<Session>,
     /// The step whose effects are still to come.
     next: Option<Step>,
@@ -133,7 +136,7 @@ impl Shadow {
 impl Steps for Shadow {
     fn given(&mut self, env: &Env, input: &Input) {
         let mut shared = lock(&self.shared);
-        if shared.stopped {
+        if shared.stopped || self.session.is_none() {
             return;
         }
         let input = shared.mapping.given(Given::of(input));
@@ -143,7 +146,7 @@ impl Steps for Shadow {
 
     fn restored(&mut self, env: &Env, from: &Snapshot) {
         let mut shared = lock(&self.shared);
-        if shared.stopped {
+        if shared.stopped || self.session.is_none() {
             return;
         }
         let value = shared.mapping.snapshot(serde_json::to_value(from).unwrap_or_default());

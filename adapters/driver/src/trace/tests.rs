@@ -1,7 +1,15 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "these are tests")]
 
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use mcp_authz_core::Config;
+
 use super::mapping::Mapping;
 use super::names::Rule;
+use super::recording::Recording;
+use super::replay::Replay;
+use crate::ports::Recorder as _;
 
 /// A mapping that has met a token.
 fn mapping() -> Mapping {
@@ -139,4 +147,37 @@ fn odd_characters_are_kept_by_kind() {
     assert_eq!(hidden(&mut mapping, " \u{1f99c} "), " x-1\u{e9} ");
     assert_eq!(hidden(&mut mapping, "a\u{202e}b\n\"c"), "x-2\u{202e}\n\"");
     assert_eq!(mapping.by_rule(Rule::Words, "\u{1f99c} hi"), "\u{e9} x-3");
+}
+
+/// Begins sessions until nothing more is recorded.
+fn filled(limit: usize, fails: bool) -> Vec<String> {
+    let lines = Arc::new(Mutex::new(Vec::<String>::new()));
+    let written = Arc::clone(&lines);
+    let write = move |line: &str| {
+        let mut lines = written.lock().unwrap();
+        if fails && lines.len() == 2 {
+            return Err(io::Error::other("the disk is full"));
+        }
+        lines.push(line.to_owned());
+        Ok(())
+    };
+    let recording = Recording::within(limit, "test", Box::new(write));
+    let config = Config::builder("https://mcp.example/mcp").build().unwrap();
+    for _ in 0..100 {
+        drop(recording.begin(&config));
+    }
+    assert!(recording.stopped());
+    lines.lock().unwrap().clone()
+}
+
+/// A trace that is full says so in its last line, and replays.
+#[test]
+fn a_trace_has_an_end() {
+    let lines = filled(5_000, false);
+    assert!(lines.iter().map(String::len).sum::<usize>() < 5_100);
+    assert_eq!(lines.last().unwrap(), "{\"stopped\":\"limit\"}\n");
+    let mut replay = Replay::new();
+    let said: Vec<_> = lines.iter().map(|line| replay.line(line).unwrap().given).collect();
+    assert!(said.last().unwrap().starts_with("nothing more was recorded"), "{said:?}");
+    assert_eq!(filled(5_000, true).len(), 2);
 }
