@@ -15,7 +15,8 @@ impl Entropy {
     /// How many bytes one step gets.
     pub const BYTES: usize = 64;
 
-    /// Bytes 56 to 63 identify the step and never become part of a secret.
+    /// Bytes 56 to 63 identify the step and never become part of a secret. Chance is taken from them,
+    /// too: a trace keeps them, so that pauses are as long when it is replayed.
     const MARK: usize = 56;
 
     /// Wraps bytes of a cryptographic random generator. Never use a fixed or seeded source outside
@@ -58,11 +59,13 @@ pub(crate) struct Draw {
     seed: Entropy,
     used: usize,
     block: u32,
+    /// How many chances were taken.
+    chances: usize,
 }
 
 impl Draw {
     pub(crate) fn new(seed: Entropy) -> Self {
-        Self { seed, used: 0, block: 0 }
+        Self { seed, used: 0, block: 0, chances: 0 }
     }
 
     /// `N` bytes, at most 32. They come from the seed itself while it lasts, then from its hash
@@ -90,6 +93,14 @@ impl Draw {
     pub(crate) fn number(&mut self) -> u64 {
         u64::from_le_bytes(self.bytes())
     }
+
+    /// A number for the length of a pause, which is no secret: every such number of a step comes from
+    /// its mark.
+    pub(crate) fn chance(&mut self) -> u8 {
+        let mark = self.seed.mark().to_le_bytes();
+        self.chances = self.chances.wrapping_add(1);
+        mark.into_iter().cycle().nth(self.chances % 8).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +122,21 @@ mod tests {
         let mark = Entropy::new(seed).mark();
         let mut draw = Draw::new(Entropy::new(seed));
         assert!((0..100).all(|_| draw.number() != mark));
+    }
+
+    #[test]
+    fn chance_is_the_same_for_the_same_mark_alone() {
+        let mut secret: [u8; Entropy::BYTES] = core::array::from_fn(|i| i as u8);
+        let chances = |seed| {
+            let mut draw = Draw::new(Entropy::new(seed));
+            core::array::from_fn::<u8, 8, _>(|_| draw.chance())
+        };
+        let first = chances(secret);
+        assert_eq!(first.iter().collect::<HashSet<_>>().len(), 8);
+        secret[0] = 99;
+        assert_eq!(chances(secret), first);
+        secret[Entropy::MARK] = 99;
+        assert_ne!(chances(secret), first);
     }
 
     #[test]

@@ -265,6 +265,11 @@ impl Area {
         }
     }
 
+    /// The paths after the first one, as a configuration may add them.
+    pub(crate) fn added_paths(&self) -> impl Iterator<Item = String> {
+        self.prefixes.iter().skip(1).map(|prefix| format!("{}/", prefix.path))
+    }
+
     /// Returns true if a request to this absolute URL may carry the token. The URL must be of the
     /// same origin, under a prefix at a segment boundary, and without text that two servers could
     /// read in two ways (HOST-257, HOST-258, HOST-328).

@@ -1,6 +1,8 @@
 //! The readers and writers of the wire, and other things that only the tests, benches and fuzzers
 //! of this repository need. Nothing here is stable: it may change in any release.
 
+pub mod trace;
+
 use crate::failure::{Evidence, Failure, Setting, Switch};
 use crate::flow::{errands, login, refresh};
 use crate::machine::{Machine, diagram};

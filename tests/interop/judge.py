@@ -174,11 +174,14 @@ class Person:
         self.row, self.url = row, url
         self.home = WORK / "homes" / re.sub(r"\W+", "-", " ".join(row))
         self.home.mkdir(parents=True)
+        self.traces = 0
 
     def does(self, column: str, command: str, *words: str, status: int = 0, event: str, **expected: object) -> dict:
         """One command, its exit status, and the line of an event with its members."""
         person = {"HOME": str(self.home), "BROWSER": str(HERE / "browser.py"), "PATH": os.environ["PATH"]}
-        line = [str(word) for word in [PROGRAM, "--json", command, self.url, *words]]
+        self.traces += 1
+        trace = self.home / f"{self.traces}.trace"
+        line = [str(word) for word in [PROGRAM, "--json", "record", trace, "--", command, self.url, *words]]
         try:
             done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL, env=person)
             ended, said = done.returncode, done.stdout + done.stderr
@@ -188,9 +191,24 @@ class Person:
         found = [one for one in events if one["event"] == event]
         wrong = "" if ended == status and found else f"status {ended}, no {event}"
         last = found[-1] if found else {}
+        wrong = wrong or self.replays(trace, person, said)
         wrong = wrong or "".join(f"{name} is {last.get(name)}" for name in expected if last.get(name) != expected[name])
         TABLE.put(self.row, column, event if not wrong else str(ended), wrong and f"{wrong}\n{said[-1500:]}")
         return last
+
+
+    def replays(self, trace: Path, person: dict, said: str) -> str:
+        """What is wrong with the trace of a command: it must replay offline, and hold nothing that was real."""
+        line = [str(word) for word in [PROGRAM, "--json", "replay", trace]]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, env=person)
+        if done.returncode:
+            return f"its trace does not replay: {done.stdout[-300:]}"
+        text = trace.read_text()
+        # What the program has said of the login, and what it has kept.
+        kept = [file.read_text(errors="replace") for file in self.home.rglob("*") if file.is_file() and file.suffix != ".trace"]
+        real = set(re.findall(r'"(?:access_token|refresh_token|client_id|client_secret|login)": *"([^"]{8,})"', "".join([said, *kept])))
+        leaks = [word for word in real if word in text]
+        return f"its trace holds {len(leaks)} of {len(real)} secrets" if leaks else ""
 
 
 # Our clients at real servers.

@@ -1,5 +1,5 @@
 //! Scripts of the session: the core against the model, or against answers given by hand, with time
-//! in the margin. Each runs twice, the second time with a restart after each step.
+//! in the margin. Each runs plain, with a restart after each step, and both ways before a recorder.
 #![forbid(unsafe_code)]
 #![allow(
     unreachable_pub,
@@ -73,8 +73,12 @@ mod login;
 mod oddities;
 #[path = "session/outages.rs"]
 mod outages;
+#[path = "session/planted.rs"]
+mod planted;
 #[path = "session/races.rs"]
 mod races;
+#[path = "session/recorded.rs"]
+mod recorded;
 #[path = "session/refresh.rs"]
 mod refresh;
 #[path = "session/refusals.rs"]

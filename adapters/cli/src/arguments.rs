@@ -83,6 +83,20 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// Returns true if programs read what is said. A bridge's standard output is its host's.
+    pub(crate) fn says_json(&self) -> bool {
+        match &self.command {
+            Command::Bridge(_) => false,
+            Command::Record(record) => {
+                let is = |wanted: &str| record.command.iter().any(|word| word == wanted);
+                (self.json || is("--json")) && !is("bridge")
+            }
+            _ => self.json,
+        }
+    }
+}
+
 /// A server, and what is said of it.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Target {
@@ -170,6 +184,23 @@ It speaks MCP on standard input and output; what it has to tell a person goes to
 applications keep as a log. All that run for one server and account share one login."
     )]
     Bridge(Bridge),
+    /// Run a command, and write what its sessions do to a file that replays, for a report of a bug
+    #[command(after_help = "Examples:
+  mcp-authz record login.trace -- login https://mcp.example/mcp
+  mcp-authz record logout.trace -- logout --all
+
+The file holds placeholders in the place of tokens, names, hosts and paths; nobody else may read it.
+It is made anew: a file that exists is left alone.")]
+    Record(Record),
+    /// Show the steps of a trace, offline, and whether this program takes them in the same way
+    #[command(after_help = "Examples:
+  mcp-authz replay login.trace
+  mcp-authz replay login.trace --json | jq -c 'select(.same == false)'")]
+    Replay {
+        /// The file that `record` has written
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   mcp-authz completions bash > ~/.local/share/bash-completion/completions/mcp-authz")]
@@ -245,6 +276,16 @@ pub(crate) struct Call {
     /// The arguments: each as name=value, or all of them as one JSON object
     #[arg(value_name = "NAME=VALUE or JSON")]
     pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Record {
+    /// The file that is made for the trace
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The command, as it is written after `mcp-authz`
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Args, Debug)]

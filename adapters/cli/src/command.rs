@@ -12,6 +12,8 @@ mod list;
 mod login;
 mod logout;
 mod pages;
+mod record;
+mod replay;
 mod status;
 mod token;
 mod tools;
@@ -92,6 +94,13 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
             let (url, options) = server(bridge.server.clone())?;
             bridge::run(url, options, bridge, say).await
         }
+        Command::Record(record) => {
+            let inner = record::begin(&record, cli.config.clone())?;
+            let done = Box::pin(run(inner, say)).await;
+            record::end(&record, say);
+            done
+        }
+        Command::Replay { file } => replay::run(&file, say),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man => pages::man(),
     }

@@ -149,11 +149,14 @@ async fn adopt(
     let issuer = found.issuer.clone();
     let lent = Lent::new(client.http().clone(), url, found, moves);
     let told = say.clone();
-    let manager = Manager::builder(config)
+    let mut builder = Manager::builder(config)
         .ports(ports(lent, Tokio::new(runtime)))
         .store(server::store(options)?)
-        .on_progress(move |progress| told.progress(progress))
-        .build()?;
+        .on_progress(move |progress| told.progress(progress));
+    if let Some(recorder) = crate::trace::recorder() {
+        builder = builder.recorder(recorder);
+    }
+    let manager = builder.build()?;
     let other = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&other);
     let person = move |visit: &Visit, answers: Answers| {

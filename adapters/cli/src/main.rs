@@ -15,20 +15,20 @@ mod options;
 mod relay;
 mod say;
 mod server;
+mod trace;
 mod way;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::arguments::{Cli, Command};
+use crate::arguments::Cli;
 use crate::fault::Fault;
 use crate::say::Say;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // A bridge's standard output is its host's.
-    let say = Say::new(cli.json && !matches!(cli.command, Command::Bridge(_)));
+    let say = Say::new(cli.says_json());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(command::run(cli, &say)),

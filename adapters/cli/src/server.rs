@@ -83,6 +83,9 @@ impl Server {
             .ports(ports(&options, lender)?)
             .observer(observer)
             .on_progress(move |progress| told.progress(progress));
+        if let Some(recorder) = crate::trace::recorder() {
+            builder = builder.recorder(recorder);
+        }
         if !options.no_login {
             builder = builder.person(person);
         }

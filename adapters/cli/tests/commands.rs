@@ -241,7 +241,7 @@ fn pages_are_generated() {
     }
     for command in [
         "login", "logout", "list", "status", "token", "tools", "call", "config", "doctor", "agent",
-        "import", "bridge",
+        "import", "bridge", "record", "replay",
     ] {
         assert!(man.contains(&format!("COMMAND {}", command.to_uppercase())), "{command}");
         let help = home.done(&[command, "--help"]);

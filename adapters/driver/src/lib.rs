@@ -18,8 +18,8 @@
 //! [`publish`] cell, the callers' own requests ([`exchange`], and [`authorize`] for those who send
 //! by themselves), the [`vault`] of several servers and accounts, look-ups that respect the address
 //! rule ([`dial`]), which proxy a request goes through (`proxy`, feature `tls`), the checks on an answer's head ([`head`]), reading its body ([`reading`]), the
-//! event stream decoder ([`sse`]), and one HTTP port for every async runtime (`hyper_http`, feature
-//! `hyper`).
+//! event stream decoder ([`sse`]), one HTTP port for every async runtime (`hyper_http`, feature
+//! `hyper`), and traces of sessions, which replay (`trace`, feature `trace`).
 //!
 //! The [`guide`] is for programs: connections, credentials, operations, security, the rules by id.
 //!
@@ -67,6 +67,8 @@ pub mod testing;
 pub mod threads;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "trace")]
+pub mod trace;
 #[cfg(feature = "tracing")]
 pub mod traced;
 #[cfg(feature = "transport")]

@@ -10,14 +10,15 @@ use bytes::Bytes;
 use http::{Request, Uri};
 use mcp_authz_core::config::Config;
 use mcp_authz_core::effect::{Effects, Forgotten, Limits, Page, Settlement, Visit, Why, Work};
+use mcp_authz_core::failure::Misuse;
 use mcp_authz_core::input::{Callback, Input, WaiterId};
-use mcp_authz_core::session::{Session, Snapshot};
+use mcp_authz_core::session::{Env, Session, Snapshot};
 
 use crate::arrivals::Arrivals;
 use crate::clock::Clock;
 use crate::error::DriveError;
 use crate::outbox::{Outbox, Word};
-use crate::ports::{Common, Opened, Ports};
+use crate::ports::{Common, Opened, Ports, Steps};
 use crate::publish::Published;
 use crate::reading::Incoming;
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
@@ -152,6 +153,9 @@ pub(crate) struct UnderWay<W> {
     /// Nobody holds the session any more. Kept for good, and its outbox is cleared of pages that the
     /// session may still owe.
     closed: bool,
+    /// Makes a trace of the session. It is here and not beside the session, which is no larger for it
+    /// at rest; while a trace is made, all of this stays.
+    steps: Option<Box<dyn Steps>>,
 }
 
 /// Those who do the work of a session.
@@ -167,12 +171,22 @@ pub(crate) type KeptBy<S> = Kept<<S as Loop>::Workers, PortsOf<S>>;
 /// Its state, held.
 pub(crate) type Guard<'a, S> = MutexGuard<'a, State<<S as Loop>::Workers>>;
 
+impl<W: Workers> UnderWay<W> {
+    fn new(steps: Option<Box<dyn Steps>>) -> Self {
+        let (outbox, queue, mail) = (Outbox::default(), VecDeque::new(), HashMap::new());
+        Self { outbox, queue, mail, workers: W::default(), closed: false, steps }
+    }
+}
+
 impl<W: Workers> State<W> {
+    /// Takes one step.
+    fn handle(&mut self, input: Input, env: Env) -> Result<Effects, Misuse> {
+        let steps = self.under_way.as_deref_mut().and_then(|at| at.steps.as_mut());
+        handle(&mut self.session, steps, input, env)
+    }
+
     pub(crate) fn under_way(&mut self) -> &mut UnderWay<W> {
-        self.under_way.get_or_insert_with(|| {
-            let (outbox, queue, mail) = (Outbox::default(), VecDeque::new(), HashMap::new());
-            Box::new(UnderWay { outbox, queue, mail, workers: W::default(), closed: false })
-        })
+        self.under_way.get_or_insert_with(|| Box::new(UnderWay::new(None)))
     }
 
     /// The state of what is under way, if anything is.
@@ -184,7 +198,7 @@ impl<W: Workers> State<W> {
     pub(crate) fn rest(&mut self) {
         self.under_way.take_if(|at| {
             let nothing = at.queue.is_empty() && at.mail.is_empty() && at.outbox.cleared();
-            !at.closed && nothing && at.workers.gone()
+            !at.closed && at.steps.is_none() && nothing && at.workers.gone()
         });
     }
 
@@ -193,10 +207,33 @@ impl<W: Workers> State<W> {
     }
 }
 
-impl<W, P> Kept<W, P> {
-    pub(crate) fn new(session: Session, ports: Arc<P>, common: Arc<Common>) -> Self {
+/// Takes one step of a session, and shows it to whoever makes a trace.
+pub(crate) fn handle(
+    session: &mut Session,
+    mut steps: Option<&mut Box<dyn Steps>>,
+    input: Input,
+    env: Env,
+) -> Result<Effects, Misuse> {
+    if let Some(steps) = &mut steps {
+        steps.given(&env, &input);
+    }
+    let effects = session.handle(input, env)?;
+    if let Some(steps) = steps {
+        steps.done(&effects);
+    }
+    Ok(effects)
+}
+
+impl<W: Workers, P> Kept<W, P> {
+    pub(crate) fn new(
+        session: Session,
+        steps: Option<Box<dyn Steps>>,
+        ports: Arc<P>,
+        common: Arc<Common>,
+    ) -> Self {
         let config = Arc::clone(session.config());
-        let state = Mutex::new(State { session, under_way: None });
+        let under_way = steps.map(|steps| Box::new(UnderWay::new(Some(steps))));
+        let state = Mutex::new(State { session, under_way });
         Self {
             published: Published::default(),
             config,
@@ -208,7 +245,9 @@ impl<W, P> Kept<W, P> {
             waiters: AtomicU64::new(0),
         }
     }
+}
 
+impl<W, P> Kept<W, P> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<W>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -308,7 +347,7 @@ pub(crate) trait Driven: Loop {
         let mut state = self.lock();
         let env = self.kept().common.env()?;
         let input = input(&mut state.under_way().outbox);
-        let effects = state.session.handle(input, env)?;
+        let effects = state.handle(input, env)?;
         self.turn(state, effects, attends);
         Ok(())
     }

@@ -13,12 +13,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
+use mcp_authz_core::config::Config;
 use mcp_authz_core::effect::{
-    Key, Limits, ListenOn, Record, RecordKind, Reply, SignRequest, Signature, StoreRequest, Stored,
-    Told, Why,
+    Effects, Key, Limits, ListenOn, Record, RecordKind, Reply, SignRequest, Signature,
+    StoreRequest, Stored, Told, Why,
 };
 use mcp_authz_core::failure::Kind;
-use mcp_authz_core::session::Env;
+use mcp_authz_core::input::Input;
+use mcp_authz_core::session::{Env, Snapshot};
 
 use crate::arrivals::{Arrivals, Listening};
 use crate::clock::{self, Clock};
@@ -185,6 +187,26 @@ pub trait Observer: Send + Sync + 'static {
     fn told(&self, told: &Told);
 }
 
+/// Is shown everything that sessions are given and do, to make a trace of it.
+///
+/// It sees every secret. It is called under the session's lock, and nothing goes on before it returns.
+pub trait Recorder: Send + Sync + 'static {
+    /// A session begins with this configuration.
+    fn begin(&self, config: &Config) -> Box<dyn Steps>;
+}
+
+/// Is shown the steps of one session, in order: first what it is given, then what it does.
+pub trait Steps: Send {
+    /// The session is given this input. If it refuses it as a misuse, no effects follow.
+    fn given(&mut self, env: &Env, input: &Input);
+
+    /// The session goes on where this snapshot was taken.
+    fn restored(&mut self, env: &Env, from: &Snapshot);
+
+    /// The effects of what was given last.
+    fn done(&mut self, effects: &Effects);
+}
+
 /// How a program reaches the outside. Sessions may share them.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports<H, L, R = ()> {
@@ -209,6 +231,8 @@ pub struct Common {
     pub clock: Arc<dyn Clock>,
     /// Gives random bytes.
     pub random: Arc<dyn Random>,
+    /// Makes a trace of every session, if anybody wants one.
+    pub recorder: Option<Arc<dyn Recorder>>,
 }
 
 impl Common {
@@ -216,6 +240,11 @@ impl Common {
     pub(crate) fn env(&self) -> Result<Env, DriveError> {
         let entropy = self.random.draw().ok_or(DriveError::EntropyUnavailable)?;
         Ok(Env { wall: self.clock.wall(), mono: self.clock.mono(), entropy })
+    }
+
+    /// Who is shown the steps of a session that begins.
+    pub(crate) fn steps(&self, config: &Config) -> Option<Box<dyn Steps>> {
+        self.recorder.as_ref().map(|recorder| recorder.begin(config))
     }
 
     /// Ends a session's leases, if it took any. Called while things are dropped, perhaps unwinding.
@@ -235,6 +264,7 @@ impl Default for Common {
             observer: Arc::new(Silent),
             clock: Arc::new(clock::System::new()),
             random: Arc::new(entropy::System),
+            recorder: None,
         }
     }
 }

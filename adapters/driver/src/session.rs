@@ -22,7 +22,7 @@ use crate::faces::faces;
 use crate::loops::{Driven as _, Kept, Loop, PortsOf};
 use crate::parked::block_on;
 use crate::person::Answers;
-use crate::ports::{Answer, Common, Http, Listener};
+use crate::ports::{Answer, Common, Http, Listener, Steps};
 #[cfg(feature = "async")]
 use crate::ports::{AsyncHttp, AsyncListener, Runtime};
 use crate::reading::Streamed;
@@ -69,7 +69,9 @@ impl<S: Loop> AuthSession<S> {
         ports: impl Into<Arc<PortsOf<S>>>,
         common: impl Into<Arc<Common>>,
     ) -> Self {
-        Self::over(Session::new(config), ports.into(), common.into())
+        let common = common.into();
+        let steps = common.steps(&config);
+        Self::over(Session::new(config), steps, ports.into(), common)
     }
 
     /// Goes on where a snapshot was taken, perhaps by another process.
@@ -85,15 +87,27 @@ impl<S: Loop> AuthSession<S> {
     ) -> Result<Self, ResumeError> {
         let common = common.into();
         let env = common.env().map_err(ResumeError::Drive)?;
+        let mut steps = common.steps(&config);
+        if let Some(steps) = &mut steps {
+            steps.restored(&env, &from);
+        }
         let (session, effects) =
             Session::restore(config, from, env).map_err(ResumeError::Restore)?;
-        let this = Self::over(session, ports.into(), common);
+        if let Some(steps) = &mut steps {
+            steps.done(&effects);
+        }
+        let this = Self::over(session, steps, ports.into(), common);
         this.shared().resume(effects);
         Ok(this)
     }
 
-    fn over(session: Session, ports: Arc<PortsOf<S>>, common: Arc<Common>) -> Self {
-        let shared = S::make(Kept::new(session, ports, common));
+    fn over(
+        session: Session,
+        steps: Option<Box<dyn Steps>>,
+        ports: Arc<PortsOf<S>>,
+        common: Arc<Common>,
+    ) -> Self {
+        let shared = S::make(Kept::new(session, steps, ports, common));
         Self { last: Arc::new(Last(Arc::new(shared))) }
     }
 

@@ -13,8 +13,9 @@ use mcp_authz_core::time::Deadline;
 use crate::arrivals::{Arrivals, PageSink};
 use crate::authorize::{AuthorizeError, Authorized, Seen};
 use crate::error::DriveError;
+use crate::loops::handle;
 use crate::outbox::{Outbox, Sorted, Word};
-use crate::ports::{Common, Http, Listener};
+use crate::ports::{Common, Http, Listener, Steps};
 use crate::publish::Published;
 use crate::work;
 
@@ -25,6 +26,8 @@ pub struct Io<H, L> {
     common: Common,
     published: Published,
     outbox: Outbox,
+    /// Makes a trace of the session, once it has begun.
+    steps: Option<Box<dyn Steps>>,
     arrivals: Sender<(Callback, PageSink)>,
     arrived: Receiver<(Callback, PageSink)>,
 }
@@ -34,7 +37,7 @@ impl<H: Http, L: Listener> Io<H, L> {
     pub fn new(http: H, listener: L, common: Common) -> Self {
         let (arrivals, arrived) = channel();
         let (published, outbox) = (Published::default(), Outbox::default());
-        Self { http, listener, common, published, outbox, arrivals, arrived }
+        Self { http, listener, common, published, outbox, steps: None, arrivals, arrived }
     }
 
     /// Where other threads may report callbacks that did not come through the listener.
@@ -162,6 +165,9 @@ fn settle<H: Http, L: Listener>(
 ) -> Result<Settlement, DriveError> {
     let mut inbox = VecDeque::from([first]);
     let mut settled = None;
+    if io.steps.is_none() {
+        io.steps = io.common.steps(session.config());
+    }
     loop {
         let Some(input) = inbox.pop_front().or_else(|| io.arrived()) else {
             if let Some(settlement) = settled {
@@ -171,7 +177,8 @@ fn settle<H: Http, L: Listener>(
             inbox.push_back(io.wait_until(deadline));
             continue;
         };
-        let effects = session.handle(input, io.common.env()?)?;
+        let env = io.common.env()?;
+        let effects = handle(session, io.steps.as_mut(), input, env)?;
         let Sorted { work, .. } =
             io.outbox.sort(effects, session.deadline().is_none(), &io.published);
         while let Some(word) = io.outbox.next_word() {

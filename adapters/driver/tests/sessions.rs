@@ -18,6 +18,8 @@ mod headers;
 mod login;
 #[path = "sessions/observing.rs"]
 mod observing;
+#[path = "sessions/recording.rs"]
+mod recording;
 #[path = "sessions/refresh.rs"]
 mod refresh;
 #[path = "sessions/stopping.rs"]
@@ -97,5 +99,8 @@ over_all_adapters! {
         an_observer_that_panics_harms_nobody,
         a_wait_inside_an_observer_is_refused,
         quiet_waits_for_work_and_for_no_person,
+    }
+    recording {
+        every_step_is_recorded_and_replays,
     }
 }

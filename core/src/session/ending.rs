@@ -341,7 +341,7 @@ impl Session {
 
     /// Publishes the held token. `found` says that it comes out of the store.
     pub(super) fn publish(&mut self, found: bool, now: &mut Now) {
-        let [chance] = now.draw.bytes();
+        let chance = now.draw.chance();
         self.body.memory.publish(&self.config, found, (now.wall, now.mono), chance);
         let published = self.body.memory.published.clone();
         now.out.told.push(Told::Publish(published));

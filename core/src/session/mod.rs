@@ -73,6 +73,7 @@ use crate::stage::Stage;
 use crate::time::{Awaited, Deadline, Monotonic, Timestamp};
 use crate::wire::authorize::{self, CallbackParams};
 
+pub(crate) use recent::stands_for;
 pub use snapshot::{RestoreError, Snapshot};
 
 /// The time and the randomness of one step.

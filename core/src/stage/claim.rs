@@ -93,7 +93,7 @@ impl Claim {
     fn busy(self, cx: &mut Cx<'_>) -> Result<Turn<Self>, Failure> {
         let growth = 2u32.saturating_pow(self.asked.saturating_sub(1).min(16));
         let pause = FIRST_PAUSE.saturating_mul(growth).min(LONGEST_PAUSE);
-        let chance = u32::try_from(cx.draw.number() % 128).unwrap_or(0);
+        let chance = u32::from(cx.draw.chance() % 128);
         self.pause(pause.saturating_sub(pause.saturating_mul(chance) / 256), cx)
     }
 

@@ -7,6 +7,7 @@
 mod script;
 mod store;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -35,6 +36,60 @@ use crate::model::{Model, Settings};
 
 /// The wall clock when a script begins: 2026-08-01T00:00:00Z.
 pub const BEGINNING: i64 = 1_785_542_400;
+
+/// Is shown all that the sessions of a simulator are given and do.
+pub trait Witness {
+    /// A session begins.
+    fn begin(&mut self, config: &Config);
+    /// It is given an input.
+    fn given(&mut self, env: &Env, input: &Input);
+    /// It goes on where a snapshot was taken.
+    fn restored(&mut self, env: &Env, from: &Snapshot);
+    /// These are the effects.
+    fn done(&mut self, effects: &Effects);
+}
+
+/// Makes a witness for each simulator.
+type Witnesses = Box<dyn Fn() -> Box<dyn Witness>>;
+
+thread_local! {
+    static WITNESSES: RefCell<Option<Witnesses>> = const { RefCell::new(None) };
+}
+
+/// Shows all simulators that begin in `run` to witnesses.
+pub fn witnessed<T>(
+    witnesses: impl Fn() -> Box<dyn Witness> + 'static,
+    run: impl FnOnce() -> T,
+) -> T {
+    WITNESSES.set(Some(Box::new(witnesses)));
+    let done = run();
+    WITNESSES.set(None);
+    done
+}
+
+/// Whoever looks, if anybody does.
+struct Watched(Option<Box<dyn Witness>>);
+
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Watched({})", self.0.is_some())
+    }
+}
+
+impl Watched {
+    fn new(config: &Config) -> Self {
+        let witness = WITNESSES.with_borrow(|witnesses| witnesses.as_ref().map(|make| make()));
+        let mut watched = Self(witness);
+        watched.show(|witness| witness.begin(config));
+        watched
+    }
+
+    fn show(&mut self, what: impl FnOnce(&mut dyn Witness)) {
+        if let Some(witness) = &mut self.0 {
+            what(&mut **witness);
+        }
+    }
+}
 
 /// One session, its clock, its peers and everything it has done so far.
 #[derive(Debug)]
@@ -71,6 +126,7 @@ pub struct Sim {
     forgotten: Vec<Forgotten>,
     delaying: Option<RecordKind>,
     delayed: VecDeque<(StoreRequest, Ticket<Stored>)>,
+    watched: Watched,
 }
 
 /// The request of an unsettled caller, so that it can ask anew after a restart.
@@ -119,6 +175,7 @@ impl Sim {
         let config = builder.build().expect("the script's configuration is valid");
         Self {
             session: Session::new(Arc::clone(&config)),
+            watched: Watched::new(&config),
             config,
             now: 0,
             wall_shift: 0,
@@ -166,6 +223,7 @@ impl Sim {
         let builder = configure(Config::builder(self.config.mcp_url()));
         self.config = builder.build().expect("the script's configuration is valid");
         self.session = Session::new(Arc::clone(&self.config));
+        self.watched.show(|witness| witness.begin(&self.config));
         self.free_port = self.free_port.wrapping_add(1);
         self.store.kill_ours();
         self.calls.clear();
@@ -270,12 +328,19 @@ impl Sim {
 
     /// Gives the session one input, and does what needs no script: listens and stores.
     pub fn give(&mut self, input: Input) {
-        let env = self.env();
-        let effects = self.session.handle(input, env).expect("the script misuses nothing");
+        let effects = self.step(input);
         self.perform(effects);
         if self.restarts {
             self.restart_once();
         }
+    }
+
+    fn step(&mut self, input: Input) -> Effects {
+        let env = self.env();
+        self.watched.show(|witness| witness.given(&env, &input));
+        let effects = self.session.handle(input, env).expect("the script misuses nothing");
+        self.watched.show(|witness| witness.done(&effects));
+        effects
     }
 
     /// Gives an input that the session is expected to refuse.
@@ -321,8 +386,13 @@ impl Sim {
     pub fn take_up(&mut self, written: &[u8]) {
         let read: Snapshot = serde_json::from_slice(written).expect("snapshots are read back");
         let env = self.env();
+        self.watched.show(|witness| {
+            witness.begin(&self.config);
+            witness.restored(&env, &read);
+        });
         let (session, effects) =
             Session::restore(Arc::clone(&self.config), read, env).expect("snapshots restore");
+        self.watched.show(|witness| witness.done(&effects));
         self.session = session;
         self.store.kill_ours();
         self.calls.clear();
@@ -332,8 +402,7 @@ impl Sim {
         self.perform(effects);
         let asking: Vec<Input> = self.unsettled.values().map(Asking::input).collect();
         for input in asking {
-            let env = self.env();
-            let effects = self.session.handle(input, env).expect("callers may ask anew");
+            let effects = self.step(input);
             self.perform(effects);
         }
         self.restarts = restarts;

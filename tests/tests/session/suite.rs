@@ -1,9 +1,12 @@
-//! Runs a script plain and restarted, and keeps the list of all of them for the table test.
+//! Runs a script plain, restarted, and both ways before a recorder, and keeps the list of all of them
+//! for the table test.
 
 use std::collections::BTreeSet;
 
 use mcp_authz_core::note::Edge;
 use mcp_authz_tests::sim::Sim;
+
+use crate::recorded::{Camera, faults};
 
 /// A script and how it begins.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +23,23 @@ impl Script {
         (self.run)(&mut sim);
         sim.finish();
         sim.edges()
+    }
+
+    /// Records it, plain and restarted, and replays the traces.
+    #[track_caller]
+    pub fn recorded(self) {
+        for restarts in [false, true] {
+            let traces = Camera::films(|| {
+                let mut sim = (self.begin)();
+                if restarts {
+                    sim.restart_after_each_step();
+                }
+                (self.run)(&mut sim);
+                sim.finish();
+            });
+            let faults: Vec<String> = traces.iter().flat_map(|lines| faults(lines)).collect();
+            assert!(faults.is_empty(), "restarts: {restarts}: {faults:#?}");
+        }
     }
 
     /// Runs it with a restart after each step.
@@ -59,6 +79,11 @@ macro_rules! scripts {
             #[test]
             fn restarted() {
                 script().restarted();
+            }
+
+            #[test]
+            fn recorded() {
+                script().recorded();
             }
         })*
     };

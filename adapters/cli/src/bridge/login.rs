@@ -324,6 +324,7 @@ impl Login {
         let common = Common {
             store: server::store(options).ok()?,
             observer: Arc::new(self.pages.clone()),
+            recorder: crate::trace::recorder(),
             ..Common::default()
         };
         let ports = server::ports(options, None).ok()?;

@@ -179,6 +179,9 @@ impl<'a> Examination<'a> {
         if let Some(store) = store {
             builder = builder.store(store);
         }
+        if let Some(recorder) = crate::trace::recorder() {
+            builder = builder.recorder(recorder);
+        }
         Ok(builder.build()?)
     }
 

@@ -9,7 +9,7 @@ use mcp_authz_core::config;
 use super::{AuthorizationManager, Current, Inner, Platform, SetupError, setup};
 use crate::loops::{Loop, PortsOf};
 use crate::person::Person;
-use crate::ports::{Common, Observer, Store};
+use crate::ports::{Common, Observer, Recorder, Store};
 use crate::progress::{Progress, Teller};
 
 /// Collects the parts of a manager; nothing is checked before [`ManagerBuilder::build`].
@@ -46,6 +46,14 @@ impl<S: Loop> ManagerBuilder<S> {
     #[must_use]
     pub fn on_progress(mut self, tell: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
         self.tell = Some(Box::new(tell));
+        self
+    }
+
+    /// Who is shown every step of every session, secrets included, to make a trace of it. Set it after
+    /// [`ManagerBuilder::common`], which brings its own.
+    #[must_use]
+    pub fn recorder(mut self, recorder: Arc<dyn Recorder>) -> Self {
+        self.common.recorder = Some(recorder);
         self
     }
 
