@@ -371,6 +371,9 @@ pub(crate) struct Import {
     /// Take the refresh token along, which logs the other program out
     #[arg(long = "move")]
     pub(crate) moves: bool,
+    /// Put it in the place of a login that is kept here
+    #[arg(long)]
+    pub(crate) again: bool,
 }
 
 #[derive(Args, Debug)]

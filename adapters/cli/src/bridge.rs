@@ -103,7 +103,8 @@ pub(crate) async fn run(
 /// The agent that the environment names, if it does.
 async fn lender(url: &str, options: &Options) -> Result<Option<Lender>, Fault> {
     #[cfg(unix)]
-    if let Some(path) = crate::agent::client::named() {
+    if let Some(path) = crate::agent::client::named().filter(|_| crate::trace::recorder().is_none())
+    {
         return Lender::at(path, url, options).await.map(Some);
     }
     let _ = (url, options);

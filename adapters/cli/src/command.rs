@@ -18,7 +18,7 @@ mod status;
 mod token;
 mod tools;
 
-use crate::arguments::{Cli, Command, Target};
+use crate::arguments::{Cli, Command, Import, Target};
 use crate::config_file::ConfigFile;
 use crate::doctor::How;
 use crate::fault::Fault;
@@ -51,9 +51,9 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
                 let (url, options) = file()?.resolve(&target, logout.options)?;
                 logout::one(url, options, say).await
             }
-            None => logout::all(&file()?.general(logout.options), say).await,
+            None => logout::all(&file()?, &logout.options, say).await,
         },
-        Command::List(list) => list::run(&file()?.general(list.options), list.prune, say).await,
+        Command::List(list) => list::run(&file()?, &list.options, list.prune, say).await,
         Command::Status(target) => {
             let (url, options) = server(target)?;
             status::run(&url, &options, say)
@@ -72,7 +72,8 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
             let Target { target, options } = snippet.server;
             let (url, _) = file()?.resolve(&target, options.clone())?;
             let way = (snippet.host, snippet.way);
-            config::run(&url, &options, way, (snippet.name, cli.config.as_deref()), say)
+            let server = config::Named { target: &target, url: &url, name: snippet.name };
+            config::run(&server, &options, way, cli.config.as_deref(), say)
         }
         Command::Doctor(asked) => {
             let file = file()?;
@@ -87,7 +88,8 @@ pub(crate) async fn run(cli: Cli, say: &Say) -> Result<(), Fault> {
         Command::Agent(_) => Err(no_agent()),
         Command::Import(import) => {
             let (url, options) = server(import.server)?;
-            let asked = Asked { tool: import.tool, from: import.from, moves: import.moves };
+            let Import { tool, from, moves, again, .. } = import;
+            let asked = Asked { tool, from, moves, again };
             import::run(url, options, asked, say).await
         }
         Command::Bridge(bridge) => {

@@ -16,12 +16,13 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 use serde::Deserialize;
+use url::Url;
 
 use crate::fault::Fault;
 use crate::options::Options;
 
 /// The contents of the file.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ConfigFile {
     /// Options for every server.
@@ -31,7 +32,7 @@ pub(crate) struct ConfigFile {
 }
 
 /// A server that has a name.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct Named {
     url: String,
     #[serde(flatten)]
@@ -52,7 +53,7 @@ impl ConfigFile {
             Fault::usage(&format!("the configuration file {}: {error}", path.display()))
         };
         match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|error| failed(&error)),
+            Ok(text) => toml::from_str(&text).map_err(|error| failed(&place(&text, &error))),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !must_be => {
                 Ok(Self::default())
             }
@@ -64,16 +65,32 @@ impl ConfigFile {
     /// beside those of the command line.
     pub(crate) fn resolve(self, target: &str, given: Options) -> Result<(String, Options), Fault> {
         let is_url = target.contains("://");
-        let named = self
-            .servers
-            .into_iter()
-            .find(|(name, server)| if is_url { server.url == target } else { name == target });
-        let (url, options) = match named {
+        let fits = |(name, server): &(String, Named)| match is_url {
+            true => same(&server.url, target),
+            false => name == target,
+        };
+        let mut fit: Vec<_> = self.servers.into_iter().filter(fits).collect();
+        // One of several is chosen by its name, or by the account that it is for.
+        if fit.len() > 1 && given.account.is_some() {
+            let account = toml::Value::from(given.account.clone().unwrap_or_default());
+            fit.retain(|(_, server)| server.options.get("account") == Some(&account));
+        }
+        if fit.len() > 1 {
+            let names: Vec<&str> = fit.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(Fault::usage(&format!(
+                "the configuration file has several servers with this URL: name one of {}",
+                names.join(", ")
+            )));
+        }
+        let (url, options) = match fit.pop() {
             Some((name, server)) => {
-                let options = server.options.try_into().map_err(|error| {
-                    Fault::usage(&format!("[servers.{name}] of the configuration file: {error}"))
+                let options: Result<Options, toml::de::Error> = server.options.try_into();
+                let options = options.map_err(|error| {
+                    let why = error.message();
+                    Fault::usage(&format!("[servers.{name}] of the configuration file: {why}"))
                 })?;
-                (server.url, options)
+                // The spelling of the person who writes the URL is taken as it is.
+                (if is_url { target.to_owned() } else { server.url }, options)
             }
             None if is_url => (target.to_owned(), Options::default()),
             None => {
@@ -86,10 +103,41 @@ impl ConfigFile {
         Ok((url, given.or(options).or(self.defaults)))
     }
 
-    /// The options that the file has for every server, beside those of the command line.
-    pub(crate) fn general(self, given: Options) -> Options {
-        given.or(self.defaults)
+    /// The options of each place where servers of the file keep their credentials, the general one
+    /// first.
+    pub(crate) fn places(&self, given: &Options) -> Vec<Options> {
+        let mut places = vec![given.clone().or(self.defaults.clone())];
+        for server in self.servers.values() {
+            // Those that cannot be read are told when the server is used.
+            let Ok(options) = server.options.clone().try_into::<Options>() else { continue };
+            let options = given.clone().or(options).or(self.defaults.clone());
+            let place = Options {
+                store: options.store,
+                keychain: options.keychain,
+                ..given.clone().or(self.defaults.clone())
+            };
+            let known = |it: &Options| (&it.store, it.keychain) == (&place.store, place.keychain);
+            if !places.iter().any(known) {
+                places.push(place);
+            }
+        }
+        places
     }
+}
+
+/// Returns true if two URLs are the same, in whatever spelling.
+fn same(one: &str, other: &str) -> bool {
+    match (Url::parse(one), Url::parse(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+/// Where and why the file cannot be read. Nothing of its text is repeated: it may hold a password.
+fn place(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(0, |before| before.matches('\n').count()).saturating_add(1);
+    format!("line {line}: {}", error.message())
 }
 
 /// The file in the user's configuration folder; `None` if there is no such folder.

@@ -71,6 +71,8 @@ pub(crate) struct Asked {
     pub(crate) from: Option<PathBuf>,
     /// True if the refresh token comes along, which ends the other program's login.
     pub(crate) moves: bool,
+    /// True if it takes the place of a login that is kept here.
+    pub(crate) again: bool,
 }
 
 /// Takes a login over into the store.
@@ -80,7 +82,18 @@ pub(crate) async fn run(
     asked: Asked,
     say: &Say,
 ) -> Result<(), Fault> {
-    let Asked { tool, from, moves } = asked;
+    let Asked { tool, from, moves, again } = asked;
+    // The client is the other program's, whatever is configured for logins here.
+    let options = Options { client_id: None, client_document: None, ..options };
+    if !again {
+        let silent = Options { no_login: true, ..options.clone() };
+        let here = server::Server::open(url.clone(), silent, say, |config| config)?;
+        if here.grant(&options.scopes()?).await.is_ok() {
+            let text = format!("somebody is logged in to {} here already", shown(&url));
+            return Err(Fault::new("import_held", &text, Remedy::Configure)
+                .advised(["use that login, or put the other in its place with --again"]));
+        }
+    }
     let found = match tool {
         Tool::McpRemote => mcp_remote::read(from.as_deref(), &url)?,
         Tool::Codex => codex::read(from.as_deref(), &url)?,
@@ -100,6 +113,10 @@ pub(crate) async fn run(
         return Err(Fault::new("import_expired", &text, Remedy::AskUser).advised([next]));
     }
     let granted = adopt(&url, &options, found, moves, say).await?;
+    if granted.unsaved() {
+        let text = "the store has not taken the login: it stays where it was, and only there";
+        return Err(Fault::new("unsaved", text, Remedy::Retry { after: None }));
+    }
     let rest = match (moves && renewable, renewable) {
         (true, _) => format!(
             "; {} is logged out once the token is renewed here: remove its login there",
@@ -146,7 +163,7 @@ async fn adopt(
     }
     let runtime = tokio::runtime::Handle::current();
     let client = server::client(options)?;
-    let issuer = found.issuer.clone();
+    let (issuer, client_id) = (found.issuer.clone(), found.client_id.clone());
     let lent = Lent::new(client.http().clone(), url, found, moves);
     let told = say.clone();
     let mut builder = Manager::builder(config)
@@ -160,18 +177,22 @@ async fn adopt(
     let other = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&other);
     let person = move |visit: &Visit, answers: Answers| {
-        if *visit.issuer == *issuer {
-            answers.give(callback(visit), |_| {});
+        let other = if *visit.issuer != *issuer {
+            format!("its credentials are for another authorization server than {}", visit.issuer)
+        } else if *visit.client_id != *client_id {
+            "this program is another client of that authorization server, and a client's tokens are \
+             its own"
+                .to_owned()
         } else {
-            *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(visit.issuer.to_string());
-            answers.cannot_ask();
-        }
+            return answers.give(callback(visit), |_| {});
+        };
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(other);
+        answers.cannot_ask();
     };
     let granted = manager.log_in(&person).await;
     let other = other.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(issuer) = other {
-        let text = format!("its credentials are for another authorization server than {issuer}");
-        return Err(Fault::new("import_issuer", &text, Remedy::AskUser)
+    if let Some(text) = other {
+        return Err(Fault::new("import_other", &text, Remedy::AskUser)
             .advised(["log in: mcp-authz login URL"]));
     }
     let granted = granted?;

@@ -17,7 +17,7 @@ use url::{Host, Url};
 use crate::fault::Fault;
 
 /// The environment variable with the client's secret: every process can read arguments.
-const SECRET_VARIABLE: &str = "MCP_CLIENT_SECRET";
+pub(crate) const SECRET_VARIABLE: &str = "MCP_CLIENT_SECRET";
 
 /// Declares the options once: as arguments, as members of the configuration file, and how those of
 /// the file stand in for arguments that were not given.

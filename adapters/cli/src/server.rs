@@ -16,12 +16,14 @@ use mcp_authz_tokio::driver::proxy::Proxy;
 use mcp_authz_tokio::driver::tasks::Messages;
 use mcp_authz_tokio::driver::transport::codes::NO_METHOD;
 use mcp_authz_tokio::driver::transport::{Bounds, RpcError, Settings, TransportError};
+use mcp_authz_tokio::driver::vault::{Entry, Vault};
 use mcp_authz_tokio::{
     Client, Config, Desktop, Granted, MemoryStore, Roots, Store, Terminal, Tokio,
 };
 use serde_json::{Value, json};
 
 use crate::bench;
+use crate::config_file::ConfigFile;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
@@ -204,6 +206,22 @@ pub(crate) fn store(options: &Options) -> Result<Arc<dyn Store>, Fault> {
 
 pub(crate) fn in_the_way(error: &StoreError) -> Fault {
     Fault::new(error.kind().code(), &error.to_string(), error.kind().remedy())
+}
+
+/// Every entry of every place where credentials are kept, with the options that its server has.
+pub(crate) fn kept(file: &ConfigFile, given: &Options) -> Result<Vec<(Entry, Options)>, Fault> {
+    let mut all = Vec::new();
+    for place in file.places(given) {
+        for entry in Vault::new(store(&place)?).entries()? {
+            let asked = Options { account: entry.account.clone(), ..given.clone() };
+            // A server that the file names twice is used as one that it does not name.
+            let resolved = file.clone().resolve(&entry.mcp_url, asked);
+            let options = resolved.map_or_else(|_| place.clone(), |(_, options)| options);
+            let (store, keychain) = (place.store.clone(), place.keychain);
+            all.push((entry, Options { store, keychain, ..options }));
+        }
+    }
+    Ok(all)
 }
 
 /// The client with the network of the options.

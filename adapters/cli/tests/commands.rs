@@ -177,6 +177,57 @@ fn the_configuration_file_names_servers() {
     assert!(wrong.err.contains("time-out") && wrong.err.contains("config.toml"), "{}", wrong.err);
 }
 
+/// Of two servers with one URL none is guessed; a secret in the file is in no error; a URL is the same
+/// in every spelling.
+#[test]
+fn the_configuration_file_is_read_with_care() {
+    let served = serve::embedded(|_| {}).unwrap();
+    let (home, url) = (Home::new(), served.mcp_url());
+    let file = home.path().join("config.toml");
+    let write = |text: &str| fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    write(&format!(
+        "[servers.home]\nurl = \"{url}\"\naccount = \"home\"\n\n[servers.work]\nurl = \"{url}\"\naccount = \"work\"\n"
+    ));
+    home.done(&["login", "home", "--config", path]);
+    let unsure = home.run(&["token", url, "--config", path]);
+    assert_eq!(unsure.status, 2);
+    assert!(unsure.err.contains("home, work"), "{}", unsure.err);
+    home.done(&["token", url, "--account", "home", "--config", path]);
+    assert_eq!(home.run(&["token", "work", "--config", path]).status, 3);
+    let snippet = home.done(&["config", "work", "--for", "cursor", "--config", path]);
+    assert!(snippet.contains("\"work\"") && !snippet.contains(url), "{snippet}");
+
+    let spelled = url.replace("http://", "HTTP://");
+    write(&format!("[servers.one]\nurl = \"{spelled}\"\naccount = \"home\"\n"));
+    home.done(&["token", url, "--config", path]);
+
+    for text in
+        ["[defaults]\nclient-secret = \"CANARY\"\n", "[defaults]\nproxy = \"http://me:CANARY@\n"]
+    {
+        write(text);
+        let wrong = home.run(&["token", url, "--config", path]);
+        assert_eq!(wrong.status, 2);
+        assert!(!wrong.err.contains("CANARY") && wrong.err.contains("line 2"), "{}", wrong.err);
+    }
+}
+
+/// Credentials that a server of the file keeps elsewhere are listed and given back, too.
+#[test]
+fn every_place_of_the_configuration_file_is_looked_at() {
+    let served = serve::embedded(|_| {}).unwrap();
+    let (home, url) = (Home::new(), served.mcp_url());
+    let (file, store) = (home.path().join("config.toml"), home.path().join("elsewhere"));
+    let text = format!("[servers.x]\nurl = \"{url}\"\nstore = \"{}\"\n", store.display());
+    fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    home.done(&["login", "x", "--config", path]);
+    assert!(home.done(&["list", "--config", path]).contains(url));
+    let all = home.done(&["logout", "--all", "--config", path]);
+    assert!(all.contains("the server has revoked the tokens"), "{all}");
+    assert_eq!(home.run(&["token", "x", "--config", path]).status, 3);
+}
+
 /// Each snippet is what its application reads, and starts this very program.
 #[test]
 fn each_application_gets_its_lines() {

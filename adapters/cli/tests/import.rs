@@ -143,7 +143,7 @@ fn credentials_of_an_unknown_or_other_issuer_stay_where_they_are_bind_07() {
     let served = serve::embedded(|_| {}).unwrap();
     let (url, other) = (served.mcp_url(), Other::logs_in(&served));
     for (recorded, code) in
-        [(None, "import_no_issuer"), (Some("https://other.example"), "import_issuer")]
+        [(None, "import_no_issuer"), (Some("https://other.example"), "import_other")]
     {
         let home = Home::new();
         other.as_mcp_remote(&home, &served, recorded, 600);
@@ -156,6 +156,33 @@ fn credentials_of_an_unknown_or_other_issuer_stay_where_they_are_bind_07() {
         }
         assert_eq!(home.run(&["token", url]).status, 3);
     }
+}
+
+/// A login that is kept here is not replaced unasked, and tokens go to no other client.
+#[test]
+fn what_is_here_stays_here() {
+    let served = serve::embedded(|_| {}).unwrap();
+    let (home, url, other) = (Home::new(), served.mcp_url(), Other::logs_in(&served));
+    other.as_mcp_remote(&home, &served, Some(&issuer(&served)), 600);
+    home.done(&["login", url]);
+    let before = home.done(&["token", url]);
+    let (status, lines) = home.lines(&["import", "mcp-remote", url]);
+    assert_eq!((status, &event(&lines, "failed")["code"]), (1, &json!("import_held")));
+    assert_eq!(home.done(&["token", url]), before);
+    home.done(&["import", "mcp-remote", url, "--again"]);
+    assert_eq!(home.done(&["token", url]).trim(), other.grant["access_token"]);
+
+    // Codex and others name no redirect URI, so that the client of this program fits.
+    let store = home.path().join("codex");
+    fs::create_dir(&store).unwrap();
+    let entry = json!({"demo": {
+        "server_url": url, "client_id": "another-client", "issuer": issuer(&served),
+        "access_token": "at-of-another-client", "expires_at": (now() + 600) * 1000,
+    }});
+    fs::write(store.join(".credentials.json"), entry.to_string()).unwrap();
+    let from = store.to_str().unwrap();
+    let (_, lines) = home.lines(&["import", "codex", url, "--from", from, "--again"]);
+    assert_eq!(event(&lines, "failed")["code"], "import_other", "{lines:#?}");
 }
 
 /// Codex writes no issuer; FastMCP names its files by a hash of their key.

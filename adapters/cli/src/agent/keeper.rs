@@ -34,7 +34,16 @@ const MOST: usize = 256;
 
 /// Performs a command for somebody who asked. What it prints goes through the voice.
 pub(crate) type Perform =
-    fn(Command, String, Options, Say) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>;
+    fn(Command, Resolved, Say) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>;
+
+/// What a command is about.
+pub(crate) struct Resolved {
+    /// The MCP URL; empty for every server.
+    pub(crate) url: String,
+    /// The options: for every server, without those of the file.
+    pub(crate) options: Options,
+    pub(crate) file: ConfigFile,
+}
 
 /// The shared part of an agent.
 pub(crate) struct Agent {
@@ -84,16 +93,13 @@ impl Agent {
         self.file(of)?.resolve(target, self.given(of))
     }
 
-    /// The options for no server in particular.
-    pub(crate) fn general(&self, of: &Target) -> Result<Options, Fault> {
-        Ok(self.file(of)?.general(self.given(of)))
-    }
-
-    fn file(&self, of: &Target) -> Result<ConfigFile, Fault> {
+    /// The configuration file of a request.
+    pub(crate) fn file(&self, of: &Target) -> Result<ConfigFile, Fault> {
         ConfigFile::read(of.config.as_deref().or(self.config.as_deref()))
     }
 
-    fn given(&self, of: &Target) -> Options {
+    /// The options of a request and of the agent.
+    pub(crate) fn given(&self, of: &Target) -> Options {
         let mut options = of.options.clone().or(self.options.clone());
         options.asker_secret.clone_from(&of.client_secret);
         options

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::door::Visit;
-use super::keeper::Agent;
+use super::keeper::{Agent, Resolved};
 use super::lend::{self, Wanted};
 use super::protocol::{Call, Command, Header, Request, Target, malformed};
 use super::restricted;
@@ -56,14 +56,13 @@ async fn called(call: Call, agent: &Agent, relay: Relay) -> Result<Value, Fault>
 async fn commanded(command: Command, agent: &Agent, relay: Relay) -> Result<Value, Fault> {
     let of = command.of();
     let (url, mut options) = match (&of.target, &command) {
-        (None, Command::List { .. } | Command::Logout { .. }) => {
-            (String::new(), agent.general(of)?)
-        }
+        (None, Command::List { .. } | Command::Logout { .. }) => (String::new(), agent.given(of)),
         _ => agent.resolve(of, target(of)?)?,
     };
     let changes = matches!(command, Command::Login { .. } | Command::Logout { .. });
     options.no_login |= !matches!(command, Command::Login { .. });
-    let done = (agent.perform)(command, url, options, Say::through(relay)).await;
+    let resolved = Resolved { url, options, file: agent.file(command.of())? };
+    let done = (agent.perform)(command, resolved, Say::through(relay)).await;
     if changes {
         agent.look_anew();
     }

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -134,11 +134,9 @@ impl Place {
         if !is_socket || found.st_uid != rustix::process::geteuid().as_raw() {
             return Err(unusable(&self.path, &"something else is there, and is left as it is"));
         }
-        match UnixStream::connect(self.address()) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                self.remove().map_err(|errno| unusable(&self.path, &io::Error::from(errno)))
-            }
-            _ => Err(Fault::new(
+        match refuses(&self.address()) {
+            true => self.remove().map_err(|errno| unusable(&self.path, &io::Error::from(errno))),
+            false => Err(Fault::new(
                 "socket_in_use",
                 &format!("somebody answers at {} already", self.path.display()),
                 Remedy::Configure,
@@ -180,6 +178,24 @@ impl Place {
         }
         self.path.clone()
     }
+}
+
+/// Returns true if nobody listens at a socket that is there. One whose queue is full does not answer,
+/// and is not waited for.
+#[cfg(target_os = "linux")]
+fn refuses(address: &Path) -> bool {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+    let (Ok(socket), Ok(address)) = (socket, SocketAddrUnix::new(address)) else { return false };
+    rustix::net::connect(&socket, &address) == Err(Errno::CONNREFUSED)
+}
+
+/// Returns true if nobody listens at a socket that is there.
+#[cfg(not(target_os = "linux"))]
+fn refuses(address: &Path) -> bool {
+    let tried = std::os::unix::net::UnixStream::connect(address);
+    tried.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// Opens a folder that is ours and, as far as this use needs it, ours alone.

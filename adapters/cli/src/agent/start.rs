@@ -21,6 +21,7 @@ use super::keeper::Agent;
 use super::place::Bound;
 use super::rights::Door;
 use crate::fault::Fault;
+use crate::options::SECRET_VARIABLE;
 use crate::say::Say;
 
 /// The time that requests which are out have at the end.
@@ -75,7 +76,12 @@ pub(crate) async fn until_end(
         }
         return Ok(None);
     };
-    let started = Command::new(program).args(words).env(VARIABLE, socket).spawn();
+    let started = Command::new(program)
+        .args(words)
+        .env(VARIABLE, socket)
+        // What asks the agent needs no secret of its own, least of all in a sandbox.
+        .env_remove(SECRET_VARIABLE)
+        .spawn();
     let mut child = started.map_err(|error| {
         Fault::usage(&format!("{} cannot be started: {error}", program.display()))
     })?;

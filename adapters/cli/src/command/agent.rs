@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::agent::VARIABLE;
 use crate::agent::audit::Audit;
 use crate::agent::client::{self, Connection};
-use crate::agent::keeper::Agent;
+use crate::agent::keeper::{Agent, Resolved};
 use crate::agent::place::{self, Use};
 use crate::agent::protocol::{Allowed, Command, Request, Restrict, Target};
 use crate::agent::rights::{Door, Rights};
@@ -143,8 +143,8 @@ async fn lasting(
 
 fn agent(arguments: &Arguments, config: Option<PathBuf>) -> Result<std::sync::Arc<Agent>, Fault> {
     let audit = Audit::open(arguments.audit.as_deref())?;
-    let perform = |command, url, options, say| {
-        Box::pin(perform(command, url, options, say))
+    let perform = |command, resolved, say| {
+        Box::pin(perform(command, resolved, say))
             as std::pin::Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>
     };
     Ok(Agent::new(config, arguments.options.clone(), audit, perform))
@@ -209,7 +209,8 @@ fn code(status: ExitStatus) -> i32 {
 }
 
 /// Performs a command in the agent.
-async fn perform(command: Command, url: String, options: Options, say: Say) -> Result<(), Fault> {
+async fn perform(command: Command, resolved: Resolved, say: Say) -> Result<(), Fault> {
+    let Resolved { url, options, file } = resolved;
     match command {
         Command::Token { header, headers, min_lifetime, .. } => {
             let min_lifetime = min_lifetime.map(Duration::from_secs);
@@ -219,9 +220,9 @@ async fn perform(command: Command, url: String, options: Options, say: Say) -> R
             super::tools::run(&Server::open(url, options, &say, |config| config)?).await
         }
         Command::Login { again, .. } => super::login::run(url, options, again, &say).await,
-        Command::Logout { .. } if url.is_empty() => super::logout::all(&options, &say).await,
+        Command::Logout { .. } if url.is_empty() => super::logout::all(&file, &options, &say).await,
         Command::Logout { .. } => super::logout::one(url, options, &say).await,
-        Command::List { prune, .. } => super::list::run(&options, prune, &say).await,
+        Command::List { prune, .. } => super::list::run(&file, &options, prune, &say).await,
         Command::Status { .. } => {
             // The store may take its time, and others are served meanwhile.
             let look = move || super::status::run(&url, &options, &say);

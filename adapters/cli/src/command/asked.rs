@@ -20,7 +20,8 @@ use crate::server::{over_ssh, seconds_left, shown};
 /// Has the agent do what the command line asks for; `None` if there is none, or it is not for that.
 pub(super) async fn run(cli: &Cli, say: &Say) -> Option<Result<(), Fault>> {
     use arguments::Command::{Call, List, Login, Logout, Status, Token, Tools};
-    let path = client::named()?;
+    // What is recorded has to happen in this process.
+    let path = client::named().filter(|_| crate::trace::recorder().is_none())?;
     match &cli.command {
         Login(_) | Logout(_) | List(_) | Status(_) | Token(_) | Tools(_) | Call(_) => {
             Some(asked(cli, &path, say).await)

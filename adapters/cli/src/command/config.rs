@@ -72,20 +72,29 @@ impl Host {
     }
 }
 
+/// The server as the command line names it, its URL, and its name in the application.
+pub(super) struct Named<'a> {
+    pub(super) target: &'a str,
+    pub(super) url: &'a str,
+    pub(super) name: Option<String>,
+}
+
 /// Prints the lines; nothing is written anywhere, and no token is among them.
 pub(super) fn run(
-    url: &str,
+    server: &Named<'_>,
     options: &Options,
     (host, way): (Host, Way),
-    (name, file): (Option<String>, Option<&Path>),
+    file: Option<&Path>,
     say: &Say,
 ) -> Result<(), Fault> {
+    let Named { target, url, name } = server;
     let _well_formed = server::checked(url, options)?;
     let name = match name {
-        Some(name) if is_name(&name) => name,
+        Some(name) if is_name(name) => name.clone(),
         Some(_) => {
             return Err(Fault::usage("--name is made of letters, digits, - and _"));
         }
+        None if is_name(target) => (*target).to_owned(),
         None => name_of(url),
     };
     let command = env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok());
@@ -96,7 +105,7 @@ pub(super) fn run(
         let file = file.map(|file| ["--config".to_owned(), file.to_string_lossy().into_owned()]);
         let last =
             crate::options::words(&options.members()).into_iter().chain(file.into_iter().flatten());
-        first.chain([url.to_owned()]).chain(last).collect::<Vec<_>>()
+        first.chain([(*target).to_owned()]).chain(last).collect::<Vec<_>>()
     };
     let text = match (way, host) {
         (Way::Bridge, host) => host.starts(&name, &command, &words(&["bridge"])),

@@ -1,25 +1,30 @@
 //! `list`: the servers and accounts of the store.
 
 use mcp_authz_core::failure::escaped;
-use mcp_authz_tokio::Vault;
 use mcp_authz_tokio::driver::vault::{Entry, State};
 
 use crate::command::logout;
 use crate::command::status::{left, line};
+use crate::config_file::ConfigFile;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
 use crate::server::{self, shown};
 
 /// Shows each entry on a line of its own; with `prune`, forgets those that are dead.
-pub(super) async fn run(options: &Options, prune: bool, say: &Say) -> Result<(), Fault> {
-    let vault = Vault::new(server::store(options)?);
-    let entries = vault.entries()?;
-    let (kept, dead): (Vec<Entry>, Vec<Entry>) =
-        entries.into_iter().partition(|entry| !prune || !is_dead(entry.state));
-    for entry in &dead {
+pub(super) async fn run(
+    file: &ConfigFile,
+    given: &Options,
+    prune: bool,
+    say: &Say,
+) -> Result<(), Fault> {
+    let (kept, dead): (Vec<_>, Vec<_>) = server::kept(file, given)?
+        .into_iter()
+        .partition(|(entry, _)| !prune || !is_dead(entry.state));
+    for (entry, options) in &dead {
         logout::entry(entry, options, say).await?;
     }
+    let kept: Vec<Entry> = kept.into_iter().map(|(entry, _)| entry).collect();
     if kept.is_empty() && dead.is_empty() {
         say.text("no credentials are kept; to log in: mcp-authz login URL");
     }

@@ -2,10 +2,10 @@
 
 use mcp_authz_core::effect::{Forgotten, Revoked};
 use mcp_authz_core::failure::Remedy;
-use mcp_authz_tokio::Vault;
 use mcp_authz_tokio::driver::vault::{Entry, State};
 use serde_json::json;
 
+use crate::config_file::ConfigFile;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::{Say, block};
@@ -18,17 +18,16 @@ pub(super) async fn one(url: String, options: Options, say: &Say) -> Result<(), 
     forget(&server).await
 }
 
-/// Logs out of everything that the store has.
-pub(super) async fn all(options: &Options, say: &Say) -> Result<(), Fault> {
-    let entries = Vault::new(server::store(options)?).entries()?;
-    let held: Vec<&Entry> =
-        entries.iter().filter(|entry| entry.state != State::LoggedOut).collect();
+/// Logs out of everything that is kept, wherever the configuration file says that it is.
+pub(super) async fn all(file: &ConfigFile, given: &Options, say: &Say) -> Result<(), Fault> {
+    let mut held = server::kept(file, given)?;
+    held.retain(|(entry, _)| entry.state != State::LoggedOut);
     if held.is_empty() {
         say.result("nobody is logged in anywhere", &json!({"event": "nothing_kept"}));
     }
     // One that fails keeps none of the others.
     let mut last = Ok(());
-    for one in held {
+    for (one, options) in &held {
         if let Err(fault) = entry(one, options, say).await {
             say.fault(&fault);
             last = Err(fault);

@@ -56,8 +56,8 @@ impl Mapping {
         if text.starts_with('[') {
             let end = text.find(']').map_or(text.len(), |end| end.saturating_add(1));
             let (literal, rest) = text.split_at_checked(end).unwrap_or((text, ""));
-            let plain = |byte: u8| byte.is_ascii_hexdigit() || b"[]:.".contains(&byte);
-            if literal.bytes().all(plain) {
+            let inner = literal.trim_matches(['[', ']']);
+            if inner.parse::<core::net::Ipv6Addr>().is_ok() {
                 return [literal.to_owned(), self.port(rest)].concat();
             }
             return self.words(text);
@@ -80,7 +80,7 @@ impl Mapping {
     fn host(&mut self, host: &str) -> String {
         let bare = host.strip_suffix('.').unwrap_or(host);
         let last = bare.rsplit('.').next().unwrap_or_default();
-        if is_number(last) && bare.split('.').all(is_number) {
+        if is_number(last) && bare.split('.').all(is_number) && bare.split('.').count() <= 4 {
             return host.to_owned();
         }
         if is_number(last) {
@@ -212,8 +212,9 @@ fn absolute(text: &str) -> Option<(&str, &str)> {
 fn is_number(label: &str) -> bool {
     let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
     match hex {
-        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        None => !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_digit()),
+        // What is longer than an address can be is none, and may be anything.
+        Some(digits) => digits.len() <= 8 && digits.bytes().all(|it| it.is_ascii_hexdigit()),
+        None => (1..=10).contains(&label.len()) && label.bytes().all(|it| it.is_ascii_digit()),
     }
 }
 
