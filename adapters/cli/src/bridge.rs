@@ -79,6 +79,7 @@ pub(crate) async fn run(
     wishes: &Wishes,
     say: &Say,
 ) -> Result<(), Fault> {
+    crate::say::log_aside();
     let headers = headers::read(&wishes.headers, |name| std::env::var(name).ok())?;
     let pages = Pages::default();
     let lender = lender(&url, &options).await?;

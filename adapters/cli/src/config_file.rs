@@ -86,7 +86,7 @@ impl ConfigFile {
             Some((name, server)) => {
                 let options: Result<Options, toml::de::Error> = server.options.try_into();
                 let options = options.map_err(|error| {
-                    let why = error.message();
+                    let why = sentence(&error);
                     Fault::usage(&format!("[servers.{name}] of the configuration file: {why}"))
                 })?;
                 // The spelling of the person who writes the URL is taken as it is.
@@ -137,7 +137,14 @@ fn same(one: &str, other: &str) -> bool {
 fn place(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map_or(0, |before| before.matches('\n').count()).saturating_add(1);
-    format!("line {line}: {}", error.message())
+    format!("line {line}: {}", sentence(error))
+}
+
+/// The fault in one line. What would fit in its place is a long list, which the help has as well.
+fn sentence(error: &toml::de::Error) -> String {
+    let text = error.message();
+    let text = text.split(", expected one of").next().unwrap_or(text);
+    text.lines().next().unwrap_or(text).to_owned()
 }
 
 /// The file in the user's configuration folder; `None` if there is no such folder.

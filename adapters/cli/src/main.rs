@@ -27,7 +27,17 @@ use crate::fault::Fault;
 use crate::say::Say;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap_or_default();
+            let fault = Fault::usage(first.trim_start_matches("error: "));
+            Say::new(true).fault(&fault);
+            return ExitCode::from(fault.status());
+        }
+        Err(error) => error.exit(),
+    };
     let say = Say::new(cli.says_json());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match runtime {

@@ -3,7 +3,8 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -65,7 +66,7 @@ impl Say {
         if let Some(relay) = &self.relay {
             return relay.say(Said::Result { text: text.to_string(), line: line.clone() });
         }
-        self.spinner.suspend(|| match self.json {
+        self.aside_of_spinner(|| match self.json {
             true => print(line),
             false => print(text),
         });
@@ -87,14 +88,14 @@ impl Say {
             return relay.say(Said::Text { text: text.to_string() });
         }
         if !self.json {
-            self.spinner.suspend(|| print(text));
+            self.aside_of_spinner(|| print(text));
         }
     }
 
     /// A line for programs alone.
     pub(crate) fn for_programs(&self, line: &Value) {
         if self.json && self.relay.is_none() {
-            self.spinner.suspend(|| print(line));
+            self.aside_of_spinner(|| print(line));
         }
     }
 
@@ -103,7 +104,7 @@ impl Say {
         if let Some(relay) = &self.relay {
             return relay.say(Said::Aside { text: text.to_string(), line: line.clone() });
         }
-        self.spinner.suspend(|| match self.json {
+        self.aside_of_spinner(|| match self.json {
             true => print(line),
             false => note(format_args!("{ASIDE}{text}{ASIDE:#}")),
         });
@@ -133,7 +134,7 @@ impl Say {
             return relay.say(Said::Line { text: text.to_owned() });
         }
         if !self.json {
-            self.spinner.suspend(|| note(text));
+            self.aside_of_spinner(|| note(text));
         }
     }
 
@@ -146,6 +147,14 @@ impl Say {
         self.idle();
         if self.json {
             print(line);
+        }
+    }
+
+    /// Writes while the spinner is away, if it is there.
+    fn aside_of_spinner(&self, writes: impl FnOnce()) {
+        match self.spinner.is_hidden() || self.spinner.message().is_empty() {
+            true => writes(),
+            false => self.spinner.suspend(writes),
         }
     }
 
@@ -164,6 +173,7 @@ impl Say {
             return relay.say(Said::Idle);
         }
         self.spinner.finish_and_clear();
+        self.spinner.set_message("");
     }
 
     /// Why the command failed.
@@ -233,9 +243,28 @@ pub(crate) fn block<'a>(
     text
 }
 
+/// Where the lines of [`log`] go once a thread writes them.
+static LOG: OnceLock<SyncSender<String>> = OnceLock::new();
+
+/// Has the lines of [`log`] written aside from now on: whoever has started this program may not read
+/// them, and must not stop it by that. Lines that find no room are left out.
+pub(crate) fn log_aside() {
+    let (sender, lines) = sync_channel::<String>(256);
+    let writes = move || lines.into_iter().for_each(note);
+    if std::thread::Builder::new().spawn(writes).is_ok() {
+        let _once = LOG.set(sender);
+    }
+}
+
 /// A line of a program that nobody watches, for the log of whoever has started it.
 pub(crate) fn log(words: impl Display) {
-    note(format_args!("mcp-authz: {words}"));
+    let line = format!("mcp-authz: {words}");
+    match LOG.get() {
+        Some(log) => {
+            let _nobody_reads = log.try_send(line);
+        }
+        None => note(line),
+    }
 }
 
 /// One line of standard output. Once nobody reads it any more, the program has nothing left to do.

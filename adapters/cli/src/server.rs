@@ -264,7 +264,8 @@ pub(crate) fn somebody(options: &Options, say: &Say) -> Arc<dyn Person> {
     match (without_browser(options), say.is_json()) {
         // Whoever reads the lines has been shown the page by one of them.
         (true, true) => Arc::new(Terminal::new().say(|_| {})),
-        (true, false) => Arc::new(Terminal::new()),
+        // Somebody has asked for the page, and reads it.
+        (true, false) => Arc::new(Terminal::new().say(|line| eprintln!("{line}"))),
         (false, true) => Arc::new(Desktop::new().say(|_| {})),
         (false, false) => Arc::new(Desktop::new()),
     }

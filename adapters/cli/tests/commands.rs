@@ -249,11 +249,11 @@ fn each_application_gets_its_lines() {
         home.done(&words)
     };
     for (application, place) in [
-        ("claude-code", "/mcpServers/mcp-example"),
-        ("claude-desktop", "/mcpServers/mcp-example"),
-        ("cursor", "/mcpServers/mcp-example"),
-        ("vscode", "/servers/mcp-example"),
-        ("zed", "/context_servers/mcp-example"),
+        ("claude-code", "/mcpServers/mcp-example-work"),
+        ("claude-desktop", "/mcpServers/mcp-example-work"),
+        ("cursor", "/mcpServers/mcp-example-work"),
+        ("vscode", "/servers/mcp-example-work"),
+        ("zed", "/context_servers/mcp-example-work"),
     ] {
         let text: serde_json::Value = serde_json::from_str(&snippet(application)).unwrap();
         let entry = text.pointer(place).unwrap();
@@ -264,7 +264,7 @@ fn each_application_gets_its_lines() {
         );
     }
     let codex: toml::Table = toml::from_str(&snippet("codex")).unwrap();
-    let entry = &codex["mcp_servers"]["mcp-example"];
+    let entry = &codex["mcp_servers"]["mcp-example-work"];
     assert_eq!(entry["command"].as_str(), Some(program));
     assert_eq!(serde_json::to_value(&entry["args"]).unwrap(), wanted);
     let goose = snippet("goose");
@@ -290,6 +290,17 @@ fn pages_are_generated() {
         let text = home.done(&["completions", shell]);
         assert!(text.contains("logout") && text.contains("min-lifetime"), "{shell}");
     }
+    let words = "COMP_WORDS=(mcp-authz config --for \"\"); COMP_CWORD=3";
+    let complete = format!(
+        "source /dev/stdin; {words}; _mcp__authz mcp-authz '' --for; echo \"${{COMPREPLY[@]}}\""
+    );
+    let mut bash = std::process::Command::new("bash");
+    bash.args(["--norc", "-c", &complete]).stdin(std::process::Stdio::piped());
+    let mut bash = bash.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let script = home.done(&["completions", "bash"]);
+    std::io::Write::write_all(&mut bash.stdin.take().unwrap(), script.as_bytes()).unwrap();
+    let completed = common::ended(bash.wait_with_output().unwrap());
+    assert!(completed.out.contains("claude-desktop"), "{}", completed.out);
     for command in [
         "login", "logout", "list", "status", "token", "tools", "call", "config", "doctor", "agent",
         "import", "bridge", "record", "replay",

@@ -193,7 +193,7 @@ impl Voice {
             return;
         }
         let say = Arc::clone(&self.say);
-        say("If that browser is on another machine, paste here the address that it ends up at.");
+        say("If the browser is on another machine, paste the address that it ends up at.");
         let redirect = escaped(&visit.redirect_uri);
         let waits = answers.clone();
         let take = move |line: &str| {

@@ -217,7 +217,7 @@ fn open(path: &Path, whose: Use) -> Result<OwnedFd, Fault> {
     }
     let (others, words) = match whose {
         Use::Owner => (0o077, "the folder is open to other users: chmod 700 it"),
-        Use::Restricted => (0o022, "other users can change the folder: chmod go-w it"),
+        Use::Restricted => (0o022, "other users can change the folder: choose one of your own"),
     };
     match Mode::from_raw_mode(found.st_mode).bits() & others {
         0 => Ok(folder),

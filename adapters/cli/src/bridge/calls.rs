@@ -298,7 +298,8 @@ fn wants_login(ended: &Result<Outcome, TransportError>) -> bool {
 /// the host.
 pub(crate) async fn pass_on(hub: &Arc<Hub>, method: &str, params: Value) {
     if method != "notifications/cancelled" {
-        return hub.out.send(&message::notification(method, params)).await;
+        hub.out.send(&message::notification(method, params)).await;
+        return;
     }
     let number = params.get("requestId").and_then(|theirs| hub.desk().withdrawn(theirs));
     if let Some(number) = number {
@@ -320,10 +321,25 @@ pub(crate) async fn put(
     params: Value,
 ) -> impl Future<Output = ()> + Send + use<> {
     let openings = up.transport.openings();
-    let asked =
-        Question::ask(hub, Some(id.clone()), |own| message::request(own, method, params)).await;
-    let up = Arc::clone(up);
+    // Held until the answer is delivered: a server that takes none is asked no more.
+    let place = Arc::clone(&hub.answering).try_acquire_owned().ok();
+    let asked = match place {
+        Some(_) => {
+            Question::ask(hub, Some(id.clone()), |own| message::request(own, method, params)).await
+        }
+        None => Err(error::of(&owes(), &hub.about)),
+    };
+    let (hub, up) = (Arc::clone(hub), Arc::clone(up));
     async move {
+        let _place = place;
+        // Refusals are many only where a server wants to have them; those beyond are left out.
+        let _refusal = match asked {
+            Ok(_) => None,
+            Err(_) => match hub.refusing.try_acquire() {
+                Ok(refusal) => Some(refusal),
+                Err(_) => return,
+            },
+        };
         let outcome = match asked {
             Ok(question) => match question.waits().await {
                 Some(outcome) => outcome,
@@ -342,6 +358,15 @@ pub(crate) async fn put(
     }
 }
 
+fn owes() -> Fault {
+    exceeded("the host owes too many answers already")
+}
+
+fn exceeded(sentence: &str) -> Fault {
+    let remedy = mcp_authz_core::failure::Remedy::Retry { after: None };
+    Fault::new("limit_exceeded", sentence, remedy)
+}
+
 /// A question that the host was asked. Dropped before its answer, it is withdrawn.
 struct Question {
     hub: Arc<Hub>,
@@ -356,16 +381,14 @@ impl Question {
         request: impl FnOnce(u64) -> Value,
     ) -> Result<Self, Value> {
         let question = hub.desk().question(theirs);
-        let (number, answer) = question.ok_or_else(|| {
-            let fault = Fault::new(
-                "limit_exceeded",
-                "the host owes too many answers already",
-                mcp_authz_core::failure::Remedy::Retry { after: None },
-            );
-            error::of(&fault, &hub.about)
-        })?;
+        let (number, answer) = question.ok_or_else(|| error::of(&owes(), &hub.about))?;
         let question = Self { hub: Arc::clone(hub), number, answer };
-        hub.out.send(&request(number)).await;
+        if !hub.out.send(&request(number)).await {
+            // The host has never heard of it, so that there is nothing to withdraw.
+            hub.desk().withdraw(number);
+            let fault = exceeded("the question is over 16 MiB");
+            return Err(error::of(&fault, &hub.about));
+        }
         Ok(question)
     }
 

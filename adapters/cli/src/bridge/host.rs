@@ -57,13 +57,16 @@ impl Host {
                 match came {
                     Came::Run(turn) => run(Arc::clone(&self.hub), turn),
                     Came::Parked | Came::Refused(None) => {}
-                    Came::Refused(Some(answer)) => self.hub.out.send(&answer).await,
+                    Came::Refused(Some(answer)) => {
+                        self.hub.out.send(&answer).await;
+                    }
                 }
             }
             Heard::Notification { method, params } => self.noticed(&method, params).await,
             Heard::Answer { id, outcome } => {
                 let _late_or_of_no_question = self.hub.desk().answer(&id, outcome);
             }
+            Heard::Ignored => log("the host has sent an error that belongs to no request"),
             Heard::Invalid { id, code, why } => {
                 let answer = message::answer(&id, Err(message::error(code, why, None)));
                 let whole = self.hub.desk().deliver(batch, answer);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::bridge::desk::Desk;
 use crate::bridge::era::{self, Host};
@@ -19,6 +19,11 @@ use crate::say::log;
 
 /// Resources that a host subscribes to at a server whose session may be lost.
 const MOST_RESOURCES: usize = 1024;
+
+/// Questions of the server's at a time, until their answers are delivered.
+const MOST_ANSWERING: usize = 256;
+/// Refusals of questions that are on their way.
+const MOST_REFUSING: usize = 16;
 
 /// A running bridge.
 pub(crate) struct Hub {
@@ -38,6 +43,10 @@ pub(crate) struct Hub {
     state: Mutex<State>,
     /// The opening of the connection for which subscriptions and the log level are set.
     openings: AtomicU64,
+    /// A place for each question of the server's that is out, or whose answer is on its way.
+    pub(crate) answering: Arc<Semaphore>,
+    /// A place for each question that is refused at once.
+    pub(crate) refusing: Semaphore,
 }
 
 /// The state of the conversation with the host.
@@ -91,6 +100,8 @@ impl Hub {
             desk: Mutex::default(),
             state: Mutex::default(),
             openings: AtomicU64::new(1),
+            answering: Arc::new(Semaphore::new(MOST_ANSWERING)),
+            refusing: Semaphore::new(MOST_REFUSING),
         })
     }
 

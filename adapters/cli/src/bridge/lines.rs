@@ -106,17 +106,19 @@ enum Piece {
 
 impl Out {
     /// Writes a message, once there is room for it. One that is longer than a line may be becomes an
-    /// error if somebody waits for it, and is left out if not.
-    pub(crate) async fn send(&self, message: &Value) {
+    /// error if it is an answer, and is left out if not. Returns false if it was left out.
+    pub(crate) async fn send(&self, message: &Value) -> bool {
         let mut text = message.to_string();
         if text.len() > LONGEST {
             let Some(shorter) = too_long(message) else {
-                return crate::say::log("a notification of the server is over 16 MiB: left out");
+                crate::say::log("a message of the server is over 16 MiB: left out");
+                return false;
             };
             text = shorter.to_string();
         }
         text.push('\n');
         let _nobody_reads = self.0.send(Piece::Line(text)).await;
+        true
     }
 
     /// Waits until everything so far is written, or nobody reads any more.

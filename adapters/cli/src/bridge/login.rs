@@ -7,6 +7,7 @@
 //! login at the same page.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -32,6 +33,10 @@ const POLL: Duration = Duration::from_millis(500);
 /// How often the store is looked into while a page waits: the person may have logged in elsewhere,
 /// with `mcp-authz login`.
 const LOOK: Duration = Duration::from_secs(3);
+/// How long the page of a login that was taken over is waited for before it is opened once more.
+const REOPENED: Duration = Duration::from_secs(20);
+/// The record of a login that the person has declined.
+const NO: &[u8] = b"declined";
 /// How long no page is opened once a person was asked in vain. A model that calls again and again
 /// must not open a page each time (HOST-245).
 const PAUSE: Duration = Duration::from_secs(600);
@@ -281,8 +286,13 @@ impl Login {
         let old = self.server.manager.granted().map(|granted| granted.epoch());
         let Some(leader) = self.lead(Some(old)).await? else { return Ok(()) };
         self.at(Stage::Begun);
-        let done = match leader.left(SystemTime::now()).and_then(|left| self.resumed(&left)) {
-            Some(session) => match self.finish(&leader, &session).await {
+        let left = leader.left(SystemTime::now());
+        if left.as_ref().is_some_and(|(left, _)| left.0 == NO) {
+            return Err(Arc::new(required()));
+        }
+        let left = left.and_then(|(left, rest)| Some((self.resumed(&left)?, rest)));
+        let done = match left {
+            Some((session, rest)) => match self.finish(&leader, &session, rest).await {
                 // The person has said no; any other end is none of theirs.
                 Err(cause) if said_no(&cause) => Err(cause),
                 ended => {
@@ -296,6 +306,10 @@ impl Login {
             None => self.fresh(&leader).await,
         };
         leader.clear();
+        // One "no" is meant for all who asked.
+        if matches!(&done, Err(cause) if said_no(cause)) {
+            let _or_the_next_asks = leader.keep(NO, SystemTime::now(), PAUSE);
+        }
         done
     }
 
@@ -331,17 +345,37 @@ impl Login {
         Session::resume(config, snapshot, ports, common).ok()
     }
 
-    /// Completes the login of a session that was resumed. Its page is in the person's browser.
-    async fn finish(&self, leader: &Leader<'_>, session: &Session) -> Result<(), Cause> {
+    /// Completes the login of a session that was resumed, within the rest of its time. Its page is in
+    /// the person's browser; or they have closed it, so that it is opened once more if nothing comes.
+    async fn finish(
+        &self,
+        leader: &Leader<'_>,
+        session: &Session,
+        rest: Duration,
+    ) -> Result<(), Cause> {
         let Some(mut visit) = session.visit() else {
             return Err(Arc::new(required()));
         };
         log(format_args!("going on with the login at {}", visit.authorization_host));
         // It is open somewhere already, whatever the session thinks of it.
         visit.reissued = true;
-        self.show(leader, session, &Page { visit, answers: None });
+        let page = Page { visit, answers: None };
+        self.keep(leader, session, rest);
+        self.show(session, &page);
         let scopes = self.server.options.scopes().map_err(Arc::new)?;
-        let settled = self.attend(leader, session, session.log_in(&scopes)).await;
+        let mut attended = pin!(self.attend(leader, session, session.log_in(&scopes)));
+        let settled = tokio::select! {
+            settled = &mut attended => settled,
+            () = tokio::time::sleep(REOPENED) => {
+                let Page { mut visit, answers } = page;
+                visit.reissued = false;
+                self.show(session, &Page { visit, answers });
+                match tokio::time::timeout(rest, attended).await {
+                    Ok(settled) => settled,
+                    Err(_) => return Err(Arc::new(required())),
+                }
+            }
+        };
         let ended: Result<Settlement, Fault> = settled.map_err(Fault::from);
         ended.map_err(Arc::new)?.outcome.map_err(|failure| Arc::new(failure.into()))?;
         session.quiet().await;
@@ -364,7 +398,10 @@ impl Login {
                 Ok(()) = pages.changed() => {
                     let page = pages.borrow_and_update().clone();
                     match page {
-                        Some(page) => self.show(leader, session, &page),
+                        Some(page) => {
+                            self.keep(leader, session, self.server.options.times().callback);
+                            self.show(session, &page);
+                        }
                         None => leader.clear(),
                     }
                 }
@@ -377,20 +414,23 @@ impl Login {
         }
     }
 
-    /// Keeps the login and opens its page, in this order: one that nobody could complete is not
-    /// shown.
-    fn show(&self, leader: &Leader<'_>, session: &Session, page: &Page) {
-        let Page { visit, answers } = page;
-        let options = &self.server.options;
+    /// Keeps the login for those who come after this process. It is done before the page is shown: one
+    /// that nobody could complete is not.
+    fn keep(&self, leader: &Leader<'_>, session: &Session, waits: Duration) {
         // What the keychain is to protect is not written beside it.
-        if !options.keychain {
+        if !self.server.options.keychain {
             let record = serde_json::to_vec(&session.snapshot()).map(Bytes);
-            let waits = options.times().callback;
             let kept = record.map(|record| leader.keep(&record.0, SystemTime::now(), waits));
             if !matches!(kept, Ok(Ok(()))) {
                 log("the login cannot be kept: it ends with this process");
             }
         }
+    }
+
+    /// Opens a page, or says where it is.
+    fn show(&self, session: &Session, page: &Page) {
+        let Page { visit, answers } = page;
+        let options = &self.server.options;
         let (host, printed) = (visit.authorization_host.clone(), server::without_browser(options));
         match (printed, visit.reissued) {
             (true, _) => {

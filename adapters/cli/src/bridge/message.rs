@@ -22,9 +22,21 @@ pub(crate) const HEAVIEST: usize = 2 * LONGEST;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Heard {
     Request(Request),
-    Notification { method: String, params: Value },
-    Answer { id: Value, outcome: Result<Value, Value> },
-    Invalid { id: Value, code: i64, why: &'static str },
+    Notification {
+        method: String,
+        params: Value,
+    },
+    Answer {
+        id: Value,
+        outcome: Result<Value, Value>,
+    },
+    Invalid {
+        id: Value,
+        code: i64,
+        why: &'static str,
+    },
+    /// An error that belongs to no request.
+    Ignored,
 }
 
 /// A request of the host's. Its parameters are an object, or null.
@@ -72,7 +84,9 @@ fn hear(message: Value) -> Heard {
     }
     let params = message.remove("params").unwrap_or_default();
     let (result, error) = (message.remove("result"), message.remove("error"));
+    // Many write both members, and null into the one that is not there.
     let error = error.filter(|error| !error.is_null());
+    let result = result.filter(|result| error.is_none() || !result.is_null());
     match (message.remove("method"), id, result, error) {
         (Some(Value::String(_)), id, None, None) if !params.is_object() && !params.is_null() => {
             invalid(id, PARAMS, "the parameters of an MCP message are an object")
@@ -83,6 +97,13 @@ fn hear(message: Value) -> Heard {
         (Some(Value::String(method)), None, None, None) => Heard::Notification { method, params },
         (None, Some(id), Some(result), None) => Heard::Answer { id, outcome: Ok(result) },
         (None, Some(id), None, Some(error)) => Heard::Answer { id, outcome: Err(error) },
+        // A response is never answered: its id may be that of a request of the host's own. Whoever asked
+        // is told that there is no answer.
+        (None, Some(id), Some(_), Some(_)) => Heard::Answer {
+            id,
+            outcome: Err(self::error(BRIDGE, "the host's answer is none", None)),
+        },
+        (None, None, _, Some(_)) => Heard::Ignored,
         (_, id, ..) => invalid(id, INVALID, "this is no JSON-RPC message"),
     }
 }
@@ -176,6 +197,12 @@ mod tests {
         let answer = |outcome| Heard::Answer { id: json!(7), outcome };
         assert_eq!(one(r#"{"jsonrpc":"2.0","id":7,"result":{}}"#), answer(Ok(json!({}))));
         assert_eq!(one(r#"{"jsonrpc":"2.0","id":7,"error":{}}"#), answer(Err(json!({}))));
+        // As serializers write that have both members, and as no answer may be.
+        let both = r#"{"jsonrpc":"2.0","id":7,"result":null,"error":{"code":1}}"#;
+        assert_eq!(one(both), answer(Err(json!({"code": 1}))));
+        let neither = one(r#"{"jsonrpc":"2.0","id":7,"result":1,"error":{}}"#);
+        assert!(matches!(neither, Heard::Answer { outcome: Err(_), .. }), "{neither:?}");
+        assert_eq!(one(r#"{"jsonrpc":"2.0","id":null,"error":{}}"#), Heard::Ignored);
         assert!(matches!(read(b"[{}, 7]"), Told::Many(entries) if entries.len() == 2));
     }
 
@@ -192,7 +219,6 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":3,"method":7}"#, INVALID, json!(3)),
             (r#"{"jsonrpc":"2.0","id":3,"method":"m","params":[1]}"#, PARAMS, json!(3)),
             (r#"{"jsonrpc":"2.0","id":3}"#, INVALID, json!(3)),
-            (r#"{"jsonrpc":"2.0","id":3,"result":1,"error":{}}"#, INVALID, json!(3)),
         ] {
             let Heard::Invalid { id: found, code: told, .. } = one(line) else {
                 unreachable!("{line}")

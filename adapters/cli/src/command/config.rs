@@ -95,7 +95,7 @@ pub(super) fn run(
             return Err(Fault::usage("--name is made of letters, digits, - and _"));
         }
         None if is_name(target) => (*target).to_owned(),
-        None => name_of(url),
+        None => name_of(url, options.account.as_deref()),
     };
     let command = env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok());
     let command = command.unwrap_or_else(|| "mcp-authz".to_owned());
@@ -139,11 +139,13 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(plain)
 }
 
-/// A name for a server, from its host.
-fn name_of(url: &str) -> String {
+/// A name for a server: its host, its path unless that says nothing, and the account.
+fn name_of(url: &str, account: Option<&str>) -> String {
     let parsed = Url::parse(url).ok();
     let host = parsed.as_ref().and_then(Url::host_str).unwrap_or("server");
-    let name: String =
-        host.chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '-' }).collect();
-    name.trim_matches('-').to_owned()
+    let path = parsed.as_ref().map_or("", Url::path);
+    let path = path.split('/').filter(|part| !matches!(*part, "" | "mcp" | "sse"));
+    let words: Vec<&str> = [host].into_iter().chain(path).chain(account).collect();
+    let plain = |char: char| if char.is_ascii_alphanumeric() { char } else { '-' };
+    words.join("-").chars().map(plain).collect::<String>().trim_matches('-').to_owned()
 }

@@ -58,7 +58,7 @@ async fn forget(server: &Server) -> Result<(), Fault> {
         }
     };
     let removed = match unremoved {
-        None => "nothing is kept",
+        None => "no token is kept; the registration stays",
         Some(_) => "the store has not removed the tokens",
     };
     let account = as_account(server.options.account.as_deref());

@@ -10,15 +10,22 @@ use mcp_authz_core::failure::Remedy;
 use crate::arguments::Cli;
 use crate::fault::Fault;
 
+/// Whoever reads has gone, or the disk is full.
+fn unwritten(error: io::Error) -> Fault {
+    Fault::new("output", &error.to_string(), Remedy::Configure)
+}
+
 /// Prints the completions of a shell.
 pub(super) fn completions(shell: Shell) -> Result<(), Fault> {
-    clap_complete::generate(shell, &mut Cli::command(), "mcp-authz", &mut io::stdout());
-    Ok(())
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "mcp-authz", &mut text);
+    // For bash, the generator names the part of a command in two ways if the program's name has a dash.
+    let text = String::from_utf8_lossy(&text).replace("mcp__subcmd__authz", "mcp__authz");
+    io::Write::write_all(&mut io::stdout(), text.as_bytes()).map_err(unwritten)
 }
 
 /// Prints the manual page, with a section for each command.
 pub(super) fn man() -> Result<(), Fault> {
-    let unwritten = |error: io::Error| Fault::new("output", &error.to_string(), Remedy::Configure);
     let mut root = Cli::command();
     root.build();
     let mut text = Vec::new();

@@ -97,9 +97,9 @@ impl Verdict {
             (Self::Works, true) => "works",
             (Self::Open, _) => "works without a login",
             (Self::WorksWith, false) => {
-                "works with the options below as far as can be seen without logging in"
+                "works with the options above as far as can be seen without logging in"
             }
-            (Self::WorksWith, true) => "works with the options below",
+            (Self::WorksWith, true) => "works with the options above",
             (Self::Unknown, _) => {
                 "cannot be said without a login: nothing describes an authorization server"
             }

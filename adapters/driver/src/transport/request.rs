@@ -118,6 +118,11 @@ impl<L: Line> Request<L> {
     pub(crate) async fn next(&mut self) -> Option<Result<Value, TransportError>> {
         loop {
             if let Some(message) = self.ready.pop_front() {
+                // The response to another request settles nothing here.
+                let asked = self.asked.as_ref();
+                if asked.is_some_and(|asked| rpc::is_of_another(&message, asked.id)) {
+                    continue;
+                }
                 self.shown = true;
                 return Some(Ok(self.told(message).await));
             }

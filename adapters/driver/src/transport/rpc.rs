@@ -29,6 +29,12 @@ pub(crate) fn answers(message: &Value, id: u64) -> bool {
     sort(message) == Some(Sort::Response) && message.get("id").and_then(Value::as_u64) == Some(id)
 }
 
+/// Returns true if the message is a response, and to another request than this one. One without an
+/// id may be to any.
+pub(crate) fn is_of_another(message: &Value, id: u64) -> bool {
+    sort(message) == Some(Sort::Response) && !is_nameless(message) && !answers(message, id)
+}
+
 /// A request, or a notification without an id. `params` is an object or nothing.
 pub(crate) fn message(
     id: Option<u64>,
@@ -156,6 +162,14 @@ mod tests {
             assert!(!answers(&other, 7), "{other}");
         }
         assert!(!answers(&json!({"id": 7, "method": "ping"}), 7), "the server's own request 7");
+        assert!(is_of_another(&json!({"id": 8, "result": {}}), 7));
+        for message in [
+            json!({"id": 7, "result": {}}),
+            json!({"id": null, "error": {}}),
+            json!({"id": 8, "method": "ping"}),
+        ] {
+            assert!(!is_of_another(&message, 7), "{message}");
+        }
     }
 
     #[cfg(feature = "async")]

@@ -79,8 +79,9 @@ impl PendingLogin {
 
 impl Leader<'_> {
     /// The record that an earlier leader left. One that is over, damaged, of another server or
-    /// account, or open to others, is removed and is none.
-    pub fn left(&self, now: SystemTime) -> Option<Bytes> {
+    /// account, or open to others, is removed and is none. With it comes the time for which the login
+    /// waits still.
+    pub fn left(&self, now: SystemTime) -> Option<(Bytes, Duration)> {
         let found = self.read().ok().flatten();
         let good = found.as_ref().and_then(|content| self.body(&content.0, now));
         if good.is_none() {
@@ -135,7 +136,7 @@ impl Leader<'_> {
         read.map(Some).map_err(|error| StoreError::io(&folder.path_of(&name), error))
     }
 
-    fn body(&self, content: &[u8], now: SystemTime) -> Option<Bytes> {
+    fn body(&self, content: &[u8], now: SystemTime) -> Option<(Bytes, Duration)> {
         let (until, rest) = line(document::unseal(MAGIC, content).ok()?, "until ")?;
         let (length, rest) = line(rest, "key ")?;
         let (key, rest) = rest.split_at_checked(length.parse().ok()?)?;
@@ -143,7 +144,8 @@ impl Leader<'_> {
         // An end too far ahead means that a clock was set.
         let waits = now < until && until <= now.saturating_add(LONGEST.as_secs());
         let record = rest.strip_prefix(b"\n")?;
-        (key == self.of.key.as_bytes() && waits).then(|| Bytes(record.to_vec()))
+        let rest = Duration::from_secs(until.saturating_sub(now));
+        (key == self.of.key.as_bytes() && waits).then(|| (Bytes(record.to_vec()), rest))
     }
 }
 
@@ -191,7 +193,8 @@ mod tests {
         leader.keep(b"newer", at(0), FIVE_MINUTES).unwrap();
         drop(leader);
         let next = second.lead().unwrap().unwrap();
-        assert_eq!(next.left(at(299)).unwrap().0, b"newer");
+        let (record, rest) = next.left(at(299)).unwrap();
+        assert_eq!((record.0.as_slice(), rest), (&b"newer"[..], Duration::from_secs(1)));
         next.clear();
         assert!(next.left(at(0)).is_none());
         assert_eq!(next.of.folder.names().unwrap().iter().filter(|it| it.len() > 2).count(), 1);
