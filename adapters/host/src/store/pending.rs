@@ -245,7 +245,7 @@ mod tests {
             assert!(leader.left(at(0)).is_none(), "{bit}");
         }
         std::fs::write(&path, &whole).unwrap();
-        assert_eq!(leader.left(at(0)).unwrap().0, b"x");
+        assert_eq!(leader.left(at(0)).unwrap().0.0, b"x");
         let large = vec![0; usize::try_from(MOST).unwrap()];
         assert_eq!(
             leader.keep(&large, at(0), FIVE_MINUTES).unwrap_err().kind().code(),
