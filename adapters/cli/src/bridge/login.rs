@@ -35,6 +35,9 @@ const POLL: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(3);
 /// How long the page of a login that was taken over is waited for before it is opened once more.
 const REOPENED: Duration = Duration::from_secs(20);
+/// How long another process that asks the person is waited for before a call that needs more scope
+/// says so.
+const PATIENCE: Duration = Duration::from_secs(50);
 /// The record of a login that the person has declined.
 const NO: &[u8] = b"declined";
 /// How long no page is opened once a person was asked in vain. A model that calls again and again
@@ -200,11 +203,19 @@ impl Login {
             return Err(Arc::new(required()));
         }
         let session = self.server.manager.session();
-        let leader = loop {
-            if let Some(leader) = self.lead(None).await? {
-                break leader;
+        let leading = async {
+            loop {
+                if let Some(leader) = self.lead(None).await? {
+                    return Ok(leader);
+                }
             }
         };
+        // Whoever has the lock may be a process that is stopped.
+        let led = tokio::time::timeout(PATIENCE, leading).await;
+        let leader = led.unwrap_or_else(|_| {
+            let sentence = "another program asks the person already, for more than this bridge has";
+            Err(Arc::new(Fault::new("login_pending", sentence, Remedy::AskUser)))
+        })?;
         // A call that is cancelled leaves no login that others would wait for.
         let _cleared = Cleared(&leader);
         Ok(self.attend(&leader, &session, doing).await)

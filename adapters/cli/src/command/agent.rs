@@ -37,6 +37,14 @@ pub(super) async fn run(
         return stop(arguments.socket, say).await;
     }
     if arguments.background {
+        // The second shell of a person uses the agent of the first.
+        let path = arguments.socket.clone().map_or_else(place::default_path, Ok)?;
+        if let Ok(Some(running)) = Connection::open_if_there(&path).await
+            && !running.is_restricted()
+        {
+            say.repeat(Said::Listening { socket: path.display().to_string() });
+            return Ok(());
+        }
         return in_background().await;
     }
     if arguments.detached {
