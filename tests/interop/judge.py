@@ -7,6 +7,7 @@ only cases whose name FILTER finds are run. The last line is "interop: N passed,
 """
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -31,10 +32,18 @@ LIFE = 3  # seconds of a short access token
 PATIENCE = 120  # seconds for one run of a client
 
 
+# Below those that the system gives to whoever asks for any: a port of theirs may be taken before the server has it.
+PORTS = itertools.count(20000 + os.getpid() % 8000)
+NEXT_PORT = threading.Lock()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    with NEXT_PORT:
+        for port in PORTS:
+            with contextlib.suppress(OSError), socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise RuntimeError("no port is free")
 
 
 class Process:
