@@ -21,33 +21,16 @@
 //! | `client` | the other end |
 //! | `start` | the process: its folder, its signals, its end |
 
-#[cfg(unix)]
 pub(crate) mod audit;
-#[cfg(unix)]
 pub(crate) mod client;
-#[cfg(unix)]
 mod conversation;
-#[cfg(unix)]
 mod door;
-#[cfg(unix)]
 mod frame;
-#[cfg(unix)]
 pub(crate) mod keeper;
-#[cfg(unix)]
 mod lend;
-#[cfg(unix)]
 mod owner;
-#[cfg(unix)]
 pub(crate) mod place;
-#[cfg(unix)]
 pub(crate) mod protocol;
-#[cfg(unix)]
 pub(crate) mod restricted;
-#[cfg(unix)]
 pub(crate) mod rights;
-#[cfg(unix)]
 pub(crate) mod start;
-
-/// The environment variable with the path of the socket.
-#[cfg(unix)]
-pub(crate) const VARIABLE: &str = crate::relay::VARIABLE;

@@ -22,11 +22,11 @@ use mcp_authz_tokio::{Granted, Tokio, Visit};
 use serde_json::json;
 use url::Url;
 
-use crate::bench::{Manager, ports};
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
 use crate::server::{self, as_account, shown};
+use crate::through::{self, ports};
 use port::Lent;
 
 /// A program whose files are known.
@@ -166,13 +166,10 @@ async fn adopt(
     let (issuer, client_id) = (found.issuer.clone(), found.client_id.clone());
     let lent = Lent::new(client.http().clone(), url, found, moves);
     let told = say.clone();
-    let mut builder = Manager::builder(config)
+    let builder = through::builder(config)
         .ports(ports(lent, Tokio::new(runtime)))
         .store(server::store(options)?)
         .on_progress(move |progress| told.progress(progress));
-    if let Some(recorder) = crate::trace::recorder() {
-        builder = builder.recorder(recorder);
-    }
     let manager = builder.build()?;
     let other = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&other);

@@ -1,9 +1,9 @@
 //! `mcp-authz`, the command-line program: logs in to MCP servers, keeps their tokens fresh, and lends
 //! them to other programs. All OAuth and all MCP is that of the libraries.
 
+#[cfg(unix)]
 mod agent;
 mod arguments;
-mod bench;
 mod bridge;
 mod command;
 mod config_file;
@@ -15,6 +15,7 @@ mod options;
 mod relay;
 mod say;
 mod server;
+mod through;
 mod trace;
 mod way;
 

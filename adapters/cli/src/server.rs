@@ -22,11 +22,11 @@ use mcp_authz_tokio::{
 };
 use serde_json::{Value, json};
 
-use crate::bench;
 use crate::config_file::ConfigFile;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
+use crate::through;
 use crate::way::{Lender, Manager, Ports, Transport, Way};
 
 /// A server, its options and the voice that tells of it.
@@ -80,14 +80,11 @@ impl Server {
             Some(_) => Arc::new(MemoryStore::new()),
             None => store(&options)?,
         };
-        let mut builder = Manager::builder(config)
+        let mut builder = through::builder(config)
             .store(store)
             .ports(ports(&options, lender)?)
             .observer(observer)
             .on_progress(move |progress| told.progress(progress));
-        if let Some(recorder) = crate::trace::recorder() {
-            builder = builder.recorder(recorder);
-        }
         if !options.no_login {
             builder = builder.person(person);
         }
@@ -253,7 +250,7 @@ pub(crate) fn ports(options: &Options, lender: Option<Lender>) -> Result<Ports, 
         Some(lender) => Way::Lent(http, Arc::new(lender)),
         None => Way::Own(http),
     };
-    Ok(bench::ports(way, Tokio::new(tokio::runtime::Handle::current())))
+    Ok(through::ports(way, Tokio::new(tokio::runtime::Handle::current())))
 }
 
 /// The person at this machine: with a browser, or, over SSH, with no more than a terminal.

@@ -8,11 +8,11 @@ use mcp_authz_tokio::driver::ports::{AsyncHttp, Opened};
 use mcp_authz_tokio::driver::{self, PortsOf, transport};
 use mcp_authz_tokio::{TokioBody, TokioHttp};
 
-use crate::bench::{self, On};
+use crate::through::{self, On};
 #[cfg(unix)]
 pub(crate) use lent::Lender;
 
-pub(crate) type Manager = bench::Manager<Way>;
+pub(crate) type Manager = through::Manager<Way>;
 pub(crate) type Session = driver::AuthSession<On<Way>>;
 pub(crate) type Transport = transport::Transport<On<Way>>;
 pub(crate) type Ports = Arc<PortsOf<On<Way>>>;

@@ -44,6 +44,15 @@ fn copied_before_its_code(sim: &mut Sim) -> (WaiterId, String, Vec<u8>) {
     (waiter, callback, sim.written())
 }
 
+/// A login goes on from the copy, and fails at its callback without a request.
+fn the_copy_sends_no_code(sim: &mut Sim, copy: &[u8], callback: &str, code: &str) {
+    sim.take_up(copy);
+    let waiter = sim.acquire("");
+    sim.arrive(callback);
+    sim.expect_no_call();
+    sim.expect_failed(waiter, code);
+}
+
 /// The words of the store's log since the login, without loads.
 fn asked_of_the_store(sim: &mut Sim) -> Vec<String> {
     let log = sim.store().log().iter();
@@ -428,11 +437,7 @@ scripts! {
         exchange(sim).reply_json(200, &tokens(1, 3600));
         sim.expect_granted(waiter);
         assert_eq!(sim.store().intents(), 0);
-        sim.take_up(&copy);
-        let waiter = sim.acquire("");
-        sim.arrive(&callback);
-        sim.expect_no_call();
-        sim.expect_failed(waiter, "callback_used");
+        the_copy_sends_no_code(sim, &copy, &callback, "callback_used");
     }
 
     /// It was its turn, and whoever goes on from it cannot know what it did with that.
@@ -530,11 +535,7 @@ scripts! {
         exchange(sim).maybe_sent(Why::Broken);
         sim.expect_failed(waiter, "outcome_unknown");
         sim.forget();
-        sim.take_up(&copy);
-        let waiter = sim.acquire("");
-        sim.arrive(&callback);
-        sim.expect_no_call();
-        sim.expect_failed(waiter, "outcome_unknown");
+        the_copy_sends_no_code(sim, &copy, &callback, "outcome_unknown");
     }
 
     /// A later login of the same process has brought a grant. That grant says nothing of the code
@@ -551,11 +552,7 @@ scripts! {
         discover(sim);
         approve(sim).reply_json(200, &tokens(1, 3600));
         sim.expect_granted(waiter);
-        sim.take_up(&copy);
-        let waiter = sim.acquire("");
-        sim.arrive(&callback);
-        sim.expect_no_call();
-        sim.expect_failed(waiter, "outcome_unknown");
+        the_copy_sends_no_code(sim, &copy, &callback, "outcome_unknown");
     }
 
     /// A login that was taken up after a restart sends no code unseen, its second one included: a copy

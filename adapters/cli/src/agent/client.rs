@@ -16,11 +16,10 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::VARIABLE;
 use super::frame::{Broken, Lines, write_line};
 use super::protocol::{Header, LONGEST, OWNERS, START_ADVICE, VERSION, WRITE};
 use crate::fault::Fault;
-use crate::relay::Said;
+use crate::relay::{Said, VARIABLE};
 
 /// The time in which the agent has to greet.
 const GREETING: Duration = Duration::from_secs(10);

@@ -144,7 +144,7 @@ impl Place {
             .advised([
                 &format!(
                     "use the agent that is there: export {}={}",
-                    super::VARIABLE,
+                    crate::relay::VARIABLE,
                     self.path.display()
                 ),
                 "or end the process that made it; for an agent: mcp-authz agent --stop",

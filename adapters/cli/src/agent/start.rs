@@ -14,7 +14,6 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
-use super::VARIABLE;
 use super::conversation;
 use super::door;
 use super::keeper::Agent;
@@ -22,6 +21,7 @@ use super::place::Bound;
 use super::rights::Door;
 use crate::fault::Fault;
 use crate::options::SECRET_VARIABLE;
+use crate::relay::VARIABLE;
 use crate::say::Say;
 
 /// The time that requests which are out have at the end.

@@ -10,7 +10,6 @@ use std::time::Duration;
 use mcp_authz_core::failure::Remedy;
 use serde_json::json;
 
-use crate::agent::VARIABLE;
 use crate::agent::audit::Audit;
 use crate::agent::client::{self, Connection};
 use crate::agent::keeper::{Agent, Resolved};
@@ -22,6 +21,7 @@ use crate::arguments::{Agent as Arguments, Form};
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::relay::Said;
+use crate::relay::VARIABLE;
 use crate::say::Say;
 use crate::server::Server;
 

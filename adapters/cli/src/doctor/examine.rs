@@ -20,10 +20,10 @@ use super::finding::{Finding, Severity, sorted};
 use super::log::{Asked, Log};
 use super::port::Watched;
 use super::snippet::{Snippet, Turned, turn_on};
-use crate::bench::{self, ports};
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::server;
+use crate::through::{self, ports};
 
 /// Most rounds: a server that needs more switches than this is not one to log in to.
 const MOST_ROUNDS: usize = 8;
@@ -172,20 +172,16 @@ impl<'a> Examination<'a> {
         runtime: Tokio,
         config: ConfigBuilder,
         store: Option<Arc<dyn Store>>,
-    ) -> Result<bench::Manager<Watched>, Fault> {
-        let mut builder = bench::Manager::builder(config)
-            .ports(ports(watched.clone(), runtime))
-            .observer(log.clone());
+    ) -> Result<through::Manager<Watched>, Fault> {
+        let mut builder =
+            through::builder(config).ports(ports(watched.clone(), runtime)).observer(log.clone());
         if let Some(store) = store {
             builder = builder.store(store);
-        }
-        if let Some(recorder) = crate::trace::recorder() {
-            builder = builder.recorder(recorder);
         }
         Ok(builder.build()?)
     }
 
-    fn open(&self, url: &str, options: &Options) -> Result<bench::Manager<Watched>, Fault> {
+    fn open(&self, url: &str, options: &Options) -> Result<through::Manager<Watched>, Fault> {
         let config = options.config(url, |name| env::var(name).ok())?;
         Self::manager(&self.watched, &self.log, self.runtime.clone(), config, None)
     }
@@ -299,7 +295,7 @@ struct Connected {
 }
 
 async fn connected(
-    manager: &bench::Manager<Watched>,
+    manager: &through::Manager<Watched>,
     options: &Options,
 ) -> Result<Connected, TransportError> {
     let transport = manager.connect(settings(options)).await?;

@@ -15,6 +15,8 @@ use mcp_authz_tokio::{Observer, Told};
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::server::shown;
+
 /// Most requests that are written down: those of every round, and of a login.
 const MOST: usize = 200;
 
@@ -139,7 +141,7 @@ impl Log {
 
     /// The purpose of a request that is about to leave, as the session has announced it.
     pub(super) fn purpose(&self, method: &Method, uri: &Uri) -> Option<Purpose> {
-        let (mut kept, url) = (self.kept(), shown(uri));
+        let (mut kept, url) = (self.kept(), shown(&uri.to_string()));
         let is = |(_, of, at): &(Purpose, Method, String)| of == method && *at == url;
         let at = kept.announced.iter().position(is)?;
         Some(kept.announced.remove(at).0)
@@ -148,7 +150,7 @@ impl Log {
     /// Writes a request down, and returns its number, which names nothing if there is no more room.
     pub(super) fn leaves(&self, purpose: Option<Purpose>, method: &Method, uri: &Uri) -> usize {
         let mut kept = self.kept();
-        let (method, url, end) = (method.clone(), shown(uri), End::Open);
+        let (method, url, end) = (method.clone(), shown(&uri.to_string()), End::Open);
         let number = kept.asked.len();
         if number < MOST {
             kept.asked.push(Asked { purpose, method, url, end, time: Duration::ZERO });
@@ -211,12 +213,4 @@ impl Observer for Log {
             kept.notes.push(note.clone());
         }
     }
-}
-
-/// A URL without its query, escaped.
-pub(super) fn shown(uri: &Uri) -> String {
-    let scheme = uri.scheme_str().unwrap_or_default();
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    escaped(&format!("{scheme}://{host}{}", uri.path()))
 }

@@ -4,7 +4,6 @@
 use std::env;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use mcp_authz_core::effect::{Purpose, Revoked};
 use mcp_authz_core::failure::{Failure, Kind, escaped};
@@ -21,11 +20,11 @@ use super::finding::{Finding, Severity, sorted};
 use super::log::Asked;
 use super::port::Watched;
 use super::snippet::{Snippet, Turned, turn_on};
-use crate::bench;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::say::Say;
-use crate::server;
+use crate::server::{self, seconds_left};
+use crate::through;
 
 /// Most logins: each shows a person a page.
 const MOST_LOGINS: usize = 3;
@@ -103,7 +102,7 @@ pub(super) async fn run(
 
 /// One login.
 async fn log_in(
-    manager: &bench::Manager<Watched>,
+    manager: &through::Manager<Watched>,
     examined: &Examined,
     say: &Say,
 ) -> Result<Result<Arc<Granted>, Arc<Failure>>, Fault> {
@@ -128,7 +127,7 @@ async fn log_in(
 /// Looks at the grant and at the MCP server, and gives the grant back if it is not to be kept.
 async fn look(
     url: &str,
-    (manager, granted): (&bench::Manager<Watched>, &Arc<Granted>),
+    (manager, granted): (&through::Manager<Watched>, &Arc<Granted>),
     examined: &mut Examined,
     how: How,
     say: &Say,
@@ -168,7 +167,11 @@ async fn look(
 }
 
 /// Connects with the token, and lists the tools.
-async fn connect(manager: &bench::Manager<Watched>, found: &mut LoggedIn, examined: &mut Examined) {
+async fn connect(
+    manager: &through::Manager<Watched>,
+    found: &mut LoggedIn,
+    examined: &mut Examined,
+) {
     let transport = match manager.connect(settings(&examined.options)).await {
         Ok(transport) => transport,
         Err(error) => return fails(examined, &error),
@@ -272,15 +275,9 @@ fn of_grant(granted: &Granted, examined: &Examined) -> LoggedIn {
     }
 }
 
-/// The seconds that are left before a moment; 0 if it is over.
-fn seconds_left(until: i64) -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(until).unwrap_or_default().saturating_sub(now.as_secs())
-}
-
 /// Renews the token once, as after a refusal; the failure if that did not work.
 async fn refresh(
-    manager: &bench::Manager<Watched>,
+    manager: &through::Manager<Watched>,
     granted: &Granted,
 ) -> Result<Option<Arc<Failure>>, Fault> {
     let refusal = Refusal {
